@@ -1,0 +1,44 @@
+"""Samples from the wire."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.errors import Invalid
+
+Samples = npt.NDArray[np.float32]
+"""Mono audio in [-1, 1], shape [samples]."""
+
+
+def from_pcm16(data: bytes) -> Samples:
+    """Little-endian signed 16-bit samples. Raises `Invalid` with code `odd_length_audio`.
+
+    >>> from_pcm16(b"\\x00\\x40\\x00\\xc0").tolist()
+    [0.5, -0.5]
+    >>> from_pcm16(b"\\x00")
+    Traceback (most recent call last):
+    assistant.errors.Invalid: PCM16 audio comes in pairs of bytes, this frame has 1
+    """
+    if len(data) % 2:
+        raise Invalid(f"PCM16 audio comes in pairs of bytes, this frame has {len(data)}", code="odd_length_audio")
+    return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """The opposite of `from_pcm16`; samples beyond full scale are clipped.
+
+    >>> to_pcm16(np.array([0.5, -2.0], dtype=np.float32)).hex()
+    '00400080'
+    """
+    return np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2").tobytes()
+
+
+def level_db(samples: Samples) -> float:
+    """Root mean square in dB relative to full scale; -120 for silence.
+
+    >>> round(level_db(np.full(100, 0.1, dtype=np.float32)))
+    -20
+    """
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return 10 * float(np.log10(max(power, 1e-12)))

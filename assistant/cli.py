@@ -1,0 +1,164 @@
+"""The command `assistant`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from assistant import __version__
+from assistant.config import Settings, load_settings, shipped_models
+from assistant.consent.policy import CONTEXTS
+from assistant.errors import AssistantError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 called wrongly, 130 interrupted."""
+    args = _parser().parse_args(arguments)
+    try:
+        status: int = args.run(args)
+        return status
+    except AssistantError as error:
+        print(f"assistant: {error.message} [{error.code}]", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="assistant", description="Attune: an emotion-aware assistant backend that asks first."
+    )
+    parser.add_argument("--version", action="version", version=f"attune {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server", description=_serve.__doc__)
+    _with_settings(serve)
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", help="port to listen on; 0 takes a free one")
+    serve.set_defaults(run=_serve)
+
+    demo = commands.add_parser("demo", help="watch the main job, end to end", description=_demo.__doc__)
+    demo.set_defaults(run=_demo)
+
+    evaluate = commands.add_parser("evaluate", help="how good the models are on your own files")
+    _configure_evaluate(evaluate)
+
+    models = commands.add_parser("models", help="list the models, or check them")
+    models.add_argument("what", nargs="?", choices=("list", "check"), default="list")
+    models.add_argument("--models", type=Path, help="folder of model folders (default: the shipped ones)")
+    models.set_defaults(run=_models)
+
+    keys = commands.add_parser("keys", help="API keys")
+    kinds = keys.add_subparsers(required=True, metavar="ACTION")
+    create = kinds.add_parser("create", help="make an API key; it stands alone on the last line")
+    _with_settings(create)
+    create.add_argument("--app", required=True, metavar="NAME", help="the app that will hold it")
+    create.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
+    create.set_defaults(run=_create_key)
+
+    migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
+    _with_settings(migrate)
+    migrate.set_defaults(run=_migrate)
+    return parser
+
+
+def _with_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; ATTUNE_* overrides them")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    given = {f"ATTUNE_{name.upper()}": value for name in ("host", "port") if (value := getattr(args, name, None))}
+    settings = load_settings(args.config, {**os.environ, **given})
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return settings
+
+
+def _serve(args: argparse.Namespace) -> int:
+    """Run the server until SIGINT or SIGTERM."""
+    from assistant.server.app import serve
+
+    asyncio.run(serve(_settings(args), started=lambda address: print(f"Attune listens on {address}", flush=True)))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    """Start a server, stream a recording, send messages; consent off, then on, then withdrawn. Leaves nothing."""
+    from assistant.demo.story import demo
+
+    return asyncio.run(demo())
+
+
+def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
+    from assistant.evaluate.command import configure, run
+
+    configure(parser)
+    parser.set_defaults(run=run)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from assistant.inference.card import read_card
+    from assistant.inference.model import golden_error, open_model
+
+    root = args.models or shipped_models()
+    folders = sorted(card.parent for card in root.glob("*/card.toml"))
+    if not folders:
+        print(f"there are no models in {root}", file=sys.stderr)
+        return 1
+    failed = 0
+    for folder in folders:
+        try:
+            card = read_card(folder)
+            if args.what == "list":
+                size = card.graph.stat().st_size / 1e6
+                print(f"{card.name:<10} {card.kind:<6} {size:6.1f} MB  {card.licence}")
+                continue
+            error, limit = golden_error(open_model(folder)), float(card.data.get("golden_tolerance", 0.02))
+            good = error <= limit
+            verdict = "ok" if good else "WRONG"
+            print(f"{card.name:<10} {verdict:<6} hash, labels, shapes; golden outputs within {error:.2g}")
+            failed += not good
+        except AssistantError as problem:
+            print(f"{folder.name:<10} BROKEN  {problem.message} [{problem.code}]")
+            failed += 1
+    return 1 if failed else 0
+
+
+def _create_key(args: argparse.Namespace) -> int:
+    """Make an API key, and the database and the master key where they don't exist yet."""
+    from assistant.store.database import Database, migrate
+    from assistant.store.store import Apps
+    from assistant.store.vault import make_master_key, read_master_key
+
+    settings = _settings(args)
+
+    async def create() -> str:
+        database = Database(settings.database)
+        try:
+            return await Apps(database, time.time).create_key(args.app, args.context)
+        finally:
+            await database.close()
+
+    make_master_key(settings.master_key_file)
+    read_master_key(settings.master_key_file)
+    migrate(settings.database)
+    key = asyncio.run(create())
+    print(f"An API key for {args.app}; it is shown once and kept only as a hash:")
+    print(key)
+    return 0
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    """Bring the database to the newest schema; also done whenever the server starts."""
+    from assistant.store.database import migrate
+
+    settings = _settings(args)
+    migrate(settings.database)
+    print(f"{settings.database} is at the newest schema")
+    return 0

@@ -1,0 +1,105 @@
+"""Settings: a TOML file overridden by `ATTUNE_*` in the environment, checked once, then frozen."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import ConfigInvalid
+
+
+def shipped_models() -> Path:
+    """Where the shipped models lie: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "models"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "models"
+
+
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. Each has an environment variable: `ATTUNE_` and its name in capitals."""
+
+    database: str = _setting("sqlite:///attune.db", "where people, consent and decisions are kept")
+    keys: str = _setting("sqlite:///attune-keys.db", "where each person's key is kept; never back this one up")
+    master_key_file: Path = _setting(Path("attune.key"), "the key that wraps all person keys")
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8080, "port to listen on; 0 takes a free one")
+    models: Path = _setting(Path(), "folder of model folders; empty means the shipped ones")
+    text_model: str = _setting("text", "folder name of the text model")
+    voice_model: str = _setting("voice", "folder name of the voice model")
+    affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
+    notice: str = _setting("1", "version of the notice that people answer; a new one asks again")
+    grant_days: int = _setting(365, "days until a grant expires")
+    mood_half_life_s: float = _setting(60.0, "seconds after which a reading counts half")
+    mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
+    affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
+    max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
+    max_streams: int = _setting(500, "most live WebSocket streams")
+    stream_idle_s: float = _setting(300.0, "seconds without a frame after which a stream is closed")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    def __post_init__(self) -> None:
+        if self.affect not in ("present", "absent"):
+            raise ConfigInvalid(f"affect must be `present` or `absent`, not {self.affect!r}")
+        if not 0 <= self.port <= 65535:
+            raise ConfigInvalid(f"port must lie between 0 and 65535, not {self.port}")
+        for name in ("database", "keys"):
+            if not str(getattr(self, name)).startswith("sqlite:///"):
+                raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
+        for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
+                     "max_streams", "stream_idle_s"):  # fmt: skip
+            if getattr(self, name) <= 0:
+                raise ConfigInvalid(f"{name} must be greater than 0")
+        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ConfigInvalid(f"log_level must be DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder of model folders."""
+        return self.models if self.models.parts else shipped_models()
+
+
+_KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "Path": Path}
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Read the file, then let the environment override it.
+
+    Raises `ConfigInvalid` naming the setting, for unknown names and for values of the wrong kind.
+
+    >>> load_settings(None, {"ATTUNE_PORT": "9000"}).port
+    9000
+    >>> load_settings(None, {"ATTUNE_PORT": "many"})
+    Traceback (most recent call last):
+    assistant.errors.ConfigInvalid: port must be an int, not 'many'
+    """
+    given: dict[str, Any] = {}
+    if file is not None:
+        try:
+            given = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise ConfigInvalid(f"can't read the settings file {file}: {error.strerror}") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigInvalid(f"{file} is not TOML: {error}") from error
+    known = {f.name: f for f in fields(Settings)}
+    for name in given:
+        if name not in known:
+            raise ConfigInvalid(f"{file} has an unknown setting {name!r}")
+    for key, value in environment.items():
+        name = key.removeprefix("ATTUNE_").lower()
+        if key.startswith("ATTUNE_") and name in known:
+            given[name] = value
+    return replace(Settings(), **{name: _convert(name, str(known[name].type), v) for name, v in given.items()})
+
+
+def _convert(name: str, kind: str, value: Any) -> Any:
+    try:
+        return _KINDS[kind](value)
+    except (TypeError, ValueError):
+        raise ConfigInvalid(f"{name} must be an {kind}, not {value!r}") from None

@@ -1,0 +1,60 @@
+"""A grant: an expiring permission to infer from one modality for one purpose.
+
+Whoever wants to run an affect model must hand one over, and the reader asks its `Gate` whether it is good. The
+ledger is the gate of the server, and it recognises only the very objects that it issued: a grant built by hand,
+copied or kept after withdrawal opens nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from assistant.emotion import Modality, Purpose
+from assistant.errors import ConsentRequired
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grant:
+    """Permission for one modality and one purpose. Compared by identity."""
+
+    kind: Literal["person", "evaluation"]
+    person: str | None
+    """Pseudonym; an evaluation grant names nobody."""
+    modality: Modality
+    purpose: Purpose
+    notice: str
+    """Version of the notice that the person answered."""
+    expires_at: float
+    """Unix seconds."""
+
+
+class Gate(Protocol):
+    """Decides whether a grant is good, now."""
+
+    def check(self, grant: Grant, modality: Modality) -> None:
+        """Raise `ConsentRequired` unless `grant` was issued here, covers `modality` and is still living."""
+
+
+class EvaluationGate:
+    """Lets researchers run the readers on their own files. It issues no grant that names a person."""
+
+    def __init__(self) -> None:
+        self._issued: list[Grant] = []
+
+    def issue(self, modality: Modality) -> Grant:
+        """A grant of kind `evaluation`, good at this gate only."""
+        grant = Grant("evaluation", None, modality, "research", "", float("inf"))
+        self._issued.append(grant)
+        return grant
+
+    def check(self, grant: Grant, modality: Modality) -> None:
+        """Accept what was issued here."""
+        if not any(grant is known for known in self._issued) or grant.modality != modality:
+            raise ConsentRequired("this grant was not issued for this evaluation")
+
+
+def purposes(grants: Iterable[Grant], modality: Modality) -> frozenset[Purpose]:
+    """The purposes that `grants` cover for one modality."""
+    return frozenset(grant.purpose for grant in grants if grant.modality == modality)

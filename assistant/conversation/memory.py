@@ -1,0 +1,43 @@
+"""What is known of people's moods right now: in memory, bounded, shared by a person's messages and streams."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from assistant.consent.receipt import Record
+from assistant.mood.timeline import Timeline
+
+_PEOPLE = 20_000
+
+
+class Memory:
+    """A timeline for each person of late; the longest unused goes first."""
+
+    def __init__(self, *, half_life_s: float, expires_s: float) -> None:
+        self._half_life_s = half_life_s
+        self._expires_s = expires_s
+        self._timelines: OrderedDict[str, Timeline] = OrderedDict()
+
+    def find(self, person: str) -> Timeline | None:
+        """The person's timeline, if there is one."""
+        return self._timelines.get(person)
+
+    def of(self, person: str) -> Timeline:
+        """The person's timeline, made where there is none."""
+        timeline = self._timelines.setdefault(
+            person, Timeline(half_life_s=self._half_life_s, expires_s=self._expires_s)
+        )
+        self._timelines.move_to_end(person)
+        if len(self._timelines) > _PEOPLE:
+            self._timelines.popitem(last=False)
+        return timeline
+
+    def forget(self, person: str) -> None:
+        """Drop everything about a person."""
+        self._timelines.pop(person, None)
+
+    def decided(self, record: Record) -> None:
+        """Hear of a decision about consent: any withdrawal zeroes what was derived from that modality."""
+        timeline = self._timelines.get(record.person)
+        if record.event == "withdrawn" and timeline is not None:
+            timeline.forget(record.modality)

@@ -1,0 +1,256 @@
+"""A conversation with one person: read a message, take consent, choose the tone and what to recommend."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from assistant.audio.pcm import Samples
+from assistant.audio.vad import Vad
+from assistant.audio.voice import VoiceScores
+from assistant.consent.grant import Grant, purposes
+from assistant.consent.ledger import Ledger
+from assistant.consent.receipt import Actor, Record
+from assistant.conversation.memory import Memory
+from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
+from assistant.errors import Busy, ConsentRequired
+from assistant.mood.baseline import Baselines
+from assistant.mood.timeline import Timeline
+from assistant.profile.person import App, Person, subject
+from assistant.recommend import policy as ranking
+from assistant.recommend.catalogue import CatalogueSource
+from assistant.recommend.policy import DecisionLog, Recommendation, rank
+from assistant.text.crisis import Safety, notice_crisis
+from assistant.text.reader import TextScores
+from assistant.tone.directive import Directive
+from assistant.tone.policy import choose
+
+log = logging.getLogger(__name__)
+
+_SLOTS = 5
+_INFERS: frozenset[Purpose] = frozenset({"tone", "content", "remember"})
+"""Purposes that make a live estimate worthwhile; `research` alone doesn't."""
+
+
+class ReadsText(Protocol):
+    """The text reader, as far as a conversation needs it."""
+
+    async def read(self, grant: Grant, text: str, *, budget_s: float) -> TextScores | Abstention:
+        """Score one text."""
+
+
+class ReadsVoice(Protocol):
+    """The voice reader, as far as a conversation needs it."""
+
+    @property
+    def population(self) -> tuple[float, ...]:
+        """Where an unknown person's baseline begins."""
+
+    async def read(
+        self, grant: Grant, speech: Samples, *, shift: Sequence[float], budget_s: float
+    ) -> VoiceScores | Abstention:
+        """Score one stretch of speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What conversations share. A reader is None where the server has no such model."""
+
+    ledger: Ledger
+    memory: Memory
+    text: ReadsText | None
+    voice: ReadsVoice | None
+    vad: Vad
+    catalogues: CatalogueSource
+    decisions: DecisionLog
+    baselines: Baselines
+    affect_budget_s: float
+    clock: Callable[[], float]
+    """Unix seconds."""
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What comes of a message or an utterance."""
+
+    mood: Mood | None
+    directive: Directive
+    recommendations: tuple[Recommendation, ...]
+    decision: str
+    safety: Safety | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Moods:
+    """The mood as each use may know it."""
+
+    tone: Mood | None
+    content: Mood | None
+    shown: Mood | None
+
+
+class Conversation:
+    """One person in one app. Cheap: made anew for each message, kept for a stream."""
+
+    def __init__(self, tools: Tools, app: App, person: Person) -> None:
+        self.tools = tools
+        self.app = app
+        self.person = person
+        self.subject = subject(app, person)
+
+    async def read(self, text: str) -> Answer:
+        """Answer a message. Crisis words are looked for first, whatever the consent."""
+        safety = notice_crisis(text, self.person.profile.country)
+        grant = await self.grant("text")
+        said = None if grant is None else await self._read(grant, text)
+        return await self.respond(safety, said)
+
+    async def respond(self, safety: Safety | None = None, said: Reading | Abstention | None = None) -> Answer:
+        """Choose the tone and the recommendations from what is known now, each from what it may use."""
+        now = self.tools.clock()
+        moods = await self._moods(now)
+        decision = self.tools.new_id()
+        directive = choose(moods.tone, self.person.profile, crisis=safety is not None)
+        slate = await self._slate(moods.content, decision)
+        await self._log(decision, now, slate, moods.content, directive)
+        shown = moods.shown
+        if shown is None and isinstance(said, Abstention):
+            shown = Mood.unsaid(said.reason, now)
+        return Answer(shown, directive, slate, decision, safety)
+
+    async def rank(
+        self, slots: int, candidates: Sequence[str] | None = None
+    ) -> tuple[str, tuple[Recommendation, ...]]:
+        """Rank the catalogue, or some of it, for now; the mood counts only with a grant for content."""
+        now = self.tools.clock()
+        moods = await self._moods(now)
+        decision = self.tools.new_id()
+        slate = await self._slate(moods.content, decision, slots=slots, candidates=candidates)
+        await self._log(decision, now, slate, moods.content)
+        return decision, slate
+
+    async def mood(self) -> Mood | None:
+        """The current mood, from the modalities that the person lets be read."""
+        return (await self._moods(self.tools.clock())).shown
+
+    async def decide(
+        self, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor
+    ) -> Record:
+        """Grant or withdraw consent; a withdrawal also drops what was kept of this modality."""
+        record = await self.tools.ledger.decide(
+            self.subject, modality, purpose, granted=granted, notice=notice, actor=actor
+        )
+        if record.event == "withdrawn" and purpose == "remember":
+            await self.tools.baselines.forget(self.person.pseudonym, modality)
+        return record
+
+    async def grant(self, modality: Modality) -> Grant | None:
+        """A living grant that lets `modality` be read, if the person gave one."""
+        grants = await self.tools.ledger.grants(self.subject)
+        return next((g for g in grants if g.modality == modality and g.purpose in _INFERS), None)
+
+    async def timeline(self) -> Timeline:
+        """The person's timeline; a new one begins with the baselines that they let be remembered."""
+        known = self.tools.memory.find(self.person.pseudonym)
+        if known is not None:
+            return known
+        grants = await self.tools.ledger.grants(self.subject)
+        stored = {
+            grant.modality: await self.tools.baselines.recall(self.person.pseudonym, grant.modality)
+            for grant in grants
+            if grant.purpose == "remember"
+        }
+        timeline = self.tools.memory.of(self.person.pseudonym)
+        for modality, baseline in stored.items():
+            if baseline is not None:
+                timeline.baselines.setdefault(modality, baseline)
+        return timeline
+
+    async def take_in(self, reading: Reading) -> None:
+        """Add the reading of a whole utterance or message; keep the baseline where that is granted."""
+        timeline = await self.timeline()
+        now = self.tools.clock()
+        timeline.add(reading, now)
+        grants = await self.tools.ledger.grants(self.subject)
+        if "remember" in purposes(grants, reading.modality):
+            baseline = timeline.baseline(reading.modality)
+            await self.tools.baselines.remember(self.person.pseudonym, reading.modality, baseline, now)
+
+    async def _read(self, grant: Grant, text: str) -> Reading | Abstention | None:
+        if self.tools.text is None:
+            return Abstention("text", "unavailable")
+        budget_s = self.tools.affect_budget_s
+        try:
+            async with asyncio.timeout(budget_s):
+                scores = await self.tools.text.read(grant, text, budget_s=budget_s)
+        except ConsentRequired:  # withdrawn while the model ran
+            return None
+        except Exception as error:  # a broken model must not break the reply
+            return abstained("text", error)
+        if isinstance(scores, Abstention):
+            return scores
+        reading = scores.reading()
+        if await self.grant("text") is None:
+            return None
+        await self.take_in(reading)
+        return reading
+
+    async def _moods(self, now: float) -> _Moods:
+        grants = await self.tools.ledger.grants(self.subject)
+        timeline = self.tools.memory.find(self.person.pseudonym)
+
+        def told(wanted: frozenset[Purpose]) -> Mood | None:
+            modalities = [m for m in MODALITIES if wanted & purposes(grants, m)]
+            return timeline.mood(now, modalities) if timeline is not None and modalities else None
+
+        return _Moods(told(frozenset({"tone"})), told(frozenset({"content"})), told(_INFERS))
+
+    async def _slate(
+        self, mood: Mood | None, seed: str, *, slots: int = _SLOTS, candidates: Sequence[str] | None = None
+    ) -> tuple[Recommendation, ...]:
+        items = (await self.tools.catalogues.get(self.app.id)).items
+        if candidates is not None:
+            wanted = set(candidates)
+            items = tuple(item for item in items if item.id in wanted)
+        return rank(items, self.person.profile, mood, slots=slots, seed=seed)
+
+    async def _log(
+        self,
+        decision: str,
+        now: float,
+        slate: Sequence[Recommendation],
+        content: Mood | None,
+        directive: Directive | None = None,
+    ) -> None:
+        """Keep what was chosen and from which inputs; no score of a mood."""
+        body: dict[str, Any] = {
+            "ranking": {
+                "policy": ranking.VERSION,
+                "inputs": ["profile.language", "profile.interests", *(["mood"] if content is not None else [])],
+                "items": [{"id": r.item.id, "propensity": r.propensity, "reason": r.reason} for r in slate],
+            }
+        }
+        if directive is not None:
+            body["tone"] = {
+                "policy": directive.policy,
+                "inputs": [
+                    "profile.formality",
+                    "profile.plain_language",
+                    *(["mood"] if directive.mood_used else []),
+                ],
+                "reasons": [reason.code for reason in directive.reasons],
+            }
+        await self.tools.decisions.add(decision, self.person.pseudonym, now, body)
+
+
+def abstained(modality: Modality, error: Exception) -> Abstention:
+    """What a failed reading comes to: nothing said, a stable reason, and a line in the log without any content."""
+    reason = "late" if isinstance(error, TimeoutError) else "unavailable"
+    if isinstance(error, Busy):
+        reason = error.code
+    log.warning("%s reading abstained: %s (%s)", modality, reason, type(error).__name__)
+    return Abstention(modality, reason)

@@ -1,0 +1,165 @@
+"""The shared vocabulary: what a modality says (Reading), how a person usually is (Baseline) and is now (Mood)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Modality = Literal["voice", "text"]
+Purpose = Literal["tone", "content", "remember", "research"]
+
+MODALITIES: tuple[Modality, ...] = ("voice", "text")
+PURPOSES: tuple[Purpose, ...] = ("tone", "content", "remember", "research")
+
+EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
+"""The shared emotion names, in the order of every vector of seven."""
+
+SENTIMENTS = ("negative", "neutral", "positive")
+
+STATEMENT = "an estimate of expression"
+"""Said with every estimate: it is about what is expressed, not about what is felt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A quantity with its uncertainty."""
+
+    mean: float
+    """In [-1, 1]."""
+    deviation: float
+    """Standard deviation, > 0, on the same scale."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and self.deviation > 0):
+            raise ValueError(f"an estimate needs a finite mean and a positive deviation: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one modality says, at one moment."""
+
+    modality: Modality
+    valence: Estimate
+    """Unpleasant (-1) to pleasant (1)."""
+    arousal: Estimate
+    """Calm (-1) to activated (1)."""
+    stress: float
+    """Probability in [0, 1]."""
+    emotions: Mapping[str, float]
+    """A distribution over emotion names; sums to 1."""
+    quality: float = 1.0
+    """How well the input suited the model, 0 to 1; scales the weight in the fusion."""
+    observation: tuple[float, ...] = ()
+    """What the personal baseline learns from: at most `Baseline.SIZE` numbers, valence and arousal last."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The reading as the API shows it."""
+        return {
+            "modality": self.modality,
+            "valence": _shown(self.valence),
+            "arousal": _shown(self.arousal),
+            "stress": round(self.stress, 4),
+            "emotions": {name: round(p, 4) for name, p in self.emotions.items()},
+            "statement": STATEMENT,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """A modality that would rather say nothing, and why."""
+
+    modality: Modality
+    reason: str
+    """A stable code: `too_short`, `too_quiet`, `empty`, `late`, `busy`, `unavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """How this person usually sounds: a running mean of at most eight numbers. It is no voiceprint."""
+
+    SIZE = 8
+
+    count: int = 0
+    """Utterances seen."""
+    center: tuple[float, ...] = ()
+    """Mean of the observations."""
+    source: Literal["none", "session", "stored"] = "none"
+
+    def __post_init__(self) -> None:
+        if len(self.center) > self.SIZE:
+            raise ValueError(f"a baseline keeps at most {self.SIZE} numbers, not {len(self.center)}")
+
+
+NO_BASELINE = Baseline()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much one modality counted."""
+
+    modality: Modality
+    weight: float
+    """Share of the fused precision, 0 to 1."""
+    age_s: float
+    """Seconds since the reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """Readings fused over modalities and time, relative to the person's own baseline."""
+
+    valence: Estimate
+    arousal: Estimate
+    stress: float
+    emotions: Mapping[str, float]
+    evidence: tuple[Evidence, ...]
+    at: float
+    """Unix seconds."""
+    expires_at: float
+    """Unix seconds."""
+    confidence: float
+    """0 to 1: how much narrower than knowing nothing."""
+    deviation: Mapping[str, float] = field(default_factory=dict)
+    """Valence and arousal minus the person's usual; empty while there is no baseline."""
+    baseline: Literal["none", "session", "stored"] = "none"
+    disagreement: bool = False
+    """The modalities differ by more than their deviations allow."""
+    abstained: str | None = None
+    """Why there is no estimate, if there is none."""
+
+    @classmethod
+    def unsaid(cls, reason: str, at: float) -> Mood:
+        """No estimate, and why."""
+        nothing = Estimate(0.0, 1.0)
+        return cls(nothing, nothing, 0.0, {}, (), at, at, confidence=0.0, abstained=reason)
+
+    def as_json(self) -> dict[str, Any]:
+        """The mood as the API shows it; the numbers are null when it abstained."""
+        said = self.abstained is None
+        return {
+            "valence": _shown(self.valence) if said else None,
+            "arousal": _shown(self.arousal) if said else None,
+            "stress": round(self.stress, 4) if said else None,
+            "emotions": {name: round(p, 4) for name, p in self.emotions.items()} if said else {},
+            "deviation": {
+                name: round(self.deviation[name], 4) if name in self.deviation else None
+                for name in ("valence", "arousal")
+            },
+            "confidence": round(self.confidence, 4),
+            "abstained": self.abstained,
+            "disagreement": self.disagreement,
+            "evidence": [
+                {"modality": e.modality, "weight": round(e.weight, 4), "age_s": round(e.age_s, 3)}
+                for e in self.evidence
+            ],
+            "baseline": self.baseline,
+            "at": round(self.at, 3),
+            "expires_at": round(self.expires_at, 3),
+            "statement": STATEMENT,
+        }
+
+
+def _shown(estimate: Estimate) -> dict[str, float]:
+    return {"mean": round(estimate.mean, 4), "deviation": round(estimate.deviation, 4)}

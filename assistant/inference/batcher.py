@@ -1,0 +1,137 @@
+"""Micro-batches across streams: rows that wait together run together, earliest deadline first.
+
+Only the batcher has a queue, and it is bounded: past the bound a row is refused with `Busy` at once, and a row
+whose deadline has passed is dropped rather than run. Work is lost here by design, never audio or replies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.errors import Busy
+from assistant.inference.model import Array, Arrays, Model
+
+
+@dataclass(slots=True)
+class _Row:
+    inputs: Arrays
+    deadline: float
+    shape: tuple[tuple[int, ...], ...]
+    done: asyncio.Future[dict[str, Array]]
+
+
+class Batcher:
+    """Runs one model for many callers on a shared thread pool.
+
+    Rows of equal shape are stacked along the card's `batch` axis, at most `max_elements` numbers of input at a
+    time. The graph is statically quantised, so a row's result doesn't depend on its batch-mates.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        pool: Executor,
+        *,
+        max_waiting: int = 512,
+        max_elements: int = 400_000,
+        workers: int = 2,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model = model
+        self._pool = pool
+        self._max_waiting = max_waiting
+        self._max_elements = max_elements
+        self._workers = workers
+        self._clock = clock
+        self._waiting: list[_Row] = []
+        self._busy = 0
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self, inputs: Arrays, *, budget_s: float = 5.0) -> dict[str, Array]:
+        """Run one row (arrays without the batch axis) and return its outputs, without the batch axis.
+
+        Raises `Busy`: with code `busy` when too many rows wait, `late` when `budget_s` seconds passed first.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise Busy("too much inference waits already")
+        row = _Row(
+            inputs=inputs,
+            deadline=self._clock() + budget_s,
+            shape=tuple(inputs[name].shape for name in self.model.card.inputs),
+            done=asyncio.get_running_loop().create_future(),
+        )
+        self._waiting.append(row)
+        if self._busy < self._workers:
+            self._busy += 1
+            task = asyncio.create_task(self._work())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await row.done
+
+    async def close(self) -> None:
+        """Refuse what waits and let the running batches end."""
+        for row in self._waiting:
+            if not row.done.done():
+                row.done.set_exception(Busy("shutting down"))
+        self._waiting.clear()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while batch := self._next():
+            try:
+                results = await loop.run_in_executor(self._pool, self._run, [row.inputs for row in batch])
+            except Exception as error:  # whatever broke belongs to the callers, and must not end the worker
+                for row in batch:
+                    if not row.done.done():
+                        row.done.set_exception(error)
+                continue
+            for row, result in zip(batch, results, strict=True):
+                if not row.done.done():
+                    row.done.set_result(result)
+        self._busy -= 1  # at once: a row that comes before this task is gone needs another worker
+
+    def _next(self) -> list[_Row]:
+        now = self._clock()
+        alive: list[_Row] = []
+        for row in self._waiting:
+            if row.done.done():  # its caller went away
+                continue
+            if row.deadline < now:
+                row.done.set_exception(Busy("no result in time", code="late"))
+            else:
+                alive.append(row)
+        alive.sort(key=lambda row: row.deadline)
+        if not alive:
+            self._waiting = []
+            return []
+        shape = alive[0].shape
+        each = max(1, sum(int(np.prod(size)) for size in shape))
+        room = max(1, self._max_elements // each)
+        batch = [row for row in alive if row.shape == shape][:room]
+        taken = {id(row) for row in batch}
+        self._waiting = [row for row in alive if id(row) not in taken]
+        return batch
+
+    def _run(self, rows: list[Arrays]) -> list[dict[str, Array]]:
+        card = self.model.card
+        stacked = {
+            name: rows[0][name]
+            if port.batch_axis is None
+            else np.stack([row[name] for row in rows], axis=port.batch_axis)
+            for name, port in card.inputs.items()
+        }
+        outputs = self.model.run(stacked)
+        return [
+            {
+                name: outputs[name] if port.batch_axis is None else np.take(outputs[name], index, port.batch_axis)
+                for name, port in card.outputs.items()
+            }
+            for index in range(len(rows))
+        ]

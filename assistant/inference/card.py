@@ -1,0 +1,84 @@
+"""A model folder's card: what the graph takes, gives, was trained on, and how good it was found to be."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import ModelInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a graph."""
+
+    dtype: str
+    """NumPy's name, such as `float32`."""
+    shape: tuple[int | str, ...]
+    """Sizes; a name where the size may vary, `batch` for the axis along which rows are stacked."""
+
+    @property
+    def batch_axis(self) -> int | None:
+        """Where rows are stacked; None for an input that all rows share."""
+        return self.shape.index("batch") if "batch" in self.shape else None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`card.toml`, parsed. `data` holds everything the file says, for people and reports."""
+
+    folder: Path
+    name: str
+    kind: str
+    sha256: str
+    licence: str
+    labels: tuple[str, ...]
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+    data: Mapping[str, Any]
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return self.folder / "model.onnx"
+
+
+def read_card(folder: Path) -> Card:
+    """Read `card.toml`. Raises `ModelInvalid` (`model_missing` where there is no folder)."""
+    file = folder / "card.toml"
+    if not file.is_file():
+        raise ModelInvalid(f"no model in {folder}: card.toml is missing", code="model_missing")
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Card(
+            folder=folder,
+            name=data["name"],
+            kind=data["kind"],
+            sha256=data["sha256"],
+            licence=data["licence"],
+            labels=tuple(data.get("labels", ())),
+            inputs={name: _port(spec) for name, spec in data["inputs"].items()},
+            outputs={name: _port(spec) for name, spec in data["outputs"].items()},
+            data=data,
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ModelInvalid(f"{file} can't be understood: {error!r}") from error
+
+
+def _port(spec: list[Any]) -> Port:
+    return Port(dtype=str(spec[0]), shape=tuple(spec[1:]))
+
+
+def check_hash(card: Card) -> None:
+    """Raise `ModelInvalid` unless the graph is the one that the card describes."""
+    try:
+        with card.graph.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelInvalid(f"can't read {card.graph}: {error.strerror}", code="model_missing") from error
+    if found != card.sha256:
+        raise ModelInvalid(f"{card.graph} is not the file its card describes: sha256 {found}")

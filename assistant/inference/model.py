@@ -1,0 +1,124 @@
+"""One ONNX graph, called like a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from assistant.errors import ModelInvalid
+from assistant.inference.card import Card, Port, check_hash, read_card
+
+Array = npt.NDArray[Any]
+Arrays = Mapping[str, Array]
+
+
+class Session(Protocol):
+    """As much of `onnxruntime.InferenceSession` as is used."""
+
+    def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
+        """Run the graph once."""
+
+    def get_inputs(self) -> list[Any]:
+        """The graph's inputs, each with a name and a shape."""
+
+    def get_outputs(self) -> list[Any]:
+        """The graph's outputs, each with a name and a shape."""
+
+
+SessionFactory = Callable[[Path], Session]
+
+
+def onnx_session(graph: Path) -> Session:
+    """A CPU session that uses one thread; parallelism comes from running several batches at once."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # an arena would keep the largest batch ever seen
+    options.enable_cpu_mem_arena = False
+    session: Session = onnxruntime.InferenceSession(
+        str(graph), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+    return session
+
+
+class Model:
+    """A loaded graph whose hash, names and shapes were found to match its card."""
+
+    def __init__(self, card: Card, session: Session) -> None:
+        self.card = card
+        self._session = session
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Run one batch. Raises `ModelInvalid` for inputs that don't fit the card."""
+        for name, port in self.card.inputs.items():
+            _check(name, port, inputs)
+        names = list(self.card.outputs)
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def open_model(folder: Path, session: SessionFactory = onnx_session) -> Model:
+    """Load the model in `folder`, checking its hash and its names against the card."""
+    card = read_card(folder)
+    check_hash(card)
+    try:
+        opened = session(card.graph)
+    except Exception as error:  # the runtime raises many kinds; to us they all mean that the file is no good
+        raise ModelInvalid(f"{card.graph} can't be loaded: {type(error).__name__}") from error
+    for what, ports, found in (
+        ("inputs", card.inputs, opened.get_inputs()),
+        ("outputs", card.outputs, opened.get_outputs()),
+    ):
+        _check_names(card, what, ports, {node.name: list(node.shape) for node in found})
+    width = card.outputs["emotions"].shape[-1] if "emotions" in card.outputs else len(card.labels)
+    if width != len(card.labels):
+        raise ModelInvalid(f"{card.name} names {len(card.labels)} labels for {width} emotions")
+    return Model(card, opened)
+
+
+def _check_names(card: Card, what: str, ports: Mapping[str, Port], found: dict[str, list[Any]]) -> None:
+    if what == "inputs" and set(found) != set(ports):
+        raise ModelInvalid(f"{card.name} takes {sorted(found)}, its card says {sorted(ports)}")
+    for name, port in ports.items():
+        if name not in found:
+            raise ModelInvalid(f"{card.name} has no output {name!r}")
+        sizes = found[name]
+        fixed = [
+            (a, b) for a, b in zip(port.shape, sizes, strict=False) if isinstance(a, int) and isinstance(b, int)
+        ]
+        if len(sizes) != len(port.shape) or any(a != b for a, b in fixed):
+            raise ModelInvalid(f"{card.name}: {name} has shape {sizes}, its card says {list(port.shape)}")
+
+
+def _check(name: str, port: Port, inputs: Arrays) -> None:
+    if name not in inputs:
+        raise ModelInvalid(f"input {name!r} is missing")
+    array = inputs[name]
+    fits = array.ndim == len(port.shape) and all(
+        not isinstance(want, int) or want == have for want, have in zip(port.shape, array.shape, strict=True)
+    )
+    if not fits or array.dtype != np.dtype(port.dtype):
+        raise ModelInvalid(
+            f"input {name!r} is {array.dtype}{list(array.shape)}, the card says {port.dtype}{list(port.shape)}"
+        )
+
+
+def golden_error(model: Model) -> float:
+    """Largest absolute difference from the outputs recorded in `golden.npz`.
+
+    Raises `ModelInvalid` where the file is missing or can't be read. It is never unpickled.
+    """
+    file = model.card.folder / "golden.npz"
+    try:
+        with np.load(file, allow_pickle=False) as golden:
+            inputs = {name: golden[f"input_{name}"] for name in model.card.inputs}
+            wanted = {name: golden[f"output_{name}"] for name in model.card.outputs}
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelInvalid(f"{file} can't be used: {error!r}", code="model_missing") from error
+    given = model.run(inputs)
+    return max(float(np.max(np.abs(given[name] - wanted[name]))) for name in wanted)

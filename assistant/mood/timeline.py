@@ -1,0 +1,76 @@
+"""One person's recent readings, and how they usually are. In memory, bounded, and gone when consent is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import replace
+
+from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
+from assistant.mood.baseline import KNOWN_AFTER, updated
+from assistant.mood.fusion import Aged, fuse
+
+_KEPT = 64
+
+
+class Timeline:
+    """Readings in the order of their making, and a baseline for each modality."""
+
+    def __init__(self, *, half_life_s: float, expires_s: float) -> None:
+        self._half_life_s = half_life_s
+        self._expires_s = expires_s
+        self._readings: deque[tuple[float, Reading]] = deque(maxlen=_KEPT)
+        self._passing: dict[Modality, tuple[float, Reading]] = {}
+        self.baselines: dict[Modality, Baseline] = {}
+
+    def glimpse(self, reading: Reading, at: float) -> None:
+        """Take in a reading in the middle of an utterance; the next one of its modality replaces it."""
+        self._passing[reading.modality] = (at, reading)
+
+    def add(self, reading: Reading, at: float) -> None:
+        """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
+        self._passing.pop(reading.modality, None)
+        self._readings.append((at, reading))
+        self.baselines[reading.modality] = updated(self.baseline(reading.modality), reading.observation)
+
+    def baseline(self, modality: Modality) -> Baseline:
+        """How the person usually is in one modality."""
+        return self.baselines.get(modality, NO_BASELINE)
+
+    def forget(self, modality: Modality) -> None:
+        """Drop all that was derived from one modality."""
+        kept = [(at, reading) for at, reading in self._readings if reading.modality != modality]
+        self._readings = deque(kept, maxlen=_KEPT)
+        self._passing.pop(modality, None)
+        self.baselines.pop(modality, None)
+
+    def mood(self, now: float, modalities: Collection[Modality]) -> Mood | None:
+        """The mood that `modalities` tell of, at unix time `now`; None where nothing is known any more."""
+        aged = [
+            Aged(reading, max(0.0, now - at))
+            for at, reading in (*self._readings, *self._passing.values())
+            if reading.modality in modalities and now - at < self._expires_s
+        ]
+        mood = fuse(aged, now=now, half_life_s=self._half_life_s, expires_s=self._expires_s)
+        return None if mood is None else self._relative(mood)
+
+    def _relative(self, mood: Mood) -> Mood:
+        """Add how far the mood lies from the person's usual valence and arousal, the last two of an observation."""
+        known = {
+            e.modality: self.baseline(e.modality)
+            for e in mood.evidence
+            if self.baseline(e.modality).count >= KNOWN_AFTER
+        }
+        total = sum(e.weight for e in mood.evidence if e.modality in known)
+        if not total:
+            return mood
+        usual = [
+            sum(e.weight * known[e.modality].center[index] for e in mood.evidence if e.modality in known) / total
+            for index in (-2, -1)
+        ]
+        stored = any(baseline.source == "stored" for baseline in known.values())
+        return replace(
+            mood,
+            deviation={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
+            baseline="stored" if stored else "session",
+        )

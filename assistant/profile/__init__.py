@@ -1,0 +1,1 @@
+"""What a person told the app about themselves."""

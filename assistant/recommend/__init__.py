@@ -1,0 +1,1 @@
+"""Recommendations: what an app offers, in which order for whom, and why."""

@@ -1,0 +1,140 @@
+"""Every request passes here: who asks, how much they send, and what an error looks like.
+
+This is the only place that knows HTTP status codes. Errors are problem+json (RFC 9457) with a stable `code`; the
+log gets the kind of error and where it was raised, never what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from assistant.errors import (
+    AssistantError,
+    Busy,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from assistant.profile.person import App, Person
+from assistant.services import Services
+
+log = logging.getLogger(__name__)
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Body = TypeVar("Body")
+
+_STATUS: tuple[tuple[type[AssistantError], int], ...] = (
+    (Invalid, 400),
+    (TooLarge, 413),
+    (Unauthenticated, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Busy, 503),
+    (Unavailable, 503),
+)
+_HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"}
+_MAX_PERSON = 128
+
+
+def status_of(error: AssistantError) -> int:
+    """The HTTP status of an error's family."""
+    return next((status for family, status in _STATUS if isinstance(error, family)), 500)
+
+
+def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+    """An RFC 9457 answer."""
+    body = {"type": f"urn:attune:error:{code}", "title": code, "status": status, "detail": detail, "code": code}
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/problem+json", headers=headers
+    )
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever goes wrong into an answer that says what to do."""
+    try:
+        return await handler(request)
+    except AssistantError as error:
+        status = status_of(error)
+        headers = (
+            {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "1"} if status == 503 else None
+        )
+        return problem(status, error.code, error.message, headers)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return problem(error.status, _HTTP_CODES.get(error.status, "http_error"), error.reason, allow)
+    except Exception as error:
+        log_unexpected(error)
+        return problem(500, "internal", "something went wrong here; it was logged")
+
+
+def log_unexpected(error: Exception) -> None:
+    """Log where an error came from, without its message: that might quote a person."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    log.error("%s at %s", type(error).__name__, " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames)))
+
+
+async def app_of(request: web.Request) -> App:
+    """The app whose key the request carries. Raises `Unauthenticated`."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthenticated("send your API key as `Authorization: Bearer KEY`", code="key_missing")
+    return await request.app[SERVICES].apps.by_key(key.strip())
+
+
+async def person_of(request: web.Request, app: App, person: str) -> Person:
+    """The person named in a path or query. Raises `NotFound` (`person_unknown`)."""
+    return await request.app[SERVICES].people.get(app, checked_id(person))
+
+
+def checked_id(person: str) -> str:
+    """A person's id as an app may choose it. Raises `Invalid` (`person_invalid`)."""
+    if not 0 < len(person) <= _MAX_PERSON or not person.isprintable():
+        raise Invalid(f"a person's id has 1 to {_MAX_PERSON} printable characters", code="person_invalid")
+    return person
+
+
+async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
+    """The JSON body, checked against `kind`.
+
+    Raises `TooLarge`, `Invalid` with code `invalid_json` (not JSON) or `invalid_request` (another shape).
+    """
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body may have at most {limit} bytes")
+    data = bytearray()
+    async for part in request.content.iter_any():
+        data += part
+        if len(data) > limit:
+            raise TooLarge(f"the body may have at most {limit} bytes")
+    return decoded(bytes(data), kind)
+
+
+def decoded(data: bytes | str, kind: type[Body]) -> Body:
+    """JSON of a known shape. The errors say where it differs, not what stood there."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"not the expected shape: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("this is not JSON", code="invalid_json") from None
+
+
+def converted(data: Any, kind: type[Body]) -> Body:
+    """Parsed JSON of a known shape. Raises `Invalid`."""
+    try:
+        return msgspec.convert(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"not the expected shape: {error}") from None

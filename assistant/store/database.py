@@ -1,0 +1,72 @@
+"""A SQLite file, opened for many readers and one durable writer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from assistant.errors import Unavailable
+
+
+class StorageFailed(Unavailable):
+    """The database can't be read or written: a full disk, a missing folder, no permission."""
+
+    code = "storage_failed"
+
+
+class Database:
+    """One database. `begin()` is a transaction that is durable when it ends."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:", 1))
+        event.listen(self._engine.sync_engine, "connect", _tune)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction. Raises `StorageFailed` where the database can't do it."""
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StorageFailed(f"the database can't be used now: {type(error.orig).__name__}") from error
+
+    async def create(self, tables: MetaData) -> None:
+        """Make the tables that don't exist yet."""
+        async with self.begin() as connection:
+            await connection.run_sync(tables.create_all)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def _tune(connection: Any, _: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000",
+                   "secure_delete=ON"):  # fmt: skip
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def migrate(url: str) -> None:
+    """Bring the main database to the newest schema, making it where it doesn't exist."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise StorageFailed(f"can't open or migrate {url}: {error.orig}") from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,1 @@
+"""Text: clean a message, cut it into tokens, read it."""

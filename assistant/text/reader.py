@@ -1,0 +1,120 @@
+"""What a text says: fine emotions, sentiment, affect and stress, and the Reading that comes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.consent.grant import Gate, Grant
+from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
+from assistant.inference.batcher import Batcher
+from assistant.inference.card import Card
+from assistant.text.clean import clean
+from assistant.text.tokens import Tokens, padded
+
+Floats = npt.NDArray[np.float32]
+
+FINE_TO_SHARED: Mapping[str, str] = {
+    **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),
+    "disgust": "disgust",
+    **dict.fromkeys(("fear", "nervousness"), "fear"),
+    **dict.fromkeys(
+        ("joy", "happiness", "amusement", "approval", "excitement", "gratitude", "love", "optimism", "relief",
+         "pride", "admiration", "desire", "caring"), "joy"),
+    "neutral": "neutral",
+    **dict.fromkeys(("sadness", "disappointment", "embarrassment", "grief", "remorse"), "sadness"),
+    **dict.fromkeys(("surprise", "realization", "confusion", "curiosity"), "surprise"),
+}  # fmt: skip
+"""GoEmotions' own grouping into Ekman's six and neutral (Demszky et al. 2020, appendix)."""
+
+_SPREAD = 0.4
+"""Standard deviation that one population deviation of arousal is shown as: annotators of EmoBank use a sixth of
+the scale, voices use most of it, and the two must be comparable before they are fused."""
+_LEAST_DEVIATION = 0.15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextScores:
+    """What the graph gave for one text, averaged over its windows by length."""
+
+    card: Card
+    emotions: Floats
+    """Probability of each of the card's labels, [labels]."""
+    sentiment: Floats
+    """Probabilities of negative, neutral, positive."""
+    affect: Floats
+    """Valence, arousal, dominance on EmoBank's scale mapped to [-1, 1]."""
+    affect_deviation: Floats
+    stress: float
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels whose probability reaches their threshold."""
+        thresholds = self.card.data.get("thresholds", [0.5] * len(self.card.labels))
+        return tuple(name for name, p, t in zip(self.card.labels, self.emotions, thresholds, strict=True) if p >= t)
+
+    @property
+    def shared(self) -> dict[str, float]:
+        """A distribution over the shared emotions: 1 - prod(1 - p) over each group, then normalised."""
+        missing = dict.fromkeys(EMOTIONS, 1.0)
+        for name, p in zip(self.card.labels, self.emotions, strict=True):
+            if name in FINE_TO_SHARED:
+                missing[FINE_TO_SHARED[name]] *= 1.0 - float(p)
+        present = {name: 1.0 - q for name, q in missing.items()}
+        total = sum(present.values()) or 1.0
+        return {name: p / total for name, p in present.items()}
+
+    def reading(self) -> Reading:
+        """The Reading: valence is the expected sentiment, arousal is EmoBank's, spread to the shared scale."""
+        negative, _, positive = (float(p) for p in self.sentiment)
+        valence = positive - negative
+        spread = max(_LEAST_DEVIATION, float(np.sqrt(max(0.0, positive + negative - valence**2))))
+        population = self.card.data["population"]
+        center, scale = population["affect_mean"][1], population["affect_deviation"][1]
+        arousal = float(np.clip(_SPREAD * (float(self.affect[1]) - center) / scale, -1, 1))
+        doubt = max(_LEAST_DEVIATION, _SPREAD * float(self.affect_deviation[1]) / scale)
+        return Reading(
+            modality="text",
+            valence=Estimate(valence, spread),
+            arousal=Estimate(arousal, doubt),
+            stress=self.stress,
+            emotions=self.shared,
+            observation=(valence, arousal),
+        )
+
+
+class TextReader:
+    """Reads text with the served model. Every call needs a grant, and the gate is asked before each run."""
+
+    def __init__(self, batcher: Batcher, gate: Gate) -> None:
+        self.card = batcher.model.card
+        self._batcher = batcher
+        self._gate = gate
+        self._tokens = Tokens(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
+
+    async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
+        """Score one text of any length.
+
+        Raises `ConsentRequired` without a living grant for text, `Busy` when there is no result in `budget_s`
+        seconds.
+        """
+        self._gate.check(grant, "text")
+        windows = self._tokens.windows(clean(text))
+        if not windows:
+            return Abstention("text", "empty")
+        rows = await asyncio.gather(*(self._batcher.run(padded(ids), budget_s=budget_s) for ids in windows))
+        weights = np.array([len(ids) for ids in windows], dtype=np.float32)
+        weights /= weights.sum()
+        mean = {name: sum(w * row[name] for w, row in zip(weights, rows, strict=True)) for name in rows[0]}
+        return TextScores(
+            card=self.card,
+            emotions=np.asarray(mean["emotions"], dtype=np.float32),
+            sentiment=np.asarray(mean["sentiment"], dtype=np.float32),
+            affect=np.asarray(mean["affect"], dtype=np.float32),
+            affect_deviation=np.asarray(mean["affect_deviation"], dtype=np.float32),
+            stress=float(mean["stress"]),
+        )

@@ -1,0 +1,52 @@
+"""Text to token ids, in windows, so that nothing long is silently cut."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from assistant.errors import ModelInvalid
+
+PAD_TO = 16
+"""Rows are padded to a multiple of this, so that texts of similar length share a batch."""
+
+
+class Tokens:
+    """A model folder's tokenizer."""
+
+    def __init__(self, folder: Path, *, max_tokens: int) -> None:
+        file = folder / "tokenizer.json"
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise ModelInvalid(f"{file} can't be read", code="model_missing") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._room = max_tokens - self._tokenizer.num_special_tokens_to_add(False)
+        self._special = self._tokenizer.encode("").ids
+
+    def windows(self, text: str) -> list[npt.NDArray[np.int64]]:
+        """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        first, last = self._special[0], self._special[-1]
+        return [
+            np.array([first, *ids[start : start + self._room], last], dtype=np.int64)
+            for start in range(0, len(ids), self._room)
+        ]
+
+
+def padded(ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
+    """The graph's two inputs for one row, padded to a multiple of `PAD_TO`.
+
+    >>> row = padded(np.array([101, 7, 102]))
+    >>> row["input_ids"].shape, int(row["attention_mask"].sum())
+    ((16,), 3)
+    """
+    size = -(-len(ids) // PAD_TO) * PAD_TO
+    row = np.zeros(size, dtype=np.int64)
+    mask = np.zeros(size, dtype=np.int64)
+    row[: len(ids)], mask[: len(ids)] = ids, 1
+    return {"input_ids": row, "attention_mask": mask}

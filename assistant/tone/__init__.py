@@ -1,0 +1,1 @@
+"""The tone to take: a small table of rules that give reasons."""
