@@ -76,7 +76,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     given = {f"ATTUNE_{name.upper()}": value for name in ("host", "port") if (value := getattr(args, name, None))}
     settings = load_settings(args.config, {**os.environ, **given})
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for chatty in ("alembic", "aiosqlite"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return settings
 
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
+from assistant.audio.decode import read_audio
+from assistant.audio.pcm import Samples, to_pcm16
 from assistant.config import Settings, shipped_models
-from assistant.inference.model import Session, SessionFactory, onnx_session
+from assistant.inference.model import Session, onnx_session
 from assistant.recommend.catalogue import starter
-from assistant.server.app import make_app
+from assistant.server.app import running
 from assistant.services import Services, open_services
 from assistant.store.vault import make_master_key
 
@@ -39,8 +42,9 @@ class Clock:
 class Spy:
     """Counts the runs of each model at the ONNX session."""
 
-    def __init__(self) -> None:
+    def __init__(self, fakes: dict[str, Callable[[], Any]] | None = None) -> None:
         self.runs: Counter[str] = Counter()
+        self._fakes = fakes or {}
 
     @property
     def affect(self) -> int:
@@ -49,15 +53,18 @@ class Spy:
     def __call__(self, graph: Path) -> Session:
         if graph not in _SESSIONS:
             _SESSIONS[graph] = onnx_session(graph)
-        return _Spied(_SESSIONS[graph], graph.parent.name, self)
+        name = graph.parent.name
+        return _Spied(_SESSIONS[graph], name, self, self._fakes.get(name))
 
 
 class _Spied:
-    def __init__(self, session: Session, name: str, spy: Spy) -> None:
-        self._session, self._name, self._spy = session, name, spy
+    def __init__(self, session: Session, name: str, spy: Spy, before: Callable[[], Any] | None) -> None:
+        self._session, self._name, self._spy, self._before = session, name, spy, before
 
     def run(self, outputs: Any, inputs: Any) -> Any:
         self._spy.runs[self._name] += 1
+        if self._before is not None:
+            self._before()
         return self._session.run(outputs, inputs)
 
     def get_inputs(self) -> list[Any]:
@@ -72,7 +79,8 @@ class House:
     """A running server and a client of the app `test`."""
 
     services: Services
-    client: TestClient[Any, Any]
+    client: aiohttp.ClientSession
+    address: str
     key: str
     spy: Spy
     clock: Clock
@@ -102,8 +110,54 @@ class House:
     async def message(self, text: str, name: str = "ada") -> Any:
         return await self.call("POST", f"/v1/people/{name}/messages", {"text": text})
 
-    async def stream(self, name: str = "ada") -> aiohttp.ClientWebSocketResponse:
-        return await self.client.ws_connect(f"/v1/realtime?person={name}", headers=self.headers)
+    async def stream(self, name: str = "ada") -> Microphone:
+        return Microphone(await self.client.ws_connect(f"/v1/realtime?person={name}", headers=self.headers))
+
+
+class Microphone:
+    """A client of the stream that keeps every event it was sent."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.raw: list[str] = []
+        self.events: list[dict[str, Any]] = []
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    async def send(self, event: dict[str, Any] | str | bytes) -> None:
+        if isinstance(event, bytes):
+            await self.socket.send_bytes(event)
+        elif isinstance(event, str):
+            await self.socket.send_str(event)
+        else:
+            await self.socket.send_json(event)
+
+    async def play(self, samples: Samples, *, quiet_s: float = 1.0) -> None:
+        """Send the samples and some silence in frames of 100 ms, as fast as the server takes them."""
+        data = to_pcm16(samples) + bytes(round(32_000 * quiet_s))
+        for start in range(0, len(data), 3200):
+            await self.socket.send_bytes(data[start : start + 3200])
+
+    async def until(self, kind: str, count: int = 1) -> dict[str, Any]:
+        """Read on until `count` events of a kind have come, and give the last of them."""
+        while len(self.of(kind)) < count:
+            message = await self.socket.receive(timeout=60)
+            assert message.type is aiohttp.WSMsgType.TEXT, f"closed while waiting for {kind}: {message}"
+            self.raw.append(message.data)
+            self.events.append(json.loads(message.data))
+        return self.of(kind)[count - 1]
+
+    async def settle(self) -> None:
+        """Read everything that the server had to say until now: it answers an unknown event in order."""
+        before = len(self.of("error"))
+        await self.send({"type": "test.settle"})
+        error = await self.until("error", before + 1)
+        assert error["error"]["code"] == "unknown_event", error
+
+    async def acknowledge(self) -> None:
+        notice = await self.until("policy.notice")
+        await self.send({"type": "consent.update", "acknowledge": True, "notice": notice["notice"]})
 
 
 OpenHouse = Callable[..., Awaitable[House]]
@@ -116,32 +170,40 @@ def settings(tmp_path: Path) -> Settings:
         database=f"sqlite:///{tmp_path}/attune.db",
         keys=f"sqlite:///{tmp_path}/keys.db",
         master_key_file=tmp_path / "master.key",
+        port=0,
         models=shipped_models(),
         affect_budget_ms=10_000,
     )
 
 
 @pytest.fixture
-async def open_house(settings: Settings) -> AsyncIterator[OpenHouse]:
-    """Opens servers; `change` replaces settings, `session` the way that models are loaded."""
+async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHouse]:
+    """Opens servers, each with its own databases.
+
+    `change` replaces settings; `before[name]` is called in the model's thread before each of its runs.
+    """
+    houses = itertools.count()
     async with AsyncExitStack() as stack:
 
-        async def opened(context: str = "general", session: SessionFactory | None = None, **change: Any) -> House:
-            from dataclasses import replace
-
-            spy, clock, ids = Spy(), Clock(), itertools.count()
+        async def opened(
+            context: str = "general", before: dict[str, Callable[[], Any]] | None = None, **change: Any
+        ) -> House:
+            spy, clock, ids = Spy(before), Clock(), itertools.count()
+            folder = tmp_path / f"house{next(houses)}"
+            folder.mkdir()
+            own = {"database": f"sqlite:///{folder}/attune.db", "keys": f"sqlite:///{folder}/keys.db"}
             services = await stack.enter_async_context(
                 open_services(
-                    replace(settings, **change),
-                    session=session or spy,
+                    replace(settings, **(own | change)),
+                    session=spy,
                     clock=clock,
                     new_id=lambda: f"id{next(ids):06}",
                 )
             )
-            client = TestClient(TestServer(make_app(services)))
-            await stack.enter_async_context(client)
+            address = await stack.enter_async_context(running(services))
+            client = await stack.enter_async_context(aiohttp.ClientSession(address))
             key = await services.apps.create_key(f"test-{context}", context)  # type: ignore[arg-type]
-            house = House(services, client, key, spy, clock)
+            house = House(services, client, address, key, spy, clock)
             await house.call(
                 "PUT", "/v1/catalogue", data=_STARTER, headers=house.headers | {"Content-Type": "application/json"}
             )
@@ -155,10 +217,18 @@ async def house(open_house: OpenHouse) -> House:
     return await open_house()
 
 
-def _encode_starter() -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(starter())
+_STARTER = msgspec.json.encode(starter())
 
 
-_STARTER = _encode_starter()
+@pytest.fixture(scope="session")
+def recording() -> Samples:
+    """The demo's recording: three utterances of a LibriVox reading."""
+    return read_audio(Path(__file__).parents[1] / "assistant" / "demo" / "reading.flac")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The labelled data, where it is present."""
+    if not DATA.is_dir():
+        pytest.skip("the labelled data is not here")
+    return DATA

@@ -1,0 +1,365 @@
+"""Readings become a mood: by precision, over time, and relative to how the person usually is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Modality, Mood, Reading
+from assistant.mood.baseline import KNOWN_AFTER, PRIOR_COUNT, shift, updated
+from assistant.mood.fusion import IGNORANCE, Aged, fuse
+from assistant.mood.timeline import Timeline
+
+NOW = 1_800_000_000.0
+HALF_LIFE = 60.0
+EXPIRES = 900.0
+
+
+def reading(
+    modality: Modality = "text",
+    valence: tuple[float, float] = (0.0, 0.3),
+    arousal: tuple[float, float] = (0.0, 0.3),
+    stress: float = 0.5,
+    **more: Any,
+) -> Reading:
+    more.setdefault("emotions", {"neutral": 1.0})
+    return Reading(modality, Estimate(*valence), Estimate(*arousal), stress, **more)
+
+
+def fused(*aged: tuple[Reading, float]) -> Mood:
+    mood = fuse([Aged(r, age) for r, age in aged], now=NOW, half_life_s=HALF_LIFE, expires_s=EXPIRES)
+    assert mood is not None
+    return mood
+
+
+def timeline() -> Timeline:
+    return Timeline(half_life_s=HALF_LIFE, expires_s=EXPIRES)
+
+
+# Fusion
+
+
+def test_nothing_read_is_no_mood() -> None:
+    assert fuse([], now=NOW, half_life_s=HALF_LIFE, expires_s=EXPIRES) is None
+
+
+def test_one_fresh_reading_fuses_to_itself() -> None:
+    said = reading("voice", (0.4, 0.2), (-0.3, 0.25), 0.7, emotions={"joy": 0.75, "neutral": 0.25})
+    mood = fused((said, 0.0))
+    assert (mood.valence.mean, mood.valence.deviation) == pytest.approx((0.4, 0.2))
+    assert (mood.arousal.mean, mood.arousal.deviation) == pytest.approx((-0.3, 0.25))
+    assert mood.stress == pytest.approx(0.7)
+    assert mood.emotions == pytest.approx({"joy": 0.75, "neutral": 0.25})
+    assert [(e.modality, e.weight, e.age_s) for e in mood.evidence] == [("voice", 1.0, 0.0)]
+    assert (mood.at, mood.expires_at) == (NOW, NOW + EXPIRES)
+    assert mood.confidence == pytest.approx(1 - math.sqrt(0.2 * 0.25) / IGNORANCE)
+    assert not mood.disagreement
+
+
+def test_two_modalities_count_by_their_precision() -> None:
+    # precisions 100 and 25: (0.2 * 100 + 0.5 * 25) / 125 = 0.26, and 1 / sqrt(125)
+    mood = fused(
+        (reading("voice", valence=(0.2, 0.1), arousal=(0.0, 0.1)), 0.0),
+        (reading("text", valence=(0.5, 0.2), arousal=(0.3, 0.2)), 0.0),
+    )
+    assert mood.valence.mean == pytest.approx(0.26)
+    assert mood.valence.deviation == pytest.approx(1 / math.sqrt(125))
+    assert mood.arousal.mean == pytest.approx(0.06)
+    assert [e.weight for e in mood.evidence] == pytest.approx([0.8, 0.2])
+    assert not mood.disagreement
+
+
+def test_the_stress_of_two_modalities_is_averaged_in_log_odds() -> None:
+    # equal weights: odds 9 and 1 give odds 3
+    mood = fused((reading("voice", stress=0.9), 0.0), (reading("text", stress=0.5), 0.0))
+    assert mood.stress == pytest.approx(0.75)
+
+
+def test_emotions_are_averaged_by_weight_and_still_sum_to_one() -> None:
+    mood = fused(
+        (reading("voice", (0, 0.1), (0, 0.1), emotions={"anger": 1.0, "joy": 0.0}), 0.0),
+        (reading("text", (0, 0.2), (0, 0.2), emotions={"joy": 0.5, "fear": 0.5}), 0.0),
+    )
+    assert mood.emotions == pytest.approx({"anger": 0.8, "joy": 0.1, "fear": 0.1})
+
+
+def test_an_earlier_reading_counts_half_after_each_half_life() -> None:
+    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), HALF_LIFE))
+    assert mood.valence.mean == pytest.approx(0.3)  # weights 1 and 1/2
+    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), 2 * HALF_LIFE))
+    assert mood.valence.mean == pytest.approx(0.18)  # weights 1 and 1/4
+
+
+def test_more_windows_of_the_same_voice_do_not_make_it_surer() -> None:
+    mood = fused(*[(reading("voice", (0.1, 0.3)), 0.0)] * 20)
+    assert mood.valence.deviation == pytest.approx(0.3)
+
+
+def test_an_older_mood_is_wider_by_the_root_of_two_for_each_half_life() -> None:
+    young, old = fused((reading(), 0.0)), fused((reading(), HALF_LIFE))
+    assert old.valence.mean == pytest.approx(young.valence.mean)
+    assert old.valence.deviation == pytest.approx(young.valence.deviation * math.sqrt(2))
+    assert old.confidence < young.confidence
+    assert (old.at, old.expires_at) == (NOW - HALF_LIFE, NOW - HALF_LIFE + EXPIRES)
+
+
+def test_an_old_modality_counts_less_than_a_fresh_one() -> None:
+    mood = fused((reading("voice", (-0.3, 0.3)), 0.0), (reading("text", (0.3, 0.3)), HALF_LIFE))
+    assert mood.valence.mean == pytest.approx(-0.1)  # precisions 2 to 1
+    assert [e.weight for e in mood.evidence] == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_a_poor_input_counts_less_than_a_good_one() -> None:
+    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.8, 0.3), quality=0.25), 0.0))
+    assert mood.valence.mean == pytest.approx(0.16)
+
+
+def test_modalities_that_disagree_widen_the_mood_and_say_so() -> None:
+    far = fused((reading("voice", (-0.8, 0.1)), 0.0), (reading("text", (0.8, 0.1)), 0.0))
+    near = fused((reading("voice", (-0.05, 0.1)), 0.0), (reading("text", (0.05, 0.1)), 0.0))
+    assert far.disagreement
+    assert not near.disagreement
+    assert far.valence.mean == pytest.approx(0.0)
+    # half the precision is 1/200, the spread 0.64
+    assert far.valence.deviation == pytest.approx(math.sqrt(1 / 200 + 0.64))
+    assert near.valence.deviation == pytest.approx(math.sqrt(1 / 200))
+    assert far.confidence < near.confidence
+
+
+def test_windows_of_one_modality_that_differ_are_no_disagreement() -> None:
+    mood = fused((reading("voice", (-0.9, 0.1)), 0.0), (reading("voice", (0.9, 0.1)), 1.0))
+    assert not mood.disagreement
+
+
+def test_a_modality_that_abstained_is_absent_not_calm() -> None:
+    alone = fused((reading("voice", (-0.7, 0.2), stress=0.9), 0.0))
+    assert [e.modality for e in alone.evidence] == ["voice"]
+    assert alone.valence.mean == pytest.approx(-0.7)
+    assert alone.stress == pytest.approx(0.9)
+
+
+def test_a_reading_of_no_quality_alone_does_not_break_the_fusion() -> None:
+    mood = fuse([Aged(reading(quality=0.0), 0.0)], now=NOW, half_life_s=HALF_LIFE, expires_s=EXPIRES)
+    assert mood is None or math.isfinite(mood.valence.mean)
+
+
+def test_an_estimate_without_finite_numbers_is_refused() -> None:
+    for mean, deviation in ((math.nan, 0.1), (math.inf, 0.1), (0.0, 0.0), (0.0, -1.0), (0.0, math.nan)):
+        with pytest.raises(ValueError, match="finite mean"):
+            Estimate(mean, deviation)
+
+
+# Properties
+
+estimates = st.builds(Estimate, st.floats(-1, 1), st.floats(0.01, 2))
+distributions = st.lists(st.floats(0.01, 1), min_size=7, max_size=7).map(
+    lambda weights: {name: w / sum(weights) for name, w in zip(EMOTIONS, weights, strict=True)}
+)
+readings = st.builds(
+    Reading,
+    modality=st.sampled_from(("voice", "text")),
+    valence=estimates,
+    arousal=estimates,
+    stress=st.floats(0, 1),
+    emotions=distributions,
+    quality=st.floats(0.01, 1),
+)
+aged_readings = st.lists(st.builds(Aged, readings, st.floats(0, EXPIRES)), min_size=1, max_size=8)
+
+
+@given(aged_readings)
+def test_a_fused_mean_lies_between_the_means_of_the_readings(aged: list[Aged]) -> None:
+    mood = fused(*[(a.reading, a.age_s) for a in aged])
+    for name in ("valence", "arousal"):
+        means = [getattr(a.reading, name).mean for a in aged]
+        assert min(means) - 1e-9 <= getattr(mood, name).mean <= max(means) + 1e-9
+
+
+@given(aged_readings)
+def test_a_mood_is_always_finite_and_in_range(aged: list[Aged]) -> None:
+    mood = fused(*[(a.reading, a.age_s) for a in aged])
+    assert 0 <= mood.stress <= 1
+    assert 0 <= mood.confidence <= 1
+    assert sum(mood.emotions.values()) == pytest.approx(1)
+    assert sum(e.weight for e in mood.evidence) == pytest.approx(1)
+    for estimate in (mood.valence, mood.arousal):
+        assert math.isfinite(estimate.mean)
+        assert 0 < estimate.deviation < math.inf
+
+
+@given(aged_readings)
+def test_the_order_of_the_readings_does_not_matter(aged: list[Aged]) -> None:
+    one, other = (fused(*[(a.reading, a.age_s) for a in some]) for some in (aged, aged[::-1]))
+    assert one.valence.mean == pytest.approx(other.valence.mean, abs=1e-9)
+    assert one.stress == pytest.approx(other.stress, abs=1e-9)
+    assert one.disagreement == other.disagreement
+
+
+@given(readings, st.floats(0, 1e9), st.floats(0.1, 1e6))
+def test_no_age_and_no_half_life_breaks_the_fusion(said: Reading, age_s: float, half_life_s: float) -> None:
+    # the settings allow a half-life much shorter than the expiry
+    mood = fuse([Aged(said, age_s)], now=NOW, half_life_s=half_life_s, expires_s=2e9)
+    assert mood is not None
+    assert math.isfinite(mood.valence.mean)
+    assert 0 <= mood.stress <= 1
+
+
+# The timeline
+
+
+def test_a_mood_is_gone_when_it_expires() -> None:
+    line = timeline()
+    line.add(reading(), NOW)
+    assert line.mood(NOW + EXPIRES - 1, ["text"]) is not None
+    assert line.mood(NOW + EXPIRES, ["text"]) is None
+
+
+def test_a_mood_says_when_it_expires() -> None:
+    line = timeline()
+    line.add(reading(), NOW)
+    mood = line.mood(NOW + 100, ["text"])
+    assert mood is not None
+    assert (mood.at, mood.expires_at) == (NOW, NOW + EXPIRES)
+
+
+def test_only_the_modalities_asked_for_tell_of_the_mood() -> None:
+    line = timeline()
+    line.add(reading("voice", (-0.5, 0.2)), NOW)
+    line.add(reading("text", (0.5, 0.2)), NOW)
+    mood = line.mood(NOW, ["text"])
+    assert mood is not None
+    assert mood.valence.mean == pytest.approx(0.5)
+    assert line.mood(NOW, []) is None
+
+
+def test_a_glimpse_is_replaced_by_the_next_and_by_the_whole_utterance() -> None:
+    line = timeline()
+
+    def valence() -> float:
+        mood = line.mood(NOW + 3, ["voice"])
+        assert mood is not None
+        return mood.valence.mean
+
+    line.glimpse(reading("voice", (-0.9, 0.2)), NOW)
+    line.glimpse(reading("voice", (-0.5, 0.2)), NOW + 1)
+    assert valence() == pytest.approx(-0.5)
+    line.add(reading("voice", (0.4, 0.2)), NOW + 3)
+    assert valence() == pytest.approx(0.4)
+
+
+def test_a_message_leaves_the_glimpse_of_a_voice_alone() -> None:
+    line = timeline()
+    line.glimpse(reading("voice", (-0.5, 0.2)), NOW)
+    line.add(reading("text", (0.5, 0.2)), NOW)
+    mood = line.mood(NOW, ["voice"])
+    assert mood is not None
+    assert mood.valence.mean == pytest.approx(-0.5)
+
+
+def test_a_glimpse_teaches_the_baseline_nothing() -> None:
+    line = timeline()
+    line.glimpse(reading("voice", observation=(0.1, 0.2)), NOW)
+    assert line.baseline("voice") == NO_BASELINE
+
+
+def test_forgetting_one_modality_leaves_the_other() -> None:
+    line = timeline()
+    for modality in ("voice", "text"):
+        line.add(reading(modality, observation=(0.1, 0.2)), NOW)  # type: ignore[arg-type]
+    line.glimpse(reading("voice"), NOW)
+    line.forget("voice")
+    assert line.mood(NOW, ["voice"]) is None
+    assert line.baseline("voice") == NO_BASELINE
+    assert line.mood(NOW, ["text"]) is not None
+    assert line.baseline("text").count == 1
+
+
+def test_a_timeline_is_bounded() -> None:
+    line = timeline()
+    line.add(reading(valence=(1.0, 0.3)), NOW)
+    for _ in range(1000):
+        line.add(reading(valence=(-1.0, 0.3)), NOW)
+    mood = line.mood(NOW, ["text"])
+    assert mood is not None
+    assert mood.valence.mean == pytest.approx(-1.0)
+
+
+def test_the_deviation_from_the_usual_is_shown_once_the_person_is_known() -> None:
+    line = timeline()
+    for heard in range(KNOWN_AFTER):
+        mood = line.mood(NOW, ["voice"])
+        assert mood is None or (mood.baseline, mood.deviation) == ("none", {}), f"after {heard}"
+        line.add(reading("voice", (0.2, 0.2), (0.1, 0.2), observation=(7.0, 0.5, 0.3)), NOW)
+    mood = line.mood(NOW, ["voice"])
+    assert mood is not None
+    assert mood.baseline == "session"
+    assert mood.deviation == pytest.approx({"valence": -0.3, "arousal": -0.2})
+
+
+def test_a_stored_baseline_is_called_stored() -> None:
+    line = timeline()
+    line.baselines["voice"] = Baseline(10, (0.0, 0.0), "stored")
+    line.add(reading("voice", observation=(0.0, 0.0)), NOW)
+    mood = line.mood(NOW, ["voice"])
+    assert mood is not None
+    assert mood.baseline == "stored"
+
+
+# The baseline
+
+
+def test_a_baseline_never_holds_more_than_eight_numbers() -> None:
+    assert len(updated(NO_BASELINE, (0.0,) * 8).center) == 8
+    with pytest.raises(ValueError, match="at most 8"):
+        updated(NO_BASELINE, (0.0,) * 9)
+
+
+def test_a_baseline_is_the_mean_of_what_was_observed() -> None:
+    baseline = NO_BASELINE
+    for observation in ((1.0, 0.0), (0.0, 0.0), (0.5, 0.3)):
+        baseline = updated(baseline, observation)
+    assert baseline.center == pytest.approx((0.5, 0.1))
+    assert (baseline.count, baseline.source) == (3, "session")
+
+
+def test_an_utterance_without_an_observation_teaches_nothing() -> None:
+    known = Baseline(3, (0.5,), "stored")
+    assert updated(known, ()) is known
+
+
+def test_a_stored_baseline_stays_stored_as_it_learns() -> None:
+    assert updated(Baseline(3, (0.5,), "stored"), (0.1,)).source == "stored"
+
+
+def test_a_baseline_forgets_so_that_a_person_may_change() -> None:
+    baseline = Baseline(100_000, (0.0,), "stored")
+    for _ in range(1000):
+        baseline = updated(baseline, (1.0,))
+    assert baseline.center[0] > 0.9
+
+
+def test_an_unknown_person_is_never_moved() -> None:
+    assert shift(NO_BASELINE, (0.3, 0.1)) == ()
+    assert shift(Baseline(0, (0.9, 0.9)), (0.3, 0.1)) == ()
+    assert shift(Baseline(5, (0.9, 0.9), "session"), ()) == ()
+
+
+@given(st.integers(1, 10_000), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_shift_shrinks_towards_the_population(count: int, mine: float, usual: float) -> None:
+    (by,) = shift(Baseline(count, (mine,), "session"), (usual,))
+    assert by == pytest.approx(count / (count + PRIOR_COUNT) * (mine - usual))
+    assert abs(by) <= abs(mine - usual)
+
+
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=4, max_size=4), min_size=1, max_size=30))
+def test_a_baseline_stays_within_what_was_observed(observations: list[list[float]]) -> None:
+    baseline = NO_BASELINE
+    for observation in observations:
+        baseline = updated(baseline, observation)
+    for index, center in enumerate(baseline.center):
+        seen = [observation[index] for observation in observations]
+        assert min(seen) - 1e-9 <= center <= max(seen) + 1e-9

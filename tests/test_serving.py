@@ -1,0 +1,164 @@
+"""The server as a process: what it loads, how much memory it takes, what a kill costs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from assistant.cli import main
+from assistant.config import load_settings
+from assistant.services import open_services
+
+HEAVY = ("torch", "transformers", "librosa", "pandas", "sklearn", "scipy")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "ATTUNE_DATABASE": f"sqlite:///{tmp_path}/attune.db",
+        "ATTUNE_KEYS": f"sqlite:///{tmp_path}/keys.db",
+        "ATTUNE_MASTER_KEY_FILE": f"{tmp_path}/attune.key",
+        "ATTUNE_PORT": "0",
+    }
+
+
+def _assistant(*arguments: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "assistant", *arguments], env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+@contextlib.contextmanager
+def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "assistant", "serve"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _call(address: str, key: str, method: str, path: str, body: Any = None) -> Any:
+    request = urllib.request.Request(
+        address + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read())
+
+
+def test_serving_imports_no_training_library(environment):
+    _assistant("keys", "create", "--app", "a", environment=environment)
+    code = """
+import asyncio, os, sys
+from assistant.config import load_settings
+from assistant.server.app import running
+from assistant.services import open_services
+
+async def serve():
+    async with open_services(load_settings(None, os.environ)) as services, running(services):
+        assert services.health() == {"vad": "ready", "text": "ready", "voice": "ready"}
+
+asyncio.run(serve())
+print(" ".join(sys.modules))
+"""
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "onnxruntime" in loaded
+    assert not [name for name in HEAVY if name in loaded]
+
+
+def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(environment):
+    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
+    with _server(environment) as (process, address):
+        assert _call(address, key, "GET", "/readyz")["status"] == "ready"
+        assert psutil.Process(process.pid).memory_info().rss < 500e6
+        _call(address, key, "PUT", "/v1/people/ada", {"interests": ["music"]})
+        receipt = _call(address, key, "POST", "/v1/people/ada/consent", grant)
+        process.kill()
+    with _server(environment) as (_, address):
+        assert _call(address, key, "GET", "/v1/people/ada")["profile"]["interests"] == ["music"]
+        shown = _call(address, key, "GET", "/v1/people/ada/consent")
+        assert [r["receipt"] for r in shown["receipts"]] == [receipt["receipt"]]
+        message = {"text": "I am so worried about tomorrow"}
+        assert _call(address, key, "POST", "/v1/people/ada/messages", message)["mood"] is not None
+
+
+def test_a_server_without_a_master_key_says_what_to_do(environment, capsys, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["serve"]) == 1
+    assert "master_key_missing" in capsys.readouterr().err
+
+
+def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_line(environment):
+    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    assert key.startswith("att_")
+    assert len(key.split()) == 1
+    master = Path(environment["ATTUNE_MASTER_KEY_FILE"])
+    assert master.stat().st_mode & 0o077 == 0
+
+    async def who() -> str:
+        async with open_services(load_settings(None, environment | {"ATTUNE_AFFECT": "absent"})) as services:
+            return (await services.apps.by_key(key)).name
+
+    assert asyncio.run(who()) == "a"
+
+
+def test_models_list_and_check_pass_for_what_is_shipped(capsys):
+    assert main(["models"]) == 0
+    assert main(["models", "check"]) == 0
+    said = capsys.readouterr().out
+    for name in ("text", "voice", "vad"):
+        assert f"\n{name:<10} ok" in said
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_everything_and_works_in_any_directory(tmp_path, environment):
+    root = Path(__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, root],
+        check=True,
+        capture_output=True,
+    )
+    installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", installed, *tmp_path.glob("*.whl")],
+        check=True,
+        capture_output=True,
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import assistant, sys; from assistant.cli import main; print(assistant.__file__);"
+         "sys.exit(main(['models', 'check']) or main(['demo']))"],
+        env=environment | {"PYTHONPATH": str(installed)},
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(installed) in done.stdout.splitlines()[0]
+    assert "Every promise was kept" in done.stdout
+    assert list(elsewhere.iterdir()) == []
