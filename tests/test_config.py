@@ -1,0 +1,128 @@
+"""Settings: documented, overridden by the environment, and checked once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import Field, FrozenInstanceError, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assistant.config import Settings, load_settings, shipped_models
+from assistant.errors import ConfigInvalid
+
+README = Path(__file__).parents[1] / "README.md"
+Write = Callable[[str], Path]
+every_setting = pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        file = tmp_path / "attune.toml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+@every_setting
+def test_each_setting_says_what_it_is_for(setting: Field[Any]) -> None:
+    assert len(setting.metadata["doc"]) > 10
+
+
+def test_each_setting_is_in_the_readme_by_its_environment_name() -> None:
+    text = README.read_text(encoding="utf-8")
+    names = [f"ATTUNE_{setting.name.upper()}" for setting in fields(Settings)]
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+@every_setting
+def test_each_setting_can_be_given_in_the_environment(setting: Field[Any]) -> None:
+    default = getattr(Settings(), setting.name)
+    loaded = load_settings(None, {f"ATTUNE_{setting.name.upper()}": str(default)})
+    assert getattr(loaded, setting.name) == default
+    assert type(getattr(loaded, setting.name)) is type(default)
+
+
+def test_the_defaults_are_those_that_are_documented() -> None:
+    settings = load_settings(None, {})
+    assert settings == Settings()
+    assert (settings.database, settings.host, settings.port) == ("sqlite:///attune.db", "127.0.0.1", 8080)
+    assert (settings.affect, settings.notice) == ("present", "1")
+    assert settings.models_folder == shipped_models()
+
+
+def test_a_file_sets_and_the_environment_overrides_it(toml: Write) -> None:
+    file = toml('port = 9000\nhost = "0.0.0.0"\nmood_half_life_s = 30\nmodels = "m"\n')
+    settings = load_settings(file, {"ATTUNE_PORT": "9001", "PORT": "1", "HOME": "/"})
+    assert (settings.port, settings.host, settings.mood_half_life_s) == (9001, "0.0.0.0", 30.0)
+    assert isinstance(settings.mood_half_life_s, float)
+    assert settings.models_folder == Path("m")
+
+
+def test_an_unknown_setting_in_the_file_is_named(toml: Write) -> None:
+    with pytest.raises(ConfigInvalid, match="'prot'") as refused:
+        load_settings(toml("prot = 9000"), {})
+    assert refused.value.code == "config_invalid"
+
+
+def test_what_others_keep_in_the_environment_is_left_alone() -> None:
+    assert load_settings(None, {"ATTUNE_CI_WORKER": "7", "ATTUNE": "1"}) == Settings()
+
+
+WRONG = [
+    ("port", "many"),
+    ("port", "80.5"),
+    ("port", "-1"),
+    ("port", "65536"),
+    ("affect", "off"),
+    ("database", "attune.db"),
+    ("database", "postgresql://localhost/attune"),
+    ("keys", "memory"),
+    ("grant_days", "0"),
+    ("grant_days", "a year"),
+    ("mood_half_life_s", "0"),
+    ("mood_half_life_s", "nan"),
+    ("mood_expires_s", "-1"),
+    ("mood_expires_s", "inf"),
+    ("affect_budget_ms", "0"),
+    ("max_body_bytes", "0"),
+    ("max_streams", "0"),
+    ("stream_idle_s", "0"),
+    ("log_level", "LOUD"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value}" for name, value in WRONG])
+def test_a_value_that_can_not_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ConfigInvalid, match=name) as refused:
+        load_settings(None, {f"ATTUNE_{name.upper()}": value})
+    assert refused.value.code == "config_invalid"
+
+
+@pytest.mark.parametrize("line", ["port = [1]", "port = true", "port = 8080.5", "models = 5", "grant_days = {}"])
+def test_a_value_of_the_wrong_kind_in_the_file_is_refused_by_name(toml: Write, line: str) -> None:
+    with pytest.raises(ConfigInvalid, match=line.split()[0]):
+        load_settings(toml(line), {})
+
+
+def test_a_file_that_is_missing_or_no_toml_is_refused_by_name(toml: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid, match=r"none\.toml"):
+        load_settings(tmp_path / "none.toml", {})
+    with pytest.raises(ConfigInvalid, match="not TOML"):
+        load_settings(toml("port = = 1"), {})
+
+
+def test_a_file_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "binary.toml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigInvalid, match=r"binary\.toml"):
+        load_settings(file, {})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().port = 1  # type: ignore[misc]
