@@ -60,10 +60,10 @@ class Services:
         return Conversation(self.tools, app, person)
 
     async def erase(self, person: Person) -> None:
-        """Forget a person everywhere: grants and mood in memory, then their key, then every row."""
+        """Forget a person everywhere: their key, then every row, then grants and mood in memory."""
+        await self.people.erase(person)
         self.ledger.forget(person.pseudonym)
         self.tools.memory.forget(person.pseudonym)
-        await self.people.erase(person)
 
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""

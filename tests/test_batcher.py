@@ -70,7 +70,10 @@ async def opened() -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         def make(
-            session: Sums, inputs: dict[str, Port] | None = None, outputs: dict[str, Port] | None = None, **more: Any
+            session: Sums,
+            inputs: dict[str, Port] | None = None,
+            outputs: dict[str, Port] | None = None,
+            **more: Any,
         ) -> Batcher:
             pool = stack.enter_context(ThreadPoolExecutor(2))
             more.setdefault("workers", 1)

@@ -255,6 +255,32 @@ class TestLaw4NoticeAndForbiddenContexts:
         assert (await house.message(WORRY))["mood"] is None
         assert house.spy.affect == 0
 
+    async def test_a_live_stream_stops_when_the_person_turns_out_to_be_a_minor(self, house, recording):
+        path = await house.person()
+        await house.consent("voice", "tone")
+        microphone = await house.stream()
+        await microphone.acknowledge()
+        await microphone.play(recording[:32_000], quiet_s=0)
+        await microphone.until("affect.result")
+        await house.call("PUT", path, {"age_band": "minor"})
+        await microphone.until("consent.updated", 2)
+        ended = len(microphone.events)
+        await microphone.play(recording[32_000:])
+        await microphone.settle()
+        assert not [e for e in microphone.events[ended:] if e["type"] == "affect.result"]
+
+    async def test_an_erased_person_is_not_heard_any_more(self, house, recording):
+        path = await house.person()
+        await house.consent("voice", "tone")
+        microphone = await house.stream()
+        await microphone.acknowledge()
+        await microphone.settle()
+        await house.call("DELETE", path, status=204)
+        await microphone.play(recording)
+        await microphone.settle()
+        assert house.spy.affect == 0
+        assert {event["error"]["code"] for event in microphone.of("error")} == {"person_unknown", "unknown_event"}
+
 
 _WATCHED: list[list[str]] = []
 

@@ -71,17 +71,11 @@ class Desk:
         subject: Subject = ADA,
         notice: str = "1",
     ) -> Record:
-        return await self.ledger.decide(
-            subject, modality, purpose, granted=granted, notice=notice, actor=ACTOR
-        )
+        return await self.ledger.decide(subject, modality, purpose, granted=granted, notice=notice, actor=ACTOR)
 
     async def grant(self, modality: Modality = "voice", purpose: Purpose = "tone", subject: Subject = ADA) -> Grant:
         await self.decide(True, modality, purpose, subject)
-        (grant,) = [
-            g
-            for g in await self.ledger.grants(subject)
-            if (g.modality, g.purpose) == (modality, purpose)
-        ]
+        (grant,) = [g for g in await self.ledger.grants(subject) if (g.modality, g.purpose) == (modality, purpose)]
         return grant
 
     def opens(self, grant: Grant, modality: Modality = "voice") -> bool:
@@ -420,7 +414,11 @@ def test_an_evaluation_grant_names_nobody_and_opens_its_own_gate_only() -> None:
     grant = gate.issue("voice")
     assert (grant.kind, grant.person) == ("evaluation", None)
     gate.check(grant, "voice")
-    for other, modality in ((grant, "text"), (copy.copy(grant), "voice"), (EvaluationGate().issue("voice"), "voice")):
+    for other, modality in (
+        (grant, "text"),
+        (copy.copy(grant), "voice"),
+        (EvaluationGate().issue("voice"), "voice"),
+    ):
         with pytest.raises(ConsentRequired):
             gate.check(other, modality)  # type: ignore[arg-type]
 

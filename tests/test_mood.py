@@ -6,13 +6,15 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, PRIOR_COUNT, shift, updated
 from assistant.mood.fusion import IGNORANCE, Aged, fuse
 from assistant.mood.timeline import Timeline
+
+few = settings(max_examples=30, deadline=None)
 
 NOW = 1_800_000_000.0
 HALF_LIFE = 60.0
@@ -171,6 +173,7 @@ readings = st.builds(
 aged_readings = st.lists(st.builds(Aged, readings, st.floats(0, EXPIRES)), min_size=1, max_size=8)
 
 
+@few
 @given(aged_readings)
 def test_a_fused_mean_lies_between_the_means_of_the_readings(aged: list[Aged]) -> None:
     mood = fused(*[(a.reading, a.age_s) for a in aged])
@@ -179,6 +182,7 @@ def test_a_fused_mean_lies_between_the_means_of_the_readings(aged: list[Aged]) -
         assert min(means) - 1e-9 <= getattr(mood, name).mean <= max(means) + 1e-9
 
 
+@few
 @given(aged_readings)
 def test_a_mood_is_always_finite_and_in_range(aged: list[Aged]) -> None:
     mood = fused(*[(a.reading, a.age_s) for a in aged])
@@ -191,6 +195,7 @@ def test_a_mood_is_always_finite_and_in_range(aged: list[Aged]) -> None:
         assert 0 < estimate.deviation < math.inf
 
 
+@few
 @given(aged_readings)
 def test_the_order_of_the_readings_does_not_matter(aged: list[Aged]) -> None:
     one, other = (fused(*[(a.reading, a.age_s) for a in some]) for some in (aged, aged[::-1]))
@@ -348,6 +353,7 @@ def test_an_unknown_person_is_never_moved() -> None:
     assert shift(Baseline(5, (0.9, 0.9), "session"), ()) == ()
 
 
+@few
 @given(st.integers(1, 10_000), st.floats(-1, 1), st.floats(-1, 1))
 def test_a_shift_shrinks_towards_the_population(count: int, mine: float, usual: float) -> None:
     (by,) = shift(Baseline(count, (mine,), "session"), (usual,))
@@ -355,6 +361,7 @@ def test_a_shift_shrinks_towards_the_population(count: int, mine: float, usual: 
     assert abs(by) <= abs(mine - usual)
 
 
+@few
 @given(st.lists(st.lists(st.floats(-1, 1), min_size=4, max_size=4), min_size=1, max_size=30))
 def test_a_baseline_stays_within_what_was_observed(observations: list[list[float]]) -> None:
     baseline = NO_BASELINE

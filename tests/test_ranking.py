@@ -17,6 +17,8 @@ from assistant.profile.person import Profile
 from assistant.recommend.catalogue import MAX_ITEMS, Affinity, Catalogue, Item, check, starter
 from assistant.recommend.policy import TEMPERATURE, Recommendation, rank
 
+few = settings(max_examples=30, deadline=None)
+
 TAGS = ("music", "walking", "cooking", "reading")
 
 
@@ -53,6 +55,7 @@ def places(slate: tuple[Recommendation, ...]) -> dict[str, int]:
 # Law 7
 
 
+@few
 @given(catalogues, profiles, moods, st.floats(0, 1), seeds)
 def test_more_stress_never_raises_the_score_or_place_of_anything_commercial(
     items: tuple[Item, ...], profile: Profile, m: Mood, more: float, seed: str
@@ -67,6 +70,7 @@ def test_more_stress_never_raises_the_score_or_place_of_anything_commercial(
             assert places(tense)[said.item.id] >= places(calm)[said.item.id]
 
 
+@few
 @given(catalogues, profiles, moods, seeds)
 def test_knowing_the_mood_never_raises_the_place_of_anything_commercial(
     items: tuple[Item, ...], profile: Profile, m: Mood, seed: str
@@ -78,6 +82,7 @@ def test_knowing_the_mood_never_raises_the_place_of_anything_commercial(
             assert places(used)[said.item.id] >= blind[said.item.id]
 
 
+@few
 @given(catalogues, profiles, moods, seeds)
 def test_while_the_mood_is_used_everything_commercial_comes_last(
     items: tuple[Item, ...], profile: Profile, m: Mood, seed: str
@@ -86,6 +91,7 @@ def test_while_the_mood_is_used_everything_commercial_comes_last(
     assert paid == sorted(paid)
 
 
+@few
 @given(catalogues, profiles, moods, seeds)
 def test_no_part_of_anything_commercial_depends_on_the_mood(
     items: tuple[Item, ...], profile: Profile, m: Mood, seed: str
@@ -109,6 +115,7 @@ def test_the_mood_never_changes_what_may_be_recommended() -> None:
 # Scores and reasons
 
 
+@few
 @given(catalogues, profiles, st.none() | moods, seeds)
 def test_a_score_is_the_sum_of_its_parts(
     items: tuple[Item, ...], profile: Profile, m: Mood | None, seed: str
@@ -119,6 +126,7 @@ def test_a_score_is_the_sum_of_its_parts(
         assert said.reason
 
 
+@few
 @given(catalogues, profiles, seeds)
 def test_a_mood_that_abstained_is_no_mood(items: tuple[Item, ...], profile: Profile, seed: str) -> None:
     unsaid = rank(items, profile, Mood.unsaid("too_short", 0.0), slots=20, seed=seed)
@@ -168,6 +176,7 @@ def test_an_empty_catalogue_recommends_nothing() -> None:
     assert rank([], Profile(), mood(), slots=5, seed="s") == ()
 
 
+@few
 @given(catalogues, st.none() | moods, st.integers(0, 12), seeds)
 def test_a_shorter_slate_is_the_beginning_of_a_longer_one(
     items: tuple[Item, ...], m: Mood | None, slots: int, seed: str
@@ -180,6 +189,7 @@ def test_a_shorter_slate_is_the_beginning_of_a_longer_one(
 # Propensities
 
 
+@few
 @given(catalogues, profiles, st.none() | moods, seeds)
 def test_the_same_seed_draws_the_same_slate(
     items: tuple[Item, ...], profile: Profile, m: Mood | None, seed: str
@@ -211,9 +221,7 @@ LIKES = Profile(interests=("music",))
 def test_propensities_are_those_of_the_definition() -> None:
     for seed in range(200):
         slate = rank(four(), LIKES, None, slots=4, seed=str(seed))
-        wanted = plackett_luce(
-            tuple(said.item.id for said in slate), {said.item.id: said.score for said in slate}
-        )
+        wanted = plackett_luce(tuple(said.item.id for said in slate), {said.item.id: said.score for said in slate})
         assert [said.propensity for said in slate] == pytest.approx(wanted)
         assert slate[-1].propensity == pytest.approx(1.0)
 
@@ -224,7 +232,8 @@ def test_slates_come_as_often_as_their_propensities_say() -> None:
     scores = {said.item.id: said.score for said in rank(items, LIKES, None, slots=4, seed="")}
     assert sorted(score / TEMPERATURE for score in scores.values()) == pytest.approx([0, 0.5, 1, 2])
     seen = Counter(
-        tuple(said.item.id for said in rank(items, LIKES, None, slots=4, seed=f"decision-{n}")) for n in range(draws)
+        tuple(said.item.id for said in rank(items, LIKES, None, slots=4, seed=f"decision-{n}"))
+        for n in range(draws)
     )
     chances = {order: math.prod(plackett_luce(order, scores)) for order in permutations(scores)}
     assert sum(chances.values()) == pytest.approx(1)
@@ -276,7 +285,7 @@ def test_a_catalogue_that_breaks_a_rule_is_refused_with_its_code(items: tuple[It
     assert refused.value.code == code
 
 
+@few
 @given(catalogues)
-@settings(max_examples=30)
 def test_a_lawful_catalogue_is_accepted(items: tuple[Item, ...]) -> None:
     check(Catalogue("1", items))

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assistant.audio.pcm import from_pcm16, level_db, to_pcm16
 from assistant.audio.segment import Edge, Segmenter, SegmentRules
 from assistant.errors import Invalid
+
+few = settings(max_examples=30, deadline=None)
 
 CHUNK = 0.032
 probabilities = st.lists(st.floats(0, 1), max_size=400)
@@ -29,6 +31,7 @@ def edges(cut: Segmenter, heard: list[float], seconds: float = CHUNK) -> list[tu
     return [(at, edge) for at, p in enumerate(heard) if (edge := cut.process(seconds, p))]
 
 
+@few
 @given(rules, probabilities)
 def test_starts_and_stops_alternate(rule: SegmentRules, heard: list[float]) -> None:
     cut = Segmenter(rule)
@@ -37,6 +40,7 @@ def test_starts_and_stops_alternate(rule: SegmentRules, heard: list[float]) -> N
     assert cut.speaking == bool(len(found) % 2)
 
 
+@few
 @given(rules, st.integers(1, 12), st.integers(1, 30), st.integers(1, 8))
 def test_coughs_shorter_than_a_start_start_nothing_however_many(
     rule: SegmentRules, cough: int, pause: int, times: int
@@ -45,6 +49,7 @@ def test_coughs_shorter_than_a_start_start_nothing_however_many(
     assert edges(Segmenter(rule), ([1.0] * cough + [0.0] * pause) * times) == []
 
 
+@few
 @given(rules)
 def test_an_utterance_starts_once_there_was_speech_enough(rule: SegmentRules) -> None:
     ((at, edge),) = edges(Segmenter(rule), [1.0] * (round(rule.start_s / CHUNK) + 1))
@@ -52,6 +57,7 @@ def test_an_utterance_starts_once_there_was_speech_enough(rule: SegmentRules) ->
     assert (at + 1) * CHUNK == pytest.approx(rule.start_s, abs=CHUNK)
 
 
+@few
 @given(rules)
 def test_an_utterance_stops_once_there_was_silence_enough(rule: SegmentRules) -> None:
     found = edges(Segmenter(replace(rule, longest_s=15.0)), [1.0] * 20 + [0.0] * 60)
@@ -59,6 +65,7 @@ def test_an_utterance_stops_once_there_was_silence_enough(rule: SegmentRules) ->
     assert (found[1][0] - 19) * CHUNK == pytest.approx(rule.silence_s, abs=CHUNK)
 
 
+@few
 @given(rules, st.integers(100, 600))
 def test_a_monologue_is_cut_at_its_longest(rule: SegmentRules, chunks: int) -> None:
     found = edges(Segmenter(rule), [1.0] * chunks)
@@ -73,6 +80,7 @@ def test_a_monologue_is_cut_at_its_longest(rule: SegmentRules, chunks: int) -> N
     assert started is not None
 
 
+@few
 @given(rules, probabilities)
 def test_nothing_lasts_longer_than_the_longest(rule: SegmentRules, heard: list[float]) -> None:
     cut = Segmenter(rule)
@@ -107,6 +115,7 @@ def test_the_trailing_silence_is_known() -> None:
 frames = st.binary(max_size=400).map(lambda data: data[: len(data) // 2 * 2])
 
 
+@few
 @given(frames)
 def test_samples_survive_the_round_trip(data: bytes) -> None:
     samples = from_pcm16(data)
@@ -116,6 +125,7 @@ def test_samples_survive_the_round_trip(data: bytes) -> None:
     assert to_pcm16(samples) == data
 
 
+@few
 @given(frames)
 def test_half_a_sample_is_refused(data: bytes) -> None:
     with pytest.raises(Invalid) as refused:
@@ -123,6 +133,7 @@ def test_half_a_sample_is_refused(data: bytes) -> None:
     assert refused.value.code == "odd_length_audio"
 
 
+@few
 @given(st.lists(st.floats(-10, 10, width=32), max_size=50))
 def test_samples_beyond_full_scale_are_clipped_and_never_wrap(values: list[float]) -> None:
     samples = np.array(values, dtype=np.float32)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.emotion import Estimate, Mood
@@ -15,6 +15,8 @@ from assistant.tone import directive
 from assistant.tone.directive import Directive, Manner
 from assistant.tone.policy import MOOD_RULES, choose, likely
 from assistant.tone.render import SENTENCES, prompt
+
+few = settings(max_examples=30, deadline=None)
 
 PLAIN = Profile()
 
@@ -123,12 +125,14 @@ manners = st.builds(
 )
 
 
+@few
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0.41, 0.59), st.floats(0, 1), profiles)
 def test_an_unsure_mood_changes_nothing(v: float, a: float, stress: float, anger: float, profile: Profile) -> None:
     said = choose(mood(v, a, stress, deviation=5.0, anger=anger), profile)
     assert said.manner == said.without_mood
 
 
+@few
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), profiles)
 def test_stress_that_was_read_too_long_ago_to_be_sure_changes_nothing(
     v: float, a: float, stress: float, profile: Profile
@@ -138,6 +142,7 @@ def test_stress_that_was_read_too_long_ago_to_be_sure_changes_nothing(
     assert said.manner == said.without_mood
 
 
+@few
 @given(st.floats(-1, -0.3), st.floats(-1, 1), st.floats(0, 1), st.floats(0.5, 1), profiles)
 def test_anger_is_never_mirrored(v: float, a: float, stress: float, anger: float, profile: Profile) -> None:
     said = choose(mood(v, a, stress, anger=anger), profile)
@@ -149,6 +154,7 @@ def test_anger_is_never_mirrored(v: float, a: float, stress: float, anger: float
     assert said.manner.formality == profile.formality
 
 
+@few
 @given(moods, profiles)
 def test_the_mood_never_overrides_what_the_profile_asks_for(m: Mood, profile: Profile) -> None:
     said = choose(m, profile)
@@ -156,6 +162,7 @@ def test_the_mood_never_overrides_what_the_profile_asks_for(m: Mood, profile: Pr
     assert not profile.plain_language or said.manner.verbosity == "brief"
 
 
+@few
 @given(st.none() | moods, profiles)
 def test_a_crisis_wins_over_everything(m: Mood | None, profile: Profile) -> None:
     said = choose(m, profile, crisis=True)
@@ -172,6 +179,7 @@ def test_a_crisis_wins_over_everything(m: Mood | None, profile: Profile) -> None
     assert said.without_mood == said.manner
 
 
+@few
 @given(st.none() | moods, profiles, st.booleans())
 def test_what_would_have_been_said_without_the_mood_is_what_is_said_without_one(
     m: Mood | None, profile: Profile, crisis: bool
@@ -179,6 +187,7 @@ def test_what_would_have_been_said_without_the_mood_is_what_is_said_without_one(
     assert choose(m, profile, crisis=crisis).without_mood == choose(None, profile, crisis=crisis).manner
 
 
+@few
 @given(moods, profiles, st.booleans())
 def test_there_is_always_a_reason_in_words(m: Mood, profile: Profile, crisis: bool) -> None:
     said = choose(m, profile, crisis=crisis)
@@ -187,6 +196,7 @@ def test_there_is_always_a_reason_in_words(m: Mood, profile: Profile, crisis: bo
     assert ("default" in codes(said)) == (said.manner == Manner() and codes(said) == ["default"])
 
 
+@few
 @given(manners)
 def test_a_prompt_holds_only_enumerated_sentences(manner: Manner) -> None:
     rest = prompt(manner)
@@ -196,6 +206,7 @@ def test_a_prompt_holds_only_enumerated_sentences(manner: Manner) -> None:
     assert not rest.strip()
 
 
+@few
 @given(manners)
 def test_a_prompt_follows_every_choice_that_has_a_sentence(manner: Manner) -> None:
     for name, choice in asdict(manner).items():

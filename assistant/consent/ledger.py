@@ -105,6 +105,13 @@ class Ledger:
             raise Forbidden(rule.why, code=rule.code)
         return record
 
+    async def enforce(self, subject: Subject, actor: Actor) -> None:
+        """Withdraw what the rules forbid by now, such as every grant of somebody who turns out to be a minor."""
+        await self.grants(subject)
+        for modality, purpose in tuple(self._living.get(subject.person, {})):
+            if forbidden(subject, modality):
+                await self._withdraw(subject, modality, purpose, actor)
+
     async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
         return await self._records.of(person)

@@ -170,15 +170,26 @@ class Conversation:
                 timeline.baselines.setdefault(modality, baseline)
         return timeline
 
-    async def take_in(self, reading: Reading) -> None:
-        """Add the reading of a whole utterance or message; keep the baseline where that is granted."""
+    async def take_in(self, grant: Grant, reading: Reading, *, passing: bool = False) -> None:
+        """Add a reading that was made with `grant`: of a whole utterance or message, or of a `passing` window.
+
+        Keeps the baseline where that is granted. Raises `ConsentRequired` when the grant is gone by now.
+        """
         timeline = await self.timeline()
         now = self.tools.clock()
+        self.tools.ledger.check(grant, reading.modality)  # nothing is awaited between this and adding
+        if passing:
+            timeline.glimpse(reading, now)
+            return
         timeline.add(reading, now)
-        grants = await self.tools.ledger.grants(self.subject)
-        if "remember" in purposes(grants, reading.modality):
+        if await self._remembers(reading.modality):
             baseline = timeline.baseline(reading.modality)
             await self.tools.baselines.remember(self.person.pseudonym, reading.modality, baseline, now)
+            if not await self._remembers(reading.modality):  # withdrawn while it was written
+                await self.tools.baselines.forget(self.person.pseudonym, reading.modality)
+
+    async def _remembers(self, modality: Modality) -> bool:
+        return "remember" in purposes(await self.tools.ledger.grants(self.subject), modality)
 
     async def _read(self, grant: Grant, text: str) -> Reading | Abstention | None:
         if self.tools.text is None:
@@ -187,16 +198,17 @@ class Conversation:
         try:
             async with asyncio.timeout(budget_s):
                 scores = await self.tools.text.read(grant, text, budget_s=budget_s)
-        except ConsentRequired:  # withdrawn while the model ran
+        except ConsentRequired:  # withdrawn just now
             return None
         except Exception as error:  # a broken model must not break the reply
             return abstained("text", error)
         if isinstance(scores, Abstention):
             return scores
         reading = scores.reading()
-        if await self.grant("text") is None:
+        try:
+            await self.take_in(grant, reading)
+        except ConsentRequired:  # withdrawn while the model ran
             return None
-        await self.take_in(reading)
         return reading
 
     async def _moods(self, now: float) -> _Moods:

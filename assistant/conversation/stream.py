@@ -167,9 +167,8 @@ class Stream:
     async def _interims(self, utterance: _Utterance) -> None:
         while self._waiting is not None and self._utterance is utterance:
             window, self._waiting = self._waiting, None
-            said = await self._estimate(window, budget_s=_EVERY_S)
-            if isinstance(said, Reading) and self._utterance is utterance and self._may_listen:
-                (await self._conversation.timeline()).glimpse(said, self._tools.clock())
+            said = await self._estimate(window, budget_s=_EVERY_S, current=lambda: self._utterance is utterance)
+            if isinstance(said, Reading):
                 await self._tell(utterance, said, window, final=False)
 
     async def _end(self, *, silent_chunks: int) -> None:
@@ -183,9 +182,7 @@ class Stream:
         if self._may_listen:
             window = _last(spoken, _FINAL_S)
             said = await self._estimate(window, budget_s=self._tools.affect_budget_s)
-            if isinstance(said, Reading) and self._may_listen:
-                await self._conversation.take_in(said)
-            if said is not None and self._may_listen:
+            if said is not None:
                 await self._tell(utterance, said, window, final=True)
         self._emit(Replied(utterance.item, await self._conversation.respond(None, said)))
 
@@ -198,8 +195,16 @@ class Stream:
         if self._may_listen:  # consent may have gone meanwhile
             self._emit(Affect(utterance.item, final, len(window) / SAMPLE_RATE, said, mood))
 
-    async def _estimate(self, window: Samples, *, budget_s: float) -> Reading | Abstention | None:
+    async def _estimate(
+        self, window: Samples, *, budget_s: float, current: Callable[[], bool] | None = None
+    ) -> Reading | Abstention | None:
+        """Read a window and take the reading in; None where it may not be read, or is no longer `current`.
+
+        A window in the middle of an utterance has a `current`; the last one has none.
+        """
         grant = await self._conversation.grant("voice")
+        if grant is None:
+            self._stop_hearing()
         if grant is None or not self._may_listen:
             return None
         if self._tools.voice is None:
@@ -212,17 +217,29 @@ class Stream:
             return None
         except Exception as error:  # a broken model must not break the stream
             return abstained("voice", error)
-        return scores if isinstance(scores, Abstention) else scores.reading()
+        if isinstance(scores, Abstention):
+            return scores
+        if current is not None and not current():
+            return None
+        reading = scores.reading()
+        try:
+            await self._conversation.take_in(grant, reading, passing=current is not None)
+        except ConsentRequired:  # withdrawn while the model ran
+            return None
+        return reading
 
     def _decided(self, record: Record) -> None:
         """A decision about consent, from this stream or elsewhere: a withdrawal stops everything at once."""
         if record.event == "withdrawn" and record.modality == "voice":
-            self._may_listen = False
-            self._waiting = None
-            self._heard.clear()
+            self._stop_hearing()
         self._changed = True
         self._emit(ConsentChanged(record))
         self._asking = asyncio.get_running_loop().create_task(self._ask_again())
+
+    def _stop_hearing(self) -> None:
+        self._may_listen = False
+        self._waiting = None
+        self._heard.clear()
 
     async def _ask_again(self) -> None:
         if self._changed:

@@ -61,6 +61,7 @@ async def put_person(request: web.Request) -> web.Response:
         plain_language=body.plain_language,
     )
     person, new = await services.people.put(app, checked_id(request.match_info["person"]), profile)
+    await services.ledger.enforce(subject(app, person), Actor("app", "profile"))
     return respond(_person_json(person), 201 if new else 200)
 
 
