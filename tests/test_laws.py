@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import shutil
@@ -9,10 +10,14 @@ import sys
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 from assistant.audio.pcm import to_pcm16
 from assistant.config import shipped_models
+from assistant.consent.grant import EvaluationGate
+from assistant.consent.policy import Subject
+from assistant.errors import ConsentRequired
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 REQUESTS: list[tuple[str, str, Any]] = [
@@ -77,6 +82,25 @@ class TestLaw1NoGrantNoInference:
         await microphone.play(recording)
         await microphone.settle()
         assert house.spy.runs["voice"] >= 3
+
+    async def test_the_readers_themselves_refuse_every_grant_that_the_ledger_did_not_issue(self, house):
+        await house.person()
+        await house.consent("text", "tone")
+        await house.consent("voice", "tone")
+        tools = house.services.tools
+        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        issued = await tools.ledger.grants(Subject(person.pseudonym))
+        assert len(issued) == 2
+        for grant in (*(dataclasses.replace(g) for g in issued), EvaluationGate().issue("text")):
+            with pytest.raises(ConsentRequired):
+                await tools.text.read(grant, WORRY)
+            with pytest.raises(ConsentRequired):
+                await tools.voice.read(grant, np.ones(16_000, dtype=np.float32))
+        with pytest.raises(ConsentRequired):
+            await tools.voice.read(
+                next(g for g in issued if g.modality == "text"), np.ones(16_000, dtype=np.float32)
+            )
+        assert house.spy.affect == 0
 
     async def test_a_grant_to_one_person_reads_nobody_else(self, house):
         await house.person("ada")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import stat
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -460,6 +462,9 @@ async def test_a_database_that_can_not_be_opened_is_a_storage_failure(tmp_path: 
         with pytest.raises(StorageFailed):
             await database.create(schema.secrets)
         await database.close()
+        for thread in threading.enumerate():  # aiosqlite doesn't wait for the thread of a failed connection
+            if "_connection_worker_thread" in thread.name:
+                await asyncio.to_thread(thread.join, 10)
 
 
 async def test_a_file_that_is_no_database_is_a_storage_failure(tmp_path: Path) -> None:
