@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -54,8 +55,8 @@ class Settings:
                 raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
         for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
                      "max_streams", "stream_idle_s"):  # fmt: skip
-            if getattr(self, name) <= 0:
-                raise ConfigInvalid(f"{name} must be greater than 0")
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                raise ConfigInvalid(f"{name} must be greater than 0 and finite")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigInvalid(f"log_level must be DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
 
@@ -82,10 +83,10 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     given: dict[str, Any] = {}
     if file is not None:
         try:
-            given = tomllib.loads(file.read_text())
+            given = tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigInvalid(f"can't read the settings file {file}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigInvalid(f"{file} is not TOML: {error}") from error
     known = {f.name: f for f in fields(Settings)}
     for name in given:
@@ -100,6 +101,8 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
 
 def _convert(name: str, kind: str, value: Any) -> Any:
     try:
+        if isinstance(value, bool) or (kind == "int" and isinstance(value, float)):
+            raise TypeError
         return _KINDS[kind](value)
     except (TypeError, ValueError):
         raise ConfigInvalid(f"{name} must be an {kind}, not {value!r}") from None

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.emotion import Estimate, Mood
+from assistant.emotion import Estimate, Mood, Reading
+from assistant.mood.fusion import Aged, fuse
 from assistant.profile.person import Formality, Profile
 from assistant.tone import directive
 from assistant.tone.directive import Directive, Manner
@@ -134,11 +135,13 @@ def test_an_unsure_mood_changes_nothing(v: float, a: float, stress: float, anger
 
 @few
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), profiles)
-def test_stress_that_was_read_too_long_ago_to_be_sure_changes_nothing(
+def test_stress_that_was_read_too_long_ago_changes_nothing(
     v: float, a: float, stress: float, profile: Profile
 ) -> None:
-    # a mood that has decayed to knowing nothing has a confidence of 0, whatever its stress once was
-    said = choose(mood(v, a, stress, deviation=5.0), profile)
+    emotions = {"neutral": 1.0}
+    once = Aged(Reading("voice", Estimate(v, 0.3), Estimate(a, 0.3), stress, emotions), age_s=600.0)
+    stale = fuse([once], now=600.0, half_life_s=60.0, expires_s=900.0)
+    said = choose(stale, profile)
     assert said.manner == said.without_mood
 
 

@@ -55,6 +55,7 @@ class Ledger:
         self._new_id = new_id
         self._living: OrderedDict[str, dict[Key, Grant]] = OrderedDict()
         self._listeners: dict[str | None, set[Listener]] = {}
+        self._unwritten: set[tuple[str, Key]] = set()
         self._lock = asyncio.Lock()
 
     def check(self, grant: Grant, modality: Modality) -> None:
@@ -71,6 +72,9 @@ class Ledger:
                 living = self._living.get(subject.person)
                 if living is None:
                     living = self._restore(await self._records.of(subject.person))
+                    for key in tuple(living):
+                        if (subject.person, key) in self._unwritten:
+                            del living[key]
                     self._living[subject.person] = living
                     if len(self._living) > _PEOPLE_KEPT:
                         self._living.popitem(last=False)
@@ -100,6 +104,7 @@ class Ledger:
             await self._records.append(record)
             if rule is None:
                 self._living.setdefault(subject.person, {})[modality, purpose] = _grant(record)
+                self._unwritten.discard((subject.person, (modality, purpose)))
         self._tell(record)
         if rule is not None:
             raise Forbidden(rule.why, code=rule.code)
@@ -139,11 +144,13 @@ class Ledger:
     async def _withdraw(self, subject: Subject, modality: Modality, purpose: Purpose, actor: Actor) -> Record:
         record = self._record(subject, "withdrawn", modality, purpose, actor)
         self._living.get(subject.person, {}).pop((modality, purpose), None)
+        self._unwritten.add((subject.person, (modality, purpose)))  # a load must not bring it back
         self._tell(record)
         async with self._lock:
             # a load that began before may have brought the grant back
             self._living.get(subject.person, {}).pop((modality, purpose), None)
             await self._records.append(record)
+            self._unwritten.discard((subject.person, (modality, purpose)))
         return record
 
     def _record(self, subject: Subject, event: Event, modality: Modality, purpose: Purpose, actor: Actor) -> Record:

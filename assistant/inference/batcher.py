@@ -59,6 +59,8 @@ class Batcher:
         Raises `Busy`: with code `busy` when too many rows wait, `late` when `budget_s` seconds passed first.
         """
         if len(self._waiting) >= self._max_waiting:
+            self._waiting = [row for row in self._waiting if not row.done.done()]  # those who gave up take no room
+        if len(self._waiting) >= self._max_waiting:
             raise Busy("too much inference waits already")
         row = _Row(
             inputs=inputs,

@@ -10,6 +10,10 @@ from assistant.emotion import Estimate, Evidence, Modality, Mood, Reading
 
 IGNORANCE = 0.6
 """Standard deviation of knowing nothing: about that of a uniform spread over [-1, 1]."""
+_FORGOTTEN = 64.0
+"""Half-lives after which a reading is no wider: it says nothing by then."""
+USUAL_STRESS = 0.2
+"""What the stress probability returns to as a reading ages; assumed, not measured."""
 _AGREE = 2.0
 """Two readings disagree when they lie more than this many joint deviations apart."""
 
@@ -39,10 +43,13 @@ def fuse(readings: Sequence[Aged], *, now: float, half_life_s: float, expires_s:
 
     Over time, within one modality, readings are averaged with weights that halve every `half_life_s`; windows
     overlap, so averaging more of them does not narrow the deviation, and the deviation grows by sqrt(2) for each
-    half-life since the newest. Across modalities, precisions add (Cochran 1937). A modality that abstained is
-    simply absent: silence is not calm. Where two differ by more than their deviations allow, the fused deviation
-    widens by their spread and `disagreement` is set.
+    half-life since the newest, while the stress returns to `USUAL_STRESS`.
+
+    Across modalities, precisions add (Cochran 1937). A modality that abstained is simply absent: silence is not
+    calm. Where two differ by more than their deviations allow, the fused deviation widens by their spread and
+    `disagreement` is set.
     """
+    readings = [aged for aged in readings if aged.reading.quality > 0]
     voices = [
         _pool([aged for aged in readings if aged.reading.modality == modality], half_life_s)
         for modality in dict.fromkeys(aged.reading.modality for aged in readings)
@@ -73,7 +80,7 @@ def fuse(readings: Sequence[Aged], *, now: float, half_life_s: float, expires_s:
 def _pool(readings: Sequence[Aged], half_life_s: float) -> _Voice:
     newest = min(readings, key=lambda aged: aged.age_s)
     decay = [aged.reading.quality * 2 ** (-(aged.age_s - newest.age_s) / half_life_s) for aged in readings]
-    widen = 2 ** (newest.age_s / half_life_s / 2)
+    widen = 2 ** (min(newest.age_s / half_life_s, _FORGOTTEN) / 2)
 
     def pooled(estimates: Sequence[Estimate]) -> Estimate:
         weights = [w / e.deviation**2 for w, e in zip(decay, estimates, strict=True)]
@@ -83,11 +90,13 @@ def _pool(readings: Sequence[Aged], half_life_s: float) -> _Voice:
         return Estimate(mean, math.sqrt(variance) * widen)
 
     share = [w / sum(decay) for w in decay]
+    usual, fresh = _log_odds(USUAL_STRESS), widen**-2
+    stress = sum(w * _log_odds(aged.reading.stress) for w, aged in zip(share, readings, strict=True))
     return _Voice(
         modality=newest.reading.modality,
         valence=pooled([aged.reading.valence for aged in readings]),
         arousal=pooled([aged.reading.arousal for aged in readings]),
-        stress=_sigmoid(sum(w * _log_odds(aged.reading.stress) for w, aged in zip(share, readings, strict=True))),
+        stress=_sigmoid(usual + (stress - usual) * fresh),
         emotions={
             name: sum(w * aged.reading.emotions.get(name, 0.0) for w, aged in zip(share, readings, strict=True))
             for name in newest.reading.emotions

@@ -44,6 +44,15 @@ class Database:
         async with self.begin() as connection:
             await connection.run_sync(tables.create_all)
 
+    async def wipe_log(self) -> None:
+        """Empty the write-ahead log, so that what was deleted lies nowhere on the disk any more."""
+        try:
+            async with self._engine.connect() as connection:
+                raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await raw.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except DBAPIError as error:
+            raise StorageFailed(f"the database can't be used now: {type(error.orig).__name__}") from error
+
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()

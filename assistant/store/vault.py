@@ -75,6 +75,8 @@ class Vault:
         self._known.pop(person, None)
         async with self._database.begin() as connection:
             await connection.execute(delete(schema.person_keys).where(schema.person_keys.c.person == person))
+        self._known.pop(person, None)  # a read that began before may have brought it back
+        await self._database.wipe_log()
 
     async def seal(self, person: str, kind: str, data: bytes) -> bytes:
         """Encrypt. Raises `NotFound` where the person's key is gone."""
@@ -87,7 +89,7 @@ class Vault:
         key = await self._key(person)
         try:
             return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Unavailable("stored data was changed or belongs to another key", code="data_corrupt") from error
 
     async def _key(self, person: str) -> AESGCM:
@@ -101,7 +103,7 @@ class Vault:
             raise NotFound("this person was erased", code="person_unknown")
         try:
             key = AESGCM(self._wrap.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], person.encode()))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Unavailable("the master key doesn't fit the stored keys", code="master_key_invalid") from error
         self._known[person] = key
         if len(self._known) > _KEYS_KEPT:

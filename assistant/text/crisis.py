@@ -16,29 +16,53 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("suicide_intent", r"\b(?:end|ending|take|taking) my (?:own )?life\b"),
     ("suicide_intent", r"\b(?:end|ending) it all\b"),
     ("suicide_intent", r"\b(?:commit|attempt|consider|contemplat)(?:e|ing|ting)? suicide\b"),
-    ("suicide_intent", r"\b(?:i|i'?m|i am)\b[^.!?]{0,40}\bsuicidal\b"),
+    (
+        "suicide_intent",
+        r"\b(?:i'?m|i am|i was|i (?:\w+ ){0,2}(?:feel|felt)|i'?ve (?:been|felt)|i have (?:been|felt))\b"
+        r"[^.!?]{0,30}\bsuicidal\b|\bi\b[^.!?]{0,40}\bsuicidal (?:thoughts|feelings|urges|ideation|tendencies)\b",
+    ),
     ("suicide_intent", r"\b(?:think|thinking|thoughts|thought) (?:about|of) (?:suicide|killing myself|ending)\b"),
     (
         "wish_to_die",
-        r"\bi (?:\w+ ){0,2}(?:want|wanna|wish|need|prefer) (?:\w+ ){0,3}(?:die|be dead|was dead|were dead)\b",
+        r"\bi (?!(?:do not|did not|dont|didnt|never) )(?:\w+ ){0,2}(?:want|wanna|need|prefer) "
+        r"(?:(?:to|just|only|really|so|badly|desperately) ){0,3}(?:die|be dead)\b",
     ),
-    ("wish_to_die", r"\bi (?:\w+ ){0,2}(?:want|wanna|wish|hope) (?:\w+ ){0,3}(?:not|never|don'?t) wake up\b"),
+    (
+        "wish_to_die",
+        r"\bi (?:\w+ ){0,2}(?:wish|hope) (?:that )?i (?:\w+ ){0,2}(?:die|dead|(?:had|was) never (?:been )?born)\b",
+    ),
+    (
+        "wish_to_die",
+        r"\bi (?:\w+ ){0,2}(?:want|wanna|wish|hope) (?:\w+ ){0,6}(?:not|never|don'?t) wake up\b"
+        r"(?! (?:early|late|so|at|before|in)\b)",
+    ),
     ("wish_to_die", r"\bi'?m (?:just )?going to (?:die|kill) (?:tonight|today|by my own)\b"),
     (
         "wish_to_die",
         r"\b(?:do not|don'?t) (?:want|wish) (?:to )?(?:live|be alive|exist|be here)(?: any ?more)?(?=$|[.,!?])",
     ),
-    ("wish_to_die", r"\b(?:better|best) off dead\b|\bbetter off without me\b"),
-    ("wish_to_die", r"\b(?:no (?:reason|point)|nothing left) (?:to|in|for) (?:live|living|being alive|going on)\b"),
+    ("wish_to_die", r"\b(?:better|best) off (?:dead|without me|if i (?:was|were) (?:dead|gone))\b"),
+    (
+        "wish_to_die",
+        r"\b(?:no (?:reason|point)|nothing left) (?:to|in|for) "
+        r"(?:(?:go on |keep )?(?:live|living|being alive)|going on(?! about)|go on living)\b",
+    ),
     ("wish_to_die", r"\b(?:tired of|sick of|can'?t (?:go on|keep)) (?:living|being alive)\b"),
+    (
+        "suicide_intent",
+        r"\b(?:jump|jumping) (?:off|from) (?:a|the|this|that) (?:\w+ )?(?:bridge|roof|building|cliff|balcony)\b",
+    ),
+    ("suicide_intent", r"\b(?:my|a) suicide (?:note|letter|plan)\b"),
     ("self_harm", r"\b(?:cut|cutting|hurt|hurting|harm|harming|burn|burning) (?:my ?self|my wrists?)\b"),
     ("self_harm", r"\bself[- ]harm(?:ing|ed)?\b"),
     ("overdose", r"\b(?:overdose|od) on (?:my |some |the |all )*(?:pills|meds|medication|tablets)\b"),
 )
 _COMPILED = tuple((name, re.compile(pattern)) for name, pattern in _RULES)
+_APOSTROPHE = re.compile("[`\u00b4\u02bc\u02b9\u2018\u2019\u201b\u2032\uff07]")
 _FIGURES = re.compile(
     r"\b(?:(?:die|dead|died|kill myself) (?:of |from )?(?:laughing|laughter|cringe|embarrassment|boredom)"
-    r"|(?:cut|cutting|hurt) (?:myself )?(?:shaving|some slack))\b"
+    r"|(?:cut|cutting|hurt|burn) (?:myself )?(?:(?:while |when )?(?:i was )?"
+    r"(?:shaving|cooking|slicing|chopping|peeling|playing|running|training|climbing|lifting)|some slack))\b"
 )
 
 HELP: dict[str, tuple[str, ...]] = {
@@ -82,7 +106,7 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
     >>> notice_crisis("Traffic was murder, kill the lights") is None
     True
     """
-    plain = _FIGURES.sub(" ", clean(text).lower().replace("\u2019", "'"))
+    plain = _FIGURES.sub(" ", clean(_APOSTROPHE.sub("'", text)).lower())
     for name, pattern in _COMPILED:
         if pattern.search(plain):
             return Safety(
