@@ -106,8 +106,7 @@ class _Session:
             try:
                 message = await self._socket.receive(timeout=self._services.settings.stream_idle_s)
             except TimeoutError:
-                self._send_error("idle_timeout", "no frame for too long", None)
-                await asyncio.sleep(0)
+                await self._socket.close(message=b"idle_timeout")
                 return
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
