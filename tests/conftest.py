@@ -180,15 +180,19 @@ def settings(tmp_path: Path) -> Settings:
 async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHouse]:
     """Opens servers, each with its own databases.
 
-    `change` replaces settings; `before[name]` is called in the model's thread before each of its runs.
+    Ids count from `first_id`, `change` replaces settings, and `before[name]` is called in the model's thread
+    before each of its runs.
     """
     houses = itertools.count()
     async with AsyncExitStack() as stack:
 
         async def opened(
-            context: str = "general", before: dict[str, Callable[[], Any]] | None = None, **change: Any
+            context: str = "general",
+            before: dict[str, Callable[[], Any]] | None = None,
+            first_id: int = 0,
+            **change: Any,
         ) -> House:
-            spy, clock, ids = Spy(before), Clock(), itertools.count()
+            spy, clock, ids = Spy(before), Clock(), itertools.count(first_id)
             folder = tmp_path / f"house{next(houses)}"
             folder.mkdir()
             own = {"database": f"sqlite:///{folder}/attune.db", "keys": f"sqlite:///{folder}/keys.db"}
