@@ -351,7 +351,6 @@ async def test_every_decision_is_recorded_with_who_made_it(desk: Desk) -> None:
     assert await desk.ledger.history("ada") == [granted, withdrawn]
     assert [record.actor for record in (granted, withdrawn)] == [ACTOR, ACTOR]
     assert (withdrawn.at, withdrawn.expires_at) == (NOW + 5, None)
-    assert await desk.ledger.state(ADA) == {("voice", "tone"): withdrawn}
 
 
 async def test_listeners_hear_of_their_person_and_those_of_nobody_hear_everything(desk: Desk) -> None:

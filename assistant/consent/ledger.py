@@ -121,10 +121,6 @@ class Ledger:
         """All records about one person, oldest first."""
         return await self._records.of(person)
 
-    async def state(self, subject: Subject) -> dict[Key, Record]:
-        """The latest record for each modality and purpose that was ever decided."""
-        return _latest(await self._records.of(subject.person))
-
     def listen(self, person: str | None, listener: Listener) -> Callable[[], None]:
         """Tell `listener` of every decision about `person` (None: anybody); call the result to stop."""
         self._listeners.setdefault(person, set()).add(listener)
@@ -169,7 +165,7 @@ class Ledger:
         )
 
     def _restore(self, records: Sequence[Record]) -> dict[Key, Grant]:
-        latest = _latest([record for record in records if record.event != "refused"])
+        latest = {(record.modality, record.purpose): record for record in records if record.event != "refused"}
         return {
             key: _grant(record)
             for key, record in latest.items()
@@ -180,10 +176,6 @@ class Ledger:
         for whom in (None, record.person):
             for listener in tuple(self._listeners.get(whom, ())):
                 listener(record)
-
-
-def _latest(records: Sequence[Record]) -> dict[Key, Record]:
-    return {(record.modality, record.purpose): record for record in records}
 
 
 def _grant(record: Record) -> Grant:
