@@ -1,0 +1,194 @@
+"""Measure models/text on the development splits with `assistant evaluate text`; write the figures on its card.
+
+Beside each figure stands its floor: bag of words with logistic (affect: ridge) regression on the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cards
+import numpy as np
+import pandas as pd
+from export_text import FOLDER, best_thresholds
+from sklearn.base import BaseEstimator
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from train_text import (
+    AFFECT,
+    AFFECTS,
+    EMOTION,
+    ROOT,
+    SENTIMENT,
+    SENTIMENTS,
+    STRESS,
+    Rows,
+    arguments,
+    dev_sets,
+    dreaddit_table,
+    emotion_labels,
+    table,
+    train_sets,
+)
+
+
+@dataclass(frozen=True)
+class Test:
+    """A development split, the task it is evaluated as, its name on the card, and the measures to keep."""
+
+    name: str
+    task: str
+    data: str
+    measures: tuple[str, ...]
+
+
+TESTS = [
+    Test("goemotions", "labels", "goemotions dev", ("macro_f1", "micro_f1", "ece")),
+    Test("tweeteval_sentiment", "sentiment", "tweeteval_sentiment val", ("macro_recall", "ece")),
+    Test("sst2", "sentiment", "sst2 dev", ("accuracy", "ece")),
+    Test("emobank", "affect", "emobank dev", tuple(f"pearson_{name}" for name in AFFECTS)),
+    Test("dreaddit", "stress", "dreaddit, held-out 15 % of the training posts", ("f1", "auc", "ece")),
+]
+
+
+def manifest(name: str, data: Path) -> pd.DataFrame:
+    """The split as `assistant evaluate text` reads it: raw texts and label columns."""
+    if name == "goemotions":
+        frame = table(data, "goemotions/dev.tsv.gz")
+        return pd.DataFrame({"text": frame.text, "labels": frame.labels.str.replace(",", "|")})
+    if name == "tweeteval_sentiment":
+        frame = table(data, "tweeteval_sentiment/val.tsv.gz")
+        return pd.DataFrame({"text": frame.text, "sentiment": frame.label})
+    if name == "sst2":
+        frame = table(data, "sst2/dev.tsv")
+        return pd.DataFrame({"text": frame.text, "sentiment": np.where(frame.label == 1, "positive", "negative")})
+    if name == "emobank":
+        frame = table(data, "emobank/dev.tsv")
+        return pd.DataFrame({"text": frame.text, "valence": frame.V, "arousal": frame.A, "dominance": frame.D})
+    frame = dreaddit_table(data, held_out=True)
+    return pd.DataFrame({"text": frame.text, "stress": frame.label})
+
+
+def evaluate(test: Test, file: Path, model: Path, out: Path) -> dict[str, Any]:
+    """Run the served reader over a manifest and return its report."""
+    command = [
+        sys.executable,
+        "-m",
+        "assistant",
+        "evaluate",
+        "text",
+        "--data",
+        str(file),
+        "--task",
+        test.task,
+    ]
+    subprocess.run([*command, "--model", str(model), "--out", str(out)], check=True, cwd=ROOT)
+    report: dict[str, Any] = json.loads((out / "report.json").read_text())
+    return report
+
+
+def floors(train: dict[str, Rows], dev: dict[str, Rows]) -> dict[str, dict[str, float]]:
+    """What bag of words reaches, per split and measure."""
+    return {
+        "goemotions": emotion_floor(train["goemotions"], dev["goemotions"]),
+        "tweeteval_sentiment": tweet_floor(train["semeval2017_task4a"], dev["tweeteval_sentiment"]),
+        "sst2": phrase_floor(train["sst2"], dev["sst2"]),
+        "emobank": affect_floor(train["emobank"], dev["emobank"]),
+        "dreaddit": stress_floor(train["dreaddit"], dev["dreaddit"]),
+    }
+
+
+def bag(model: BaseEstimator) -> BaseEstimator:
+    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), model)
+
+
+def emotion_floor(train: Rows, dev: Rows) -> dict[str, float]:
+    """With thresholds chosen on the development split, as for the model."""
+    model = bag(OneVsRestClassifier(LogisticRegression(C=4, solver="liblinear")))
+    target = dev.targets[:, EMOTION]
+    found = model.fit(train.texts, train.targets[:, EMOTION].astype(int)).predict_proba(dev.texts)
+    labels = found >= np.array(best_thresholds(found, target))
+    return {f"{kind}_f1": float(f1_score(target, labels, average=kind)) for kind in ("macro", "micro")}
+
+
+def tweet_floor(train: Rows, dev: Rows) -> dict[str, float]:
+    model = bag(LogisticRegression(C=4, max_iter=1000, class_weight="balanced"))
+    found = model.fit(train.texts, train.targets[:, SENTIMENT].argmax(1)).predict(dev.texts)
+    return {"macro_recall": float(recall_score(dev.targets[:, SENTIMENT].argmax(1), found, average="macro"))}
+
+
+def phrase_floor(train: Rows, dev: Rows) -> dict[str, float]:
+    positive = SENTIMENT.start + SENTIMENTS.index("positive")
+    model = bag(LogisticRegression(C=4, solver="liblinear"))
+    found = model.fit(train.texts, train.targets[:, positive]).predict(dev.texts)
+    return {"accuracy": float(np.mean(found == dev.targets[:, positive]))}
+
+
+def affect_floor(train: Rows, dev: Rows) -> dict[str, float]:
+    found = bag(Ridge(1.0)).fit(train.texts, train.targets[:, AFFECT]).predict(dev.texts)
+    said = dev.targets[:, AFFECT]
+    return {f"pearson_{name}": float(np.corrcoef(found[:, i], said[:, i])[0, 1]) for i, name in enumerate(AFFECTS)}
+
+
+def stress_floor(train: Rows, dev: Rows) -> dict[str, float]:
+    model = bag(LogisticRegression(C=4, solver="liblinear")).fit(train.texts, train.targets[:, STRESS])
+    found, target = model.predict_proba(dev.texts)[:, 1], dev.targets[:, STRESS]
+    return {"f1": float(f1_score(target, found >= 0.5)), "auc": float(roc_auc_score(target, found))}
+
+
+def figures(test: Test, report: dict[str, Any], floor: dict[str, float]) -> list[dict[str, object]]:
+    """The report's measures as the card keeps them, with coverage."""
+    kept = [name for name in test.measures if name in report["metrics"]]
+    return [
+        {
+            "measure": name,
+            "data": test.data,
+            **_interval(report["metrics"][name]),
+            "n": report["n"],
+            "abstained": sum(report["abstained"].values()),
+            **({"floor": round(floor[name], 4)} if name in floor else {}),
+            "command": "scripts/measure_text.py",
+        }
+        for name in kept
+    ]
+
+
+def _interval(metric: dict[str, float] | float) -> dict[str, float]:
+    values = metric if isinstance(metric, dict) else {"value": metric}
+    return {key: round(values[key], 4) for key in ("value", "low", "high") if values.get(key) is not None}
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--model", type=Path, default=FOLDER, help="folder of the model to measure")
+    options = parser.parse_args()
+    model, work = options.model.resolve(), options.work.resolve() / "measure"
+    work.mkdir(parents=True, exist_ok=True)
+    labels = cards.read_card(model)["labels"]
+    if labels != emotion_labels(options.data):
+        parser.error("the card's labels are not those of the data")
+    floor_file = work / "floors.json"
+    if not floor_file.exists():
+        print("fitting bags of words (minutes)")
+        floor_file.write_text(json.dumps(floors(train_sets(options.data), dev_sets(options.data)), indent=1))
+    floor = json.loads(floor_file.read_text())
+    found: list[dict[str, object]] = []
+    for test in TESTS:
+        file = work / f"{test.name}.csv"
+        manifest(test.name, options.data).to_csv(file, index=False)
+        found += figures(test, evaluate(test, file, model, work / test.name), floor[test.name])
+    cards.write_figures(model, found)
+    for figure in found:
+        print(*(f"{key}={value}" for key, value in figure.items() if key != "command"))
+
+
+if __name__ == "__main__":
+    main()
