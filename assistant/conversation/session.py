@@ -264,5 +264,6 @@ def abstained(modality: Modality, error: Exception) -> Abstention:
     reason = "late" if isinstance(error, TimeoutError) else "unavailable"
     if isinstance(error, Busy):
         reason = error.code
-    log.warning("%s reading abstained: %s (%s)", modality, reason, type(error).__name__)
+    level = logging.WARNING if reason == "unavailable" else logging.DEBUG  # shedding load is no fault
+    log.log(level, "%s reading abstained: %s (%s)", modality, reason, type(error).__name__)
     return Abstention(modality, reason)
