@@ -8,7 +8,7 @@ from typing import Protocol
 
 from assistant.emotion import Baseline, Modality
 
-PRIOR_COUNT = 4.0
+PRIOR_COUNT = 8.0
 """Utterances' worth of trust in the population before the person's own mean counts for half."""
 KNOWN_AFTER = 3
 """Utterances before a deviation from the usual is worth showing."""
@@ -51,7 +51,7 @@ def updated(baseline: Baseline, observation: Sequence[float]) -> Baseline:
 def shift(baseline: Baseline, population: Sequence[float]) -> tuple[float, ...]:
     """What to subtract from a new observation: n/(n+k) of the person's distance from the population.
 
-    >>> shift(Baseline(4, (1.0, 0.0), "session"), (0.0, 0.0))
+    >>> shift(Baseline(8, (1.0, 0.0), "session"), (0.0, 0.0))
     (0.5, 0.0)
     >>> shift(Baseline(), (0.0, 0.0))
     ()
