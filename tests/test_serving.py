@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,10 +43,14 @@ def _assistant(*arguments: str, environment: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _server(
+    environment: dict[str, str], largest_file: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "assistant", "serve"], env=environment, stdout=subprocess.PIPE, text=True
     )
+    if largest_file is not None:
+        psutil.Process(process.pid).rlimit(psutil.RLIMIT_FSIZE, (largest_file, largest_file))
     assert process.stdout is not None
     try:
         yield process, process.stdout.readline().split()[-1]
@@ -103,6 +108,30 @@ def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(en
         assert [r["receipt"] for r in shown["receipts"]] == [receipt["receipt"]]
         message = {"text": "I am so worried about tomorrow"}
         assert _call(address, key, "POST", "/v1/people/ada/messages", message)["mood"] is not None
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="this system can't limit the size of files")
+def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environment):
+    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    kept: list[str] = []
+
+    def fill(address: str) -> None:
+        for number in range(1_000):
+            _call(address, key, "PUT", f"/v1/people/p{number}", {"interests": ["x" * 60] * 60})
+            kept.append(f"p{number}")
+
+    with _server(environment, largest_file=300_000) as (_, address):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            fill(address)
+        assert refused.value.status == 503
+        assert json.loads(refused.value.read())["code"] == "storage_failed"
+        assert kept, "there was room for some"
+        assert _call(address, key, "GET", f"/v1/people/{kept[0]}")["person"] == kept[0]
+        refused.value.close()
+    with _server(environment) as (_, address):
+        for name in kept:
+            assert _call(address, key, "GET", f"/v1/people/{name}")["person"] == name
+        _call(address, key, "PUT", "/v1/people/after", {})
 
 
 def test_a_server_without_a_master_key_says_what_to_do(environment, capsys, monkeypatch):
