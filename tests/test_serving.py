@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -139,6 +140,18 @@ def test_a_server_without_a_master_key_says_what_to_do(environment, capsys, monk
         monkeypatch.setenv(name, value)
     assert main(["serve"]) == 1
     assert "master_key_missing" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_said(environment, capsys, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ATTUNE_AFFECT", "absent")
+    assert main(["keys", "create", "--app", "a"]) == 0
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
+    assert "address_unavailable" in capsys.readouterr().err
 
 
 def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_line(environment):

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
+from assistant.errors import ConfigInvalid
 from assistant.server.guard import SERVICES, guard
 from assistant.server.http import ROUTES, Route, respond
 from assistant.server.openapi import describe
@@ -59,13 +60,19 @@ async def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
 
 @asynccontextmanager
 async def running(services: Services) -> AsyncIterator[str]:
-    """Listen, yield the address, and stop when the caller is done with it."""
+    """Listen, yield the address, and stop when the caller is done with it. Raises `ConfigInvalid`."""
     settings = services.settings
     runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigInvalid(
+                f"can't listen on {settings.host}:{settings.port}: {error.strerror}; set another host or port",
+                code="address_unavailable",
+            ) from error
         port = runner.addresses[0][1]
         yield f"http://{settings.host}:{port}"
     finally:
