@@ -64,7 +64,7 @@ class Stream:
         self._changed = True
         self._utterance: _Utterance | None = None
         self._interim: asyncio.Task[None] | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[None]] = set()
         self._waiting: Samples | None = None
         self._stop_listening = self._tools.ledger.listen(conversation.person.pseudonym, self._decided)
         self.segment(rules or SegmentRules())
@@ -123,7 +123,7 @@ class Stream:
         """Let go of everything."""
         self._stop_listening()
         self.clear()
-        tasks = [task for task in (self._interim, self._asking) if task is not None]
+        tasks = [*self._asking, *([self._interim] if self._interim is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -234,7 +234,9 @@ class Stream:
             self._stop_hearing()
         self._changed = True
         self._emit(ConsentChanged(record))
-        self._asking = asyncio.get_running_loop().create_task(self._ask_again())
+        task = asyncio.get_running_loop().create_task(self._ask_again())
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
     def _stop_hearing(self) -> None:
         self._may_listen = False

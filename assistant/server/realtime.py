@@ -175,6 +175,7 @@ class _Session:
         if turns is not None and turns.type != "server_vad":
             raise Invalid("turn_detection is `server_vad` or null", code="unsupported_turn_detection")
         self._settings = settings
+        self._stream.clear()
         self._stream.segment(
             None if turns is None else SegmentRules(turns.threshold, silence_s=turns.silence_duration_ms / 1000)
         )
