@@ -19,10 +19,19 @@ def table(models: Path) -> str:
         card = tomllib.loads(file.read_text(encoding="utf-8"))
         size = (file.parent / "model.onnx").stat().st_size / 1e6
         parts.append(f"**`{card['name']}`** ({size:.1f} MB). {card['summary']}\n\n*Licence:* {card['licence']}\n")
-        if card.get("figures"):
-            rows = ["| measure | data | value | 95 % | floor | n |", "|---|---|---|---|---|---|"]
-            parts.append("\n".join(rows + [_row(figure) for figure in card["figures"]]) + "\n")
+        figures = card.get("figures", [])
+        variants = [figure for figure in figures if "; baseline" in figure["data"]]
+        if figures:
+            parts.append(_rows([figure for figure in figures if figure not in variants]))
+        if variants:
+            words = "The same with a personal baseline (speaker: all clips known; online: only those before)"
+            parts.append(f"<details><summary>{words}</summary>\n\n{_rows(variants)}\n</details>\n")
     return "\n".join(parts)
+
+
+def _rows(figures: list[dict[str, Any]]) -> str:
+    head = ["| measure | data | value | 95 % | floor | n |", "|---|---|---|---|---|---|"]
+    return "\n".join(head + [_row(figure) for figure in figures]) + "\n"
 
 
 def _row(figure: dict[str, Any]) -> str:
