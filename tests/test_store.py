@@ -151,7 +151,7 @@ async def test_a_person_made_again_gets_another_key(store: Store) -> None:
 
 async def test_a_destroyed_key_leaves_no_trace_in_the_files(store: Store) -> None:
     await store.vault.create("p")
-    async with store.keys.begin() as connection:
+    async with store.keys.read() as connection:
         wrapped = await connection.scalar(select(schema.person_keys.c.wrapped))
     assert wrapped in all_bytes(store.folder, "keys.db")
     await store.vault.destroy("p")
@@ -317,7 +317,7 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
         (schema.decisions, schema.decisions.c.person),
         (schema.remembered, schema.remembered.c.person),
     ):
-        async with store.main.begin() as connection:
+        async with store.main.read() as connection:
             assert list(await connection.scalars(select(column))) == [bob.pseudonym], table.name
     assert await store.people.get(app, "bob") == bob
 
@@ -475,12 +475,12 @@ async def test_a_file_that_is_no_database_is_a_storage_failure(tmp_path: Path) -
 
 async def test_a_failed_transaction_leaves_nothing_behind(store: Store) -> None:
     async def halfway() -> None:
-        async with store.main.begin() as connection:
+        async with store.main.write() as connection:
             values = {"id": "a", "name": "a", "context": "general", "created_at": NOW}
             await connection.execute(schema.apps.insert().values(**values))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await halfway()
-    async with store.main.begin() as connection:
+    async with store.main.read() as connection:
         assert (await connection.execute(select(schema.apps))).all() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,16 +24,25 @@ class StorageFailed(Unavailable):
 
 
 class Database:
-    """One database. `begin()` is a transaction that is durable when it ends."""
+    """One database, for transactions that read or write."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:", 1))
         event.listen(self._engine.sync_engine, "connect", _tune)
+        self._writing = asyncio.Lock()
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction. Raises `StorageFailed` where the database can't do it."""
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that is durable when it ends, one at a time: SQLite has one writer, and waiting here is
+        fair and holds up no reader. Raises `StorageFailed`.
+        """
+        async with self._writing, self.read() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads. Raises `StorageFailed` where the database can't do it."""
         try:
             async with self._engine.begin() as connection:
                 yield connection
@@ -41,13 +51,13 @@ class Database:
 
     async def create(self, tables: MetaData) -> None:
         """Make the tables that don't exist yet."""
-        async with self.begin() as connection:
+        async with self.write() as connection:
             await connection.run_sync(tables.create_all)
 
     async def wipe_log(self) -> None:
         """Empty the write-ahead log, so that what was deleted lies nowhere on the disk any more."""
         try:
-            async with self._engine.connect() as connection:
+            async with self._writing, self._engine.connect() as connection:
                 raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
                 await raw.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DBAPIError as error:

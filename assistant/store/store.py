@@ -42,7 +42,7 @@ class Apps:
         if not name.strip() or context not in CONTEXTS:
             raise Invalid(f"an app needs a name and one of the contexts {', '.join(CONTEXTS)}", code="app_invalid")
         key = f"att_{secrets.token_urlsafe(32)}"
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             row = (await connection.execute(select(schema.apps).where(schema.apps.c.name == name))).first()
             if row is not None and row.context != context:
                 raise Invalid(f"the app {name!r} exists with the context {row.context}", code="app_exists")
@@ -61,7 +61,7 @@ class Apps:
             .join(schema.api_keys, schema.api_keys.c.app == schema.apps.c.id)
             .where(schema.api_keys.c.hash == _hash(key))
         )
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
             raise Unauthenticated("this API key is not known", code="key_unknown")
@@ -99,7 +99,7 @@ class People:
                 "created_at": self._clock(),
             }
             try:
-                async with self._database.begin() as connection:
+                async with self._database.write() as connection:
                     await connection.execute(insert(schema.people).values(**values))
             except StorageFailed as error:
                 await self._vault.destroy(pseudonym)
@@ -110,14 +110,14 @@ class People:
         sealed = await self._seal(row.pseudonym, person, profile)
         table = schema.people
         change = update(table).where(table.c.pseudonym == row.pseudonym)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(change.values(profile=sealed, version=table.c.version + 1))
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
     async def erase(self, person: Person) -> None:
         """Destroy the person's key, then remove every row about them."""
         await self._vault.destroy(person.pseudonym)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             for column in (
                 schema.consents.c.person,
                 schema.decisions.c.person,
@@ -129,7 +129,7 @@ class People:
     async def _row(self, app: App, person: str) -> Any:
         table = schema.people
         found = select(table).where(table.c.app == app.id, table.c.lookup == self._vault.lookup(app.id, person))
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             return (await connection.execute(found)).first()
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
@@ -150,14 +150,14 @@ class ConsentRecords:
         """Keep one record; durable when this returns."""
         values = {name: getattr(record, name) for name in record.__slots__ if name != "actor"}
         values |= {"actor": record.actor.kind, "evidence": record.actor.evidence}
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(insert(schema.consents).values(**values))
 
     async def of(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
         table = schema.consents
         query = select(table).where(table.c.person == person).order_by(table.c.seq)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [
             Record(
@@ -188,7 +188,7 @@ class Catalogues:
         """Replace the app's catalogue."""
         values = {"body": msgspec.json.encode(catalogue), "updated_at": self._clock()}
         change = upsert(schema.catalogues).values(app=app, **values)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(change.on_conflict_do_update(index_elements=["app"], set_=values))
         self._known[app] = catalogue
 
@@ -196,7 +196,7 @@ class Catalogues:
         """The app's catalogue; an empty one where it has put none."""
         if app not in self._known:
             query = select(schema.catalogues.c.body).where(schema.catalogues.c.app == app)
-            async with self._database.begin() as connection:
+            async with self._database.read() as connection:
                 body = await connection.scalar(query)
             self._known[app] = (
                 msgspec.json.decode(body, type=Catalogue) if body else Catalogue(version="", items=())
@@ -214,7 +214,7 @@ class Decisions:
     async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
         """Keep one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(
                 insert(schema.decisions).values(id=decision, person=person, at=at, body=sealed)
             )
@@ -223,7 +223,7 @@ class Decisions:
         """Raises `NotFound` (`decision_unknown`)."""
         table = schema.decisions
         query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             sealed = await connection.scalar(query)
         if sealed is None:
             raise NotFound("there is no such decision", code="decision_unknown")
@@ -235,7 +235,7 @@ class Decisions:
         body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
         values = {"at": at, "body": body}
         change = upsert(schema.remembered).values(person=person, modality=modality, **values)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(
                 change.on_conflict_do_update(index_elements=["person", "modality"], set_=values)
             )
@@ -244,7 +244,7 @@ class Decisions:
         """The baseline that was kept, if any."""
         table = schema.remembered
         query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             sealed = await connection.scalar(query)
         if sealed is None:
             return None
@@ -256,7 +256,7 @@ class Decisions:
         """Drop the baseline that was kept."""
         table = schema.remembered
         gone = delete(table).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(gone)
 
 

@@ -67,13 +67,13 @@ class Vault:
         key = os.urandom(32)
         nonce = os.urandom(_NONCE)
         wrapped = nonce + self._wrap.encrypt(nonce, key, person.encode())
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(insert(schema.person_keys).values(person=person, wrapped=wrapped))
 
     async def destroy(self, person: str) -> None:
         """Destroy a person's key. What it sealed, here or in a backup, can't be read again."""
         self._known.pop(person, None)
-        async with self._database.begin() as connection:
+        async with self._database.write() as connection:
             await connection.execute(delete(schema.person_keys).where(schema.person_keys.c.person == person))
         self._known.pop(person, None)  # a read that began before may have brought it back
         await self._database.wipe_log()
@@ -97,7 +97,7 @@ class Vault:
             self._known.move_to_end(person)
             return self._known[person]
         table = schema.person_keys
-        async with self._database.begin() as connection:
+        async with self._database.read() as connection:
             wrapped = await connection.scalar(select(table.c.wrapped).where(table.c.person == person))
         if wrapped is None:
             raise NotFound("this person was erased", code="person_unknown")
