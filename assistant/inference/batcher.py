@@ -7,6 +7,7 @@ whose deadline has passed is dropped rather than run. Work is lost here by desig
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -49,6 +50,8 @@ class Batcher:
         self._max_elements = max_elements
         self._workers = workers
         self._clock = clock
+        self._pace = 0.0
+        """Seconds that a number of input takes, of late."""
         self._waiting: list[_Row] = []
         self._busy = 0
         self._running: set[asyncio.Task[None]] = set()
@@ -87,6 +90,7 @@ class Batcher:
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while batch := self._next():
+            began = self._clock()
             try:
                 results = await loop.run_in_executor(self._pool, self._run, [row.inputs for row in batch])
             except Exception as error:  # whatever broke belongs to the callers, and must not end the worker
@@ -94,6 +98,7 @@ class Batcher:
                     if not row.done.done():
                         row.done.set_exception(error)
                 continue
+            self._pace += 0.2 * ((self._clock() - began) / (len(batch) * _size(batch[0].shape)) - self._pace)
             for row, result in zip(batch, results, strict=True):
                 if not row.done.done():
                     row.done.set_result(result)
@@ -105,7 +110,7 @@ class Batcher:
         for row in self._waiting:
             if row.done.done():  # its caller went away
                 continue
-            if row.deadline < now:
+            if row.deadline < now + self._pace * _size(row.shape):  # run, it would come too late
                 row.done.set_exception(Busy("no result in time", code="late"))
             else:
                 alive.append(row)
@@ -114,8 +119,10 @@ class Batcher:
             self._waiting = []
             return []
         shape = alive[0].shape
-        each = max(1, sum(int(np.prod(size)) for size in shape))
-        room = max(1, self._max_elements // each)
+        most = self._max_elements
+        if self._pace > 0:  # no more than can be done by the first deadline
+            most = min(most, int((alive[0].deadline - now) / self._pace))
+        room = max(1, most // _size(shape))
         batch = [row for row in alive if row.shape == shape][:room]
         taken = {id(row) for row in batch}
         self._waiting = [row for row in alive if id(row) not in taken]
@@ -137,3 +144,12 @@ class Batcher:
             }
             for index in range(len(rows))
         ]
+
+
+def _size(shape: tuple[tuple[int, ...], ...]) -> int:
+    """Numbers of input in a row, at least one.
+
+    >>> _size(((2, 128), (576,), ()))
+    833
+    """
+    return max(1, sum(math.prod(size) for size in shape))
