@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -208,6 +209,43 @@ async def test_a_row_whose_time_has_passed_is_dropped_and_not_run(opened: Open) 
         await late
     assert dropped.value.code == "late"
     assert session.shapes == [(1, 1), (1, 1)]
+
+
+class Slow(Sums):
+    """Each run takes `seconds` of the injected clock."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
+        self.clock.now += self.seconds
+        return super().run(outputs, inputs)
+
+
+async def test_a_row_that_would_come_too_late_is_not_begun_and_the_batcher_recovers(opened: Open) -> None:
+    clock = Clock()
+    session = Slow(clock, 60.0)
+    batcher = opened(session, clock=clock)
+    await batcher.run(row(1.0, 2.0), budget_s=100.0)
+    session.seconds = 0.001
+    refused = 0
+    with pytest.raises(Busy) as late:
+        await batcher.run(row(1.0, 2.0), budget_s=1.0)
+    assert late.value.code == "late"
+    assert len(session.shapes) == 1, "it was refused before it ran"
+    while len(session.shapes) == 1:
+        refused += 1
+        assert refused < 50, "one long pause must not refuse everybody for ever"
+        with contextlib.suppress(Busy):
+            await batcher.run(row(1.0, 2.0), budget_s=1.0)
+
+
+async def test_a_row_without_a_limit_runs_whatever_the_pace(opened: Open) -> None:
+    clock = Clock()
+    batcher = opened(Slow(clock, 5.0), clock=clock)
+    for _ in range(3):
+        assert (await batcher.run(row(1.0, 2.0), budget_s=float("inf")))["sum"] == 3
 
 
 async def test_the_most_urgent_shape_runs_first(opened: Open) -> None:

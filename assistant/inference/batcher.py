@@ -18,6 +18,9 @@ import numpy as np
 from assistant.errors import Busy
 from assistant.inference.model import Array, Arrays, Model
 
+_TRUST = 0.8
+"""In the pace so far, against that of the newest batch."""
+
 
 @dataclass(slots=True)
 class _Row:
@@ -98,7 +101,8 @@ class Batcher:
                     if not row.done.done():
                         row.done.set_exception(error)
                 continue
-            self._pace += 0.2 * ((self._clock() - began) / (len(batch) * _size(batch[0].shape)) - self._pace)
+            pace = (self._clock() - began) / (len(batch) * _size(batch[0].shape))
+            self._pace = _TRUST * self._pace + (1 - _TRUST) * pace
             for row, result in zip(batch, results, strict=True):
                 if not row.done.done():
                     row.done.set_result(result)
@@ -112,6 +116,7 @@ class Batcher:
                 continue
             if row.deadline < now + self._pace * _size(row.shape):  # run, it would come too late
                 row.done.set_exception(Busy("no result in time", code="late"))
+                self._pace *= _TRUST  # or one long pause would refuse everybody for ever
             else:
                 alive.append(row)
         alive.sort(key=lambda row: row.deadline)
@@ -119,10 +124,10 @@ class Batcher:
             self._waiting = []
             return []
         shape = alive[0].shape
-        most = self._max_elements
+        most: float = self._max_elements
         if self._pace > 0:  # no more than can be done by the first deadline
-            most = min(most, int((alive[0].deadline - now) / self._pace))
-        room = max(1, most // _size(shape))
+            most = min(most, (alive[0].deadline - now) / self._pace)
+        room = max(1, int(most / _size(shape)))
         batch = [row for row in alive if row.shape == shape][:room]
         taken = {id(row) for row in batch}
         self._waiting = [row for row in alive if id(row) not in taken]
