@@ -15,8 +15,8 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import librosa
@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from cards import read_card, write_figures
 from export_voice import SHIPPED
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 from train_voice import (
     CORPORA,
@@ -41,7 +40,7 @@ from train_voice import (
 )
 from whisper import RATE
 
-REPLICATES = 500
+from assistant.evaluate import metrics
 
 
 @dataclass(frozen=True)
@@ -159,24 +158,6 @@ def read_predictions(folders: Sequence[Path], task: str) -> Scored:
     return Scored(truth, answer, speakers, files)
 
 
-def mean_recall(truth: Array, answer: Array) -> float:
-    """Unweighted average recall over the classes present; an abstention is wrong."""
-    return float(np.mean([np.mean(answer[truth == name] == name) for name in np.unique(truth)]))
-
-
-def concordance(truth: Array, answer: Array) -> float:
-    """Lin's concordance correlation coefficient."""
-    known = ~np.isnan(answer)
-    x, y = truth[known], answer[known]
-    return float(2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))
-
-
-def area(truth: Array, answer: Array) -> float:
-    """Area under the ROC curve over the clips that were answered."""
-    known = ~np.isnan(answer)
-    return float(roc_auc_score(truth[known], answer[known]))
-
-
 def calmer_pairs(scored: Scored) -> tuple[float, int]:
     """Share of (anger, calm) pairs of one RAVDESS actor and sentence in which anger is the more stressed."""
     parts = [Path(file).stem.split("-") for file in scored.file]
@@ -193,16 +174,26 @@ def calmer_pairs(scored: Scored) -> tuple[float, int]:
     return float(np.mean(wins)), len(wins)
 
 
-def interval(score: Callable[[Array, Array], float], scored: Scored) -> tuple[float, float]:
-    """95 % percentile bootstrap over speakers."""
-    random = np.random.default_rng(0)
-    places = [np.flatnonzero(scored.speaker == name) for name in np.unique(scored.speaker)]
-    found = []
-    for _ in range(REPLICATES):
-        rows = np.concatenate([places[index] for index in random.integers(0, len(places), len(places))])
-        found.append(score(scored.truth[rows], scored.answer[rows]))
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+def measured(scored: Scored, task: str) -> dict[str, metrics.Figure]:
+    """The figures of a task with their intervals, by the formulas of `assistant evaluate`.
+
+    Stress and affect are scored over the clips that were answered; an emotion that was not given is wrong.
+    """
+    clusters = metrics.cluster_numbers(list(scored.speaker))
+    if task == "affect":
+        statistics = {
+            f"ccc_{name}": metrics.summed(metrics.moments(given, truth), clusters, metrics.ccc)
+            for name, given, truth in zip(("valence", "arousal"), scored.answer.T, scored.truth.T, strict=True)
+        }
+    elif task == "stress":
+        known = ~np.isnan(scored.answer)
+        answer, stressed, rows = scored.answer[known], scored.truth[known] > 0, clusters[known]
+        statistics = {"auc": lambda weights: metrics.auc(answer, stressed, weights[:, rows])}
+    else:
+        names = np.unique(scored.truth)
+        counts = metrics.tallies(scored.truth[:, None] == names, scored.answer[:, None] == names)
+        statistics = {"uar": metrics.summed(counts, clusters, metrics.uar)}
+    return metrics.figures(statistics, int(clusters.max()) + 1)
 
 
 def describe(audio: Array) -> Array:
@@ -252,26 +243,15 @@ def floor(test: Test, chosen: Sequence[Job], clips: Clips) -> Scored:
     return Scored(*(np.concatenate(part) for part in (truth, answer, speaker, files)))
 
 
-def measures(task: str) -> dict[str, Callable[[Array, Array], float]]:
-    """The figures of a task, by name."""
-    if task == "affect":
-        return {
-            "ccc_valence": lambda truth, answer: concordance(truth[:, 0], answer[:, 0]),
-            "ccc_arousal": lambda truth, answer: concordance(truth[:, 1], answer[:, 1]),
-        }
-    return {"auc": area} if task == "stress" else {"uar": mean_recall}
-
-
 def figures(test: Test, chosen: Sequence[Job], clips: Clips, data: Path, work: Path) -> list[dict[str, object]]:
     """The card's entries for one test."""
     folders = [evaluate(test, job, clips, data, work) for job in tqdm(chosen, desc=test.name, leave=False)]
     scored, simple = read_predictions(folders, test.task), floor(test, chosen, clips)
     common = {"data": test.data, "n": len(scored.truth), "command": f"scripts/measure_voice.py --only {test.name}"}
     found: list[dict[str, object]] = []
-    for name, score in measures(test.task).items():
-        low, high = interval(score, scored)
-        value, least = score(scored.truth, scored.answer), score(simple.truth, simple.answer)
-        found.append({"measure": name, "value": value, "low": low, "high": high, "floor": least, **common})
+    lowest = measured(simple, test.task)
+    for name, figure in measured(scored, test.task).items():
+        found.append({"measure": name, **asdict(figure), "floor": lowest[name].value, **common})
     if test.name == "shipped-stress":
         (value, pairs), (least, _) = calmer_pairs(scored), calmer_pairs(simple)
         words = "RAVDESS actors 16 to 18: an angry clip scores above a calm one of the same actor and sentence"

@@ -56,6 +56,7 @@ class Ledger:
         self._living: OrderedDict[str, dict[Key, Grant]] = OrderedDict()
         self._listeners: dict[str | None, set[Listener]] = {}
         self._unwritten: set[tuple[str, Key]] = set()
+        """Withdrawals that the records don't hold yet."""
         self._lock = asyncio.Lock()
 
     def check(self, grant: Grant, modality: Modality) -> None:
@@ -72,9 +73,6 @@ class Ledger:
                 living = self._living.get(subject.person)
                 if living is None:
                     living = self._restore(await self._records.of(subject.person))
-                    for key in tuple(living):
-                        if (subject.person, key) in self._unwritten:
-                            del living[key]
                     self._living[subject.person] = living
                     if len(self._living) > _PEOPLE_KEPT:
                         self._living.popitem(last=False)
@@ -140,7 +138,7 @@ class Ledger:
     async def _withdraw(self, subject: Subject, modality: Modality, purpose: Purpose, actor: Actor) -> Record:
         record = self._record(subject, "withdrawn", modality, purpose, actor)
         self._living.get(subject.person, {}).pop((modality, purpose), None)
-        self._unwritten.add((subject.person, (modality, purpose)))  # a load must not bring it back
+        self._unwritten.add((subject.person, (modality, purpose)))
         self._tell(record)
         async with self._lock:
             # a load that began before may have brought the grant back
@@ -169,7 +167,9 @@ class Ledger:
         return {
             key: _grant(record)
             for key, record in latest.items()
-            if record.event == "granted" and record.notice == self.notice
+            if record.event == "granted"
+            and record.notice == self.notice
+            and (record.person, key) not in self._unwritten
         }
 
     def _tell(self, record: Record) -> None:

@@ -91,22 +91,27 @@ class Batcher:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _work(self) -> None:
+        try:
+            while batch := self._next():
+                await self._run_batch(batch)
+        finally:
+            self._busy -= 1  # at once: a row that comes before this task is gone needs another worker
+
+    async def _run_batch(self, batch: list[_Row]) -> None:
+        began = self._clock()
         loop = asyncio.get_running_loop()
-        while batch := self._next():
-            began = self._clock()
-            try:
-                results = await loop.run_in_executor(self._pool, self._run, [row.inputs for row in batch])
-            except Exception as error:  # whatever broke belongs to the callers, and must not end the worker
-                for row in batch:
-                    if not row.done.done():
-                        row.done.set_exception(error)
-                continue
-            pace = (self._clock() - began) / (len(batch) * _size(batch[0].shape))
-            self._pace = _TRUST * self._pace + (1 - _TRUST) * pace
-            for row, result in zip(batch, results, strict=True):
+        try:
+            results = await loop.run_in_executor(self._pool, self._run, [row.inputs for row in batch])
+        except Exception as error:  # whatever broke belongs to the callers, and must not end the worker
+            for row in batch:
                 if not row.done.done():
-                    row.done.set_result(result)
-        self._busy -= 1  # at once: a row that comes before this task is gone needs another worker
+                    row.done.set_exception(error)
+            return
+        pace = (self._clock() - began) / (len(batch) * _size(batch[0].shape))
+        self._pace = _TRUST * self._pace + (1 - _TRUST) * pace
+        for row, result in zip(batch, results, strict=True):
+            if not row.done.done():
+                row.done.set_result(result)
 
     def _next(self) -> list[_Row]:
         now = self._clock()

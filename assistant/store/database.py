@@ -34,15 +34,16 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is durable when it ends, one at a time: SQLite has one writer, and waiting here is
-        fair and holds up no reader. Raises `StorageFailed`.
+        """A transaction that may change something, and is durable when it ends. Raises `StorageFailed`.
+
+        One at a time: SQLite has one writer, and waiting here is fair and holds up no reader.
         """
         async with self._writing, self.read() as connection:
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads. Raises `StorageFailed` where the database can't do it."""
+        """A transaction; use `write` to change something. Raises `StorageFailed` where the database can't do it."""
         try:
             async with self._engine.begin() as connection:
                 yield connection
