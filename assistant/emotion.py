@@ -72,7 +72,8 @@ class Abstention:
 
     modality: Modality
     reason: str
-    """A stable code: `too_short`, `too_quiet`, `empty`, `late`, `busy`, `unavailable`."""
+    """A stable code: `too_short`, `too_quiet`, `empty`, `other_language`, `code`, `random_characters`,
+    `late`, `busy`, `unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

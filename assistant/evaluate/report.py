@@ -53,7 +53,7 @@ def sheet_of(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
                 sheet.truth[at, column] = outcome.row.affect[name]
         if outcome.scores is not None:
             sheet.given[at], sheet.deviation[at] = answer(task, outcome.scores, names)
-            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at])
+            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at], sheet.names)
     return sheet
 
 

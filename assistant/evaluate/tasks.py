@@ -94,7 +94,7 @@ def _closed(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:
     return values / total if total > 0 else np.full(len(values), 1 / max(1, len(values)))
 
 
-def chosen(task: Task, scores: Scores, given: Floats) -> Bools:
+def chosen(task: Task, scores: Scores, given: Floats, names: Sequence[str]) -> Bools:
     """The names predicted for one row, as a mask [names]; none for affect."""
     if task == "labels" and isinstance(scores, TextScores):
         return np.isin(scores.card.labels, scores.labels)
@@ -102,6 +102,8 @@ def chosen(task: Task, scores: Scores, given: Floats) -> Bools:
         stressed = scores.stress >= float(scores.card.data.get("stress_threshold", 0.5))
         return np.array([not stressed, stressed])
     mask = np.zeros(len(given), dtype=bool)
+    if task == "sentiment" and isinstance(scores, TextScores):
+        given = given * np.array([scores.sentiment_weights[SENTIMENTS.index(name)] for name in names])
     if task != "affect" and len(given):
         mask[int(np.argmax(given))] = True
     return mask

@@ -14,6 +14,7 @@ from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card
 from assistant.text.clean import clean
+from assistant.text.language import prepare, unreadable
 from assistant.text.tokens import Tokens, padded
 
 Floats = npt.NDArray[np.float32]
@@ -58,6 +59,11 @@ class TextScores:
         return tuple(name for name, p, t in zip(self.card.labels, self.emotions, thresholds, strict=True) if p >= t)
 
     @property
+    def sentiment_weights(self) -> tuple[float, ...]:
+        """What the sentiments are weighed with before the likeliest is named; never in a probability."""
+        return tuple(self.card.data.get("sentiment_weights", (1.0, 1.0, 1.0)))
+
+    @property
     def shared(self) -> dict[str, float]:
         """A distribution over the shared emotions: 1 - prod(1 - p) over each group, then normalised."""
         missing = dict.fromkeys(EMOTIONS, 1.0)
@@ -95,17 +101,20 @@ class TextReader:
         self._batcher = batcher
         self._gate = gate
         self._tokens = Tokens(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
+        self._detector = prepare()
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
-        """Score one text of any length.
+        """Score one text of any length, or abstain from one that can't be read (see `unreadable`).
 
         Raises `ConsentRequired` without a living grant for text, `Busy` when there is no result in `budget_s`
         seconds.
         """
         self._gate.check(grant, "text")
-        windows = self._tokens.windows(clean(text))
-        if not windows:
-            return Abstention("text", "empty")
+        plain = clean(text)
+        reason = unreadable(text, plain, detector=self._detector)
+        if reason is not None:
+            return Abstention("text", reason)
+        windows = self._tokens.windows(plain)
         rows = await asyncio.gather(*(self._batcher.run(padded(ids), budget_s=budget_s) for ids in windows))
         weights = np.array([len(ids) for ids in windows], dtype=np.float32)
         weights /= weights.sum()

@@ -29,13 +29,23 @@ class Tokens:
         self._special = self._tokenizer.encode("").ids
 
     def windows(self, text: str) -> list[npt.NDArray[np.int64]]:
-        """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text."""
+        """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text.
+
+        Long text is cut evenly, so that no window is left with a word or two out of context.
+        """
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         first, last = self._special[0], self._special[-1]
-        return [
-            np.array([first, *ids[start : start + self._room], last], dtype=np.int64)
-            for start in range(0, len(ids), self._room)
-        ]
+        return [np.array([first, *ids[part], last], dtype=np.int64) for part in even_parts(len(ids), self._room)]
+
+
+def even_parts(count: int, most: int) -> list[slice]:
+    """Cut `count` things into as few parts of at most `most` as can be, which differ in size by one at most.
+
+    >>> [part.stop - part.start for part in even_parts(10, 4)], even_parts(0, 4)
+    ([3, 3, 4], [])
+    """
+    parts = -(-count // most)
+    return [slice(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
 def padded(ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
