@@ -46,6 +46,14 @@ def write_figures(folder: Path, figures: Sequence[Table]) -> None:
     write_card(folder, {**read_card(folder), "figures": list(figures)})
 
 
+def write_behaviour(folder: Path, kind: str, entries: Sequence[Table], kinds: Sequence[str]) -> None:
+    """Put these entries in the place of those of their kind on the card; the kinds stand in the order given."""
+    card = read_card(folder)
+    kept = [entry for entry in card.get("behaviour", []) if entry["kind"] != kind]
+    found = sorted([*kept, *entries], key=lambda entry: kinds.index(entry["kind"]))
+    write_card(folder, {**card, "behaviour": found})
+
+
 def write_golden(folder: Path, feed: Mapping[str, np.ndarray]) -> None:
     """Run the graph on these inputs and keep both: `input_<name>` and `output_<name>`."""
     session = open_session(folder)

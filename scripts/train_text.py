@@ -1,260 +1,306 @@
-"""Train the text model: all-MiniLM-L6-v2 with heads for emotions, sentiment, affect and stress, in one pass.
+"""Train the text model: an encoder with heads for emotions, sentiment, affect and stress, in one pass.
 
-Every row carries targets for some heads and NaN for the others; a batch mixes rows of all sets. Killed and
-started again, training goes on from its last checkpoint.
+A batch mixes rows of all sets. First `teacher` trains all-mpnet-base-v2, then `label` lets it read what the
+student will see, then `student` trains all-MiniLM-L6-v2 on the labels and on what the teacher said (Hinton et al.
+2015). `plain` is what they are compared with: the same encoder, fine-tuned on GoEmotions alone. Killed and started
+again, each step goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import text_variants as variants
 import torch
+import weights
+from text_data import (
+    AFFECT,
+    AFFECT_UNIT,
+    DATA,
+    EMOTION,
+    LOG_VARIANCE,
+    ROOT,
+    SENTIMENT,
+    STRESS,
+    TWEET_EMOTION,
+    TWEET_MOOD,
+    Rows,
+    batches,
+    padded,
+    tokenise,
+    train_sets,
+)
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModel
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import weights  # noqa: E402
-
-from assistant.text.clean import clean  # noqa: E402
-
-DATA = Path(os.environ.get("ATTUNE_DATA", ROOT.parent / "shared" / "data"))
 WORK = ROOT / "build" / "text"
-SENTIMENTS = ["negative", "neutral", "positive"]
-AFFECTS = ["valence", "arousal", "dominance"]
-MAX_TOKENS = 128
-EMOTION, SENTIMENT, AFFECT, STRESS = slice(0, 28), slice(28, 31), slice(31, 34), 34
-"""Columns of a target."""
-LOG_VARIANCE = slice(35, 38)
-"""Further columns of the raw output."""
-AFFECT_UNIT = 0.15
-"""About one standard deviation of EmoBank's scores in [-1, 1]: the head predicts in this unit."""
-ROWS_PER_EPOCH = {"semeval2017_task4a": 10_000, "sst2": 10_000}
-"""The sentiment sets are large beside the others: each epoch takes the next so many of their rows."""
-TOKENS_PER_BATCH, ROWS_PER_BATCH = 1536, 40
-HELD_OUT_PERCENT = 15
+OUTPUTS = LOG_VARIANCE.stop
+RARE = 300
+"""Rows with a GoEmotions label that stands in fewer rows than this are drawn three times."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Texts with their targets [rows, 35]: emotions, sentiment, affect, stress; NaN where unknown."""
+class Plan:
+    """How one model is trained."""
 
-    texts: list[str]
-    targets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def pick(self, keep: np.ndarray) -> Rows:
-        """The rows at these places, or where this mask is true."""
-        places = np.arange(len(self))[keep]
-        return Rows([self.texts[place] for place in places], self.targets[places])
-
-
-def emotion_labels(data: Path) -> list[str]:
-    return (data / "text/goemotions/labels.txt").read_text().split()
-
-
-def table(data: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(data / "text" / name, sep="\t", keep_default_na=False)
+    encoder: str
+    pad: int
+    """Number of the padding token."""
+    epochs: int
+    rate: float
+    """Highest learning rate of the encoder."""
+    frozen_layers: int
+    """So many of the lowest layers stay as they are, and the word vectors with them."""
+    rows: int
+    tokens: int
+    """A batch has at most so many rows and padded tokens."""
+    share: dict[str, float]
+    """Part of a set that an epoch takes; each takes the next part. 1 where a set is not named."""
+    most: int | None = None
+    """Stop after so many batches."""
 
 
-def blank(frame: pd.DataFrame) -> Rows:
-    return Rows([clean(text) for text in frame.text.astype(str)], np.full((len(frame), 35), np.nan, np.float32))
-
-
-def goemotions(data: Path, split: str) -> Rows:
-    frame = table(data, f"goemotions/{split}.tsv.gz")
-    rows = blank(frame)
-    rows.targets[:, EMOTION] = 0
-    for row, numbers in enumerate(frame.label_ids.astype(str)):
-        rows.targets[row, [int(number) for number in numbers.split(",")]] = 1
-    return rows
-
-
-def tweets(data: Path, name: str) -> Rows:
-    frame = table(data, name)
-    rows = blank(frame)
-    rows.targets[:, SENTIMENT] = frame.label.to_numpy()[:, None] == np.array(SENTIMENTS)
-    return rows
-
-
-def sst2(data: Path, name: str) -> Rows:
-    """Negative or positive; the neutral column stays NaN, which takes it out of the softmax."""
-    frame = table(data, f"sst2/{name}")
-    rows = blank(frame)
-    rows.targets[:, 28] = frame.label == 0
-    rows.targets[:, 30] = frame.label == 1
-    return rows
-
-
-def emobank(data: Path, name: str) -> Rows:
-    frame = table(data, f"emobank/{name}")
-    rows = blank(frame)
-    rows.targets[:, AFFECT] = (frame[["V", "A", "D"]].to_numpy() - 3) / 2
-    return rows
-
-
-def dreaddit(data: Path, held_out: bool) -> Rows:
-    frame = dreaddit_table(data, held_out)
-    rows = blank(frame)
-    rows.targets[:, STRESS] = frame.label
-    return rows
-
-
-def dreaddit_table(data: Path, held_out: bool) -> pd.DataFrame:
-    """Its training split, cut in two by post: about 15 % are held out to choose on (it has no dev split)."""
-    frame = table(data, "dreaddit/train.tsv.gz")
-    return frame[[_held_out(post) == held_out for post in frame.post_id.astype(str)]]
-
-
-def _held_out(post: str) -> bool:
-    return int(hashlib.sha256(post.encode()).hexdigest(), 16) % 100 < HELD_OUT_PERCENT
-
-
-def dev_sets(data: Path) -> dict[str, Rows]:
-    return {
-        "goemotions": goemotions(data, "dev"),
-        "tweeteval_sentiment": tweets(data, "tweeteval_sentiment/val.tsv.gz"),
-        "sst2": sst2(data, "dev.tsv"),
-        "emobank": emobank(data, "dev.tsv"),
-        "dreaddit": dreaddit(data, held_out=True),
-    }
-
-
-def train_sets(data: Path) -> dict[str, Rows]:
-    """The training rows whose text stands in no dev split, whatever the set."""
-    sets = {
-        "goemotions": goemotions(data, "train"),
-        "semeval2017_task4a": tweets(data, "semeval2017_task4a/train.tsv.gz"),
-        "sst2": sst2(data, "train_phrases.tsv.gz"),
-        "emobank": emobank(data, "train.tsv.gz"),
-        "dreaddit": dreaddit(data, held_out=False),
-    }
-    seen = {_bare(text) for rows in dev_sets(data).values() for text in rows.texts}
-    return {
-        name: rows.pick(np.array([_bare(text) not in seen for text in rows.texts])) for name, rows in sets.items()
-    }
-
-
-def _bare(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))
+TEACHER = Plan(
+    encoder="mpnet",
+    pad=1,
+    epochs=1,
+    rate=5e-5,
+    frozen_layers=6,
+    rows=80,
+    tokens=2304,
+    share={"semeval2017_task4a": 0.35, "sst2": 0.15},
+    most=940,
+)
+STUDENT = Plan(
+    encoder="minilm",
+    pad=0,
+    epochs=3,
+    rate=1.5e-4,
+    frozen_layers=0,
+    rows=64,
+    tokens=1536,
+    share={
+        "semeval2017_task4a": 0.4,
+        "sst2": 0.25,
+        "grammar": 0.4,
+        "identities": 0.4,
+        "swapped": 0.4,
+        "slipped": 0.4,
+    },
+    most=4800,
+)
+PLAIN = Plan(encoder="minilm", pad=0, epochs=2, rate=1e-4, frozen_layers=0, rows=32, tokens=4096, share={})
+TAUGHT = {"semeval2017_task4a": 0.6, "sst2": 0.35}
+"""Part of a set that the teacher reads (all of it where it is not named); reading is what takes its time."""
+TOKENS_READ = 4096
+"""Padded tokens in a batch that it reads: weights are repacked for each, so few and large ones are faster."""
 
 
 class TextModel(nn.Module):
-    """The encoder, mean pooling over the attention mask, and one linear layer [384, 38] for all heads."""
+    """The encoder, mean pooling over the attention mask, and one linear layer for all heads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, frozen_layers: int = 0) -> None:
         super().__init__()
+        # Without dropout (slow on processors): the many tasks, few epochs and the teacher regularise enough.
+        # GELU by tanh, as the graph computes it.
+        changed = {
+            "attention_probs_dropout_prob": 0.0,
+            "hidden_dropout_prob": 0.0,
+            "hidden_act": "gelu_pytorch_tanh",
+        }
         self.encoder = AutoModel.from_pretrained(
-            folder, attn_implementation="eager", attention_probs_dropout_prob=0.0, add_pooling_layer=False
+            folder, attn_implementation="eager", add_pooling_layer=False, **changed
         )
-        self.dropout = nn.Dropout(0.1)
-        self.heads = nn.Linear(self.encoder.config.hidden_size, 38)
+        self.heads = nn.Linear(self.encoder.config.hidden_size, OUTPUTS)
+        if frozen_layers:
+            self.encoder.embeddings.requires_grad_(False)
+            self.encoder.encoder.layer[:frozen_layers].requires_grad_(False)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         mask = attention_mask.unsqueeze(-1).to(torch.float32)
-        pooled = (hidden.float() * mask).sum(1) / mask.sum(1)
-        return self.heads(self.dropout(pooled))
+        return (hidden.float() * mask).sum(1) / mask.sum(1)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        return self.heads(self.pool(input_ids, attention_mask))
 
 
-def loss(raw: Tensor, target: Tensor) -> Tensor:
-    """The mean over rows of cross-entropies, and for affect beta-NLL (Seitzer et al. 2022, beta 1/2)."""
+def gold_loss(raw: Tensor, target: Tensor) -> Tensor:
+    """Per row, over the heads it has labels for: cross-entropies, and for affect beta-NLL.
+
+    Beta-NLL: Seitzer et al. 2022, with beta 1/2.
+    """
     has = ~target.isnan()
     known = target.nan_to_num()
-    emotion = nn.functional.binary_cross_entropy_with_logits(raw[:, EMOTION], known[:, EMOTION], reduction="none")
-    choice = raw[:, SENTIMENT].masked_fill(~has[:, SENTIMENT], -1e4).log_softmax(-1)
-    sentiment = -(choice * known[:, SENTIMENT]).sum(-1) * has[:, SENTIMENT.start]
+    found = torch.zeros(len(raw))
+    for head in (EMOTION, STRESS, TWEET_EMOTION):
+        entropy = nn.functional.binary_cross_entropy_with_logits(raw[:, head], known[:, head], reduction="none")
+        found = found + (entropy * has[:, head]).sum(-1)
+    for head in (SENTIMENT, TWEET_MOOD):
+        choice = raw[:, head].masked_fill(~has[:, head], -1e4).log_softmax(-1)
+        found = found - (choice * known[:, head]).sum(-1) * has[:, head].any(-1)
     log_variance = raw[:, LOG_VARIANCE].clamp(-6, 6)
     squared = (raw[:, AFFECT] - known[:, AFFECT] / AFFECT_UNIT) ** 2
     nll = 0.5 * (log_variance + squared / log_variance.exp()) * (log_variance / 2).exp().detach()
-    stress = nn.functional.binary_cross_entropy_with_logits(raw[:, STRESS], known[:, STRESS], reduction="none")
-    rows = (
-        (emotion * has[:, EMOTION]).sum(-1) + sentiment + (nll * has[:, AFFECT]).sum(-1) + stress * has[:, STRESS]
-    )
-    return rows.mean()
+    return found + (nll * has[:, AFFECT]).sum(-1)
 
 
-def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Token numbers of each text's first window, `[CLS]` and `[SEP]` included, unpadded."""
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
-    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+def taught_loss(raw: Tensor, said: Tensor) -> Tensor:
+    """Per row: how far all heads stand from what the teacher said [rows, OUTPUTS]."""
+    found = torch.zeros(len(raw))
+    for head in (EMOTION, STRESS, TWEET_EMOTION):
+        target = said[:, head].sigmoid()
+        entropy = nn.functional.binary_cross_entropy_with_logits(raw[:, head], target, reduction="none")
+        found = found + entropy.sum(-1)
+    for head in (SENTIMENT, TWEET_MOOD):
+        found = found - (raw[:, head].log_softmax(-1) * said[:, head].softmax(-1)).sum(-1)
+    return found + ((raw[:, AFFECT] - said[:, AFFECT]) ** 2).sum(-1) / 2
 
 
-def padded(ids: Sequence[list[int]]) -> dict[str, np.ndarray]:
-    """A batch as the model takes it, padded with 0 to its longest row."""
-    length = max(map(len, ids))
-    rows = np.array([[*row, *[0] * (length - len(row))] for row in ids], np.int64)
-    mask = np.array([[1] * len(row) + [0] * (length - len(row)) for row in ids], np.int64)
-    return {"input_ids": rows, "attention_mask": mask}
-
-
-def batches(lengths: np.ndarray, generator: np.random.Generator) -> list[np.ndarray]:
-    """Cut all rows into batches of similar length, in random order."""
-    order = generator.permutation(len(lengths))
-    found: list[np.ndarray] = []
-    for start in range(0, len(order), 50 * ROWS_PER_BATCH):
-        pool = order[start : start + 50 * ROWS_PER_BATCH]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        while len(pool):
-            fits = [n for n in range(1, ROWS_PER_BATCH + 1) if n <= len(pool)]
-            count = max([n for n in fits if n * lengths[pool[n - 1]] <= TOKENS_PER_BATCH] or [1])
-            found.append(pool[:count])
-            pool = pool[count:]
-    generator.shuffle(found)
-    return found
+def loss(raw: Tensor, target: Tensor, said: Tensor | None) -> Tensor:
+    """The mean over rows; where the teacher said something, its opinion counts as much as the labels."""
+    gold = gold_loss(raw, target)
+    if said is None:
+        return gold.mean()
+    has = ~said.isnan().any(-1)
+    labelled = ~target.isnan().all(-1)
+    weight = torch.where(has & labelled, 0.5, 1.0)
+    return (weight * (gold + taught_loss(raw, said.nan_to_num()) * has)).mean()
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """All training rows, tokenised, and where each set's rows stand."""
+    """All training rows: their texts, what the teacher reads in their stead, and where each set's rows stand."""
 
-    ids: list[list[int]]
+    texts: list[str]
+    heard: list[str]
     targets: np.ndarray
     places: dict[str, np.ndarray]
 
-    def epoch(self, number: int, seed: int) -> list[np.ndarray]:
+    def epochs(self, plan: Plan, ids: Sequence[list[int]], seed: int) -> list[np.ndarray]:
+        """The batches of all epochs, as places."""
+        found = [batch for number in range(plan.epochs) for batch in self._epoch(number, plan, ids, seed)]
+        return found[: plan.most]
+
+    def _epoch(self, number: int, plan: Plan, ids: Sequence[list[int]], seed: int) -> list[np.ndarray]:
         generator = np.random.default_rng([seed, number])
-        chosen = np.concatenate([self._share(name, number, seed) for name in self.places])
-        lengths = np.array([len(self.ids[place]) for place in chosen])
-        return [chosen[batch] for batch in batches(lengths, generator)]
+        chosen = np.concatenate([self._share(name, number, plan, seed) for name in self.places])
+        lengths = np.array([len(ids[place]) for place in chosen])
+        return [chosen[batch] for batch in batches(lengths, plan.rows, plan.tokens, generator)]
 
-    def _share(self, name: str, number: int, seed: int) -> np.ndarray:
+    def _share(self, name: str, number: int, plan: Plan, seed: int) -> np.ndarray:
         order = np.random.default_rng(seed).permutation(self.places[name])
-        size = min(ROWS_PER_EPOCH.get(name, len(order)), len(order))
-        return np.take(order, range(number * size, (number + 1) * size), mode="wrap")
+        size = int(len(order) * plan.share.get(name, 1))
+        chosen = np.take(order, range(number * size, (number + 1) * size), mode="wrap")
+        emotions = self.targets[:, EMOTION]
+        rare = np.flatnonzero(np.nansum(emotions[self.places["goemotions"]], 0) < RARE)
+        again = chosen[(emotions[chosen][:, rare] == 1).any(-1)]
+        return np.concatenate([chosen, again, again])
+
+    def taught(self, seed: int) -> np.ndarray:
+        """The places of the rows that the teacher reads."""
+        return np.concatenate([self._share(name, 0, replace(STUDENT, share=TAUGHT), seed) for name in self.places])
 
 
-def corpus(data: Path, tokenizer: Tokenizer) -> Corpus:
-    sets = train_sets(data)
-    ends = np.cumsum([len(rows) for rows in sets.values()])
-    places = {name: np.arange(end - len(rows), end) for (name, rows), end in zip(sets.items(), ends, strict=True)}
-    texts = [text for rows in sets.values() for text in rows.texts]
-    return Corpus(tokenise(tokenizer, texts), np.concatenate([rows.targets for rows in sets.values()]), places)
+def corpus(data: Path, only: Sequence[str] = (), *, with_made: bool = False, seed: int = 7) -> Corpus:
+    """The labelled sets (those named in `only`), and, with `with_made`, the texts made for training."""
+    sets = {name: (rows, rows.texts) for name, rows in train_sets(data).items() if not only or name in only}
+    if with_made:
+        sets |= made(data, {name: rows for name, (rows, _) in sets.items()}, seed)
+    ends = np.cumsum([len(rows) for rows, _ in sets.values()])
+    return Corpus(
+        texts=[text for rows, _ in sets.values() for text in rows.texts],
+        heard=[text for _, heard in sets.values() for text in heard],
+        targets=np.concatenate([rows.targets for rows, _ in sets.values()]),
+        places={
+            name: np.arange(end - len(rows), end) for (name, (rows, _)), end in zip(sets.items(), ends, strict=True)
+        },
+    )
 
 
-def train(model: TextModel, corpus: Corpus, options: argparse.Namespace) -> None:
-    """Run the epochs that the checkpoint in `options.work` leaves to do, and write `model.pt`."""
+def made(data: Path, sets: dict[str, Rows], seed: int) -> dict[str, tuple[Rows, list[str]]]:
+    """Rows of the grammar, identities, swaps and slips, each with what the teacher reads."""
+    written = variants.grammar(seed, variants.GRAMMAR_ROWS, data / "text/checklist_sentiment/tests.jsonl.gz")
+    real = Rows(
+        [text for rows in sets.values() for text in rows.texts],
+        np.concatenate([rows.targets for rows in sets.values()]),
+    )
+    words = variants.descriptors(data / "text/holistic_bias") + variants.IDENTITIES
+    return {
+        "grammar": (written, written.texts),
+        "identities": variants.identities(seed, variants.IDENTITY_ROWS, words),
+        "swapped": variants.swapped(real, seed, variants.SWAPPED_ROWS),
+        "slipped": variants.slipped(real, seed, variants.SLIPPED_ROWS),
+    }
+
+
+def runs(lengths: Sequence[int], tokens: int) -> Iterator[slice]:
+    """Cut rows in order of length into runs of at most so many padded tokens.
+
+    >>> list(runs([2, 2, 3, 9], 6))
+    [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
+    """
+    start = 0
+    for place, length in enumerate(lengths):
+        if place > start and (place - start + 1) * length > tokens:
+            yield slice(start, place)
+            start = place
+    yield slice(start, len(lengths))
+
+
+def label(model: TextModel, tokenizer: Tokenizer, corpus: Corpus, options: argparse.Namespace) -> None:
+    """Write what the teacher says of each row [rows, OUTPUTS] to `said.npy`; NaN where it was not asked."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).eval()
+    taught = corpus.taught(options.seed)
+    texts = sorted({corpus.heard[place] for place in taught})
+    ids = tokenise(tokenizer, texts)
+    order = np.argsort([len(row) for row in ids], kind="stable")
+    texts, ids = [texts[place] for place in order], [ids[place] for place in order]
+    draft = options.work / "said.draft.npz"
+    parts: list[np.ndarray] = list(np.load(draft).values()) if draft.exists() else []
+    steps = list(runs([len(row) for row in ids], TOKENS_READ))
+    if options.precision == "bf16":
+        model.encoder.to(torch.bfloat16)
+    with torch.inference_mode():
+        for number in tqdm(range(len(parts), len(steps)), desc="label", unit="batch", mininterval=5):
+            feed = padded(ids[steps[number]], TEACHER.pad)
+            batch = {key: torch.from_numpy(value).to(device) for key, value in feed.items()}
+            parts.append(model(**batch).float().cpu().numpy())
+            if number % options.every == 0:
+                np.savez(draft, *parts)
+    said = dict(zip(texts, np.concatenate(parts), strict=True))
+    found = np.full((len(corpus.texts), OUTPUTS), np.nan, np.float32)
+    for place in taught:
+        found[place] = said[corpus.heard[place]]
+    np.save(options.work / "said.npy", found)
+    draft.unlink(missing_ok=True)
+
+
+def train(
+    model: TextModel,
+    tokenizer: Tokenizer,
+    corpus: Corpus,
+    plan: Plan,
+    options: argparse.Namespace,
+    said: np.ndarray | None = None,
+) -> None:
+    """Run the epochs that the checkpoint in `options.work` leaves to do, and write `STEP.pt`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()
-    plan = [batch for number in range(options.epochs) for batch in corpus.epoch(number, options.seed)]
+    ids = tokenise(tokenizer, corpus.texts)
+    steps = corpus.epochs(plan, ids, options.seed)
     optimizer = torch.optim.AdamW(
         [
-            {"params": list(model.encoder.parameters()), "lr": options.rate},
-            {"params": list(model.heads.parameters()), "lr": 10 * options.rate},
+            {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": plan.rate},
+            {"params": list(model.heads.parameters()), "lr": 10 * plan.rate},
         ],
         weight_decay=0.01,
         fused=True,
@@ -262,21 +308,25 @@ def train(model: TextModel, corpus: Corpus, options: argparse.Namespace) -> None
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
-        total_steps=len(plan),
+        total_steps=len(steps),
         pct_start=0.06,
         anneal_strategy="linear",
         cycle_momentum=False,
     )
-    state = Checkpoint(options.work / "last.pt", {"model": model, "optimizer": optimizer, "schedule": schedule})
+    state = Checkpoint(
+        options.work / f"{options.step}.last.pt", {"model": model, "optimizer": optimizer, "schedule": schedule}
+    )
     done = state.load()
-    bar = tqdm(total=len(plan), initial=done, desc="training", unit="batch", mininterval=5)
+    bar = tqdm(total=len(steps), initial=done, desc=options.step, unit="batch", mininterval=5)
     smooth = 0.0
-    for step in range(done, len(plan)):
-        batch = {name: torch.from_numpy(value).to(device) for name, value in _inputs(corpus, plan[step]).items()}
-        target = torch.from_numpy(corpus.targets[plan[step]]).to(device)
+    for step in range(done, len(steps)):
+        rows = steps[step]
+        feed = padded([ids[place] for place in rows], plan.pad)
+        batch = {key: torch.from_numpy(value).to(device) for key, value in feed.items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
             raw = model(**batch)
-        value = loss(raw.float(), target)
+        taught = None if said is None else torch.from_numpy(said[rows])
+        value = loss(raw.float().cpu(), torch.from_numpy(corpus.targets[rows]), taught)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -288,11 +338,7 @@ def train(model: TextModel, corpus: Corpus, options: argparse.Namespace) -> None
         if (step + 1) % options.every == 0:
             state.save(step + 1)
     bar.close()
-    torch.save(model.cpu().state_dict(), options.work / "model.pt")
-
-
-def _inputs(corpus: Corpus, places: np.ndarray) -> dict[str, np.ndarray]:
-    return padded([corpus.ids[place] for place in places])
+    torch.save(model.cpu().state_dict(), options.work / f"{options.step}.pt")
 
 
 @dataclass(frozen=True)
@@ -319,11 +365,6 @@ class Checkpoint:
         draft.replace(self.path)
 
 
-def windows(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, start + size)
-
-
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that training, export and measuring share."""
     parser = argparse.ArgumentParser(
@@ -343,19 +384,27 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the data")
-    parser.add_argument("--rate", type=float, default=1e-4, help="highest learning rate of the encoder")
-    parser.add_argument("--seed", type=int, default=7, help="seed of initial heads, dropout and order")
+    parser.add_argument("step", choices=["teacher", "label", "student", "plain"], help="see above")
+    parser.add_argument("--seed", type=int, default=7, help="seed of initial heads and order")
     parser.add_argument("--every", type=int, default=300, help="batches between checkpoints")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="of the encoder's products")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    folder = weights.minilm(options.cache)
+    plan = {"teacher": TEACHER, "label": TEACHER, "student": STUDENT, "plain": PLAIN}[options.step]
+    folder = weights.WEIGHTS[plan.encoder](options.cache)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    train(TextModel(folder), corpus(options.data, tokenizer), options)
-    print(f"{options.work / 'model.pt'} is trained: export it with scripts/export_text.py")
+    model = TextModel(folder, frozen_layers=plan.frozen_layers)
+    if options.step == "label":
+        model.load_state_dict(torch.load(options.work / "teacher.pt", weights_only=True))
+        label(model, tokenizer, corpus(options.data, with_made=True), options)
+    elif options.step == "student":
+        said = np.load(options.work / "said.npy")
+        train(model, tokenizer, corpus(options.data, with_made=True), plan, options, said)
+    else:
+        only = ["goemotions"] if options.step == "plain" else []
+        train(model, tokenizer, corpus(options.data, only), plan, options)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""What a model card says in words, by kind of model. The figures beside them come from the card itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The prose of one kind of model."""
+
+    meant: tuple[str, ...]
+    """Intended uses."""
+    not_meant: tuple[str, ...]
+    code: str
+    """Python that runs as pasted."""
+    evaluate: str
+    """A command, or nothing."""
+    floor: str
+    limits: tuple[str, ...]
+    reproduce: str
+    """Commands."""
+
+
+TEXT = Words(
+    meant=(
+        "Setting the tone of an assistant's answer, and ranking what it recommends, for adults who opted in.",
+        "Research on moods in English text: `assistant evaluate text` runs this very model over your own file.",
+        "Figures over many texts. A single reading is a guess with a stated uncertainty.",
+    ),
+    not_meant=(
+        "Diagnosis, therapy, or finding out whether somebody is in danger: the crisis rules are separate, do not "
+        "use this model, and miss some.",
+        "Decisions about a person: hiring, grading, insurance, credit, policing, prices, moderation by itself.",
+        "Reading people who did not agree to it, children, or people at work or in school.",
+        "Other languages than English, code, or what somebody really feels: it estimates what a text expresses.",
+    ),
+    code="""\
+import asyncio
+from assistant.config import shipped_models
+from assistant.evaluate.manifest import Row
+from assistant.evaluate.run import read_rows
+from assistant.inference.model import open_model
+
+model = open_model(shipped_models() / "text")
+outcomes, _ = asyncio.run(read_rows(model, "text", [Row(1, "a", text="I passed, I can't believe it!")]))
+print(outcomes[0].scores.reading())
+""",
+    evaluate="assistant evaluate text --data texts.csv --task sentiment --out results",
+    floor="bag of words (single words and pairs, tf-idf) with logistic regression, for affect ridge regression, "
+    "on the same training rows",
+    limits=(
+        "Labels are other people's judgements of short, public English texts (Reddit, Twitter, film reviews, "
+        "news); the writers were not asked. Private messages, other varieties of English and other years will "
+        "differ.",
+        "Valence is the expected sentiment (positive less negative), arousal and dominance are EmoBank's.",
+        "Stress means what annotators called stress in long Reddit posts of ten communities; on short messages "
+        "it was not measured.",
+        "Sentiment of SST-2 has no neutral class; what lies between is learned from tweets alone.",
+        "Whose feeling a text names, and whether it is meant, is read badly: see the tables on negation, irony, "
+        "quotation and reported feelings.",
+        "Temperatures and thresholds were chosen on development splits that also give figures above; those are a "
+        "little too good.",
+    ),
+    reproduce="""\
+python scripts/weights.py
+python scripts/train_text.py && python scripts/export_text.py
+python scripts/measure_text.py        # figures
+python scripts/measure_behaviour.py   # behaviour
+python scripts/model_card.py          # this page
+""",
+)
+
+VOICE = Words(
+    meant=(
+        "Setting the tone of an assistant's answer, and ranking what it recommends, for adults who opted in and "
+        "saw the notice.",
+        "Research on acted emotional speech: `assistant evaluate voice` runs this very model over your own clips.",
+    ),
+    not_meant=(
+        "Lie detection, diagnosis, or decisions about a person: hiring, grading, insurance, credit, "
+        "policing, prices.",
+        "Reading people who did not agree to it, children, or people at work, in school or in therapy (the server "
+        "refuses these).",
+        "Recognising who speaks.",
+    ),
+    code="""\
+import asyncio
+from assistant.config import shipped_models
+from assistant.demo.story import RECORDING  # any recording of speech will do
+from assistant.evaluate.manifest import Row
+from assistant.evaluate.run import read_rows
+from assistant.inference.model import open_model
+
+model = open_model(shipped_models() / "voice")
+outcomes, _ = asyncio.run(read_rows(model, "voice", [Row(1, "a", file=RECORDING)]))
+print(outcomes[0].scores.reading())
+""",
+    evaluate="assistant evaluate voice --data clips.csv --task emotion --baseline online --out results",
+    floor="energy, pitch and MFCC statistics with logistic regression, on the same clips",
+    limits=(
+        "It learned from actors, who show feelings more plainly than people do. Nothing here says how well it "
+        "reads speech that was not acted.",
+        "Stress is how much a voice sounds like acted anger or fear; there is no corpus of labelled stress "
+        "behind it.",
+        "Without a personal baseline, voices unlike those of the training corpora are misread more often; valence "
+        "reads too low in a stranger's voice.",
+        "Age, illness, accent and microphone change a voice too; no figure here says how much that matters.",
+    ),
+    reproduce="""\
+python scripts/weights.py
+python scripts/train_voice.py --folds
+python scripts/export_voice.py && python scripts/export_voice.py --folds
+python scripts/measure_voice.py   # figures
+python scripts/model_card.py      # this page
+""",
+)
+
+VAD = Words(
+    meant=(
+        "Finding where somebody speaks in a live stream, so that only speech is read, transcribed and kept short.",
+    ),
+    not_meant=("Anything where missed speech does harm: some screams are taken for noise.",),
+    code="""\
+import numpy as np
+from assistant.config import shipped_models
+from assistant.inference.model import open_model
+
+model = open_model(shipped_models() / "vad")
+silence = {"input": np.zeros((1, 576), "float32"), "state": np.zeros((2, 1, 128), "float32"), "sr": np.array(16000)}
+print(model.run(silence)["output"])  # the probability of speech in 64 samples of context and 512 new ones
+""",
+    evaluate="",
+    floor="",
+    limits=(
+        "Not measured here beyond its golden outputs, which are those of the original.",
+        "Two or three of the 24 angry clips of RAVDESS actors 16 to 18 are taken for noise.",
+    ),
+    reproduce="""\
+python scripts/weights.py
+python scripts/export_vad.py
+python scripts/model_card.py   # this page
+""",
+)
+
+WORDS: Mapping[str, Words] = {"text": TEXT, "voice": VOICE, "vad": VAD}
