@@ -283,18 +283,19 @@ def main() -> None:
         file = work / f"{test.name}.csv"
         manifest(test.name, options.data).to_csv(file, index=False)
         found += figures(test, evaluate(test, file, model, work / test.name), floor[test.name])
-    probed = probe(model, train["tweeteval_emotion"], dev["tweeteval_emotion"])
-    found.append(
-        {
-            "measure": "macro_f1",
-            "data": PROBE,
-            **_interval(probed),
-            "n": len(dev["tweeteval_emotion"]),
-            "abstained": 0,
-            "floor": round(floor[PROBE]["macro_f1"], 4),
-            "command": "scripts/measure_text.py",
-        }
-    )
+    if "embedding" in cards.read_card(model)["outputs"]:
+        probed = probe(model, train["tweeteval_emotion"], dev["tweeteval_emotion"])
+        found.append(
+            {
+                "measure": "macro_f1",
+                "data": PROBE,
+                **_interval(probed),
+                "n": len(dev["tweeteval_emotion"]),
+                "abstained": 0,
+                "floor": round(floor[PROBE]["macro_f1"], 4),
+                "command": "scripts/measure_text.py",
+            }
+        )
     card = {**cards.read_card(model), "figures": found}
     if options.plain:
         goemotions = next(test for test in TESTS if test.name == "goemotions")
