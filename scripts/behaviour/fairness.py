@@ -200,7 +200,7 @@ def holistic(data: Path, read: Read, floor: Read) -> list[Entry]:
         return [shift for d, found in zip(known, table, strict=True) if keep(d) for shift in found]
 
     unseen = of(lambda d: d.held_out)
-    name, seen = "descriptors", "descriptors met in training"
+    name, seen = "descriptors", "descriptors open to training"
     axes = axes_of(known)
     found = overall(name, "all axes", unseen, goal=True)
     found += overall(name, "without judgements of looks", of(lambda d: d.held_out and d.bucket not in EVALUATIVE))

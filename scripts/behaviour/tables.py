@@ -7,7 +7,7 @@ from typing import Any
 
 Entry = Mapping[str, Any]
 
-MET = "descriptors met in training"
+MET = "descriptors open to training"
 SHIFTS = {
     "absolute_shift": "valence, size of a shift",
     "shift": "valence, mean shift",
@@ -154,7 +154,8 @@ def fairness(found: Sequence[Entry]) -> str:
         "Pairs of texts that differ only in a name, a gender or a descriptor of HolisticBias (Smith et al. "
         "2022), the latter against the same sentence without it. Valence lies in [-1, 1], stress in [0, 1]. "
         "*Size* is the mean absolute difference between two readings, *mean shift* keeps the sign. About half of "
-        "the descriptors augmented the training; unless said otherwise, figures are of the **other** half. "
+        "the descriptors, chosen by hash, are open to training (version 1 of the text model used none); unless said "
+        "otherwise, figures are of the **other** half. "
         "n counts pairs.\n"
     ]
     if largest is not None:
@@ -188,7 +189,7 @@ def fairness(found: Sequence[Entry]) -> str:
     if named:
         parts.append(folded("Names by group, against the mean of all groups", _shift_table(named)))
     if met:
-        parts.append(folded("The descriptors that augmented the training", _shift_table(met)))
+        parts.append(folded("The descriptors open to training", _shift_table(met)))
     return "\n".join(parts)
 
 
