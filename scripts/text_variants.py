@@ -242,7 +242,7 @@ def _opinion(generator: random.Random) -> Sentence:
     who = generator.choice(["you are", "this is", "it is", f"the {generator.choice(THINGS)} is"])
     i = f"I {generator.choice(['think', 'feel', 'believe'])} {who} {generator.choice(GOOD if mine > 0 else BAD)}"
     theirs = (
-        generator.choice((BAD, PLAIN[:0] + BAD, ["average", "nothing special"])[generator.randrange(3)])
+        generator.choice((BAD, BAD, ["average", "nothing special"])[generator.randrange(3)])
         if (mine > 0)
         else generator.choice(GOOD)
     )

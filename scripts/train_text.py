@@ -43,7 +43,7 @@ from transformers import AutoModel
 WORK = ROOT / "build" / "text"
 OUTPUTS = LOG_VARIANCE.stop
 RARE = 300
-"""Rows with a GoEmotions label that stands in fewer rows than this are drawn three times."""
+"""An emotion of GoEmotions that stands in fewer rows than this is rare."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Plan:
     """A batch has at most so many rows and padded tokens."""
     share: dict[str, float]
     """Part of a set that an epoch takes; each takes the next part. 1 where a set is not named."""
+    rare_again: int = 2
+    """How many more times an epoch takes a row with a rare emotion."""
     most: int | None = None
     """Stop after so many batches."""
 
@@ -96,7 +98,17 @@ STUDENT = Plan(
     },
     most=4800,
 )
-PLAIN = Plan(encoder="minilm", pad=0, epochs=2, rate=1e-4, frozen_layers=0, rows=32, tokens=4096, share={})
+PLAIN = Plan(
+    encoder="minilm",
+    pad=0,
+    epochs=2,
+    rate=1e-4,
+    frozen_layers=0,
+    rows=32,
+    tokens=4096,
+    share={},
+    rare_again=0,
+)
 TAUGHT = {"semeval2017_task4a": 0.6, "sst2": 0.35}
 """Part of a set that the teacher reads (all of it where it is not named); reading is what takes its time."""
 TOKENS_READ = 4096
@@ -202,7 +214,7 @@ class Corpus:
         emotions = self.targets[:, EMOTION]
         rare = np.flatnonzero(np.nansum(emotions[self.places["goemotions"]], 0) < RARE)
         again = chosen[(emotions[chosen][:, rare] == 1).any(-1)]
-        return np.concatenate([chosen, again, again])
+        return np.concatenate([chosen, *[again] * plan.rare_again])
 
     def taught(self, seed: int) -> np.ndarray:
         """The places of the rows that the teacher reads."""
