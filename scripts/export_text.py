@@ -42,8 +42,8 @@ from text_data import (
 from text_graph import OUTPUTS
 from tokenizers import Tokenizer
 from tqdm import tqdm
+from train_text import FULL, TextModel, arguments
 from train_text import OUTPUTS as WIDTH
-from train_text import STUDENT, TextModel, arguments
 
 FOLDER = ROOT / "models" / "text"
 KEEP_FP32: tuple[str, ...] = ()
@@ -265,7 +265,7 @@ def card(
         ),
         "summary": (
             "all-MiniLM-L6-v2 with heads for 28 emotions, sentiment, valence/arousal/dominance and stress; one "
-            "pass, int8; taught by all-mpnet-base-v2. It estimates what an English text expresses. Temperatures, "
+            "pass, int8. It estimates what an English text expresses. Temperatures, "
             "deviations and thresholds were chosen on the development splits, so figures on those are a little "
             "optimistic."
         ),
@@ -292,7 +292,7 @@ def card(
 
 
 def _part(name: str) -> str:
-    share = STUDENT.share.get(name, 1)
+    share = FULL.share.get(name, 1)
     return "all of it in each epoch" if share == 1 else f"{share:.0%} of it in each epoch"
 
 
@@ -340,14 +340,14 @@ MADE = [
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write")
-    parser.add_argument("--weights", default="student", help="which weights in the work folder (NAME.pt)")
+    parser.add_argument("--weights", default="train", help="which weights in the work folder (NAME.pt)")
     parser.add_argument("--seed", type=int, default=7, help="seed of the choice of texts for quantisation")
     parser.add_argument("--sensitivity", action="store_true", help="only rank the products by what int8 costs")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     parts = (
-        ("fp32", "slim") if options.weights == "student" else (f"{options.weights}.fp32", f"{options.weights}.slim")
+        ("fp32", "slim") if options.weights == "train" else (f"{options.weights}.fp32", f"{options.weights}.slim")
     )
     fp32, slim = (options.work / f"{part}.onnx" for part in parts)
 

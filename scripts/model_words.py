@@ -65,12 +65,13 @@ print(outcomes[0].scores.reading())
     ),
     reproduce="""\
 python scripts/weights.py
-# version 1: scripts/train_text.py and export_text.py as they stood before text_data.py was split off; since then:
-python scripts/train_text.py teacher && python scripts/train_text.py label && python scripts/train_text.py student
+python scripts/train_text.py train    # an hour and a half on two cores
 python scripts/export_text.py
-python scripts/measure_text.py        # figures
-python scripts/measure_behaviour.py   # behaviour
-python scripts/measure_crisis.py      # words of crisis
+python scripts/train_text.py plain    # what it is compared with
+python scripts/export_text.py --weights plain --out build/text/plain
+python scripts/measure_text.py --plain build/text/plain
+python scripts/measure_behaviour.py
+python scripts/measure_crisis.py
 python scripts/model_card.py          # this page
 """,
 )

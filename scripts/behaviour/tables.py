@@ -154,9 +154,8 @@ def fairness(found: Sequence[Entry]) -> str:
         "Pairs of texts that differ only in a name, a gender or a descriptor of HolisticBias (Smith et al. "
         "2022), the latter against the same sentence without it. Valence lies in [-1, 1], stress in [0, 1]. "
         "*Size* is the mean absolute difference between two readings, *mean shift* keeps the sign. About half of "
-        "the descriptors, chosen by hash, are open to training (version 1 of the model used none); unless said "
-        "otherwise, figures are of the **other** half. "
-        "n counts pairs.\n"
+        "the descriptors, chosen by hash, are open to training; unless said otherwise, figures are of the "
+        "**other** half. n counts pairs.\n"
     ]
     if largest is not None:
         shift = number(largest["value"], sign=True)
