@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.config import shipped_models
+from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
 from assistant.text.clean import clean
 from assistant.text.tokens import Tokens
@@ -65,3 +66,10 @@ def test_the_neighbours_are_read_differently(model: Model, tokens: Tokens) -> No
 
 def test_the_graph_is_small(model: Model) -> None:
     assert model.card.graph.stat().st_size <= 32_000_000
+
+
+def test_int8_says_what_it_costs() -> None:
+    int8 = read_card(MODELS / "text").data["int8"]
+    assert int8["goemotions_macro_f1_fp32"] - int8["goemotions_macro_f1_int8"] <= 0.005
+    assert int8["labels_that_flip"] <= 0.01
+    assert int8["largest_change_in_company"] == 0
