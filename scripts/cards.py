@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from assistant.inference.model import onnx_session  # noqa: E402
 
 Table = Mapping[str, Any]
 
@@ -28,7 +33,7 @@ def write_card(folder: Path, card: Table) -> None:
 
     `card` holds the other keys in their order: plain values, tables, and lists of tables.
     """
-    session = open_session(folder)
+    session = onnx_session(folder / "model.onnx")
     found = {
         "sha256": hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest(),
         "inputs": {node.name: [TYPES[node.type], *node.shape] for node in session.get_inputs()},
@@ -56,18 +61,11 @@ def write_behaviour(folder: Path, kind: str, entries: Sequence[Table], kinds: Se
 
 def write_golden(folder: Path, feed: Mapping[str, np.ndarray]) -> None:
     """Run the graph on these inputs and keep both: `input_<name>` and `output_<name>`."""
-    session = open_session(folder)
+    session = onnx_session(folder / "model.onnx")
     names = [node.name for node in session.get_outputs()]
     arrays = {f"input_{name}": value for name, value in feed.items()}
     arrays |= {f"output_{name}": value for name, value in zip(names, session.run(names, feed), strict=True)}
     np.savez_compressed(folder / "golden.npz", **arrays)
-
-
-def open_session(folder: Path) -> onnxruntime.InferenceSession:
-    """Open the folder's graph as it is served: on the CPU, one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
 
 
 def toml(card: Table) -> str:

@@ -340,14 +340,14 @@ MADE = [
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write")
-    parser.add_argument("--weights", default="polish", help="which weights in the work folder (NAME.pt)")
+    parser.add_argument("--weights", default="train", help="which weights in the work folder (NAME.pt)")
     parser.add_argument("--seed", type=int, default=7, help="seed of the choice of texts for quantisation")
     parser.add_argument("--sensitivity", action="store_true", help="only rank the products by what int8 costs")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     parts = (
-        ("fp32", "slim") if options.weights == "polish" else (f"{options.weights}.fp32", f"{options.weights}.slim")
+        ("fp32", "slim") if options.weights == "train" else (f"{options.weights}.fp32", f"{options.weights}.slim")
     )
     fp32, slim = (options.work / f"{part}.onnx" for part in parts)
 

@@ -1,11 +1,9 @@
 """Train the text model: an encoder with heads for emotions, sentiment, affect and stress, in one pass.
 
-A batch mixes rows of all sets. After the first epoch of `train` each row's labels are mixed with what the model
-itself said of it in earlier epochs (self-distillation: Laine & Aila 2017; Kim et al. 2021), and a text made for
-training is to be read like the one it was made from. `polish` trains a little more, in another order and mostly on
-GoEmotions, and averages its weights with those it began from (Izmailov et al. 2018). `plain` is what they are
-compared with: the same encoder, fine-tuned on GoEmotions alone. Killed and started again, each goes on from its
-last checkpoint.
+A batch mixes rows of all sets. After the first epoch each row's labels are mixed with what the model itself said of
+it in earlier epochs (self-distillation: Laine & Aila 2017; Kim et al. 2021), and a text made for training is to be
+read like the one it was made from. `plain` is what `train` is compared with: the same encoder, fine-tuned on
+GoEmotions alone. Killed and started again, each goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +61,8 @@ class Plan:
     """Part of a set that an epoch takes; each takes the next part. 1 where a set is not named."""
     rare_again: int = 2
     """How many more times an epoch takes a row with a rare emotion."""
-    own: tuple[float, float] = (0.0, 0.5)
-    """The weight of the model's earlier readings in its targets, in the first epoch and in the last."""
+    own: float = 0.5
+    """In the last epoch, the weight of the model's earlier readings in its targets; it grows from 0."""
 
 
 FULL = Plan(
@@ -82,26 +80,7 @@ FULL = Plan(
         "slipped": 0.4,
     },
 )
-POLISH = replace(
-    FULL,
-    epochs=1,
-    rate=1e-4,
-    share={
-        "semeval2017_task4a": 0.05,
-        "sst2": 0.1,
-        "emobank": 0.3,
-        "dreaddit": 0.3,
-        "semeval2018_ec": 0.3,
-        "tweeteval_emotion": 0.3,
-        "grammar": 0.1,
-        "plainly": 0.15,
-        "identities": 0.1,
-        "swapped": 0.1,
-        "slipped": 0.1,
-    },
-    own=(0.5, 0.5),
-)
-PLAIN = Plan(epochs=2, rate=1e-4, rows=32, tokens=4096, share={}, rare_again=0, own=(0.0, 0.0))
+PLAIN = Plan(epochs=2, rate=1e-4, rows=32, tokens=4096, share={}, rare_again=0, own=0.0)
 
 
 class TextModel(nn.Module):
@@ -258,18 +237,8 @@ def made(data: Path, sets: dict[str, Rows], seed: int) -> dict[str, tuple[Rows, 
     }
 
 
-def train(
-    model: TextModel,
-    tokenizer: Tokenizer,
-    corpus: Corpus,
-    plan: Plan,
-    options: argparse.Namespace,
-    said: Tensor | None = None,
-) -> None:
-    """Run the batches that the checkpoint in `options.work` leaves to do, and write `STEP.pt`.
-
-    `said` is what the model read in each row so far [rows, OUTPUTS].
-    """
+def train(model: TextModel, tokenizer: Tokenizer, corpus: Corpus, plan: Plan, options: argparse.Namespace) -> None:
+    """Run the batches that the checkpoint in `options.work` leaves to do, and write `STEP.pt`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device).train()
     ids = tokenise(tokenizer, corpus.texts)
@@ -292,8 +261,7 @@ def train(
         anneal_strategy="linear",
         cycle_momentum=False,
     )
-    if said is None:
-        said = torch.full((len(corpus.texts), OUTPUTS), torch.nan)
+    said = torch.full((len(corpus.texts), OUTPUTS), torch.nan)
     made = corpus.source != np.arange(len(corpus.texts))
     state = Checkpoint(
         options.work / f"{options.step}.last.pt",
@@ -310,7 +278,7 @@ def train(
         with torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16"):
             raw = model(**batch)
         raw = raw.float().cpu()
-        own = float(np.interp(epoch, [0, max(plan.epochs - 1, 1)], plan.own))
+        own = plan.own * epoch / (plan.epochs - 1)
         target = softened(corpus.targets[rows], said[corpus.source[rows]].numpy(), own, made[rows])
         value = loss(raw, torch.from_numpy(target))
         value.backward()
@@ -326,7 +294,6 @@ def train(
         if (step + 1) % options.every == 0:
             state.save(step + 1)
     bar.close()
-    state.save(len(steps))
     torch.save(model.cpu().state_dict(), options.work / f"{options.step}.pt")
 
 
@@ -375,7 +342,7 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("step", choices=["train", "polish", "plain"], help="see above")
+    parser.add_argument("step", choices=["train", "plain"], help="see above")
     parser.add_argument("--seed", type=int, default=7, help="seed of initial heads and order")
     parser.add_argument("--every", type=int, default=500, help="batches between checkpoints")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="of the encoder's products")
@@ -391,16 +358,7 @@ def main() -> None:
         return
     # left as they are, word vectors keep rare words where the encoder expects them
     model.encoder.embeddings.word_embeddings.requires_grad_(False)
-    rows = corpus(options.data, with_made=True)
-    if options.step == "train":
-        train(model, tokenizer, rows, FULL, options)
-        return
-    first = torch.load(options.work / "train.pt", weights_only=True)
-    said = torch.load(options.work / "train.last.pt", weights_only=True)["said"]
-    model.load_state_dict(first)
-    train(model, tokenizer, rows, POLISH, options, said)
-    last = model.state_dict()
-    torch.save({name: torch.lerp(first[name], last[name], 0.5) for name in first}, options.work / "polish.pt")
+    train(model, tokenizer, corpus(options.data, with_made=True), FULL, options)
 
 
 if __name__ == "__main__":

@@ -116,8 +116,9 @@ def _check(name: str, port: Port, inputs: Arrays) -> None:
 
 
 def golden_error(model: Model) -> float:
-    """Largest absolute difference from the outputs recorded in `golden.npz`.
+    """Largest difference from the outputs recorded in `golden.npz`, as a part of an output's largest value.
 
+    Outputs that stay below 1 (probabilities, affect) count as they are, so that the limit is one for all.
     Raises `ModelInvalid` where the file is missing or can't be read. It is never unpickled.
     """
     file = model.card.folder / "golden.npz"
@@ -128,4 +129,6 @@ def golden_error(model: Model) -> float:
     except (OSError, KeyError, ValueError) as error:
         raise ModelInvalid(f"{file} can't be used: {error!r}", code="model_missing") from error
     given = model.run(inputs)
-    return max(float(np.max(np.abs(given[name] - wanted[name]))) for name in wanted)
+    return max(
+        float(np.max(np.abs(given[name] - wanted[name])) / max(1, np.max(np.abs(wanted[name])))) for name in wanted
+    )
