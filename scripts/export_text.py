@@ -297,7 +297,10 @@ def _part(name: str) -> str:
 
 
 SOURCES = {
-    "goemotions": {"licence": "Apache-2.0", "note": "28 labels of Reddit comments; Demszky et al. 2020"},
+    "goemotions": {
+        "licence": "Apache-2.0",
+        "note": f"28 labels of Reddit comments, {_part('goemotions')}; Demszky et al. 2020",
+    },
     "semeval2017_task4a": {
         "licence": "none stated; research use, Twitter terms apply",
         "note": f"negative, neutral, positive tweets, {_part('semeval2017_task4a')}; Rosenthal et al. 2017",
@@ -325,7 +328,8 @@ MADE = [
         "name": "sentences of a grammar",
         "rows": text_variants.GRAMMAR_ROWS,
         "licence": "Apache-2.0 (our own)",
-        "note": "negation, change over time, opinions, questions with answers, facts; scripts/text_variants.py",
+        "note": "negation, change over time, opinions, questions with answers, facts: the kinds that CheckList's "
+        "tests are of, but none of its sentences; scripts/text_variants.py",
     },
     {
         "name": "changed texts",
