@@ -65,7 +65,7 @@ print(outcomes[0].scores.reading())
     ),
     reproduce="""\
 python scripts/weights.py
-python scripts/train_text.py train     # about an hour and a half on two cores
+python scripts/train_text.py train    # about an hour and a half on two cores
 python scripts/export_text.py
 python scripts/train_text.py plain    # what it is compared with
 python scripts/export_text.py --weights plain --out build/text/plain
