@@ -45,6 +45,8 @@ from tqdm import tqdm
 from train_text import FULL, TextModel, arguments
 from train_text import OUTPUTS as WIDTH
 
+from assistant.inference.model import onnx_session
+
 FOLDER = ROOT / "models" / "text"
 KEEP_FP32: tuple[str, ...] = ()
 """Products that int8 distorts most, by --sensitivity."""
@@ -136,12 +138,12 @@ def calibration_feeds(ids: Sequence[list[int]], seed: int) -> list[quantize.Feed
 
 
 def outputs(path: Path, ids: Sequence[list[int]], rows: int = 32) -> quantize.Feed:
-    """The graph's outputs for these texts, run in batches of similar length."""
-    session = quantize.open_session(path)
+    """The served graph's outputs for these texts, run in batches of similar length."""
+    session = onnx_session(path)
     order = np.argsort([len(row) for row in ids], kind="stable")
-    parts = [quantize.run(session, padded([ids[i] for i in order[part]])) for part in windows(len(ids), rows)]
+    parts = [session.run(OUTPUTS, padded([ids[i] for i in order[part]])) for part in windows(len(ids), rows)]
     back = np.argsort(order)
-    return {name: np.concatenate([part[name] for part in parts])[back] for name in OUTPUTS}
+    return {name: np.concatenate([part[at] for part in parts])[back] for at, name in enumerate(OUTPUTS)}
 
 
 def best_thresholds(probabilities: np.ndarray, targets: np.ndarray, resamples: int = 100) -> list[float]:

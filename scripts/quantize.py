@@ -104,7 +104,7 @@ def relative_error(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndar
 
 
 def open_session(model: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Open a graph on the CPU; with one thread, as it is served."""
+    """Open a graph on the CPU, whole or in the making, with onnxruntime's own optimisations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
