@@ -104,7 +104,8 @@ def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(args: argparse.Namespace) -> int:
-    from assistant.inference.card import read_card
+    from assistant.audio.voice import check_head
+    from assistant.inference.card import check_stem, read_card, stem_of
     from assistant.inference.model import golden_error, open_model
 
     root = args.models or shipped_models()
@@ -120,6 +121,9 @@ def _models(args: argparse.Namespace) -> int:
                 size = card.graph.stat().st_size / 1e6
                 print(f"{card.name:<10} {card.kind:<6} {size:6.1f} MB  {card.licence}")
                 continue
+            if "stem" in card.data:
+                check_stem(card, read_card(root / stem_of(card)[0]))
+                check_head(card)
             error, limit = golden_error(open_model(folder)), float(card.data.get("golden_tolerance", 0.02))
             good = error <= limit
             verdict = "ok" if good else "WRONG"

@@ -33,7 +33,9 @@ class Settings:
     port: int = _setting(8080, "port to listen on; 0 takes a free one")
     models: Path = _setting(Path(), "folder of model folders; empty means the shipped ones")
     text_model: str = _setting("text", "folder name of the text model")
-    voice_model: str = _setting("voice", "folder name of the voice model")
+    voice_model: str = _setting(
+        "voice", "folder name of the voice model; `voice-open` was trained only on freely licensed corpora"
+    )
     affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
     notice: str = _setting("1", "version of the notice that people answer; a new one asks again")
     grant_days: int = _setting(365, "days until a grant expires")

@@ -53,6 +53,8 @@ class Reading:
     """How well the input suited the model, 0 to 1; scales the weight in the fusion."""
     observation: tuple[float, ...] = ()
     """What the personal baseline learns from: at most `Baseline.SIZE` numbers, valence and arousal last."""
+    model: str = ""
+    """The beginning of the sha256 of the model that observed it."""
 
     def as_json(self) -> dict[str, Any]:
         """The reading as the API shows it."""
@@ -72,8 +74,9 @@ class Abstention:
 
     modality: Modality
     reason: str
-    """A stable code: `too_short`, `too_quiet`, `empty`, `other_language`, `code`, `random_characters`,
-    `late`, `busy`, `unavailable`."""
+    """A stable code. Of a voice: `too_short`, `too_quiet`, `clipped`, `too_noisy`, `several_speakers` or
+    `not_speech`. Of a text: `empty`, `other_language`, `code`, `random_characters`. Of both: `late`, `busy`,
+    `unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Baseline:
     center: tuple[float, ...] = ()
     """Mean of the observations."""
     source: Literal["none", "session", "stored"] = "none"
+    model: str = ""
+    """Which model observed; to another one its numbers mean something else."""
 
     def __post_init__(self) -> None:
         if len(self.center) > self.SIZE:
@@ -94,6 +99,16 @@ class Baseline:
 
 
 NO_BASELINE = Baseline()
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a baseline comes to when one reading is made relative to it."""
+
+    shift: tuple[float, ...]
+    """How far this person usually is from most people; to subtract from an observation."""
+    trust: float
+    """How much the reading relative to it counts beside the one that knows nobody: in [0, 1)."""
 
 
 @dataclass(frozen=True, slots=True)

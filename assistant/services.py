@@ -12,19 +12,22 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
+from assistant.audio.encoder import Encoder
 from assistant.audio.vad import Vad
-from assistant.audio.voice import VoiceReader
+from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation, Tools
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
+from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 from assistant.profile.person import App, Person
 from assistant.store import schema
@@ -34,6 +37,11 @@ from assistant.store.vault import Vault, read_master_key
 from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)
+
+Reader = TypeVar("Reader")
+
+_HEADS_WAITING = 64
+"""Rows that may wait for a head: each holds about a megabyte for every three seconds of speech."""
 
 
 def new_id() -> str:
@@ -52,6 +60,8 @@ class Services:
     decisions: Decisions
     ledger: Ledger
     tools: Tools
+    readers: tuple[Card, ...]
+    """Cards of the affect models that were loaded, whose kind is the modality."""
     clock: Callable[[], float]
     new_id: Callable[[], str]
 
@@ -112,19 +122,35 @@ async def open_services(
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
         affect = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="affect"))
 
-        def batcher(model: Model, pool: Executor, workers: int) -> Batcher:
-            made = Batcher(model, pool, workers=workers)
-            stack.push_async_callback(made.close)
-            return made
+        # a head takes a moment, and would wait long behind the next batch of the stem
+        heads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="head"))
 
-        vad = Vad(batcher(await _load(settings, "vad", session), quick, 1))
-        text_model = await _load_affect(settings, settings.text_model, session)
-        voice_model = await _load_affect(settings, settings.voice_model, session)
+        def closing(batcher: Batcher) -> Batcher:
+            stack.push_async_callback(batcher.close)
+            return batcher
+
+        async def load(name: str) -> Model:
+            return await asyncio.to_thread(open_model, settings.models_folder / name, session)
+
+        async def open_text() -> TextReader:
+            return TextReader(closing(Batcher(await load(settings.text_model), affect)), ledger)
+
+        async def open_voice() -> VoiceReader:
+            head = await load(settings.voice_model)
+            check_baseline(head.card)
+            stem = await load(stem_of(head.card)[0])
+            # heads run row by row: their products are fp32, which differ in the last bit with the size of a batch
+            alone = closing(Batcher(head, heads, workers=1, max_elements=1, max_waiting=_HEADS_WAITING))
+            return VoiceReader(Encoder(closing(Batcher(stem, affect))), alone, ledger)
+
+        vad = Vad(closing(Batcher(await load("vad"), quick, workers=1)))
+        text = await _affect(settings, settings.text_model, open_text)
+        voice = await _affect(settings, settings.voice_model, open_voice)
         tools = Tools(
             ledger=ledger,
             memory=memory,
-            text=None if text_model is None else TextReader(batcher(text_model, affect, 2), ledger),
-            voice=None if voice_model is None else VoiceReader(batcher(voice_model, affect, 2), ledger),
+            text=text,
+            voice=voice,
             vad=vad,
             catalogues=catalogues,
             decisions=decisions,
@@ -141,20 +167,17 @@ async def open_services(
             decisions=decisions,
             ledger=ledger,
             tools=tools,
+            readers=tuple(reader.card for reader in (text, voice) if reader is not None),
             clock=clock,
             new_id=new_id,
         )
 
 
-async def _load(settings: Settings, name: str, session: SessionFactory) -> Model:
-    return await asyncio.to_thread(open_model, settings.models_folder / name, session)
-
-
-async def _load_affect(settings: Settings, name: str, session: SessionFactory) -> Model | None:
+async def _affect(settings: Settings, name: str, opened: Callable[[], Awaitable[Reader]]) -> Reader | None:
     if settings.affect == "absent":
         return None
     try:
-        return await _load(settings, name, session)
+        return await opened()
     except ModelInvalid as error:
         log.error("the model %s is not available: %s", name, error)
         return None

@@ -104,7 +104,8 @@ def _figure_table(figures: Sequence[Figure]) -> str:
         [
             figure["measure"].replace("_", " "),
             " · ".join(figure[key] for key in ("data", "category") if figure.get(key)),
-            number(figure.get("value")),
+            number(figure.get("value"))
+            + (f" (single seeds {', '.join(map(number, figure['seeds']))})" if figure.get("seeds") else ""),
             interval(figure),
             number(figure.get("floor")),
             f"{figure.get('n', '')}" + (f" ({figure['abstained']} abstained)" if figure.get("abstained") else ""),

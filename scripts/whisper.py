@@ -85,16 +85,26 @@ def mel_filters(bands: int = MELS, window: int = WINDOW, rate: int = RATE) -> np
     return np.asarray(np.maximum(0, np.minimum(rise, fall)) * 2 / (edges[2:] - edges[:-2]), np.float32)
 
 
-def fourier_kernels(window: int = WINDOW) -> np.ndarray:
-    """Hann-windowed cosines, then sines, as convolution kernels: [2 * (window // 2 + 1), 1, window]."""
+def fourier_matrix(window: int = WINDOW) -> np.ndarray:
+    """Hann-windowed cosines, then sines, as the columns of a matrix: [window, 2 * (window // 2 + 1)]."""
     time = np.arange(window)
-    angle = 2 * np.pi * np.outer(np.arange(window // 2 + 1), time) / window
+    angle = 2 * np.pi * np.outer(time, np.arange(window // 2 + 1)) / window
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * time / window)
-    return np.asarray(np.concatenate([np.cos(angle), np.sin(angle)])[:, None] * hann, np.float32)
+    return np.asarray(np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * hann[:, None], np.float32)
+
+
+def windows(audio: Tensor, step: int = math.gcd(WINDOW, HOP)) -> Tensor:
+    """All whole windows, one every HOP samples: [batch, windows, WINDOW].
+
+    It is `audio.unfold(1, WINDOW, HOP)`, from slices of steps that fit both, as copying sample by sample is slow.
+    """
+    count, skip, length = (audio.shape[1] - WINDOW) // HOP + 1, HOP // step, WINDOW // step
+    steps = audio[:, : (count - 1) * HOP + WINDOW].unflatten(1, (-1, step))
+    return torch.cat([steps[:, start : start + skip * (count - 1) + 1 : skip] for start in range(length)], dim=2)
 
 
 class LogMel(nn.Module):
-    """Whisper's log-mel: [batch, samples] to [batch, 80, samples // 160].
+    """Whisper's log-mel: [batch, samples] to [batch, samples // 160, 80].
 
     The floor of 8 decades under the peak is taken per row, so a clip never feels its batch-mates. With `level`
     the peak is also moved to one fixed height, which makes the result independent of the microphone's gain.
@@ -106,13 +116,14 @@ class LogMel(nn.Module):
     def __init__(self, level: bool) -> None:
         super().__init__()
         self.level = level
-        self.register_buffer("fourier", torch.from_numpy(fourier_kernels()))
-        self.register_buffer("filters", torch.from_numpy(mel_filters().T.copy()))
+        self.register_buffer("fourier", torch.from_numpy(fourier_matrix()))
+        self.register_buffer("filters", torch.from_numpy(mel_filters()).repeat(2, 1))  # cosines, sines
 
     def forward(self, audio: Tensor) -> Tensor:
-        padded = functional.pad(audio[:, None], (WINDOW // 2, WINDOW // 2), mode="reflect")
-        cosine, sine = functional.conv1d(padded, self.fourier, stride=HOP)[:, :, :-1].chunk(2, dim=1)
-        mel = (self.filters @ (cosine * cosine + sine * sine)).clamp(min=1e-10).log10()
+        # Whisper pads 200 samples at the end too, and then drops the last window
+        padded = functional.pad(audio[:, None], (WINDOW // 2, WINDOW // 2 - HOP), mode="reflect").squeeze(1)
+        spectrum = windows(padded) @ self.fourier
+        mel = (spectrum * spectrum @ self.filters).clamp(min=1e-10).log10()
         peak = mel.amax(dim=(1, 2), keepdim=True)
         mel = torch.maximum(mel, peak - 8)
         if self.level:
@@ -120,38 +131,79 @@ class LogMel(nn.Module):
         return (mel + 4) / 4
 
 
+def neighbours(x: Tensor, stride: int = 1, value: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Every `stride`-th frame of [batch, frames, ...] with the one before and the one after it."""
+    x = functional.pad(x, (0, 0, 1, 1), value=value)
+    return x[:, :-2:stride], x[:, 1:-1:stride], x[:, 2::stride]
+
+
 class Attention(nn.Module):
-    """Plain multi-head self-attention (Whisper's keys have no bias)."""
+    """Plain multi-head self-attention over the rows [batch * frames, width] of each clip."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)  # as in Whisper
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, batch: int) -> Tensor:
         def split(y: Tensor) -> Tensor:
-            return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            return y.unflatten(0, (batch, -1)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
         scores = query @ key.transpose(2, 3) * key.shape[-1] ** -0.5
-        return self.out((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
+        return self.out((scores.softmax(-1) @ value).transpose(1, 2).flatten(2).flatten(0, 1))
+
+
+class Mlp(nn.Module):
+    """Two products around a GELU."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class Block(nn.Module):
-    """One pre-norm transformer layer."""
+    """One pre-norm transformer layer, on rows [batch * frames, width].
+
+    Products of plain matrices take their bias along when they are quantised; stacks of matrices don't.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm1, self.attention = nn.LayerNorm(width), Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.norm2, self.mlp = nn.LayerNorm(width), Mlp(width, 4 * width)
+        self.outliers: Mlp | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm1(x))
-        return x + self.fc2(functional.gelu(self.fc1(self.norm2(x))))
+    def forward(self, x: Tensor, batch: int) -> Tensor:
+        x = x + self.attention(self.norm1(x), batch)
+        y = self.norm2(x)
+        x = x + self.mlp(y)
+        return x if self.outliers is None else x + self.outliers(y)
+
+    def part(self, outlying: Tensor) -> None:
+        """Give the hidden units in the boolean mask a network of their own; the sum of the two stays the same.
+
+        In the manner of LLM.int8() (Dettmers et al. 2022): without the few units of large activations, the range
+        of the others is narrow enough for int8.
+        """
+        whole, parts = self.mlp, []
+        for units, bias in ((~outlying, whole.fc2.bias), (outlying, torch.zeros_like(whole.fc2.bias))):
+            weights = {
+                "fc1.weight": whole.fc1.weight[units],
+                "fc1.bias": whole.fc1.bias[units],
+                "fc2.weight": whole.fc2.weight[:, units],
+                "fc2.bias": bias,
+            }
+            part = Mlp(len(bias), int(units.sum()))
+            part.load_state_dict(weights)
+            parts.append(part.eval().requires_grad_(False))
+        self.mlp, self.outliers = parts
 
 
 class Stem(nn.Module):
@@ -162,8 +214,8 @@ class Stem(nn.Module):
     def __init__(self, layers: int, width: int, heads: int, level: bool, frames: int = 1500) -> None:
         super().__init__()
         self.mel = LogMel(level)
-        self.conv1 = nn.Conv1d(MELS, width, 3, padding=1)
-        self.conv2 = nn.Linear(3 * width, width)  # kernel 3, stride 2, written as a product so that it quantises
+        self.conv1 = nn.Linear(3 * MELS, width)  # convolutions of three frames, the second one of stride 2,
+        self.conv2 = nn.Linear(3 * width, width)  # written as products so that they quantise
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.register_buffer("positions", torch.zeros(frames, width))
 
@@ -171,40 +223,42 @@ class Stem(nn.Module):
         return self.encode(self.mel(audio))
 
     def encode(self, mel: Tensor) -> list[Tensor]:
-        x = functional.gelu(self.conv1(mel)).transpose(1, 2)
-        x = functional.pad(x, (0, 0, 1, 1)).unfold(1, 3, 2).flatten(2)
-        x = functional.gelu(self.conv2(x)) + self.positions[: x.shape[1]]
+        batch = mel.shape[0]
+        x = torch.cat(neighbours(mel), dim=2).flatten(0, 1)
+        x = functional.gelu(self.conv1(x)).unflatten(0, (batch, -1))
+        x = torch.cat(neighbours(x, 2), dim=2).flatten(0, 1)
+        x = functional.gelu(self.conv2(x)).unflatten(0, (batch, -1))
+        x = (x + self.positions[: x.shape[1]]).flatten(0, 1)
         states = []
         for block in self.blocks:
-            x = block(x)
-            states.append(x)
+            x = block(x, batch)
+            states.append(x.unflatten(0, (batch, -1)))
         return states
 
 
-class Features(nn.Module):
-    """Waveform [batch, samples] to one vector a clip: mean and deviation over time of the chosen layers.
+def frame_loudness(mel: Tensor) -> Tensor:
+    """The loudest band of the three mel frames that a frame of the encoder hears: [batch, frames]."""
+    return torch.cat(neighbours(mel.amax(dim=2, keepdim=True), 2, -9.0), dim=2).amax(dim=2)
 
-    Frames whose loudest band is 30 dB or more below the clip's loudest are left out, so that the silence around the
-    words does not count. Returns [batch, 2 * width * len(layers)].
+
+class States(nn.Module):
+    """Waveform [batch, samples] to what every reader of the voice starts from, 50 frames a second.
+
+    `states` [batch, frames, layers, width] are the hidden states of all layers of the stem. `loudness`
+    [batch, frames] is the frame's loudest mel band less the clip's loudest, at most 0, in mel units (one is four
+    decades of power); a frame hears two mel frames and one neighbour.
     """
 
-    def __init__(self, stem: Stem, layers: tuple[int, ...]) -> None:
-        super().__init__()
-        self.stem, self.layers = stem, layers
+    outputs = ("states", "loudness")
 
-    def forward(self, audio: Tensor) -> Tensor:
+    def __init__(self, stem: Stem) -> None:
+        super().__init__()
+        self.stem = stem
+
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         mel = self.stem.mel(audio)
-        loud = functional.pad(mel.amax(dim=1), (1, 1), value=-9.0).unfold(1, 3, 2).amax(dim=2)[:, :, None]
-        weight = (loud > loud.amax(dim=1, keepdim=True) - 0.75).to(mel.dtype)  # mel is in units of four decades
-        weight = weight / weight.sum(dim=1, keepdim=True)
-        states = self.stem.encode(mel)
-        parts = []
-        for layer in self.layers:
-            state = states[layer - 1]
-            mean = (weight * state).sum(dim=1, keepdim=True)
-            deviation = ((weight * (state - mean) ** 2).sum(dim=1) + 1e-8).sqrt()
-            parts += [mean.flatten(1), deviation]
-        return torch.cat(parts, dim=1)
+        loud = frame_loudness(mel)
+        return torch.stack(self.stem.encode(mel), dim=2), loud - loud.amax(dim=1, keepdim=True)
 
 
 def _block_weights(variables: dict[str, Tensor], layer: int) -> dict[str, Tensor]:
@@ -224,8 +278,8 @@ def _block_weights(variables: dict[str, Tensor], layer: int) -> dict[str, Tensor
         "norm1": "self_attention/layer_norm",
         "attention.out": "self_attention/linear_1",
         "norm2": "ffn/layer_norm",
-        "fc1": "ffn/linear_0",
-        "fc2": "ffn/linear_1",
+        "mlp.fc1": "ffn/linear_0",
+        "mlp.fc2": "ffn/linear_1",
     }.items():
         scale = "gamma" if "norm" in ours else "weight"
         found[f"{ours}.weight"] = variables[f"{source}/{theirs}/{scale}"]
@@ -233,16 +287,16 @@ def _block_weights(variables: dict[str, Tensor], layer: int) -> dict[str, Tensor
     return found
 
 
-def load_stem(path: Path, layers: int = 3, level: bool = True) -> Stem:
-    """The first `layers` encoder layers of the Whisper model in a CTranslate2 file, frozen."""
+def load_stem(path: Path, layers: int = 3, level: bool = True, frames: int = 1500) -> Stem:
+    """The first `layers` encoder layers of the Whisper model in a CTranslate2 file, frozen, for up to `frames`."""
     variables = read_variables(path)
     width = variables["encoder/conv1/bias"].shape[0]
-    stem = Stem(layers, width, int(variables["encoder/num_heads"]), level)
+    stem = Stem(layers, width, int(variables["encoder/num_heads"]), level, frames)
     weights = {
-        "positions": variables["encoder/position_encodings/encodings"],
-        "conv1.weight": variables["encoder/conv1/weight"],
+        "positions": variables["encoder/position_encodings/encodings"][:frames],
+        "conv1.weight": variables["encoder/conv1/weight"].transpose(1, 2).flatten(1),
         "conv1.bias": variables["encoder/conv1/bias"],
-        "conv2.weight": variables["encoder/conv2/weight"].flatten(1),
+        "conv2.weight": variables["encoder/conv2/weight"].transpose(1, 2).flatten(1),
         "conv2.bias": variables["encoder/conv2/bias"],
         "mel.fourier": stem.mel.fourier,
         "mel.filters": stem.mel.filters,
@@ -254,15 +308,15 @@ def load_stem(path: Path, layers: int = 3, level: bool = True) -> Stem:
     return stem
 
 
-def export(features: Features, path: Path, shortest: int, longest: int) -> None:
-    """Write the graph in fp32: `audio` [batch, samples] -> `features` [batch, width]."""
+def export(graph: States, path: Path, shortest: int, longest: int) -> None:
+    """Write the graph in fp32: `audio` [batch, samples] -> the module's `outputs`."""
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest, max=longest)
     torch.onnx.export(
-        features,
+        graph,
         (torch.randn(2, 3 * RATE + 77) / 10,),
         path,
         input_names=["audio"],
-        output_names=["features"],
+        output_names=list(graph.outputs),
         dynamic_shapes={"audio": {0: batch, 1: samples}},
         opset_version=20,
         external_data=False,
@@ -270,12 +324,58 @@ def export(features: Features, path: Path, shortest: int, longest: int) -> None:
     )
 
 
+def input_ranges(stem: Stem, samples: Iterable[Feed]) -> dict[str, Tensor]:
+    """For each product the largest magnitude of every channel of its input over the samples."""
+    found: dict[str, Tensor] = {}
+    hooks = []
+    for name, module in stem.named_modules():
+        if isinstance(module, nn.Linear):
+
+            def note(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
+                largest = inputs[0].abs().amax(dim=0)
+                found[name] = torch.maximum(found.get(name, largest), largest)
+
+            hooks.append(module.register_forward_pre_hook(note))
+    for sample in samples:
+        stem(torch.from_numpy(sample["audio"]))
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def balance(stem: Stem, samples: Iterable[Feed], outliers: int = 64, share: float = 0.75) -> None:
+    """Make the stem fit for int8; what it computes stays the same.
+
+    Channels of a product's input are scaled towards one range, and the weights behind them the other way, `share`
+    of the difference being taken from the activations: SmoothQuant (Xiao et al. 2023). Where a GELU stands in
+    between, this can't be done; there, the last layer's `outliers` are parted.
+    """
+    ranges = input_ranges(stem, samples)
+
+    def move(before: Iterable[Tensor], after: list[nn.Linear], name: str) -> None:
+        weight = torch.cat([product.weight for product in after]).abs().amax(dim=0)
+        scale = ranges[name] ** share / weight ** (1 - share)
+        for tensor in before:
+            tensor.div_(scale if tensor.dim() == 1 else scale[:, None])
+        for product in after:
+            product.weight.mul_(scale)
+
+    for index, block in enumerate(stem.blocks):
+        heads, mlp, name = block.attention, block.mlp, f"blocks.{index}"
+        move(block.norm1.parameters(), [heads.query, heads.key, heads.value], f"{name}.attention.query")
+        move(heads.value.parameters(), [heads.out], f"{name}.attention.out")
+        move(block.norm2.parameters(), [mlp.fc1], f"{name}.mlp.fc1")
+    if outliers:
+        last = len(stem.blocks) - 1
+        largest = ranges[f"blocks.{last}.mlp.fc2"]
+        stem.blocks[last].part(largest >= largest.sort(descending=True).values[outliers - 1])
+
+
 def sensitive(source: Path, scratch: Path) -> list[str]:
-    """The products that stay fp32: both convolutions (spectrum, first layer) and the last one of all."""
+    """The products that stay fp32: spectrum and mel bands, whose power spans 8 decades, and the outliers'."""
     prepare(source, scratch)
-    kinds = {node.name: node.op_type for node in onnx.load(scratch).graph.node}
-    names = candidates(scratch)
-    return [name for name in names if kinds[name] == "Conv"] + names[-1:]
+    weights = {node.name: node.input[1] for node in onnx.load(scratch).graph.node if len(node.input) > 1}
+    return [name for name in candidates(scratch) if ".mel." in weights[name] or "outliers.fc2" in weights[name]]
 
 
 def halve(model: onnx.ModelProto, smallest: int = 20_000) -> None:
@@ -302,11 +402,11 @@ def strip(model: onnx.ModelProto) -> None:
     model.graph.value_info.clear()
 
 
-def quantised(features: Features, samples: Iterable[Feed], target: Path, shortest: int, longest: int) -> None:
-    """Write the features' graph in int8, `samples` setting the ranges of the activations."""
+def quantised(graph: States, samples: Iterable[Feed], target: Path, shortest: int, longest: int) -> None:
+    """Write the graph in int8, `samples` setting the ranges of the activations."""
     with tempfile.TemporaryDirectory() as folder:
         source, draft = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
-        export(features.eval(), source, shortest, longest)
+        export(graph.eval(), source, shortest, longest)
         quantize(source, draft, samples, sensitive(source, Path(folder) / "prepared.onnx"))
         model = onnx.load(draft)
     halve(model)

@@ -48,7 +48,7 @@ class Spy:
 
     @property
     def affect(self) -> int:
-        return self.runs["text"] + self.runs["voice"]
+        return self.runs["text"] + self.runs["stem"] + self.runs["voice"]
 
     def __call__(self, graph: Path) -> Session:
         if graph not in _SESSIONS:

@@ -117,6 +117,20 @@ async def test_rows_of_equal_shape_share_a_run(opened: Open) -> None:
     assert session.shapes == [(5, 2)]
 
 
+async def test_a_row_alone_is_passed_without_a_copy(opened: Open) -> None:
+    class Keeps(Sums):
+        def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
+            self.given = inputs["x"]
+            return super().run(outputs, inputs)
+
+    session, given = Keeps(), row(1, 2)
+    batcher = opened(session, max_elements=1)
+    assert float((await batcher.run(given))["sum"]) == 3
+    assert np.shares_memory(session.given, given["x"])
+    assert await asyncio.gather(total(batcher, 1), total(batcher, 2)) == [1, 2]
+    assert session.shapes == [(1, 2), (1, 1), (1, 1)]
+
+
 async def test_rows_of_different_shapes_do_not_share_a_run(opened: Open) -> None:
     session = Sums()
     batcher = opened(session)

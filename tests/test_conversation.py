@@ -8,6 +8,7 @@ import pytest
 
 from assistant.audio.pcm import to_pcm16
 from assistant.conversation.stream import Stream
+from assistant.emotion import NO_BASELINE
 from assistant.server.outbox import Full, Outbox
 from assistant.server.wire import event_json
 
@@ -134,6 +135,31 @@ class TestRemember:
         again.key = house.key
         await again.consent("text", "remember")
         assert (await again.message(WORRY))["mood"]["baseline"] == "none"
+
+    async def test_a_baseline_is_written_only_with_the_grant_to_remember_and_only_that_modality(self, house):
+        await house.person()
+        await _allow(house, "text")
+        await house.consent("voice", "remember")
+        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        kept = house.services.tools.baselines
+        await house.message(DELIGHT)
+        assert [await kept.recall(person.pseudonym, modality) for modality in ("voice", "text")] == [None, None]
+        await house.consent("text", "remember")
+        await house.message(DELIGHT)
+        written = await kept.recall(person.pseudonym, "text")
+        assert (written.count, len(written.center) <= 8) == (2, True)
+        assert await kept.recall(person.pseudonym, "voice") is None
+
+    async def test_the_baseline_in_memory_goes_with_any_withdrawal(self, house):
+        await house.person()
+        await _allow(house, "text")
+        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        for purpose in ("content", "tone"):
+            await house.message(DELIGHT)
+            timeline = house.services.tools.memory.find(person.pseudonym)
+            assert timeline.baseline("text").count == 1
+            await house.consent("text", purpose, granted=False)
+            assert timeline.baseline("text") == NO_BASELINE
 
 
 class TestStream:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +21,25 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from assistant.emotion import NO_BASELINE
+from assistant.config import shipped_models
+from assistant.emotion import NO_BASELINE, Usual
 from assistant.errors import AssistantError, Invalid, ModelInvalid, NotFound, Unavailable
 from assistant.evaluate.command import Options, configure, evaluate
 from assistant.evaluate.manifest import read_manifest
 from assistant.evaluate.run import Habit, with_baseline
-from assistant.mood.baseline import shift, updated
+from assistant.inference.card import read_card
+from assistant.inference.model import onnx_session
+from assistant.mood.baseline import updated, usual
 
 VOICES = ("anger", "joy", "neutral", "sadness")
 FINE = ("anger", "joy", "love", "optimism", "sadness", "neutral")
 WORDS = ("[PAD]", "[CLS]", "[SEP]", "[UNK]", *FINE, "stressed", "broken", "nan")
+
+
+GRAPH = b"a graph"
+SHA256 = hashlib.sha256(GRAPH).hexdigest()
+BEHIND_STEM = f'stem = "stem"\nstem_sha256 = "{SHA256}"'
+QUALITIES = 'qualities = ["fine", "too_noisy", "not_speech"]\nfine_threshold = 0.5'
 
 
 @dataclass
@@ -61,10 +71,10 @@ class FakeSession:
 
 def a_model(folder: Path, labels: Sequence[str], ports: dict[str, dict[str, list[Any]]], extra: str) -> Path:
     folder.mkdir()
-    (folder / "model.onnx").write_bytes(b"a graph")
+    (folder / "model.onnx").write_bytes(GRAPH)
     lines = [
         f'name = "{folder.name}"\nkind = "{folder.name}"\nlicence = "none"',
-        f'sha256 = "{hashlib.sha256(b"a graph").hexdigest()}"',
+        f'sha256 = "{SHA256}"',
         f"labels = {json.dumps(list(labels))}\n{extra}",
         *(f"[{what}]\n" + "\n".join(f"{n} = {json.dumps(s)}" for n, s in p.items()) for what, p in ports.items()),
     ]
@@ -72,14 +82,23 @@ def a_model(folder: Path, labels: Sequence[str], ports: dict[str, dict[str, list
     return folder
 
 
+STATES: dict[str, list[Any]] = {
+    "states": ["float32", "batch", "frames", 1, 1],
+    "loudness": ["float32", "batch", "frames"],
+}
+STEM_PORTS = {"inputs": {"audio": ["float32", "batch", "samples"]}, "outputs": STATES}
+
+
 def voice_ports(labels: int = 4) -> dict[str, dict[str, list[Any]]]:
     return {
-        "inputs": {"audio": ["float32", "batch", "samples"]},
+        "inputs": STATES,
         "outputs": {
             "emotions": ["float32", "batch", labels],
+            "relative": ["float32", "batch", labels],
             "affect": ["float32", "batch", 2],
             "affect_deviation": ["float32", "batch", 2],
             "stress": ["float32", "batch"],
+            "quality": ["float32", "batch", 3],
         },
     }
 
@@ -115,15 +134,22 @@ def read_text(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def encode(row: dict[str, Any]) -> dict[str, Any]:
+    """One frame that holds the clip's level."""
+    return {"states": [[[float(np.abs(row["audio"]).max())]]], "loudness": [0.0]}
+
+
 def read_voice(row: dict[str, Any]) -> dict[str, Any]:
     """A clip's level says the emotion: .1 for the first label, .2 for the second, and so on."""
-    which = round(float(np.abs(row["audio"]).max()) * 10) - 1
+    which = round(float(row["states"].max()) * 10) - 1
     emotions = [0.7 if at == which else 0.1 for at in range(4)]
     return {
         "emotions": emotions,
+        "relative": np.log(emotions) - np.log(emotions).mean(),
         "affect": [which / 4, -which / 4],
         "affect_deviation": [0.2, 0.2],
-        "stress": 0.9 if which == 0 else 0.2,
+        "stress": emotions[0],
+        "quality": [0.8, 0.1, 0.1],
     }
 
 
@@ -141,13 +167,14 @@ def text_model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def voice_model(tmp_path: Path) -> Path:
-    usual = "min_samples = 1600\nmax_samples = 48000\npopulation = {center = [0.0, 0.0, 0.0, 0.0, 0.0]}"
-    return a_model(tmp_path / "voice", VOICES, voice_ports(), usual)
+    a_model(tmp_path / "stem", (), STEM_PORTS, "min_samples = 1600\nmax_samples = 48000")
+    center = "population = {center = [0.0, 0.0, 0.0, 0.0, 0.0]}"
+    return a_model(tmp_path / "voice", VOICES, voice_ports(), f"{BEHIND_STEM}\n{QUALITIES}\n{center}")
 
 
 def clip(folder: Path, name: str, emotion: str, seconds: float = 0.2) -> None:
     level = (VOICES.index(emotion) + 1) / 10
-    tone = level * np.sign(np.sin(np.arange(int(seconds * 16_000)) / 10 + 0.1))
+    tone = level * (np.arange(int(seconds * 16_000)) % 63 / 31 - 1)
     soundfile.write(folder / name, tone, 16_000, subtype="FLOAT")
 
 
@@ -160,12 +187,18 @@ def a_table(file: Path, *lines: str) -> Path:
     return file
 
 
-def measure(modality: str, data: Path, model: Path, **options: Any) -> dict[str, Any]:
+def measure(
+    modality: str, data: Path, model: Path, head: FakeSession | None = None, **options: Any
+) -> dict[str, Any]:
     """Evaluate without ONNX; the report, read back as strict JSON."""
     out = data.parent / "out"
-    session = FakeSession(TEXT_PORTS, read_text) if modality == "text" else FakeSession(voice_ports(), read_voice)
+    sessions = {
+        "text": FakeSession(TEXT_PORTS, read_text),
+        "stem": FakeSession(STEM_PORTS, encode),
+        "voice": head or FakeSession(voice_ports(), read_voice),
+    }
     asked = Options(modality, data, model=model, out=out, **{"bootstrap": 50, **options})  # type: ignore[arg-type]
-    assert evaluate(asked, session=lambda graph: session) == 0
+    assert evaluate(asked, session=lambda graph: sessions[graph.parent.name]) == 0
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
@@ -439,6 +472,105 @@ def test_a_model_of_the_other_kind_is_refused(tmp_path: Path, voice_model: Path)
         evaluate(Options("text", tmp_path / "none.csv"))
 
 
+def test_a_voice_is_read_with_the_stem_beside_it_and_the_report_names_both(
+    tmp_path: Path, voice_model: Path
+) -> None:
+    clip(tmp_path, "a.wav", "joy")
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", "a.wav,x,joy")
+    told = measure("voice", data, voice_model)["model"]
+    assert told == {"name": "voice", "sha256": SHA256, "stem": {"name": "stem", "sha256": SHA256}}
+
+
+def test_a_voice_without_a_stem_beside_it_takes_the_shipped_one_if_that_is_its_own(
+    tmp_path: Path, voice_model: Path
+) -> None:
+    clip(tmp_path, "a.wav", "joy")
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", "a.wav,x,joy")
+    shutil.rmtree(tmp_path / "stem")
+    shipped = read_card(shipped_models() / "stem").sha256
+    sessions = {"voice": FakeSession(voice_ports(), read_voice)}
+
+    def session(graph: Path) -> Any:
+        return sessions.get(graph.parent.name) or onnx_session(graph)
+
+    options = Options("voice", data, model=voice_model, out=tmp_path / "out")
+    with pytest.raises(ModelInvalid) as raised:
+        evaluate(options, session=session)
+    assert SHA256 in raised.value.message
+    assert shipped in raised.value.message
+
+
+def test_a_head_of_eight_classes_is_measured_though_it_could_not_be_served(
+    tmp_path: Path, voice_model: Path
+) -> None:
+    clip(tmp_path, "a.wav", "joy")
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", "a.wav,x,joy", "a.wav,x,calm")
+    labels = (*VOICES, "calm", "disgust", "fear", "surprise")
+    shutil.rmtree(voice_model)
+    center = f"population = {{center = {[0.0] * 9}}}"
+    a_model(voice_model, labels, voice_ports(8), f"{BEHIND_STEM}\n{QUALITIES}\n{center}")
+    emotions = [0.05, 0.65, *[0.05] * 6]
+    relative = np.log(emotions) - np.log(emotions).mean()
+    head = FakeSession(voice_ports(8), lambda row: {**read_voice(row), "emotions": emotions, "relative": relative})
+    report = measure("voice", data, voice_model, head, baseline="online")
+    assert set(report["per_class"]) == {"joy", "calm"}
+
+
+def test_a_clip_that_is_not_fine_is_an_abstention_with_its_reason(tmp_path: Path, voice_model: Path) -> None:
+    for name in ("anger", "joy", "neutral"):
+        clip(tmp_path, f"{name}.wav", name)
+    rows = [f"{name}.wav,x,{name}" for name in ("anger", "joy", "neutral")]
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", *rows)
+    heard = {1: [0.4, 0.5, 0.1], 2: [0.5, 0.4, 0.1], 3: [0.3, 0.1, 0.6]}
+
+    def answer(row: dict[str, Any]) -> dict[str, Any]:
+        return {**read_voice(row), "quality": heard[round(float(row["states"].max()) * 10)]}
+
+    for baseline in ("none", "speaker"):
+        report = measure("voice", data, voice_model, FakeSession(voice_ports(), answer), baseline=baseline)
+        assert report["abstained"] == {"not_speech": 1, "too_noisy": 1}
+        assert report["metrics"]["coverage"]["value"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_a_head_that_gives_no_number_costs_its_row_and_teaches_no_baseline(
+    tmp_path: Path, voice_model: Path
+) -> None:
+    for name in ("anger", "joy"):
+        clip(tmp_path, f"{name}.wav", name)
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", "anger.wav,x,anger", "joy.wav,x,joy")
+
+    def answer(row: dict[str, Any]) -> dict[str, Any]:
+        said = read_voice(row)
+        return {**said, "relative": [float("nan")] * 4} if said["emotions"][0] == 0.7 else said
+
+    report = measure("voice", data, voice_model, FakeSession(voice_ports(), answer), baseline="online")
+    assert [row["line"] for row in report["bad_rows"]["first"]] == [2]
+    assert "not numbers" in report["bad_rows"]["first"][0]["reason"]
+    assert report["n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("qualities", "kinds", "lacks a list of qualities"),
+        ("fine_threshold", "threshold", "fine_threshold must be a number"),
+        ("relative", "relation", "gives no relative"),
+        ("quality", "noise", "gives no quality"),
+    ],
+)
+def test_a_voice_whose_card_says_too_little_is_refused(
+    old: str, new: str, said: str, tmp_path: Path, voice_model: Path
+) -> None:
+    clip(tmp_path, "a.wav", "joy")
+    data = a_table(tmp_path / "d.csv", "file,speaker,emotion", "a.wav,x,joy")
+    card = voice_model / "card.toml"
+    card.write_text(card.read_text().replace(f"{old} =", f"{new} ="))
+    ports = voice_ports()
+    ports["outputs"] = {(new if name == old else name): shape for name, shape in ports["outputs"].items()}
+    with pytest.raises(ModelInvalid, match=said):
+        measure("voice", data, voice_model, FakeSession(ports, read_voice))
+
+
 def test_texts_stay_out_of_the_predictions_unless_asked_for(tmp_path: Path, text_model: Path) -> None:
     data = a_table(tmp_path / "d.csv", "id,text,emotion", "k1,joy secret,joy", "k2,anger,anger")
     measure("text", data, text_model)
@@ -499,9 +631,11 @@ def test_a_habit_is_the_served_baseline_at_any_length() -> None:
     for observation in seen:
         habit.learn(observation)
         longer.learn(observation * 3)  # nine numbers, more than a baseline keeps
-    assert habit.shift((0.1, 0.2, 0.3)) == shift(served, (0.1, 0.2, 0.3))
-    assert longer.shift((0.1, 0.2, 0.3) * 3) == shift(served, (0.1, 0.2, 0.3)) * 3
-    assert Habit().shift((0.1,)) == ()
+    known = usual(served, (0.1, 0.2, 0.3))
+    assert known is not None
+    assert habit.usual((0.1, 0.2, 0.3)) == known
+    assert longer.usual((0.1, 0.2, 0.3) * 3) == Usual(known.shift * 3, known.trust)
+    assert Habit().usual((0.1,)) is None
 
 
 def test_a_baseline_needs_a_population_and_speakers(tmp_path: Path, voice_model: Path) -> None:

@@ -82,6 +82,7 @@ class TestLaw1NoGrantNoInference:
         await microphone.play(recording)
         await microphone.settle()
         assert house.spy.runs["voice"] >= 3
+        assert house.spy.runs["stem"] >= house.spy.runs["voice"]
 
     async def test_the_readers_themselves_refuse_every_grant_that_the_ledger_did_not_issue(self, house):
         await house.person()
@@ -195,14 +196,15 @@ class TestLaw3Withdrawal:
         await house.consent("voice", "tone")
         assert await house.call("GET", "/v1/people/ada/mood") is None, "what was derived is gone, not hidden"
 
-    async def test_an_estimate_that_was_under_way_is_dropped(self, open_house, recording):
+    @pytest.mark.parametrize(("stage", "heads"), [("voice", 1), ("stem", 0)])
+    async def test_an_estimate_that_was_under_way_is_dropped(self, open_house, recording, stage, heads):
         begun, may_end = threading.Event(), threading.Event()
 
         def wait() -> None:
             begun.set()
             assert may_end.wait(30)
 
-        house = await open_house(before={"voice": wait})
+        house = await open_house(before={stage: wait})
         await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -215,7 +217,8 @@ class TestLaw3Withdrawal:
         await microphone.play(recording[2 * 16_000 :])
         await microphone.settle()
         assert microphone.of("affect.result") == []
-        assert house.spy.runs["voice"] == 1
+        assert house.spy.runs["stem"] == 1
+        assert house.spy.runs["voice"] == heads, "the head asks again after the stem"
 
     async def test_withdrawing_is_as_small_as_granting_and_gives_a_receipt(self, house):
         await house.person()
@@ -405,11 +408,12 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
         assert answer["mood"]["valence"] is None
         assert answer["recommendations"]
 
-    async def test_a_broken_model_costs_only_the_mood(self, open_house, recording):
+    @pytest.mark.parametrize("stage", ["stem", "voice"])
+    async def test_a_broken_model_costs_only_the_mood(self, open_house, recording, stage):
         def broken() -> None:
             raise RuntimeError
 
-        house = await open_house(before={"text": broken, "voice": broken})
+        house = await open_house(before={"text": broken, stage: broken})
         await house.person()
         for modality in ("text", "voice"):
             await house.consent(modality, "tone")
@@ -423,9 +427,10 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
         assert {event["abstained"] for event in microphone.of("affect.result")} == {"unavailable"}
         assert microphone.of("policy.recommendations")
 
-    async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(self, open_house, tmp_path):
+    @pytest.mark.parametrize("part", ["stem", "voice"])
+    async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(self, open_house, tmp_path, part):
         models = tmp_path / "models"
-        shutil.copytree(shipped_models(), models, ignore=shutil.ignore_patterns("voice"))
+        shutil.copytree(shipped_models(), models, ignore=shutil.ignore_patterns(part))
         with (models / "text" / "model.onnx").open("ab") as graph:
             graph.write(b"x")
         house = await open_house(models=models)

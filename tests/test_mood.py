@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Modality, Mood, Reading
-from assistant.mood.baseline import KNOWN_AFTER, PRIOR_COUNT, shift, updated
+from assistant.mood.baseline import KNOWN_AFTER, PRIOR_COUNT, updated, usual
 from assistant.mood.fusion import IGNORANCE, Aged, fuse
 from assistant.mood.timeline import Timeline
 
@@ -348,17 +348,46 @@ def test_a_baseline_forgets_so_that_a_person_may_change() -> None:
 
 
 def test_an_unknown_person_is_never_moved() -> None:
-    assert shift(NO_BASELINE, (0.3, 0.1)) == ()
-    assert shift(Baseline(0, (0.9, 0.9)), (0.3, 0.1)) == ()
-    assert shift(Baseline(5, (0.9, 0.9), "session"), ()) == ()
+    assert usual(NO_BASELINE, (0.3, 0.1)) is None
+    assert usual(Baseline(0, (0.9, 0.9)), (0.3, 0.1)) is None
+    assert usual(Baseline(5, (0.9, 0.9), "session"), ()) is None
+
+
+def test_what_a_model_of_another_length_observed_says_nothing() -> None:
+    old = Baseline(5, (0.9, 0.9, 0.9), "stored")
+    assert usual(old, (0.3, 0.1)) is None
+    assert updated(old, (0.2, 0.4)) == Baseline(1, (0.2, 0.4), "session")
+
+
+def test_what_another_model_observed_says_nothing() -> None:
+    old = Baseline(5, (0.9, 0.9), "stored", "voice")
+    assert usual(old, (0.3, 0.1), "voice") is not None
+    assert usual(old, (0.3, 0.1), "voice-open") is None
+    assert updated(old, (0.2, 0.4), "voice-open") == Baseline(1, (0.2, 0.4), "session", "voice-open")
 
 
 @few
 @given(st.integers(1, 10_000), st.floats(-1, 1), st.floats(-1, 1))
-def test_a_shift_shrinks_towards_the_population(count: int, mine: float, usual: float) -> None:
-    (by,) = shift(Baseline(count, (mine,), "session"), (usual,))
-    assert by == pytest.approx(count / (count + PRIOR_COUNT) * (mine - usual))
-    assert abs(by) <= abs(mine - usual)
+def test_what_is_usual_shrinks_towards_the_population(count: int, mine: float, most: float) -> None:
+    known = usual(Baseline(count, (mine,), "session"), (most,))
+    assert known is not None
+    assert known.trust == count / (count + PRIOR_COUNT)
+    assert known.shift == pytest.approx((known.trust * (mine - most),))
+    assert abs(known.shift[0]) <= abs(mine - most)
+
+
+@few
+@given(st.integers(1, 10_000), st.lists(st.floats(-100, 100), min_size=1, max_size=8))
+def test_what_is_usual_grows_with_every_utterance_and_never_to_the_whole_distance(
+    count: int, center: list[float]
+) -> None:
+    before, after = (usual(Baseline(n, tuple(center), "session"), (0.0,) * len(center)) for n in (count, count + 1))
+    assert before is not None
+    assert after is not None
+    assert 0 < before.trust < after.trust < 1
+    for early, late, distance in zip(before.shift, after.shift, center, strict=True):
+        assert abs(early) <= abs(late) <= abs(distance)
+        assert late * distance >= 0
 
 
 @few

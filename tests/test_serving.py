@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import psutil
 import pytest
 
 from assistant.cli import main
-from assistant.config import load_settings
+from assistant.config import load_settings, shipped_models
+from assistant.inference.card import read_card
 from assistant.services import open_services
 
 HEAVY = ("torch", "transformers", "librosa", "pandas", "sklearn", "scipy")
@@ -168,11 +170,37 @@ def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_
     assert asyncio.run(who()) == "a"
 
 
+async def test_the_models_route_names_the_readers_that_are_loaded_and_no_chat_model(open_house):
+    house = await open_house()
+    told = await house.call("GET", "/v1/models")
+    assert (told["object"], told["data"]) == ("list", [])
+    assert [(reader["id"], reader["kind"]) for reader in told["readers"]] == [("text", "text"), ("voice", "voice")]
+    for reader in told["readers"]:
+        card = read_card(shipped_models() / reader["id"])
+        assert (reader["version"], reader["licence"]) == (card.data["version"], card.licence)
+        assert reader["sha256"] == card.sha256
+    await house.call("GET", "/v1/models", status=401, headers={})
+    absent = await open_house(affect="absent")
+    assert await absent.call("GET", "/v1/models") == {"object": "list", "data": [], "readers": []}
+    assert "/v1/models" in (await absent.call("GET", "/openapi.json"))["paths"]
+
+
+def test_models_check_finds_a_head_whose_stem_is_another(tmp_path, capsys):
+    shutil.copytree(shipped_models() / "voice", tmp_path / "voice")
+    assert main(["models", "check", "--models", str(tmp_path)]) == 1
+    assert "model_missing" in capsys.readouterr().out
+    shutil.copytree(shipped_models() / "vad", tmp_path / "stem")
+    assert main(["models", "check", "--models", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    for folder in (shipped_models() / "stem", tmp_path / "stem"):
+        assert read_card(folder).sha256 in said
+
+
 def test_models_list_and_check_pass_for_what_is_shipped(capsys):
     assert main(["models"]) == 0
     assert main(["models", "check"]) == 0
     said = capsys.readouterr().out
-    for name in ("text", "voice", "vad"):
+    for name in ("text", "stem", "voice", "voice-open", "vad"):
         assert f"\n{name:<10} ok" in said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import stat
 import threading
@@ -420,6 +421,42 @@ async def test_a_baseline_is_remembered_replaced_and_forgotten_by_modality(store
     await store.decisions.forget("p", "voice")
     assert await store.decisions.recall("p", "voice") is None
     assert await store.decisions.recall("p", "text") == Baseline(1, (0.5,), "stored")
+
+
+async def remembered_of(store: Store, person: str) -> bytes:
+    """The row as it lies in the database."""
+    async with store.main.read() as connection:
+        body: bytes = await connection.scalar(
+            select(schema.remembered.c.body).where(schema.remembered.c.person == person)
+        )
+    return body
+
+
+async def test_a_remembered_baseline_is_at_most_eight_numbers_a_count_and_nothing_else(store: Store) -> None:
+    await store.vault.create("p")
+    with pytest.raises(ValueError, match="at most 8"):
+        Baseline(3, (0.5,) * 9, "session")
+    await store.decisions.remember("p", "voice", Baseline(3, (0.5,) * 8, "session"), NOW)
+    opened = await store.vault.open("p", "baseline voice", await remembered_of(store, "p"))
+    assert json.loads(opened) == {"count": 3, "center": [0.5] * 8, "source": "session"}
+
+
+async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key(store: Store) -> None:
+    for person in ("p", "q"):
+        await store.vault.create(person)
+    await store.decisions.remember("p", "voice", Baseline(3, (0.123456789,), "session"), NOW)
+    row = await remembered_of(store, "p")
+    assert b"0.123456789" not in row
+    for person, kind in (("q", "baseline voice"), ("p", "baseline text"), ("p", "profile")):
+        with pytest.raises(Unavailable) as refused:
+            await store.vault.open(person, kind, row)
+        assert code(refused) == "data_corrupt"
+    with pytest.raises(Unavailable) as refused:
+        await Vault(store.keys, bytes(32)).open("p", "baseline voice", row)
+    assert code(refused) == "master_key_invalid"
+    await store.vault.destroy("p")
+    with pytest.raises(NotFound):
+        await store.decisions.recall("p", "voice")
 
 
 # The database

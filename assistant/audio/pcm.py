@@ -42,3 +42,14 @@ def level_db(samples: Samples) -> float:
     """
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return 10 * float(np.log10(max(power, 1e-12)))
+
+
+def clipped_share(samples: Samples) -> float:
+    """Share of the samples that lie within 1 % of the loudest one: high where a recording was driven too far.
+
+    >>> wave = np.sin(np.linspace(0, 60, 4000)).astype(np.float32)
+    >>> clipped_share(wave) < 0.1, clipped_share(np.clip(wave, -0.5, 0.5)) > 0.5
+    (True, True)
+    """
+    top = float(np.abs(samples).max(initial=0.0))
+    return float(np.mean(np.abs(samples) >= 0.99 * top)) if top else 0.0

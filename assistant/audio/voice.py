@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio.pcm import Samples, level_db
+from assistant.audio.encoder import Encoder
+from assistant.audio.pcm import Samples, clipped_share, level_db
 from assistant.consent.grant import Gate, Grant
-from assistant.emotion import Abstention, Estimate, Reading
-from assistant.errors import Invalid
+from assistant.emotion import Abstention, Baseline, Estimate, Reading, Usual
+from assistant.errors import Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
-from assistant.inference.card import Card
+from assistant.inference.card import Card, check_stem
+from assistant.inference.model import Array
 
 Floats = npt.NDArray[np.float64]
 
 _QUIET_DB = -60.0
+_CLIPPED = 0.1
+"""Share of the samples at the very top above which a recording is too distorted to read."""
+OUTPUTS = ("emotions", "relative", "affect", "affect_deviation", "stress", "quality")
+_FINE = "fine"
+"""The quality of what can be read; the card's other qualities are reasons to abstain."""
 _STRESSED = ("anger", "fear")
 _TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoiceScores:
-    """What the graph gave for one stretch of speech, after the personal baseline."""
+    """What the head gave for one stretch of speech, after the personal baseline."""
 
     card: Card
     emotions: Floats
@@ -34,8 +42,9 @@ class VoiceScores:
     """Valence and arousal in [-1, 1]."""
     affect_deviation: Floats
     stress: float
+    """The probability of anger or fear."""
     observation: tuple[float, ...]
-    """Before the baseline was applied: all but the last centred log-ratio of the emotions, valence, arousal."""
+    """What the baseline learns from: all but the last of the head's `relative` log-ratios, valence, arousal."""
 
     def reading(self) -> Reading:
         """The Reading."""
@@ -46,18 +55,33 @@ class VoiceScores:
             stress=self.stress,
             emotions=dict(zip(self.card.labels, (float(p) for p in self.emotions), strict=True)),
             observation=self.observation,
+            model=self.card.version,
         )
 
 
 class VoiceReader:
-    """Reads speech with the served model. Every call needs a grant, and the gate is asked before each run."""
+    """Reads speech: the shared stem, then this model's head. Every call needs a grant.
 
-    def __init__(self, batcher: Batcher, gate: Gate) -> None:
-        self.card = batcher.model.card
-        self._batcher = batcher
+    The gate is asked before the stem runs and again before the head does. `clock` gives seconds, as the batchers
+    count them.
+    """
+
+    def __init__(
+        self, encoder: Encoder, head: Batcher, gate: Gate, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Raises `ModelInvalid` for a head that was trained on another stem or doesn't give what is read."""
+        self.card = head.model.card
+        check_stem(self.card, encoder.card)
+        self._qualities, self._threshold = check_head(self.card)
+        self._encoder = encoder
+        self._head = head
         self._gate = gate
-        self._shortest = int(self.card.data["min_samples"])
-        self._longest = int(self.card.data["max_samples"])
+        self._clock = clock
+
+    @property
+    def model(self) -> str:
+        """Which model this is, as its readings say."""
+        return self.card.version
 
     @property
     def population(self) -> tuple[float, ...]:
@@ -65,67 +89,119 @@ class VoiceReader:
         return tuple(self.card.data.get("population", {}).get("center", ()))
 
     async def read(
-        self, grant: Grant, speech: Samples, *, shift: Sequence[float] = (), budget_s: float = 5.0
+        self, grant: Grant, speech: Samples, *, usual: Usual | None = None, budget_s: float = 5.0
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech at 16 kHz, of any length; long ones are read in equal windows.
 
-        `shift` is what the personal baseline subtracts from the observation. Raises `ConsentRequired` without a
-        living grant for voice, `Invalid` (`audio_not_finite`) for samples that are not numbers, `Busy` when there
-        is no result in `budget_s` seconds.
+        Windows that are not fine are left out; where they are more than half, the reader abstains. `usual` is what
+        the personal baseline knows of who speaks. Raises `ConsentRequired` without a living grant for voice,
+        `Invalid` (`audio_not_finite`) for samples that are not numbers, `Busy` when there is no result of both
+        stages in `budget_s` seconds, `FloatingPointError` when a model gives values that are not numbers.
         """
         self._gate.check(grant, "voice")
+        ends = self._clock() + budget_s
         if not np.isfinite(speech).all():
             raise Invalid("samples that are not numbers", code="audio_not_finite")
-        if len(speech) < self._shortest:
+        if len(speech) < self._encoder.shortest:
             return Abstention("voice", "too_short")
         if level_db(speech) < _QUIET_DB:
             return Abstention("voice", "too_quiet")
-        windows = np.array_split(speech, -(-len(speech) // self._longest))
-        rows = await asyncio.gather(*(self._batcher.run({"audio": w}, budget_s=budget_s) for w in windows))
+        if clipped_share(speech) > _CLIPPED:
+            return Abstention("voice", "clipped")
+        windows = np.array_split(speech, -(-len(speech) // self._encoder.longest))
+        rows = await asyncio.gather(*(self._score(grant, window, ends) for window in windows))
+        if not all(np.isfinite(values).all() for row in rows for values in row.values()):
+            raise FloatingPointError("the model gave values that are not numbers")
+        qualities = np.asarray([row["quality"] for row in rows], dtype=np.float64)
+        fine = qualities[:, self._qualities.index(_FINE)] >= self._threshold
+        if 2 * fine.sum() < len(rows):
+            return Abstention("voice", self._reason(qualities[~fine].mean(axis=0)))
+        read = [row for row, good in zip(rows, fine, strict=True) if good]
         mean: dict[str, Floats] = {
-            name: np.asarray(np.mean([row[name] for row in rows], axis=0, dtype=np.float64)) for name in rows[0]
+            name: np.asarray(np.mean([row[name] for row in read], axis=0, dtype=np.float64)) for name in OUTPUTS
         }
-        return shifted(
-            VoiceScores(
-                card=self.card,
-                emotions=mean["emotions"] / mean["emotions"].sum(),
-                affect=mean["affect"],
-                affect_deviation=mean["affect_deviation"],
-                stress=float(mean["stress"]),
-                observation=_observe(mean["emotions"], mean["affect"]),
-            ),
-            shift,
+        scores = VoiceScores(
+            card=self.card,
+            emotions=mean["emotions"] / mean["emotions"].sum(),
+            affect=mean["affect"],
+            affect_deviation=mean["affect_deviation"],
+            stress=min(1.0, float(mean["stress"])),
+            observation=(*mean["relative"][:-1].tolist(), *mean["affect"].tolist()),
         )
+        return scores if usual is None else relative_to(usual, scores)
+
+    def _reason(self, quality: Floats) -> str:
+        """The likeliest quality but `fine`."""
+        other = {name: p for name, p in zip(self._qualities, quality, strict=True) if name != _FINE}
+        return max(other, key=other.__getitem__)
+
+    async def _score(self, grant: Grant, window: Samples, ends: float) -> dict[str, Array]:
+        encoded = await self._encoder.encode(window, budget_s=ends - self._clock())
+        self._gate.check(grant, "voice")  # it may have been withdrawn while the stem ran
+        row = {"states": encoded.states, "loudness": encoded.loudness}
+        return await self._head.run(row, budget_s=ends - self._clock())
 
 
-def _observe(emotions: Floats, affect: Floats) -> tuple[float, ...]:
-    logs = np.log(np.maximum(emotions, _TINY))
-    ratios = logs - logs.mean()
-    return tuple(float(x) for x in (*ratios[:-1], *affect))
+def check_head(card: Card) -> tuple[tuple[str, ...], float]:
+    """What the card calls the qualities of its input, and how likely `fine` must be for a reading.
 
-
-def shifted(scores: VoiceScores, shift: Sequence[float]) -> VoiceScores:
-    """Take the person's habit out: subtract `shift` in the space of the observation.
-
-    The stress log-odds move by as much as those of anger and fear together do.
+    Raises `ModelInvalid` for a card that doesn't say so, or a graph without one of `OUTPUTS` or of another shape.
     """
-    if not any(shift):
-        return scores
-    moved = np.asarray(scores.observation) - np.asarray(shift, dtype=np.float64)
+    missing = [name for name in OUTPUTS if name not in card.outputs]
+    if missing:
+        raise ModelInvalid(f"{card.folder} is no voice model: it gives no {', '.join(missing)}")
+    names, threshold = card.data.get("qualities"), card.data.get("fine_threshold")
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise ModelInvalid(f"{card.folder} is no voice model: its card lacks a list of qualities")
+    if len(names) < 2 or len(set(names)) != len(names) or _FINE not in names:
+        raise ModelInvalid(
+            f"{card.folder}: the qualities must be {_FINE!r} and others, each once; they are {names}"
+        )
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        raise ModelInvalid(f"{card.folder}: fine_threshold must be a number from 0 to 1; it is {threshold!r}")
+    labels = len(card.labels)
+    widths = {"emotions": labels, "relative": labels, "affect": 2, "affect_deviation": 2, "quality": len(names)}
+    for name, shape in {"stress": (), **{name: (width,) for name, width in widths.items()}}.items():
+        if (found := card.outputs[name].shape[1:]) != shape:
+            raise ModelInvalid(f"{card.folder}: {name} has the shape {list(found)} a row, not {list(shape)}")
+    return tuple(names), float(threshold)
+
+
+def check_baseline(card: Card) -> None:
+    """Raise `ModelInvalid` unless the personal baseline can hold what this voice model observes of a person.
+
+    A head of eight classes observes nine numbers: it can be evaluated, and can't be served. A card without
+    `population.center` is served without a baseline.
+    """
+    if (size := len(card.labels) + 1) > Baseline.SIZE:
+        raise ModelInvalid(
+            f"{card.name} observes {size} numbers of a person, from {len(card.labels)} labels and two of affect; "
+            f"a baseline keeps at most {Baseline.SIZE}, so this model can be evaluated but not served"
+        )
+    known = len(card.data.get("population", {}).get("center", ()))
+    if known not in (0, size):
+        raise ModelInvalid(f"{card.name} observes {size} numbers of a person, its population.center has {known}")
+
+
+def relative_to(usual: Usual, scores: VoiceScores) -> VoiceScores:
+    """Take the person's habit out of what was read of somebody unknown.
+
+    The head reads an emotion twice: as it stands, and relative to how the speaker sounds at other times. The second
+    reading is made with what the baseline knows and joined to the first by its trust, as a product of experts.
+    """
+    moved = np.asarray(scores.observation) - np.asarray(usual.shift, dtype=np.float64)
     ratios = np.append(moved[:-2], -moved[:-2].sum())
-    emotions = np.exp(ratios - ratios.max())
-    emotions /= emotions.sum()
+    logits = usual.trust * (ratios - _log_sum(ratios)) + (1 - usual.trust) * np.log(scores.emotions + _TINY)
+    emotions = np.exp(logits - _log_sum(logits))
     tense = [scores.card.labels.index(name) for name in _STRESSED if name in scores.card.labels]
-    change = _log_odds(float(emotions[tense].sum())) - _log_odds(float(scores.emotions[tense].sum()))
-    return VoiceScores(
-        card=scores.card,
+    return replace(
+        scores,
         emotions=emotions,
         affect=np.clip(moved[-2:], -1, 1),
-        affect_deviation=scores.affect_deviation,
-        stress=1 / (1 + float(np.exp(-(_log_odds(scores.stress) + (change if tense else 0.0))))),
-        observation=scores.observation,
+        stress=min(1.0, float(emotions[tense].sum())),
     )
 
 
-def _log_odds(p: float) -> float:
-    return float(np.log(max(p, _TINY) / max(1 - p, _TINY)))
+def _log_sum(logits: Floats) -> float:
+    top = float(logits.max())
+    return top + float(np.log(np.exp(logits - top).sum()))

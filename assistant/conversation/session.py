@@ -15,7 +15,7 @@ from assistant.consent.grant import Grant, purposes
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.memory import Memory
-from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
+from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import Baselines
 from assistant.mood.timeline import Timeline
@@ -46,11 +46,15 @@ class ReadsVoice(Protocol):
     """The voice reader, as far as a conversation needs it."""
 
     @property
+    def model(self) -> str:
+        """Which model it is, as its readings say."""
+
+    @property
     def population(self) -> tuple[float, ...]:
         """Where an unknown person's baseline begins."""
 
     async def read(
-        self, grant: Grant, speech: Samples, *, shift: Sequence[float], budget_s: float
+        self, grant: Grant, speech: Samples, *, usual: Usual | None, budget_s: float
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech."""
 

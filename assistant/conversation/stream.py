@@ -26,7 +26,7 @@ from assistant.conversation.events import (
 from assistant.conversation.session import Conversation, abstained
 from assistant.emotion import Abstention, Mood, Reading
 from assistant.errors import ConsentRequired, Invalid
-from assistant.mood.baseline import shift
+from assistant.mood.baseline import usual
 
 _CHUNK_S = CHUNK / SAMPLE_RATE
 _LOOK_BACK = 15
@@ -209,10 +209,11 @@ class Stream:
             return None
         if self._tools.voice is None:
             return Abstention("voice", "unavailable")
-        habit = shift((await self._conversation.timeline()).baseline("voice"), self._tools.voice.population)
+        timeline = await self._conversation.timeline()
+        habit = usual(timeline.baseline("voice"), self._tools.voice.population, self._tools.voice.model)
         try:
             async with asyncio.timeout(budget_s):
-                scores = await self._tools.voice.read(grant, window, shift=habit, budget_s=budget_s)
+                scores = await self._tools.voice.read(grant, window, usual=habit, budget_s=budget_s)
         except ConsentRequired:
             return None
         except Exception as error:  # a broken model must not break the stream

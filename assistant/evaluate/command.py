@@ -17,7 +17,7 @@ from assistant.evaluate import report
 from assistant.evaluate.manifest import BadRow, read_label_map, read_manifest, rescaled, scale_of
 from assistant.evaluate.run import BaselineMode, read_rows, with_baseline
 from assistant.evaluate.tasks import AFFECTS, TASKS, Sheet, Task, allowed
-from assistant.inference.card import Card, read_card
+from assistant.inference.card import Card, read_card, stem_of
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
 _EPILOG = {
@@ -86,7 +86,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
         add("--task", choices=TASKS[modality], default="emotion", help="default: emotion")
         add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
-        add("--model", type=Path, metavar="FOLDER", help=f"folder with card.toml (default: the shipped {modality})")
+        behind = "; its stem is the one beside it, else the shipped one" if modality == "voice" else ""
+        add("--model", type=Path, metavar="FOLDER",
+            help=f"folder with card.toml (default: the shipped {modality}){behind}")  # fmt: skip
         if modality == "voice":
             add("--baseline", choices=("none", "speaker", "online"), default="none",
                 help="take out how each speaker usually sounds: known from all their clips (speaker), or only "
@@ -157,7 +159,8 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         bad += outside
     report.prepare(options.out, rows=len(rows), columns=max(3, len(names)))
     model = open_model(folder, session)
-    outcomes, unread = asyncio.run(read_rows(model, options.modality, rows))
+    stem = open_model(_stem_folder(card), session) if options.modality == "voice" else None
+    outcomes, unread = asyncio.run(read_rows(model, options.modality, rows, stem=stem))
     bad += unread
     _tell(bad)
     if not outcomes:
@@ -170,7 +173,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     written: dict[str, Any] = {
         "task": options.task,
         **found,
-        "model": {"name": card.name, "sha256": card.sha256},
+        "model": _identity(card) | ({} if stem is None else {"stem": _identity(stem.card)}),
         "options": _told(options, label_map, scale),
         "bad_rows": report.bad_rows(bad),
         "left_out": manifest.left_out,
@@ -181,6 +184,17 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     print(report.table(written))
     print(f"  in {options.out}: report.json, predictions.csv")
     return 0
+
+
+def _stem_folder(card: Card) -> Path:
+    """The stem beside a voice model, else the shipped one of that name."""
+    name, _ = stem_of(card)
+    beside = card.folder.resolve().parent / name
+    return beside if (beside / "card.toml").is_file() else shipped_models() / name
+
+
+def _identity(card: Card) -> dict[str, str]:
+    return {"name": card.name, "sha256": card.sha256}
 
 
 def _tell(bad: list[BadRow]) -> None:

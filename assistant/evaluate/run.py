@@ -13,15 +13,16 @@ import numpy as np
 from tqdm import tqdm
 
 from assistant.audio.decode import read_audio
-from assistant.audio.voice import VoiceReader, VoiceScores, shifted
+from assistant.audio.encoder import Encoder
+from assistant.audio.voice import VoiceReader, VoiceScores, relative_to
 from assistant.consent.grant import EvaluationGate
-from assistant.emotion import NO_BASELINE, Abstention, Baseline
+from assistant.emotion import NO_BASELINE, Abstention, Baseline, Usual
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.evaluate.manifest import BadRow, Row
 from assistant.evaluate.tasks import Scores
-from assistant.inference.batcher import Batcher
+from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.model import Model
-from assistant.mood.baseline import shift, updated
+from assistant.mood.baseline import updated, usual
 from assistant.text.reader import TextReader, TextScores
 
 BaselineMode = Literal["none", "speaker", "online"]
@@ -29,10 +30,7 @@ BaselineMode = Literal["none", "speaker", "online"]
 AT_ONCE = {"voice": 4, "text": 64}
 """Rows in flight: enough to keep two threads busy, few enough that audio doesn't pile up in memory."""
 _NO_LIMIT = float("inf")
-_OUTPUTS = {
-    "voice": {"emotions", "affect", "affect_deviation", "stress"},
-    "text": {"emotions", "sentiment", "affect", "affect_deviation", "stress"},
-}
+_TEXT_OUTPUTS = {"emotions", "sentiment", "affect", "affect_deviation", "stress"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +43,24 @@ class Outcome:
 
 
 async def read_rows(
-    model: Model, modality: Literal["voice", "text"], rows: Sequence[Row], *, quiet: bool = False
+    model: Model,
+    modality: Literal["voice", "text"],
+    rows: Sequence[Row],
+    *,
+    stem: Model | None = None,
+    quiet: bool = False,
 ) -> tuple[list[Outcome], list[BadRow]]:
     """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
 
-    At most `AT_ONCE` rows are in flight. Raises `ModelInvalid` for a model that doesn't fit the reader.
+    A voice model needs the `stem` that it was trained on. At most `AT_ONCE` rows are in flight. Raises
+    `ModelInvalid` for a model that doesn't fit the reader, or a head that doesn't fit the stem.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="evaluate") as pool:
-        batcher = Batcher(model, pool, max_waiting=sys.maxsize)
-        read = _reader(batcher, modality, pool)
+        together = 1 if modality == "voice" else MAX_ELEMENTS  # as they are served
+        batchers = [Batcher(model, pool, max_waiting=sys.maxsize, max_elements=together)]
+        if stem is not None:
+            batchers.append(Batcher(stem, pool, max_waiting=sys.maxsize))
+        read = _reader(batchers, modality, pool)
         found: list[Outcome | BadRow | None] = [None] * len(rows)
         waiting = iter(enumerate(rows))
         # a log file gets a line now and then, a terminal a moving bar
@@ -77,25 +84,29 @@ async def read_rows(
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-                await batcher.close()
+                for batcher in batchers:
+                    await batcher.close()
     return [o for o in found if isinstance(o, Outcome)], [b for b in found if isinstance(b, BadRow)]
 
 
 Read = Callable[[Row], Awaitable[Scores | Abstention]]
 
 
-def _reader(batcher: Batcher, modality: Literal["voice", "text"], pool: ThreadPoolExecutor) -> Read:
+def _reader(batchers: Sequence[Batcher], modality: Literal["voice", "text"], pool: ThreadPoolExecutor) -> Read:
+    batcher, *stems = batchers
     card = batcher.model.card
-    missing = sorted(_OUTPUTS[modality] - set(card.outputs))
-    if missing:
-        raise ModelInvalid(f"{card.folder} is no {modality} model: it gives no {', '.join(missing)}")
+    missing = sorted(_TEXT_OUTPUTS - set(card.outputs))
+    if modality == "text" and missing:
+        raise ModelInvalid(f"{card.folder} is no text model: it gives no {', '.join(missing)}")
     gate = EvaluationGate()
     grant = gate.issue(modality)
     try:
         if modality == "text":
             text_reader = TextReader(batcher, gate)
             return lambda row: text_reader.read(grant, row.text, budget_s=_NO_LIMIT)
-        voice_reader = VoiceReader(batcher, gate)
+        if not stems:
+            raise ModelInvalid(f"{card.name} can't be run without its stem")
+        voice_reader = VoiceReader(Encoder(stems[0]), batcher, gate)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelInvalid(f"{card.folder} is no {modality} model: its card lacks {error}") from error
     loop = asyncio.get_running_loop()
@@ -148,10 +159,11 @@ class Habit:
         known = self._parts or (NO_BASELINE,) * len(parts)
         self._parts = tuple(updated(old, part) for old, part in zip(known, parts, strict=True))
 
-    def shift(self, population: Sequence[float]) -> tuple[float, ...]:
-        """What to subtract from an observation; empty before the first utterance."""
+    def usual(self, population: Sequence[float]) -> Usual | None:
+        """What is known of the speaker; None before the first utterance."""
         pairs = zip(self._parts, _parts(population), strict=False)
-        return tuple(number for part, usual in pairs for number in shift(part, usual))
+        known = [found for part, most in pairs if (found := usual(part, most))]
+        return Usual(tuple(x for part in known for x in part.shift), known[0].trust) if known else None
 
 
 def _parts(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
@@ -162,8 +174,8 @@ def with_baseline(outcomes: Sequence[Outcome], mode: BaselineMode, population: S
     """Take each speaker's habit out of the scores, without labels.
 
     `online` knows the utterances before each one, in the order of the manifest: what users get. `speaker` knows
-    all of a speaker's utterances. The reader subtracts a shift from finished scores, so this equals reading
-    again. Raises `Invalid` (`baseline_unsupported`) for a model whose card names no population.
+    all of a speaker's utterances. The reader applies a baseline to finished scores, so this equals reading again.
+    Raises `Invalid` (`baseline_unsupported`) for a model whose card names no population.
     """
     if mode == "none":
         return list(outcomes)
@@ -184,7 +196,8 @@ def with_baseline(outcomes: Sequence[Outcome], mode: BaselineMode, population: S
         scores = outcome.scores
         if isinstance(scores, VoiceScores):
             habit = habits.setdefault(outcome.row.speaker, Habit())
-            outcome = replace(outcome, scores=shifted(scores, habit.shift(population)))
+            if known := habit.usual(population):
+                outcome = replace(outcome, scores=relative_to(known, scores))
             if mode == "online":
                 habit.learn(scores.observation)
         moved.append(outcome)

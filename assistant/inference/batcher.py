@@ -18,6 +18,8 @@ import numpy as np
 from assistant.errors import Busy
 from assistant.inference.model import Array, Arrays, Model
 
+MAX_ELEMENTS = 400_000
+"""Numbers of input that run together."""
 _TRUST = 0.8
 """In the pace so far, against that of the newest batch."""
 
@@ -34,7 +36,8 @@ class Batcher:
     """Runs one model for many callers on a shared thread pool.
 
     Rows of equal shape are stacked along the card's `batch` axis, at most `max_elements` numbers of input at a
-    time. The graph is statically quantised, so a row's result doesn't depend on its batch-mates.
+    time. The graphs are statically quantised, so a row's result doesn't depend on its batch-mates. With
+    `max_elements` 1 every row runs alone, and is then passed without being copied.
     """
 
     def __init__(
@@ -43,7 +46,7 @@ class Batcher:
         pool: Executor,
         *,
         max_waiting: int = 512,
-        max_elements: int = 400_000,
+        max_elements: int = MAX_ELEMENTS,
         workers: int = 2,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -143,17 +146,29 @@ class Batcher:
         stacked = {
             name: rows[0][name]
             if port.batch_axis is None
-            else np.stack([row[name] for row in rows], axis=port.batch_axis)
+            else _stacked([row[name] for row in rows], port.batch_axis)
             for name, port in card.inputs.items()
         }
         outputs = self.model.run(stacked)
-        return [
-            {
-                name: outputs[name] if port.batch_axis is None else np.take(outputs[name], index, port.batch_axis)
-                for name, port in card.outputs.items()
-            }
-            for index in range(len(rows))
-        ]
+        parts = {
+            name: [outputs[name]] * len(rows)
+            if port.batch_axis is None
+            else _parts(outputs[name], len(rows), port.batch_axis)
+            for name, port in card.outputs.items()
+        }
+        return [{name: values[index] for name, values in parts.items()} for index in range(len(rows))]
+
+
+def _stacked(rows: list[Array], axis: int) -> Array:
+    """Rows along a new axis; one row alone isn't copied."""
+    return np.expand_dims(rows[0], axis) if len(rows) == 1 else np.stack(rows, axis=axis)
+
+
+def _parts(batch: Array, count: int, axis: int) -> list[Array]:
+    """Each row of a batch; copied where there are several, so that none keeps the whole batch in memory."""
+    if count == 1:
+        return [np.squeeze(batch, axis)]
+    return [np.take(batch, index, axis) for index in range(count)]
 
 
 def _size(shape: tuple[tuple[int, ...], ...]) -> int:

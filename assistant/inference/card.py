@@ -42,6 +42,11 @@ class Card:
     data: Mapping[str, Any]
 
     @property
+    def version(self) -> str:
+        """What tells this graph from others in a few letters."""
+        return self.sha256[:12]
+
+    @property
     def graph(self) -> Path:
         """The ONNX file."""
         return self.folder / "model.onnx"
@@ -67,6 +72,24 @@ def read_card(folder: Path) -> Card:
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise ModelInvalid(f"{file} can't be understood: {error!r}") from error
+
+
+def stem_of(card: Card) -> tuple[str, str]:
+    """Name and hash of the stem that a head was trained on. Raises `ModelInvalid` where its card names none."""
+    name, sha256 = card.data.get("stem"), card.data.get("stem_sha256")
+    if not (isinstance(name, str) and isinstance(sha256, str) and Path(name).name == name):
+        raise ModelInvalid(f"{card.folder} is no voice model: its card names no stem")
+    return name, sha256
+
+
+def check_stem(head: Card, stem: Card) -> None:
+    """Raise `ModelInvalid` unless the head was trained on this very stem."""
+    name, sha256 = stem_of(head)
+    if sha256 != stem.sha256:
+        raise ModelInvalid(
+            f"{head.name} ({head.folder}) was trained on the stem {name} with sha256 {sha256}, not on {stem.name} "
+            f"({stem.folder}) with {stem.sha256}"
+        )
 
 
 def _port(spec: list[Any]) -> Port:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from assistant.emotion import Baseline, Modality
+from assistant.emotion import NO_BASELINE, Baseline, Modality, Usual
 
-PRIOR_COUNT = 8.0
+PRIOR_COUNT = 4.0
 """Utterances' worth of trust in the population before the person's own mean counts for half."""
 KNOWN_AFTER = 3
 """Utterances before a deviation from the usual is worth showing."""
@@ -29,14 +29,18 @@ class Baselines(Protocol):
         """Drop it."""
 
 
-def updated(baseline: Baseline, observation: Sequence[float]) -> Baseline:
-    """Learn from one more utterance.
+def updated(baseline: Baseline, observation: Sequence[float], model: str = "") -> Baseline:
+    """Learn from one more utterance, as `model` observed it.
+
+    What another model observed says nothing here: then it starts anew.
 
     >>> updated(updated(Baseline(), (1.0,)), (0.0,)).center
     (0.5,)
     """
     if not observation:
         return baseline
+    if baseline.model != model or len(baseline.center) != len(observation):
+        baseline = NO_BASELINE
     count = baseline.count + 1
     rate = 1 / min(count, _MEMORY)
     old = baseline.center or (0.0,) * len(observation)
@@ -45,18 +49,23 @@ def updated(baseline: Baseline, observation: Sequence[float]) -> Baseline:
         count=count,
         center=tuple(a + rate * (b - a) for a, b in zip(old, observation, strict=True)),
         source="session" if baseline.source == "none" else baseline.source,
+        model=model,
     )
 
 
-def shift(baseline: Baseline, population: Sequence[float]) -> tuple[float, ...]:
-    """What to subtract from a new observation: n/(n+k) of the person's distance from the population.
+def usual(baseline: Baseline, population: Sequence[float], model: str = "") -> Usual | None:
+    """What the baseline says of this person: n/(n+k) of their distance from the population, and as much trust.
 
-    >>> shift(Baseline(8, (1.0, 0.0), "session"), (0.0, 0.0))
-    (0.5, 0.0)
-    >>> shift(Baseline(), (0.0, 0.0))
-    ()
+    None where nothing is known yet, or only what another model observed. The mean of n observations of a person,
+    shrunk to that of all people, is the posterior mean where both vary normally, and k the ratio of the variances
+    (Efron & Morris 1973).
+
+    >>> usual(Baseline(4, (1.0, 0.0), "session"), (0.0, 0.0))
+    Usual(shift=(0.5, 0.0), trust=0.5)
+    >>> usual(Baseline(), (0.0, 0.0))
     """
-    if not baseline.count or not population:
-        return ()
-    strength = baseline.count / (baseline.count + PRIOR_COUNT)
-    return tuple(strength * (mine - usual) for mine, usual in zip(baseline.center, population, strict=True))
+    if not baseline.count or baseline.model != model or len(baseline.center) != len(population):
+        return None
+    trust = baseline.count / (baseline.count + PRIOR_COUNT)
+    shift = tuple(trust * (mine - most) for mine, most in zip(baseline.center, population, strict=True))
+    return Usual(shift, trust)

@@ -31,7 +31,8 @@ class Timeline:
         """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
         self._passing.pop(reading.modality, None)
         self._readings.append((at, reading))
-        self.baselines[reading.modality] = updated(self.baseline(reading.modality), reading.observation)
+        known = self.baseline(reading.modality)
+        self.baselines[reading.modality] = updated(known, reading.observation, reading.model)
 
     def baseline(self, modality: Modality) -> Baseline:
         """How the person usually is in one modality."""

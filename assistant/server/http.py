@@ -129,6 +129,22 @@ async def post_message(request: web.Request) -> web.Response:
     return respond(answer_json(await services.conversation(app, person).read(body.text)))
 
 
+async def get_models(request: web.Request) -> web.Response:
+    """Chat models, of which there are none yet; beside them the readers that this server loaded."""
+    services, _ = await _enter(request)
+    readers = [
+        {
+            "id": card.name,
+            "kind": card.kind,
+            "version": card.data.get("version"),
+            "licence": card.licence,
+            "sha256": card.sha256,
+        }
+        for card in services.readers
+    ]
+    return respond({"object": "list", "data": [], "readers": readers})
+
+
 async def put_catalogue(request: web.Request) -> web.Response:
     """Replace what the app can recommend."""
     services, app = await _enter(request)
@@ -171,6 +187,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{_PERSON}/consent", post_consent, "Grant or withdraw; a receipt comes back", ConsentBody),
     Route("GET", f"{_PERSON}/mood", get_mood, "The current mood, or null"),
     Route("POST", f"{_PERSON}/messages", post_message, "Mood, tone and recommendations for a message", MessageBody),
+    Route("GET", "/v1/models", get_models, "Chat models, and the readers that are loaded"),
     Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue),
     Route("POST", f"{_PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody),
 )

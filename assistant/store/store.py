@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
@@ -250,7 +251,7 @@ class Decisions:
             return None
         opened = await self._vault.open(person, f"baseline {modality}", sealed)
         baseline = msgspec.json.decode(opened, type=Baseline)
-        return Baseline(baseline.count, baseline.center, "stored")
+        return replace(baseline, source="stored")
 
     async def forget(self, person: str, modality: Modality) -> None:
         """Drop the baseline that was kept."""
