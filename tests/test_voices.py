@@ -68,11 +68,9 @@ async def test_an_angry_clip_reads_more_stressed_than_the_same_persons_calm_one(
 @pytest.mark.parametrize("model", ["voice", "voice-open"])
 async def test_sounds_without_speech_are_not_read_and_speech_is(data, model):
     noise = sorted((data / "noise" / "esc10" / "audio").rglob("*.ogg"))[::20]
-    speech = [
-        data / "speech" / "ravdess" / row["file"]
-        for row in csv.DictReader((data / "speech" / "ravdess" / "manifest.csv").open())
-        if row["speaker"] in HELD_OUT
-    ][::6]
+    folder = data / "speech" / "ravdess"
+    with (folder / "manifest.csv").open() as file:
+        speech = [folder / row["file"] for row in csv.DictReader(file) if row["speaker"] in HELD_OUT][::6]
     silent, heard = await _abstained(noise, model), await _abstained(speech, model)
     assert sum(reason is not None for reason in silent) >= 0.9 * len(noise) > 15
     assert sum(reason is not None for reason in heard) <= 0.1 * len(speech)
