@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -146,6 +147,7 @@ async def open_services(
         vad = Vad(closing(Batcher(await load("vad"), quick, workers=1)))
         text = await _affect(settings, settings.text_model, open_text)
         voice = await _affect(settings, settings.voice_model, open_voice)
+        unpredictable = random.SystemRandom()
         tools = Tools(
             ledger=ledger,
             memory=memory,
@@ -158,6 +160,7 @@ async def open_services(
             affect_budget_s=settings.affect_budget_ms / 1000,
             clock=clock,
             new_id=new_id,
+            normal=lambda: unpredictable.gauss(0.0, 1.0),
         )
         yield Services(
             settings=settings,

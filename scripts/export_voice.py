@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from train_voice import STEM, Head, Job, Material, jobs, material, seeds_of
 from voice_data import LEVELS, OPEN, ROOT, STRESS, Array, Clips, arguments
-from voice_head import Attention, Linear, speaker_means
+from voice_head import Attention, Linear, centred, speaker_means
 from voice_quality import QUALITIES, Examples, examples, fit_quality, noises_of
 from voice_states import LOUD
 from whisper import halve, strip
@@ -135,6 +135,8 @@ class Calibration:
     relative: float
     center: Array
     """The observation of a mean speaker: where a baseline begins."""
+    spread: Array
+    """The standard deviation between speakers of one corpus of their mean observations."""
 
 
 def temperature(groups: Sequence[tuple[Array, Array]]) -> float:
@@ -194,7 +196,10 @@ def calibrated(job: Job, every: Sequence[Trained], have: Material) -> Calibratio
         ratios = relative * (logits - logits.mean(axis=1, keepdims=True))
         seen.append(np.concatenate([ratios[:, :-1], np.clip(judge.mean("affect"), -1, 1)], axis=1))
         rows.append(judge.heads[0].test["rows"])
-    return Calibration(raw, relative, mean_speaker(np.concatenate(seen), have.clips.where(np.concatenate(rows))))
+    observed, clips = np.concatenate(seen), have.clips.where(np.concatenate(rows))
+    means, _ = speaker_means(observed, clips.who)
+    _, at = np.unique(clips.who, return_index=True)
+    return Calibration(raw, relative, mean_speaker(observed, clips), centred(means, clips.corpus[at]).std(axis=0))
 
 
 def mean_speaker(observations: Array, clips: Clips) -> Array:
@@ -257,7 +262,9 @@ def write_folder(folder: Path, key: str, graph: Graph, labels: Sequence[str], ro
         "stem_sha256": stem["sha256"],
         "golden_tolerance": 0.02,
         "fine_threshold": FINE,
-        "population": {"center": [round(float(value), 4) for value in graph.tuned.center]},
+        "population": {
+            name: [round(float(value), 4) for value in getattr(graph.tuned, name)] for name in ("center", "spread")
+        },
     }
     if key in NAMES:
         names, counts = np.unique(have.clips.corpus[rows], return_counts=True)

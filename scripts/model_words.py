@@ -107,7 +107,8 @@ print(outcomes[0].scores.reading())
         "It learned from actors, who show feelings more plainly than people do. Nothing here says how well it "
         "reads speech that was not acted.",
         "Stress is the probability of acted anger or fear; there is no corpus of labelled stress behind it.",
-        "Without a personal baseline, voices unlike those of the training corpora are misread more often.",
+        "Without a personal baseline, voices unlike those of the training corpora are misread more often; valence "
+        "reads too low in a stranger's voice.",
         "The relative reading and its baseline suppose that a person's usual voice is heard now and then: of "
         "somebody who is only ever angry, the anger becomes the usual.",
         "Several people at once are noticed where they overlap for long; taking turns is not.",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Modality, Mood, Reading
-from assistant.mood.baseline import KNOWN_AFTER, PRIOR_COUNT, updated, usual
+from assistant.mood.baseline import BLUR, KNOWN_AFTER, PRIOR_COUNT, STORED_COUNT, blurred, updated, usual
 from assistant.mood.fusion import IGNORANCE, Aged, fuse
 from assistant.mood.timeline import Timeline
 
@@ -357,6 +358,16 @@ def test_what_a_model_of_another_length_observed_says_nothing() -> None:
     old = Baseline(5, (0.9, 0.9, 0.9), "stored")
     assert usual(old, (0.3, 0.1)) is None
     assert updated(old, (0.2, 0.4)) == Baseline(1, (0.2, 0.4), "session")
+
+
+def test_what_is_stored_is_blurred_by_a_multiple_of_how_much_speakers_differ() -> None:
+    draw = np.random.default_rng(0)
+    known = Baseline(100, (0.5, -0.5), "session", "voice")
+    stored = [blurred(known, (0.2, 1.0), lambda: float(draw.normal())) for _ in range(2000)]
+    noise = np.array([one.center for one in stored]) - known.center
+    assert np.allclose(noise.std(axis=0), [BLUR * 0.2, BLUR * 1.0], rtol=0.1)
+    assert {(one.count, one.model) for one in stored} == {(STORED_COUNT, "voice")}
+    assert blurred(known, (), lambda: 1.0) == known
 
 
 def test_what_another_model_observed_says_nothing() -> None:

@@ -432,13 +432,15 @@ async def remembered_of(store: Store, person: str) -> bytes:
     return body
 
 
-async def test_a_remembered_baseline_is_at_most_eight_numbers_a_count_and_nothing_else(store: Store) -> None:
+async def test_a_remembered_baseline_is_at_most_eight_numbers_a_count_and_where_they_come_from(
+    store: Store,
+) -> None:
     await store.vault.create("p")
     with pytest.raises(ValueError, match="at most 8"):
         Baseline(3, (0.5,) * 9, "session")
-    await store.decisions.remember("p", "voice", Baseline(3, (0.5,) * 8, "session"), NOW)
+    await store.decisions.remember("p", "voice", Baseline(3, (0.5,) * 8, "session", "abc"), NOW)
     opened = await store.vault.open("p", "baseline voice", await remembered_of(store, "p"))
-    assert json.loads(opened) == {"count": 3, "center": [0.5] * 8, "source": "session"}
+    assert json.loads(opened) == {"count": 3, "center": [0.5] * 8, "source": "session", "model": "abc"}
 
 
 async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key(store: Store) -> None:

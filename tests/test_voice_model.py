@@ -186,7 +186,7 @@ def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving():
     check_baseline(read_card(shipped_models() / "voice"))
     with pytest.raises(ModelInvalid, match="9 numbers"):
         check_baseline(dataclasses.replace(HEAD, labels=tuple("abcdefgh")))
-    with pytest.raises(ModelInvalid, match=r"3 numbers of a person, its population\.center has 8"):
+    with pytest.raises(ModelInvalid, match=r"3 numbers of a person; its population\.center has 8"):
         check_baseline(dataclasses.replace(HEAD, data={**HEAD.data, "population": {"center": [0.0] * 8}}))
     check_baseline(HEAD)
 

@@ -88,6 +88,11 @@ class VoiceReader:
         """Mean observation over the training speakers; empty where the card gives none."""
         return tuple(self.card.data.get("population", {}).get("center", ()))
 
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """Standard deviation between speakers of each number of an observation."""
+        return tuple(self.card.data.get("population", {}).get("spread", ()))
+
     async def read(
         self, grant: Grant, speech: Samples, *, usual: Usual | None = None, budget_s: float = 5.0
     ) -> VoiceScores | Abstention:
@@ -178,9 +183,13 @@ def check_baseline(card: Card) -> None:
             f"{card.name} observes {size} numbers of a person, from {len(card.labels)} labels and two of affect; "
             f"a baseline keeps at most {Baseline.SIZE}, so this model can be evaluated but not served"
         )
-    known = len(card.data.get("population", {}).get("center", ()))
-    if known not in (0, size):
-        raise ModelInvalid(f"{card.name} observes {size} numbers of a person, its population.center has {known}")
+    population = card.data.get("population", {})
+    center, spread = (len(population.get(name, ())) for name in ("center", "spread"))
+    if center not in (0, size) or spread != center:
+        raise ModelInvalid(
+            f"{card.name} observes {size} numbers of a person; its population.center has {center}, "
+            f"its population.spread {spread}"
+        )
 
 
 def relative_to(usual: Usual, scores: VoiceScores) -> VoiceScores:

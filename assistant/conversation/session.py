@@ -17,7 +17,7 @@ from assistant.consent.receipt import Actor, Record
 from assistant.conversation.memory import Memory
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
-from assistant.mood.baseline import Baselines
+from assistant.mood.baseline import Baselines, blurred
 from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person, subject
 from assistant.recommend import policy as ranking
@@ -53,6 +53,10 @@ class ReadsVoice(Protocol):
     def population(self) -> tuple[float, ...]:
         """Where an unknown person's baseline begins."""
 
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """How much people differ in each number of a baseline."""
+
     async def read(
         self, grant: Grant, speech: Samples, *, usual: Usual | None, budget_s: float
     ) -> VoiceScores | Abstention:
@@ -75,6 +79,8 @@ class Tools:
     clock: Callable[[], float]
     """Unix seconds."""
     new_id: Callable[[], str]
+    normal: Callable[[], float]
+    """Draws from the standard normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +193,8 @@ class Conversation:
             return
         timeline.add(reading, now)
         if await self._remembers(reading.modality):
-            baseline = timeline.baseline(reading.modality)
+            spread = self.tools.voice.spread if reading.modality == "voice" and self.tools.voice else ()
+            baseline = blurred(timeline.baseline(reading.modality), spread, self.tools.normal)
             await self.tools.baselines.remember(self.person.pseudonym, reading.modality, baseline, now)
             if not await self._remembers(reading.modality):  # withdrawn while it was written
                 await self.tools.baselines.forget(self.person.pseudonym, reading.modality)
