@@ -89,8 +89,8 @@ def _figures(card: Card, floor: str) -> str:
     with_baseline = [figure for figure in figures if _variant(figure)]
     parts = [
         "## Figures\n",
-        "Measured by `assistant evaluate` through the served reader, on people or texts that the model never "
-        f"trained on, with 95 % bootstrap intervals. *Floor*: {floor}.\n",
+        "Measured with the served reader, by the formulas of `assistant evaluate`, on people or texts that the "
+        f"model never trained on, with 95 % bootstrap intervals. *Floor*: {floor}.\n",
         _figure_table(plain),
     ]
     if with_baseline:

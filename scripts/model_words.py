@@ -102,7 +102,8 @@ outcomes, _ = asyncio.run(read_rows(model, "voice", [Row(1, "a", file=RECORDING)
 print(outcomes[0].scores.reading())
 """,
     evaluate="assistant evaluate voice --data clips.csv --task emotion --baseline online --out results",
-    floor="energy, pitch and MFCC statistics with logistic regression, on the same clips",
+    floor="energy, pitch and MFCC statistics with logistic regression, on the same clips (with a baseline: without "
+    "the speaker's mean); where a speaker is to be identified, chance",
     limits=(
         "It learned from actors, who show feelings more plainly than people do. Nothing here says how well it "
         "reads speech that was not acted.",

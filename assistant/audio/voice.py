@@ -21,8 +21,9 @@ from assistant.inference.model import Array
 
 Floats = npt.NDArray[np.float64]
 
-_QUIET_DB = -60.0
-_CLIPPED = 0.1
+_QUIET_DB = -72.0
+"""Below this 16-bit samples have no more than three bits left."""
+_CLIPPED = 0.3
 """Share of the samples at the very top above which a recording is too distorted to read."""
 OUTPUTS = ("emotions", "relative", "affect", "affect_deviation", "stress", "quality")
 _FINE = "fine"
