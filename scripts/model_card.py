@@ -40,8 +40,8 @@ def page(card: Card, crisis: Card, megabytes: float, *, pictured: bool) -> str:
         _identity(card, megabytes),
         f"![Each figure with its interval, beside the floor]({PICTURE})\n" if pictured else "",
         f"## What it is for\n\n{_bullets(words.meant)}\n**Not for:**\n\n{_bullets(words.not_meant)}",
-        f"## Use it\n\n```python\n{words.code}```\n",
-        f"Over a table of your own, with intervals, coverage and groups:\n\n```sh\n{words.evaluate}\n```\n"
+        f"## Use it\n\n```python\n{words.code.replace('{name}', card['name'])}```\n",
+        f"Over a table of your own, with intervals, coverage and groups:\n\n```sh\n{words.evaluate.replace('{name}', card['name'])}\n```\n"
         if words.evaluate
         else "",
         _figures(card, words.floor),

@@ -14,7 +14,7 @@ class Words:
     """Intended uses."""
     not_meant: tuple[str, ...]
     code: str
-    """Python that runs as pasted."""
+    """Python that runs as pasted; `{name}` stands for the model's."""
     evaluate: str
     """A command, or nothing."""
     floor: str
@@ -97,11 +97,12 @@ from assistant.evaluate.manifest import Row
 from assistant.evaluate.run import read_rows
 from assistant.inference.model import open_model
 
-stem, model = (open_model(shipped_models() / name) for name in ("stem", "voice"))
+stem, model = (open_model(shipped_models() / name) for name in ("stem", "{name}"))
 outcomes, _ = asyncio.run(read_rows(model, "voice", [Row(1, "a", file=RECORDING)], stem=stem))
 print(outcomes[0].scores.reading())
 """,
-    evaluate="assistant evaluate voice --data clips.csv --task emotion --baseline online --out results",
+    evaluate="assistant evaluate voice --model models/{name} --data clips.csv --task emotion --baseline online "
+    "--out results",
     floor="energy, pitch and MFCC statistics with logistic regression, on the same clips (with a baseline: without "
     "the speaker's mean); where a speaker is to be identified, chance",
     limits=(
@@ -120,7 +121,7 @@ print(outcomes[0].scores.reading())
     reproduce="""\
 python scripts/weights.py
 python scripts/export_stem.py     # only for a new stem: every voice model must then be trained anew
-python scripts/train_voice.py --folds   # an hour and a half on two cores
+python scripts/train_voice.py --folds   # two hours on one core; runs with other --seeds share it
 python scripts/export_voice.py && python scripts/export_voice.py --folds
 python scripts/export_stem.py --fp32    # what the stem is compared with
 python scripts/measure_voice.py         # figures
