@@ -11,7 +11,7 @@ from typing import Any
 
 from behaviour.tables import behaviour, folded, interval, number, table
 from model_picture import picture
-from model_words import WORDS
+from model_words import WORDS, Words
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = "README.md", "figures.svg"
@@ -40,10 +40,7 @@ def page(card: Card, crisis: Card, megabytes: float, *, pictured: bool) -> str:
         _identity(card, megabytes),
         f"![Each figure with its interval, beside the floor]({PICTURE})\n" if pictured else "",
         f"## What it is for\n\n{_bullets(words.meant)}\n**Not for:**\n\n{_bullets(words.not_meant)}",
-        f"## Use it\n\n```python\n{words.code.replace('{name}', card['name'])}```\n",
-        f"Over a table of your own, with intervals, coverage and groups:\n\n```sh\n{words.evaluate.replace('{name}', card['name'])}\n```\n"
-        if words.evaluate
-        else "",
+        _use(words, card["name"]),
         _figures(card, words.floor),
         _comparison(card),
         _calibration(card),
@@ -56,6 +53,14 @@ def page(card: Card, crisis: Card, megabytes: float, *, pictured: bool) -> str:
         _cite(card),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _use(words: Words, name: str) -> str:
+    parts = [f"## Use it\n\n```python\n{words.code.replace('{name}', name)}```\n"]
+    if words.evaluate:
+        command = words.evaluate.replace("{name}", name)
+        parts.append(f"Over a table of your own, with intervals, coverage and groups:\n\n```sh\n{command}\n```\n")
+    return "\n".join(parts)
 
 
 def _bullets(lines: Sequence[str]) -> str:
