@@ -47,7 +47,7 @@ from voice_head import (
     read,
     speaker_means,
 )
-from voice_states import Heard, hear
+from voice_states import Heard, hear, kept_by
 
 STEM = ROOT / "models" / "stem" / "model.onnx"
 SEEDS = (0, 1, 2)
@@ -89,9 +89,7 @@ def jobs(clips: Clips, with_folds: bool) -> Iterator[Job]:
     yield Job("open", EMOTIONS, free, held, shared, True)
     if not with_folds:
         return
-    for corpus in CORPORA:
-        if corpus not in FOLDS:
-            continue
+    for corpus in (name for name in CORPORA if name in FOLDS):
         inside = clips.corpus == corpus
         place = places(clips, inside, FOLDS[corpus])
         for fold in range(FOLDS[corpus]):
@@ -254,10 +252,9 @@ def fit_affect(out: Array, have: Material, *, free: bool) -> tuple[Linear, Linea
     return fitted(np.zeros(len(clips), bool)), size.scaled(1.0, np.log(scale))
 
 
-def material(data: Path, work: Path, corpora: tuple[str, ...] = EVERY) -> Material:
-    clips = list_clips(corpora, data)
-    heard = hear(corpora, STEM, data, work)
-    path = work / "states" / f"summary-{len(clips)}.npy"
+def material(data: Path, work: Path) -> Material:
+    clips, heard = list_clips(EVERY, data), hear(EVERY, STEM, data, work)
+    path = kept_by(STEM, work) / "summary.npy"
     if not path.exists():
         np.save(path, heard.summaries())
     return Material(clips, heard, np.load(path), read_votes(clips, data))

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from voice_data import CORPORA, MAX_SAMPLES, Array, Clips, list_clips, padded, read_clip, read_manifest
 from voice_head import Linear, Task, fit_softmax
 from voice_sound import Surroundings, disturbed, with_noise
-from voice_states import halved, summary
+from voice_states import halved, kept_by, summary
 from whisper import RATE
 
 QUALITIES = ("fine", "too_noisy", "several_speakers", "not_speech")
@@ -125,7 +125,7 @@ def _hear(task: tuple[Path, Path, str, tuple[Path, ...], int]) -> Array:
 
 def examples(stem: Path, data: Path, work: Path) -> Examples:
     """All examples, made anew only where WORK has none."""
-    path = work / "states" / "quality.npz"
+    path = kept_by(stem, work) / "quality.npz"
     if not path.exists():
         plan = list(_plan(data))
         tasks = [(stem, data, kind, files, number) for kind, _, files, number in plan]

@@ -48,13 +48,13 @@ class Heard:
             loudness[index, :size] = self.loudness[copy][corpus][start : start + size]
         return torch.from_numpy(states), torch.from_numpy(loudness)
 
-    def summaries(self, copy: int = 0) -> Array:
-        """Mean and deviation over the loud frames of every clip, [clips, 2 * layers * width]."""
+    def summaries(self) -> Array:
+        """Mean and deviation over the loud frames of every clean clip, [clips, 2 * layers * width]."""
         found = []
         for row in range(len(self.corpus)):
-            start, size, corpus = self.first[copy][row], self.frames[copy][row], self.corpus[row]
-            states = self.states[copy][corpus][start : start + size].astype(np.float32)
-            weight = (self.loudness[copy][corpus][start : start + size] > LOUD).astype(np.float32)
+            start, size, corpus = self.first[0][row], self.frames[0][row], self.corpus[row]
+            states = self.states[0][corpus][start : start + size].astype(np.float32)
+            weight = (self.loudness[0][corpus][start : start + size] > LOUD).astype(np.float32)
             found.append(summary(states, weight))
         return np.stack(found)
 
@@ -112,12 +112,17 @@ def _extract(corpus: str, copy: str, stem: Path, data: Path, folder: Path, pool:
     np.save(folder / "frames.npy", np.concatenate([part[2] for part in parts]))  # last: it says that all is there
 
 
-def hear(corpora: Sequence[str], stem: Path, data: Path, work: Path, copies: Sequence[str] = COPIES) -> Heard:
+def kept_by(stem: Path, work: Path) -> Path:
+    """Where what this stem heard is kept; another stem hears everything anew."""
+    return work / "states" / hashlib.sha256(stem.read_bytes()).hexdigest()[:8]
+
+
+def hear(corpora: Sequence[str], stem: Path, data: Path, work: Path) -> Heard:
     """Every clip of the corpora; what is missing under WORK/states is made with the stem, on two processes."""
-    version = hashlib.sha256(stem.read_bytes()).hexdigest()[:8]
-    folders = [[work / "states" / version / corpus / copy for corpus in corpora] for copy in copies]
+    kept = kept_by(stem, work)
+    folders = [[kept / corpus / copy for corpus in corpora] for copy in COPIES]
     with ProcessPoolExecutor(2) as pool:
-        for copy, row in zip(copies, folders, strict=True):
+        for copy, row in zip(COPIES, folders, strict=True):
             for corpus, folder in zip(corpora, row, strict=True):
                 if not (folder / "frames.npy").exists():
                     _extract(corpus, copy, stem, data, folder, pool)

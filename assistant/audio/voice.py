@@ -56,7 +56,7 @@ class VoiceScores:
             stress=self.stress,
             emotions=dict(zip(self.card.labels, (float(p) for p in self.emotions), strict=True)),
             observation=self.observation,
-            model=self.card.version,
+            model=self.card.fingerprint,
         )
 
 
@@ -82,7 +82,7 @@ class VoiceReader:
     @property
     def model(self) -> str:
         """Which model this is, as its readings say."""
-        return self.card.version
+        return self.card.fingerprint
 
     @property
     def population(self) -> tuple[float, ...]:

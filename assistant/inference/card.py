@@ -42,8 +42,8 @@ class Card:
     data: Mapping[str, Any]
 
     @property
-    def version(self) -> str:
-        """What tells this graph from others in a few letters."""
+    def fingerprint(self) -> str:
+        """The beginning of the hash: enough to tell this graph from others."""
         return self.sha256[:12]
 
     @property

@@ -90,7 +90,7 @@ class TextScores:
             stress=self.stress,
             emotions=self.shared,
             observation=(valence, arousal),
-            model=self.card.version,
+            model=self.card.fingerprint,
         )
 
 
