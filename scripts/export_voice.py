@@ -88,9 +88,10 @@ class Graph(nn.Module):
         x = states[:, : 2 * pairs].flatten(2).unflatten(1, (pairs, 2)).mean(dim=2)
         loud = loudness[:, : 2 * pairs].unflatten(1, (pairs, 2)).amax(dim=2)
         words = (loud > LOUD).float()
-        summary = _summary(x, words / words.sum(dim=1, keepdim=True))
         even = torch.ones_like(words) / pairs
-        whole = torch.cat([_summary(x, even), _summary(loud[:, :, None], even)], dim=1)
+        weights = torch.stack([words / words.sum(dim=1, keepdim=True), even], dim=1)
+        summary, every = _summaries(x, weights).unbind(dim=1)
+        whole = torch.cat([every, _summaries(loud[:, :, None], weights)[:, 1]], dim=1)
         both = [attention(x, loud) for attention in self.attention]
         raw = self.raw(summary) + sum(part[0] for part in both) / len(both)
         relative = self.relative(summary) + sum(part[1] for part in both) / len(both)
@@ -102,10 +103,14 @@ class Graph(nn.Module):
         return emotions, relative, affect, deviation, stress, self.quality(whole).softmax(dim=1)
 
 
-def _summary(x: Tensor, weight: Tensor) -> Tensor:
-    mean = (weight[:, :, None] * x).sum(dim=1)
-    deviation = ((weight[:, :, None] * (x - mean[:, None]) ** 2).sum(dim=1) + 1e-6).sqrt()
-    return torch.cat([mean, deviation], dim=1)
+def _summaries(x: Tensor, weights: Tensor) -> Tensor:
+    """Means and deviations: [batch, pairs, width] by [batch, kinds, pairs] to [batch, kinds, 2 * width].
+
+    Two products of matrices, which a processor does faster than sums over weighted copies.
+    """
+    mean = weights @ x
+    deviation = ((weights @ (x * x) - mean * mean).clamp(min=0) + 1e-6).sqrt()
+    return torch.cat([mean, deviation], dim=2)
 
 
 def _layer(linear: Linear) -> nn.Linear:
@@ -222,10 +227,10 @@ def unheard(job: Job, made: Examples, have: Material) -> tuple[str, ...]:
     if group in ("multi", "shipped"):
         speakers = set(have.clips.who[job.test])
         return tuple(sorted(speakers | (set(noises_of(int(job.name[-1]))) if group == "multi" else set())))
-    corpora = {*have.clips.corpus[job.test]}
+    corpora, names = {*have.clips.corpus[job.test]}, {str(name) for name in made.source.flat} - {""}
     if group == "open":
-        corpora |= {source.split("/")[0] for source in made.source} - {*OPEN, "esc10", "made"}
-    return tuple(sorted({str(source) for source in made.source if source.split("/")[0] in corpora}))
+        corpora |= {source.split("/")[0] for source in names} - {*OPEN, "esc10"}
+    return tuple(sorted(source for source in names if source.split("/")[0] in corpora))
 
 
 def write_folder(folder: Path, key: str, graph: Graph, labels: Sequence[str], rows: Array, have: Material) -> None:

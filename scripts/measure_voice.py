@@ -99,7 +99,7 @@ def tests() -> list[Test]:
         Test("multi", "multi", "emotion", f"shared names, {multi}"),
         Test("stress", "multi", "stress", f"anger and fear against the rest, {multi}"),
         Test("stress-pleasant", "multi", "pleasant", f"anger and fear against joy and surprise, {multi}"),
-        Test("affect", "multi", "affect", "EmoTale's ratings but of boredom, 3 folds of speakers"),
+        Test("affect", "multi", "affect", "EmoTale's ratings, 3 folds of speakers"),
     ]
     four = "anger, joy, neutral, sadness"
     for name in CORPORA:
@@ -153,11 +153,16 @@ class Lab:
     def rows(self, job: Job, task: str) -> Array:
         """The clips on which a fold is tested: of ASED only the sentences that every emotion shares."""
         if task == "affect":
-            return np.flatnonzero(job.test & ~np.isnan(self.clips.affect[:, 0]))
+            return np.flatnonzero(self.rated(job))
         labels = COMMON if job.name.startswith("open/") else job.labels
         named = np.isin(job.names, labels) | (task in ("stress", "pleasant"))
         high = np.isin(self.clips.emotion, ("anger", "fear", "joy", "surprise")) | (task != "pleasant")
         return np.flatnonzero(job.test & self.clips.honest & named & high)
+
+    def rated(self, job: Job) -> Array:
+        """All clips with ratings of the tested speakers, also those of emotions that the fold has no name for."""
+        tested = np.isin(self.clips.who, self.clips.who[job.test])
+        return np.asarray(tested & ~np.isnan(self.clips.affect[:, 0]))
 
     def folder(self, job: Job) -> Path:
         return {"shipped": MODELS / "voice", "open": MODELS / "voice-open"}.get(
@@ -189,7 +194,7 @@ def read(
 
 def outcomes_of(lab: Lab, job: Job, rows: Array, mode: Mode = "none") -> list[Outcome]:
     """Outcomes in the order of `rows`. All that is tested is read once; a baseline sees only `rows`, shuffled."""
-    whole = np.flatnonzero(job.test & lab.clips.honest & (lab.clips.emotion != ""))
+    whole = np.flatnonzero((job.test & lab.clips.honest & (lab.clips.emotion != "")) | lab.rated(job))
     found = read(
         lab.folder(job), [lab.path(row) for row in whole], list(lab.clips.who[whole]), lab.work / "readings"
     )

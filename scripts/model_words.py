@@ -121,7 +121,7 @@ print(outcomes[0].scores.reading())
     reproduce="""\
 python scripts/weights.py
 python scripts/export_stem.py     # only for a new stem: every voice model must then be trained anew
-python scripts/train_voice.py --folds   # two hours on one core; runs with other --seeds share it
+python scripts/train_voice.py --folds   # two hours on one core; runs with other --only share it
 python scripts/export_voice.py && python scripts/export_voice.py --folds
 python scripts/export_stem.py --fp32    # what the stem is compared with
 python scripts/measure_voice.py         # figures

@@ -2,7 +2,7 @@
 
     python scripts/train_voice.py                      # the shipped heads, voice and voice-open
     python scripts/train_voice.py --folds              # and the heads of every fold over speakers or corpora
-    python scripts/train_voice.py --folds --seeds 1    # one seed of all; several such runs share the work
+    python scripts/train_voice.py --folds --only cross # some of them; several such runs share the work
 
 Clips are heard by models/stem and kept in WORK/states; each head is kept in WORK/heads, so a run that was stopped
 goes on where it was. export_voice.py turns heads into graphs.
@@ -53,10 +53,14 @@ STEM = ROOT / "models" / "stem" / "model.onnx"
 SEEDS = (0, 1, 2)
 """Of the heads of one corpus and of those with a corpus left out; a shipped head joins two."""
 EVERY = (*CORPORA, *LEVELS, BURSTS)
+PENALTY = 1500.0
+"""Of the linear reading of all copies."""
 WITHIN, ACROSS = 350.0, 1000.0
-"""Penalties of the linear classifiers within one corpus and across several."""
-CLIPS = 18_000
-"""How many clips the attention hears within one corpus, however large it is; across corpora 8 times each."""
+"""Of its relative half, which learns from the clean clips alone, within one corpus and across several."""
+CLIPS, AGAIN = 18_000, 8
+"""How many clips the attention hears within one corpus, however large it is; how often each across corpora."""
+SHARE = 2 / 3
+"""Of the attention in the sum with the linear reading; they have the same spread."""
 RIDGE = 1.0
 ANCHOR = 0.3
 """Weight of all clips that have an emotion but no ratings, where the rated clips weigh 1."""
@@ -140,37 +144,44 @@ class Head:
         draft.replace(path)
 
 
+Known = dict[tuple[str, str], tuple[Linear, Linear]]
+"""What was fitted without a seed, by what it reads and by the job or the corpus that it was fitted for."""
+
+
 @dataclass(frozen=True)
 class Material:
     """All clips with what the stem heard."""
 
     clips: Clips
     heard: Heard
-    summary: Array
-    """[n, 2 * width]: mean and deviation of the clean clips."""
+    summaries: Array
+    """[copies, n, 2 * width]: mean and deviation of every copy."""
     votes: Array
     """How many of the listeners heard what was meant, [n]; NaN where nobody was asked."""
 
+    @property
+    def clean(self) -> Array:
+        """[n, 2 * width]: of the clips as they are."""
+        return np.asarray(self.summaries[0])
 
-def fit(job: Job, seed: int, have: Material, known: dict[str, tuple[Linear, Linear]]) -> Head:
-    """Train one set of heads. `known` keeps affect, which has no seed, for the next ones."""
+
+def fit(job: Job, seed: int, have: Material, known: Known) -> Head:
+    """Train one set of heads. `known` keeps what has no seed, for the next ones."""
     clips, rows = have.clips, np.flatnonzero(job.train)
     tested = np.flatnonzero(job.test & np.isin(job.names, job.labels))
     target = np.array([job.labels.index(name) for name in job.names[rows]])
     task = Task(clips.where(rows), target, len(job.labels), softened(target, len(job.labels), have.votes[rows]))
-    penalty = ACROSS if job.across else WITHIN
-    epochs = 8 if job.across else max(4, min(20, round(CLIPS / len(rows))))
+    if ("emotion", job.name) not in known:
+        known["emotion", job.name] = fit_linear(have.summaries[:, rows], task, ACROSS if job.across else WITHIN)
+    raw, relative = known["emotion", job.name]
+    epochs = AGAIN if job.across else max(4, min(20, round(CLIPS / len(rows))))
     attention = fit_attention(have.heard, rows, task, seed, Recipe(epochs=epochs))
-    raw = fit_softmax(have.summary[rows], task, penalty)
-    relative = fit_softmax(centred(have.summary[rows], task.clips.who), task, penalty)
     first, second = read(attention, have.heard, rows)
-    raw = raw.scaled(0.5 / spread(raw(have.summary[rows])))
-    relative = relative.scaled(0.5 / spread(relative(centred(have.summary[rows], task.clips.who))))
-    _scale(attention.raw, 0.5 / spread(first))
-    _scale(attention.relative, 0.5 / spread(centred(second, task.clips.who)))
+    _scale(attention.raw, SHARE / spread(first))
+    _scale(attention.relative, SHARE / spread(centred(second, task.clips.who)))
     center = relative.bias + attention.relative.bias.detach().numpy()
     # from now on the relative parts are those of a mean speaker, whoever speaks
-    means, _ = speaker_means(have.summary[rows], task.clips.who)
+    means, _ = speaker_means(have.clean[rows], task.clips.who)
     relative = replace(relative, bias=relative.bias - relative.weight @ means.mean(axis=0))
     second = read(attention, have.heard, rows)[1]
     means, _ = speaker_means(second - attention.relative.bias.detach().numpy(), task.clips.who)
@@ -178,17 +189,32 @@ def fit(job: Job, seed: int, have: Material, known: dict[str, tuple[Linear, Line
         attention.relative.bias -= torch.from_numpy(means.mean(axis=0)).float()
     corpora = set(clips.corpus[job.test])
     alone = job.name.split("/")[0] in (*CORPORA, "cross")  # these are not asked for affect: the whole corpus is out
-    key = corpora.pop() if alone else job.name
+    key = ("affect", corpora.pop() if alone else job.name)
     if key not in known:
-        out = clips.corpus == key if alone else np.isin(clips.who, clips.who[job.test])
+        out = clips.corpus == key[1] if alone else np.isin(clips.who, clips.who[job.test])
         known[key] = fit_affect(out, have, free=job.name.startswith("open"))
     affect, deviation = known[key]
     first, second = read(attention, have.heard, tested)
     return Head(
         job.labels, raw, relative, attention, center, affect, deviation,
-        {"rows": tested, "raw": raw(have.summary[tested]) + first,
-         "relative": relative(have.summary[tested]) + second, "affect": affect(have.summary[tested])},
+        {"rows": tested, "raw": raw(have.clean[tested]) + first,
+         "relative": relative(have.clean[tested]) + second, "affect": affect(have.clean[tested])},
     )  # fmt: skip
+
+
+def fit_linear(seen: Array, task: Task, penalty: float) -> tuple[Linear, Linear]:
+    """The linear reading of copies [copies, rows, width], and its relative half.
+
+    The first needs the copies, or noise misleads it; the second reads unknown corpora worse with them.
+    """
+    many = task.repeated(len(seen))
+    raw = fit_softmax(seen.reshape(len(many.target), -1), many, PENALTY)
+    own = centred(seen[0], task.clips.who)
+    relative = fit_softmax(own, task, penalty)
+    return (
+        raw.scaled((1 - SHARE) / spread(raw(seen[0]))),
+        relative.scaled((1 - SHARE) / spread(relative(own))),
+    )
 
 
 def softened(target: Array, classes: int, votes: Array) -> Array:
@@ -238,26 +264,26 @@ def fit_affect(out: Array, have: Material, *, free: bool) -> tuple[Linear, Linea
             weights = [1.0 if rows is groups[0] else ANCHOR for rows in groups]
             rows = np.concatenate([np.flatnonzero(rows) for rows in groups])
             weight = np.concatenate([np.full(g.sum(), w / g.sum()) for g, w in zip(groups, weights, strict=True)])
-            parts.append(fit_ridge(have.summary[rows], goal[rows, axis : axis + 1], weight, RIDGE))
+            parts.append(fit_ridge(have.clean[rows], goal[rows, axis : axis + 1], weight, RIDGE))
         return Linear(np.concatenate([p.weight for p in parts]), np.concatenate([p.bias for p in parts]))
 
     base = rated if rated.any() else others
     place, guess = places(clips, base, 4), np.zeros((len(clips), 2))
     for fold in range(4):
         rows = place == fold
-        guess[rows] = fitted(rows)(have.summary[rows])
+        guess[rows] = fitted(rows)(have.clean[rows])
     residual = np.abs(guess[base] - goal[base])
-    size = fit_ridge(have.summary[base], np.log(residual + 0.05), np.ones(base.sum()), 10.0)
-    scale = np.sqrt(np.mean((residual / np.exp(size(have.summary[base]))) ** 2, axis=0))
+    size = fit_ridge(have.clean[base], np.log(residual + 0.05), np.ones(base.sum()), 10.0)
+    scale = np.sqrt(np.mean((residual / np.exp(size(have.clean[base]))) ** 2, axis=0))
     return fitted(np.zeros(len(clips), bool)), size.scaled(1.0, np.log(scale))
 
 
 def material(data: Path, work: Path) -> Material:
     clips, heard = list_clips(EVERY, data), hear(EVERY, STEM, data, work)
-    path = kept_by(STEM, work) / "summary.npy"
+    path = kept_by(STEM, work) / "summaries.npy"
     if not path.exists():
         np.save(path, heard.summaries())
-    return Material(clips, heard, np.load(path), read_votes(clips, data))
+    return Material(clips, heard, np.load(path, mmap_mode="r"), read_votes(clips, data))
 
 
 def main() -> None:
@@ -270,7 +296,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     have = material(options.data, options.work)
     told: dict[str, list[Any]] = {}
-    known: dict[str, tuple[Linear, Linear]] = {}
+    known: Known = {}
     todo = [
         (job, seed) for seed in options.seeds for job in jobs(have.clips, options.folds) if seed in seeds_of(job)
     ]

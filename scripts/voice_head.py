@@ -21,8 +21,6 @@ from voice_data import Array, Clips
 from voice_states import LAYERS, LOUD, WIDTH, Heard
 
 INPUTS = LAYERS * WIDTH
-PENALTY = 1000.0
-"""The L2 penalty of every linear classifier, over its number of clips."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,11 @@ class Task:
     soft: Array
     """[n, classes]: how the listeners were split, where that is known, else the target; rows sum to 1."""
 
+    def repeated(self, times: int) -> Task:
+        """The same rows so many times, one block after the other."""
+        rows = np.tile(np.arange(len(self.clips)), times)
+        return Task(self.clips.where(rows), self.target[rows], self.classes, self.soft[rows])
+
     @property
     def allowed(self) -> Array:
         """[n, classes]: which classes compete for a row. A corpus without surprise says nothing about surprise."""
@@ -70,8 +73,8 @@ class Task:
         return np.asarray(weight / weight.mean())
 
 
-def fit_softmax(features: Array, task: Task, penalty: float = PENALTY) -> Linear:
-    """Multinomial logistic regression with an L2 penalty on standardised features."""
+def fit_softmax(features: Array, task: Task, penalty: float) -> Linear:
+    """Multinomial logistic regression on standardised features with an L2 penalty, over the number of rows."""
     center, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = torch.from_numpy(((features - center) / spread).astype(np.float32))
     y, mask = torch.from_numpy(task.target), torch.from_numpy(~task.allowed)

@@ -1,8 +1,8 @@
 """Teach the head when to abstain: what one voice sounds like, and noise, a murmur, two voices at once.
 
-The examples are made: clips of speech as they are and disturbed, the same buried in noise, two speakers laid over
-each other, and recordings without any speech. A linear classifier reads the mean and deviation of the stem's states
-over all frames, quiet ones too, and of their loudness.
+The examples are made: clips of speech as they are, disturbed and beside some sound, the same buried in noise, two
+speakers laid over each other, and recordings without any speech. A linear classifier reads the mean and deviation
+of the stem's states over all frames, quiet ones too, and of their loudness.
 """
 
 from __future__ import annotations
@@ -28,17 +28,22 @@ NOISES = ("esc10", "nonspeech100")
 PENALTY = 30.0
 EACH = 1_200
 """Examples of each kind of speech."""
+BESIDE = 2
+"""Of three examples of fine speech, the one with a sound that is no speech beside it."""
 WINDOWS = 3
 """Cuts of each recording without speech, 1 to 5 s long."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Made clips: what each is [n], who speaks or which noise it is of [n], and what the stem heard [n, width]."""
+    """Made clips, and what the stem heard in them."""
 
     kind: Array
+    """[n], of QUALITIES."""
     source: Array
+    """[n, 2]: who speaks or which kind of noise it is, and who or what is laid over it; empty for nothing."""
     features: Array
+    """[n, width]."""
 
 
 def described(states: Array, loudness: Array) -> Array:
@@ -60,11 +65,16 @@ def noises_of(fold: int, count: int = 3) -> Array:
     return np.array(kinds[fold::count])
 
 
-def _plan(data: Path) -> Iterator[tuple[str, str, tuple[Path, ...], int]]:
-    """(kind, source, files, number) of every example."""
+def _plan(data: Path) -> Iterator[tuple[str, tuple[str, str], tuple[Path, ...], int]]:
+    """(kind, sources, files, number) of every example."""
     clips = list_clips(CORPORA, data)
     random = np.random.default_rng(7)
     rows = random.permutation(np.flatnonzero(~clips.held))
+    sounds = [
+        (group_of(name, row), data / "noise" / name / row["file"])
+        for name in NOISES
+        for row in read_manifest(data / "noise" / name)
+    ]
 
     def path(row: int) -> Path:
         return data / "speech" / clips.corpus[row] / clips.file[row]
@@ -74,15 +84,15 @@ def _plan(data: Path) -> Iterator[tuple[str, str, tuple[Path, ...], int]]:
         same = rows[(clips.corpus[rows] == clips.corpus[row]) & (clips.who[rows] != clips.who[row])]
         other = random.choice(same)  # of the same corpus, so that one licence covers both
         who = str(clips.who[row])
-        yield "fine", who, (path(row),), number
-        yield "too_noisy", who, (path(row),), number
-        yield "several_speakers", who, (path(row), path(other)), number
-    for name in NOISES:
-        for row in read_manifest(data / "noise" / name):
-            for number in range(WINDOWS):
-                yield "not_speech", group_of(name, row), (data / "noise" / name / row["file"],), number
+        sound, file = sounds[random.integers(len(sounds))]
+        yield "fine", (who, sound if number % 3 == BESIDE else ""), (path(row), file), number
+        yield "too_noisy", (who, ""), (path(row),), number
+        yield "several_speakers", (who, str(clips.who[other])), (path(row), path(other)), number
+    for sound, file in sounds:
+        for number in range(WINDOWS):
+            yield "not_speech", (sound, ""), (file,), number
     for number in range(100):
-        yield "not_speech", "made", (), number
+        yield "not_speech", ("", ""), (), number
 
 
 _tools: tuple[object, Surroundings] | None = None
@@ -97,7 +107,9 @@ def _make(kind: str, files: tuple[Path, ...], number: int, around: Surroundings)
         return np.asarray(whole[start : start + length])
     audio = read_clip(files[0])
     if kind == "fine":
-        return audio if number % 2 else disturbed(audio, around, random)
+        if number % 3 == BESIDE:
+            return with_noise(audio, np.resize(read_clip(files[1]), len(audio)), random.uniform(5, 20))
+        return audio if number % 3 else disturbed(audio, around, random)
     if kind == "too_noisy":
         noise = around.take(len(audio), random)
         return with_noise(audio, noise, random.uniform(-15, -3))
@@ -137,8 +149,8 @@ def examples(stem: Path, data: Path, work: Path) -> Examples:
 
 
 def fit_quality(have: Examples, without: Array) -> Linear:
-    """Logits of QUALITIES, learned from all sources but those named in `without`."""
-    rows = ~np.isin(have.source, without)
+    """Logits of QUALITIES, learned from all examples without a source that is named in `without`."""
+    rows = ~np.isin(have.source, without).any(axis=1)
     target = np.array([QUALITIES.index(kind) for kind in have.kind[rows]])
     count = len(target)
     nobody = np.full(count, "")

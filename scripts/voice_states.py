@@ -49,14 +49,14 @@ class Heard:
         return torch.from_numpy(states), torch.from_numpy(loudness)
 
     def summaries(self) -> Array:
-        """Mean and deviation over the loud frames of every clean clip, [clips, 2 * layers * width]."""
-        found = []
-        for row in range(len(self.corpus)):
-            start, size, corpus = self.first[0][row], self.frames[0][row], self.corpus[row]
-            states = self.states[0][corpus][start : start + size].astype(np.float32)
-            weight = (self.loudness[0][corpus][start : start + size] > LOUD).astype(np.float32)
-            found.append(summary(states, weight))
-        return np.stack(found)
+        """Mean and deviation over the loud frames of every copy: [copies, clips, 2 * LAYERS * WIDTH]."""
+        found = np.zeros((len(self.states), len(self.corpus), 2 * LAYERS * WIDTH), np.float32)
+        for copy, row in np.ndindex(found.shape[:2]):
+            start, size, corpus = self.first[copy][row], self.frames[copy][row], self.corpus[row]
+            states = self.states[copy][corpus][start : start + size].astype(np.float32)
+            weight = (self.loudness[copy][corpus][start : start + size] > LOUD).astype(np.float32)
+            found[copy, row] = summary(states, weight)
+        return found
 
 
 def summary(states: Array, weight: Array) -> Array:
