@@ -36,6 +36,9 @@ class Settings:
     voice_model: str = _setting(
         "voice", "folder name of the voice model; `voice-open` was trained only on freely licensed corpora"
     )
+    transcriber_model: str = _setting(
+        "transcriber", "folder name of the transcriber; it needs the stem of the voice"
+    )
     affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
     notice: str = _setting("1", "version of the notice that people answer; a new one asks again")
     grant_days: int = _setting(365, "days until a grant expires")
@@ -43,8 +46,11 @@ class Settings:
     mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
     max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
-    max_streams: int = _setting(500, "most live WebSocket streams")
+    max_streams: int = _setting(1000, "most live WebSocket streams")
+    max_streams_per_app: int = _setting(512, "most live WebSocket streams of one app")
     stream_idle_s: float = _setting(300.0, "seconds without a frame after which a stream is closed")
+    stream_longest_s: float = _setting(3600.0, "seconds after which a stream is closed in any case")
+    stream_write_s: float = _setting(10.0, "seconds that a client may leave events unread before it is dropped")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
@@ -56,7 +62,8 @@ class Settings:
             if not str(getattr(self, name)).startswith("sqlite:///"):
                 raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
         for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
-                     "max_streams", "stream_idle_s"):  # fmt: skip
+                     "max_streams", "max_streams_per_app",
+                     "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ConfigInvalid(f"{name} must be greater than 0 and finite")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):

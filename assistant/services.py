@@ -3,6 +3,7 @@
 settings -> database, vault -> apps, people, catalogues, decisions
          -> ledger (issues grants)
          -> models -> batchers -> readers (ask the ledger before every run)
+                               -> dictation (words; asks nobody, and infers nothing about the person)
          -> tools -> conversations
 """
 
@@ -20,10 +21,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from assistant.audio.encoder import Encoder
-from assistant.audio.vad import Vad
+from assistant.audio.transcribe import Transcriber
+from assistant.audio.vad import Vad, stepping
 from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
+from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation, Tools
 from assistant.errors import ModelInvalid
@@ -39,7 +42,7 @@ from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)
 
-Reader = TypeVar("Reader")
+Part = TypeVar("Part")
 
 _HEADS_WAITING = 64
 """Rows that may wait for a head: each holds about a megabyte for every three seconds of speech."""
@@ -83,6 +86,7 @@ class Services:
             "vad": "ready",
             "text": missing if self.tools.text is None else "ready",
             "voice": missing if self.tools.voice is None else "ready",
+            "transcription": "unavailable" if self.tools.dictation is None else "ready",
         }
 
 
@@ -97,7 +101,7 @@ async def open_services(
     """Open the databases and the models, and close them at the end.
 
     Raises `ConfigInvalid` without a master key, `StorageFailed` without a database, `ModelInvalid` without voice
-    activity detection. A missing or broken affect model is logged and shown by `/readyz`; everything else works.
+    activity detection. Another model that is missing or broken is logged and shown by `/readyz`; the rest works.
     """
     async with AsyncExitStack() as stack:
         master_key = read_master_key(settings.master_key_file)
@@ -123,6 +127,9 @@ async def open_services(
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
         affect = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="affect"))
 
+        # words take long, and affect is not to wait for them
+        writing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="words"))
+
         # a head takes a moment, and would wait long behind the next batch of the stem
         heads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="head"))
 
@@ -136,23 +143,41 @@ async def open_services(
         async def open_text() -> TextReader:
             return TextReader(closing(Batcher(await load(settings.text_model), affect)), ledger)
 
+        stems: dict[str, Encoder] = {}
+
+        async def stem(name: str) -> Encoder:
+            if name not in stems:
+                stems[name] = Encoder(closing(Batcher(await load(name), affect)))
+            return stems[name]
+
         async def open_voice() -> VoiceReader:
             head = await load(settings.voice_model)
             check_baseline(head.card)
-            stem = await load(stem_of(head.card)[0])
+            encoder = await stem(stem_of(head.card)[0])
             # heads run row by row: their products are fp32, which differ in the last bit with the size of a batch
             alone = closing(Batcher(head, heads, workers=1, max_elements=1, max_waiting=_HEADS_WAITING))
-            return VoiceReader(Encoder(closing(Batcher(stem, affect))), alone, ledger)
+            return VoiceReader(encoder, alone, ledger)
 
-        vad = Vad(closing(Batcher(await load("vad"), quick, workers=1)))
-        text = await _affect(settings, settings.text_model, open_text)
-        voice = await _affect(settings, settings.voice_model, open_voice)
+        async def open_dictation() -> Dictation:
+            rest = await load(f"{settings.transcriber_model}-encoder")
+            encoder = await stem(stem_of(rest.card)[0])
+            decoder = await load(settings.transcriber_model)
+            return Dictation(encoder, Transcriber(encoder.card, rest, decoder, writing))
+
+        # every stream may wait for it at once
+        activity = Batcher(stepping(await load("vad")), quick, workers=1, max_waiting=settings.max_streams)
+        vad = Vad(closing(activity))
+        absent = settings.affect == "absent"
+        text = None if absent else await _opened(settings.text_model, open_text)
+        voice = None if absent else await _opened(settings.voice_model, open_voice)
+        dictation = await _opened(settings.transcriber_model, open_dictation)
         unpredictable = random.SystemRandom()
         tools = Tools(
             ledger=ledger,
             memory=memory,
             text=text,
             voice=voice,
+            dictation=dictation,
             vad=vad,
             catalogues=catalogues,
             decisions=decisions,
@@ -176,9 +201,7 @@ async def open_services(
         )
 
 
-async def _affect(settings: Settings, name: str, opened: Callable[[], Awaitable[Reader]]) -> Reader | None:
-    if settings.affect == "absent":
-        return None
+async def _opened(name: str, opened: Callable[[], Awaitable[Part]]) -> Part | None:
     try:
         return await opened()
     except ModelInvalid as error:

@@ -194,4 +194,97 @@ python scripts/model_card.py   # this page
 """,
 )
 
-WORDS: Mapping[str, Words] = {"text": TEXT, "voice": VOICE, "stem": STEM, "vad": VAD}
+TRANSCRIBER = Words(
+    meant=(
+        "Turning what somebody says to an assistant into words, while they speak and at the end of the utterance.",
+        "Speech that the stem of the voice has heard already: one pass serves voice and words.",
+    ),
+    not_meant=(
+        "Records that must be right: names, numbers and rare words are often wrong, and a wrong word looks as sure "
+        "as a right one.",
+        "Telling who speaks, or when each word was said.",
+        "Anything about feelings: it gives words alone, and asks for no consent to estimate a mood.",
+    ),
+    code="""\
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from assistant.audio.decode import read_audio
+from assistant.audio.encoder import Encoder
+from assistant.audio.transcribe import Transcriber
+from assistant.config import shipped_models
+from assistant.demo.story import RECORDING  # any recording of speech will do
+from assistant.inference.batcher import Batcher
+from assistant.inference.model import open_model
+
+names = "stem", "transcriber-encoder", "{name}"
+stem, encoder, decoder = (open_model(shipped_models() / name) for name in names)
+
+
+async def words(speech):
+    with ThreadPoolExecutor(1) as pool:
+        heard = await Encoder(Batcher(stem, pool)).encode(speech)
+        return await Transcriber(stem.card, encoder, decoder, pool).transcribe(heard)
+
+
+print(asyncio.run(words(read_audio(RECORDING, end_s=7.1))))
+""",
+    evaluate="",
+    floor="Whisper base as published, in fp32 over 30 s, on the same clips; of errors and of seconds, less is better",
+    limits=(
+        "It is Whisper base: larger models make far fewer errors, above all outside English.",
+        "Speech is read in stretches of up to 15 s, and knows nothing of what was said before.",
+        "In noise or music it may make words up; a text that is unlikely where silence is likely is dropped.",
+        "The language is guessed from the first sounds, and badly from a word or two: name it where it is known.",
+        "Activations are rounded with a scale of the utterance's own, so other processors may choose another word "
+        "where two are about as likely.",
+    ),
+    reproduce="""\
+python scripts/weights.py
+python scripts/export_transcriber.py
+python scripts/measure_transcriber.py
+python scripts/model_card.py   # this page
+""",
+)
+
+TRANSCRIBER_ENCODER = Words(
+    meant=(
+        "The first half of the transcriber, behind the stem; once for each utterance, while its decoder runs for "
+        "each token.",
+    ),
+    not_meant=(
+        "Reading anything by itself: it gives what the decoder attends to.",
+        "Keeping: the words can be read from it.",
+    ),
+    code="""\
+import numpy as np
+from assistant.audio.decode import read_audio
+from assistant.config import shipped_models
+from assistant.demo.story import RECORDING  # any recording of speech will do
+from assistant.inference.model import open_model
+
+stem, encoder = (open_model(shipped_models() / name) for name in ("stem", "{name}"))
+states = stem.run({"audio": read_audio(RECORDING)[None, :48_000]})["states"][0, :, -1]
+found = encoder.run({"states": np.ascontiguousarray(states)})
+print(found["value_0"].shape, found["value_0"].std())  # (8, 400, 64): heads, frames and 5 s of silence, width
+""",
+    evaluate="",
+    floor="",
+    limits=(
+        "Not measured by itself: the transcriber's figures are its figures too.",
+        "The silence behind the speech is stored, as the stem gives it on average, not heard.",
+    ),
+    reproduce="""\
+python scripts/weights.py
+python scripts/export_transcriber.py
+python scripts/model_card.py   # this page
+""",
+)
+
+WORDS: Mapping[str, Words] = {
+    "text": TEXT,
+    "voice": VOICE,
+    "stem": STEM,
+    "vad": VAD,
+    "transcriber": TRANSCRIBER,
+    "transcriber-encoder": TRANSCRIBER_ENCODER,
+}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +18,13 @@ import msgspec
 import pytest
 
 from assistant.audio.decode import read_audio
+from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples, to_pcm16
+from assistant.audio.transcribe import Transcript
 from assistant.config import Settings, shipped_models
-from assistant.inference.model import Session, onnx_session
+from assistant.conversation.dictation import Dictation
+from assistant.inference.batcher import Batcher
+from assistant.inference.model import Session, onnx_session, open_model
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
 from assistant.services import Services, open_services
@@ -48,13 +54,38 @@ class Spy:
 
     @property
     def affect(self) -> int:
-        return self.runs["text"] + self.runs["stem"] + self.runs["voice"]
+        """Runs of what infers something about a person. The stem doesn't: the words need it too."""
+        return self.runs["text"] + self.runs["voice"]
 
     def __call__(self, graph: Path) -> Session:
         if graph not in _SESSIONS:
             _SESSIONS[graph] = onnx_session(graph)
         name = graph.parent.name
         return _Spied(_SESSIONS[graph], name, self, self._fakes.get(name))
+
+
+class Scribe:
+    """Finds no words in speech: it tells those that it was given, one text an utterance, then how long it was."""
+
+    languages = ("de", "en")
+
+    def __init__(self, texts: Sequence[str] = (), guesses: Sequence[str] = ()) -> None:
+        self.texts, self.guesses, self.fails = list(texts), list(guesses), False
+        self.may_go = asyncio.Event()
+        self.may_go.set()
+        self.asked: list[tuple[int, str | None, bool]] = []
+        """Frames of the stem, language, whether the speech went on: of each call."""
+
+    async def transcribe(
+        self, heard: States, *, language: str | None, partial: bool, budget_s: float
+    ) -> Transcript:
+        self.asked.append((len(heard.states), language, partial))
+        await self.may_go.wait()
+        if self.fails:
+            raise RuntimeError("broken")
+        texts = self.guesses if partial else self.texts
+        text = texts.pop(0) if texts else "" if partial else f"{len(heard.states)} frames"
+        return Transcript(text, language or "en", 1.0, 0.0, -0.1, 0.0, True)
 
 
 class _Spied:
@@ -84,6 +115,8 @@ class House:
     key: str
     spy: Spy
     clock: Clock
+    scribe: Scribe
+    """Its transcriber, where it was given `words`."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -173,6 +206,7 @@ def settings(tmp_path: Path) -> Settings:
         port=0,
         models=shipped_models(),
         affect_budget_ms=10_000,
+        transcriber_model="none",
     )
 
 
@@ -181,15 +215,19 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
     """Opens servers, each with its own databases.
 
     Ids count from `first_id`, `change` replaces settings, and `before[name]` is called in the model's thread
-    before each of its runs.
+    before each of its runs. There is no transcription, but with `words` to find (and `guesses` of them before), or
+    with a `transcriber_model`.
     """
     houses = itertools.count()
     async with AsyncExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(1))
 
         async def opened(
             context: str = "general",
             before: dict[str, Callable[[], Any]] | None = None,
             first_id: int = 0,
+            words: Sequence[str] | None = None,
+            guesses: Sequence[str] = (),
             **change: Any,
         ) -> House:
             spy, clock, ids = Spy(before), Clock(), itertools.count(first_id)
@@ -204,10 +242,16 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
                     new_id=lambda: f"id{next(ids):06}",
                 )
             )
+            scribe = Scribe(words or (), guesses)
+            if words is not None:
+                stem = Batcher(open_model(services.settings.models_folder / "stem", spy), pool)
+                stack.push_async_callback(stem.close)
+                tools = replace(services.tools, dictation=Dictation(Encoder(stem), scribe))
+                services = replace(services, tools=tools)
             address = await stack.enter_async_context(running(services))
             client = await stack.enter_async_context(aiohttp.ClientSession(address))
             key = await services.apps.create_key(f"test-{context}", context)  # type: ignore[arg-type]
-            house = House(services, client, address, key, spy, clock)
+            house = House(services, client, address, key, spy, clock, scribe)
             await house.call(
                 "PUT", "/v1/catalogue", data=_STARTER, headers=house.headers | {"Content-Type": "application/json"}
             )

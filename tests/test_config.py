@@ -91,7 +91,10 @@ WRONG = [
     ("affect_budget_ms", "0"),
     ("max_body_bytes", "0"),
     ("max_streams", "0"),
+    ("max_streams_per_app", "0"),
     ("stream_idle_s", "0"),
+    ("stream_longest_s", "inf"),
+    ("stream_write_s", "-1"),
     ("log_level", "LOUD"),
 ]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
+import numpy as np
 import pytest
 
 from assistant.audio.pcm import to_pcm16
 from assistant.conversation.stream import Stream
 from assistant.emotion import NO_BASELINE
-from assistant.server.outbox import Full, Outbox
+from assistant.server.outbox import Ended, Full, Outbox
 from assistant.server.wire import event_json
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
@@ -163,7 +165,7 @@ class TestRemember:
 
 
 class TestStream:
-    async def test_estimates_come_about_every_second_and_at_the_end(self, house, recording):
+    async def test_estimates_come_after_every_half_second_of_speech_and_at_the_end(self, house, recording):
         await house.person()
         await _allow(house, "voice")
         app = await house.services.apps.by_key(house.key)
@@ -171,17 +173,19 @@ class TestStream:
         events = []
         stream = Stream(house.services.conversation(app, person), events.append)
         await stream.acknowledge("1")
-        data = to_pcm16(recording[: 7 * 16_000]) + bytes(32_000)
-        for start in range(0, len(data), 3200):
-            await stream.hear(data[start : start + 3200])
-            if stream._interim is not None:  # audio comes faster than life here; no estimate is to replace another
-                await stream._interim
+        heard = np.concatenate([recording[: 7 * 16_000], np.zeros(16_000, dtype=np.float32)])
+        for start in range(0, len(heard), 1600):
+            await stream.hear(heard[start : start + 1600])
+            await stream._estimating.settled()  # audio comes faster than life; no estimate is to replace another
+        await stream.settled()
         await stream.close()
         shown = [shape for event in events for shape in event_json(event, "test")]
         results = [event for event in shown if event["type"] == "affect.result"]
         assert [event["final"] for event in results] == [False] * (len(results) - 1) + [True]
-        assert 6 <= len(results) <= 8
-        assert [event["window_s"] for event in results[:-1]] == [1.5, 2.0, *[3.0] * (len(results) - 3)]
+        assert 10 <= len(results) <= 15
+        growing = [0.5, 1.0, 1.5, 2.0, 2.5]
+        assert [event["window_s"] for event in results[:-1]] == [*growing, *[3.0] * (len(results) - 6)]
+        assert results[-1]["window_s"] == pytest.approx(7, abs=0.5)
         for event in results:
             assert 0 <= event["reading"]["stress"] <= 1
             assert event["reading"]["valence"]["deviation"] > 0
@@ -256,15 +260,16 @@ class TestStream:
         person = await house.services.people.get(app, "ada")
         events = []
         stream = Stream(house.services.conversation(app, person), events.append)
-        frame = to_pcm16(recording[16_000:48_000])
+        frame = recording[16_000:48_000]
         await stream.hear(frame)
-        assert not stream._heard, "nobody allowed it"
+        assert not len(stream._tape), "nobody allowed it"
         await house.consent("voice", "tone")
         await stream.acknowledge("1")
         await stream.hear(frame)
-        assert stream._heard
+        assert len(stream._tape)
         await house.consent("voice", "tone", granted=False)
-        assert not stream._heard, "withdrawn"
+        assert not len(stream._tape), "withdrawn"
+        assert not stream._tape._data.any(), "and zeroed"
         await stream.close()
 
 
@@ -281,6 +286,29 @@ class TestOutbox:
         for _ in range(3):
             box.put({"type": "error"})
         with pytest.raises(Full):
+            await box.get()
+
+    async def test_who_asks_for_more_has_to_read_what_was_said_before(self):
+        box = Outbox(limit=4)
+        for _ in range(3):
+            box.put({"type": "error"})
+        asking = asyncio.create_task(box.room())
+        await box.get()
+        await asyncio.sleep(0)
+        assert not asking.done()
+        await box.get()
+        await asking
+
+    async def test_at_the_end_everything_is_sent_and_nobody_waits_for_room(self):
+        box = Outbox(limit=2)
+        box.put({"type": "error"})
+        asking = asyncio.create_task(box.room())
+        await asyncio.sleep(0)
+        box.end()
+        box.put({"type": "late"})
+        await asking
+        assert (await box.get())["type"] == "error"
+        with pytest.raises(Ended):
             await box.get()
 
     async def test_estimates_that_were_not_sent_are_unsaid_at_withdrawal(self):

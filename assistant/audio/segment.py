@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
+import numpy as np
 
-class Edge(Enum):
-    """What a chunk brought about."""
+from assistant.audio.pcm import Samples
 
-    STARTED = "started"
-    STOPPED = "stopped"
+_HYSTERESIS = 0.15
+"""Less probability keeps speech going than starts it."""
+_FRAME = 480
+"""Samples over which loudness is measured to find a quiet place (30 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,53 +20,149 @@ class SegmentRules:
 
     threshold: float = 0.5
     """Speech probability that starts an utterance; 0.15 less keeps it going."""
-    start_s: float = 0.16
-    """Speech needed before a turn starts, so that a cough doesn't."""
+    start_s: float = 0.25
+    """Uninterrupted speech needed before a turn starts, so that a breath or a short cough doesn't."""
     silence_s: float = 0.5
     """Silence that ends it."""
+    prefix_s: float = 0.3
+    """What belongs to an utterance before its first speech."""
     longest_s: float = 15.0
-    """A monologue is cut here."""
+    """No utterance lasts longer, with its prefix: a monologue is cut at the best pause before that."""
+
+    def is_speech(self, probability: float, *, speaking: bool) -> bool:
+        """Whether a chunk counts as speech, in the middle of an utterance or before one.
+
+        >>> [SegmentRules().is_speech(0.4, speaking=speaking) for speaking in (False, True)]
+        [False, True]
+        """
+        return probability >= self.threshold - (_HYSTERESIS if speaking else 0.0)
 
 
-class Segmenter:
-    """Turns a run of probabilities into edges.
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stretch without speech inside an utterance."""
 
-    >>> cut = Segmenter(SegmentRules(start_s=0.2, silence_s=0.3))
-    >>> [edge.value for p in [0, 1, 1, 1, 0, 1, 0, 0, 0, 0] if (edge := cut.process(0.1, p))]
-    ['started', 'stopped']
+    middle_s: float
+    """From the beginning of the utterance."""
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was heard of an utterance so far, or of the speech that may become one."""
+
+    speaking: bool = False
+    speech_s: float = 0.0
+    """Uninterrupted speech, before an utterance starts."""
+    silence_s: float = 0.0
+    """Silence at the end of what was heard of an utterance."""
+    length_s: float = 0.0
+    """Of the utterance, with its prefix."""
+    pauses: tuple[Pause, ...] = ()
+    """Those that ended, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An utterance began `length_s` ago, its prefix included."""
+
+    length_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """It ended now; the last `silence_s` of it are silence."""
+
+    silence_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """It grew too long and ended `rest_s` ago, where the next one began that is still going on."""
+
+    rest_s: float
+
+
+Edge = Started | Stopped | Cut
+
+
+def step(turn: Turn, seconds: float, is_speech: bool, rules: SegmentRules) -> tuple[Turn, Edge | None]:
+    """Hear `seconds` more, all of it speech or none, and say whether an utterance began or ended.
+
+    >>> rules, turn = SegmentRules(start_s=0.25, silence_s=0.375, prefix_s=0.5), Turn()
+    >>> for heard in "-#-###-#---":
+    ...     turn, edge = step(turn, 0.125, heard == "#", rules)
+    ...     if edge:
+    ...         print(edge)
+    Started(length_s=0.75)
+    Stopped(silence_s=0.375)
     """
+    if not turn.speaking:
+        return _before(turn, seconds, is_speech, rules)
+    silence_s, pauses = turn.silence_s, turn.pauses
+    if not is_speech:
+        silence_s += seconds
+    elif silence_s:
+        pauses = (*pauses, Pause(turn.length_s - silence_s / 2, silence_s))
+        silence_s = 0.0
+    length_s = turn.length_s + seconds
+    if silence_s + seconds / 2 > rules.silence_s:  # chunks rarely add up to the limits exactly
+        return Turn(), Stopped(silence_s)
+    if length_s + seconds <= rules.longest_s:
+        return Turn(True, 0.0, silence_s, length_s, pauses), None
+    return _cut(Turn(True, 0.0, silence_s, length_s, pauses))
 
-    def __init__(self, rules: SegmentRules) -> None:
-        self.rules = rules
-        self.speaking = False
-        self._speech_s = 0.0
-        self._silence_s = 0.0
-        self._length_s = 0.0
 
-    @property
-    def trailing_silence_s(self) -> float:
-        """Silence at the end of what was heard so far."""
-        return self._silence_s
+def _before(turn: Turn, seconds: float, is_speech: bool, rules: SegmentRules) -> tuple[Turn, Edge | None]:
+    if not is_speech:
+        return (Turn() if turn.speech_s else turn), None
+    speech_s = turn.speech_s + seconds
+    if speech_s + seconds / 2 <= rules.start_s:
+        return Turn(speech_s=speech_s), None
+    length_s = speech_s + rules.prefix_s
+    return Turn(speaking=True, length_s=length_s), Started(length_s)
 
-    def process(self, seconds: float, probability: float) -> Edge | None:
-        """Hear `seconds` more, of which the model says `probability`."""
-        threshold = self.rules.threshold - (0.15 if self.speaking else 0.0)
-        if probability >= threshold:
-            self._speech_s += seconds
-            self._silence_s = 0.0
-        else:
-            self._silence_s += seconds
-            if not self.speaking:
-                self._speech_s = 0.0
-        tolerance = seconds / 2  # chunks rarely add up to the limits exactly
-        if not self.speaking:
-            if self._speech_s + tolerance > self.rules.start_s:
-                self.speaking, self._length_s = True, self._speech_s
-                return Edge.STARTED
-            return None
-        self._length_s += seconds
-        ended = self._silence_s + tolerance > self.rules.silence_s
-        if ended or self._length_s + tolerance > self.rules.longest_s:
-            self.speaking, self._speech_s = False, 0.0
-            return Edge.STOPPED
-        return None
+
+def _cut(turn: Turn) -> tuple[Turn, Edge]:
+    """End an utterance in the middle of its longest pause, the later of equals; without any, here.
+
+    What lies behind the cut begins the next one, so nothing is lost. Where the pause at the very end is the best,
+    it just ends.
+
+    >>> _cut(Turn(True, length_s=15.0, pauses=(Pause(3.0, 0.2), Pause(10.0, 0.4))))
+    (Turn(speaking=True, speech_s=0.0, silence_s=0.0, length_s=5.0, pauses=()), Cut(rest_s=5.0))
+    >>> _cut(Turn(True, length_s=15.0, silence_s=0.4, pauses=(Pause(3.0, 0.2),)))[1]
+    Stopped(silence_s=0.4)
+    """
+    longest_s = max((pause.length_s for pause in turn.pauses), default=0.0)
+    if turn.silence_s and turn.silence_s >= longest_s:
+        return Turn(), Stopped(turn.silence_s)
+    at_s = max((p.middle_s for p in turn.pauses if p.length_s == longest_s), default=turn.length_s)
+    rest_s = turn.length_s - at_s
+    later = tuple(replace(p, middle_s=p.middle_s - at_s) for p in turn.pauses if p.middle_s > at_s)
+    return replace(turn, length_s=rest_s, pauses=later), Cut(rest_s)
+
+
+def pieces(speech: Samples, longest: int) -> list[Samples]:
+    """Speech in pieces of at most `longest` samples, each cut at the quietest place in its last third.
+
+    For audio that a client committed as a whole; nothing is lost between the pieces.
+
+    >>> [len(piece) for piece in pieces(np.ones(16_000, dtype=np.float32), 16_000)]
+    [16000]
+    """
+    cut: list[Samples] = []
+    while len(speech) > longest:
+        at = _quietest(speech, longest * 2 // 3, longest)
+        cut.append(speech[:at])
+        speech = speech[at:]
+    return [*cut, speech]
+
+
+def _quietest(speech: Samples, after: int, before: int) -> int:
+    """The middle of the quietest 30 ms between two positions; `before` where they lie closer than that."""
+    count = (before - after) // _FRAME
+    if not count:
+        return before
+    power = np.square(speech[after : after + count * _FRAME].reshape(count, _FRAME)).mean(axis=1)
+    return after + int(np.argmin(power)) * _FRAME + _FRAME // 2

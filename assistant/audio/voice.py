@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from assistant.audio.encoder import Encoder
+from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples, clipped_share, level_db
 from assistant.consent.grant import Gate, Grant
 from assistant.emotion import Abstention, Baseline, Estimate, Reading, Usual
@@ -95,12 +95,19 @@ class VoiceReader:
         return tuple(self.card.data.get("population", {}).get("spread", ()))
 
     async def read(
-        self, grant: Grant, speech: Samples, *, usual: Usual | None = None, budget_s: float = 5.0
+        self,
+        grant: Grant,
+        speech: Samples,
+        *,
+        heard: Sequence[States] | None = None,
+        usual: Usual | None = None,
+        budget_s: float = 5.0,
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech at 16 kHz, of any length; long ones are read in equal windows.
 
         Windows that are not fine are left out; where they are more than half, the reader abstains. `usual` is what
-        the personal baseline knows of who speaks. Raises `ConsentRequired` without a living grant for voice,
+        the personal baseline knows of who speaks, `heard` what the stem gave for each window where that is known
+        already. Raises `ConsentRequired` without a living grant for voice,
         `Invalid` (`audio_not_finite`) for samples that are not numbers, `Busy` when there is no result of both
         stages in `budget_s` seconds, `FloatingPointError` when a model gives values that are not numbers.
         """
@@ -114,8 +121,11 @@ class VoiceReader:
             return Abstention("voice", "too_quiet")
         if clipped_share(speech) > _CLIPPED:
             return Abstention("voice", "clipped")
-        windows = np.array_split(speech, -(-len(speech) // self._encoder.longest))
-        rows = await asyncio.gather(*(self._score(grant, window, ends) for window in windows))
+        if heard is None:
+            windows = np.array_split(speech, -(-len(speech) // self._encoder.longest))
+            rows = await asyncio.gather(*(self._hear(grant, window, ends) for window in windows))
+        else:
+            rows = await asyncio.gather(*(self._score(grant, states, ends) for states in heard))
         if not all(np.isfinite(values).all() for row in rows for values in row.values()):
             raise FloatingPointError("the model gave values that are not numbers")
         qualities = np.asarray([row["quality"] for row in rows], dtype=np.float64)
@@ -141,8 +151,10 @@ class VoiceReader:
         other = {name: p for name, p in zip(self._qualities, quality, strict=True) if name != _FINE}
         return max(other, key=other.__getitem__)
 
-    async def _score(self, grant: Grant, window: Samples, ends: float) -> dict[str, Array]:
-        encoded = await self._encoder.encode(window, budget_s=ends - self._clock())
+    async def _hear(self, grant: Grant, window: Samples, ends: float) -> dict[str, Array]:
+        return await self._score(grant, await self._encoder.encode(window, budget_s=ends - self._clock()), ends)
+
+    async def _score(self, grant: Grant, encoded: States, ends: float) -> dict[str, Array]:
         self._gate.check(grant, "voice")  # it may have been withdrawn while the stem ran
         row = {"states": encoded.states, "loudness": encoded.loudness}
         return await self._head.run(row, budget_s=ends - self._clock())

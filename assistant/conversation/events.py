@@ -15,7 +15,7 @@ class SpeechStarted:
 
     item: str
     at_ms: int
-    """Milliseconds of audio since the stream began."""
+    """Where its audio begins, padding included: milliseconds of audio since the stream began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,53 @@ class SpeechStopped:
 
     item: str
     at_ms: int
+    """Where its audio ends, with the silence that ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Its audio is complete, and what was said in it will be told."""
+
+    item: str
+    previous: str | None
+    """The item before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An item that somebody wrote, or transcribed themselves, was taken in."""
+
+    item: str
+    previous: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """More words of an utterance. What was told once is never taken back."""
+
+    item: str
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """All words of an utterance."""
+
+    item: str
+    text: str
+    language: str | None
+    seconds: float
+    """Of audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTranscribed:
+    """Its words can't be told."""
+
+    item: str
+    code: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +81,8 @@ class Affect:
     final: bool
     window_s: float
     """Seconds of speech it was made from."""
+    end_ms: int
+    """Where these end, or the utterance where it is final: milliseconds of audio since the stream began."""
     said: Reading | Abstention
     mood: Mood | None
 
@@ -44,6 +93,14 @@ class Replied:
 
     item: str
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something went wrong while an utterance was answered."""
+
+    item: str
+    error: Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +117,17 @@ class ConsentChanged:
     record: Record
 
 
-Event = SpeechStarted | SpeechStopped | Affect | Replied | NoticeDue | ConsentChanged
+Event = (
+    SpeechStarted
+    | SpeechStopped
+    | Committed
+    | Written
+    | Words
+    | Transcribed
+    | NotTranscribed
+    | Affect
+    | Replied
+    | Failed
+    | NoticeDue
+    | ConsentChanged
+)

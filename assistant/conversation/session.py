@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from assistant.audio.encoder import States
 from assistant.audio.pcm import Samples
 from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceScores
 from assistant.consent.grant import Grant, purposes
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor, Record
+from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
@@ -58,7 +60,13 @@ class ReadsVoice(Protocol):
         """How much people differ in each number of a baseline."""
 
     async def read(
-        self, grant: Grant, speech: Samples, *, usual: Usual | None, budget_s: float
+        self,
+        grant: Grant,
+        speech: Samples,
+        *,
+        heard: Sequence[States] | None,
+        usual: Usual | None,
+        budget_s: float,
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech."""
 
@@ -71,6 +79,8 @@ class Tools:
     memory: Memory
     text: ReadsText | None
     voice: ReadsVoice | None
+    dictation: Dictation | None
+    """What finds the words; no reader, and needs no grant."""
     vad: Vad
     catalogues: CatalogueSource
     decisions: DecisionLog
@@ -118,6 +128,18 @@ class Conversation:
         grant = await self.grant("text")
         said = None if grant is None else await self._read(grant, text)
         return await self.respond(safety, said)
+
+    async def reply(self, words: str | None, said: Reading | Abstention | None) -> Answer:
+        """Answer an utterance of which the words are known, or not, and what the voice `said`.
+
+        The words go to the text reader only with a grant for text; crisis words are looked for in any case.
+        """
+        if not words:
+            return await self.respond(None, said)
+        safety = notice_crisis(words, self.person.profile.country)
+        grant = await self.grant("text")
+        read = None if grant is None else await self._read(grant, words)
+        return await self.respond(safety, said or read)
 
     async def respond(self, safety: Safety | None = None, said: Reading | Abstention | None = None) -> Answer:
         """Choose the tone and the recommendations from what is known now, each from what it may use."""

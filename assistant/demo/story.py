@@ -205,6 +205,8 @@ class _Microphone:
                     _directive(event["directive"])
                 case "policy.recommendations":
                     _recommendations(event["recommendations"])
+                case "conversation.item.input_audio_transcription.completed":
+                    print(f"   heard   {event['transcript']}")
                 case "input_audio_buffer.speech_started":
                     print(f"   speech at {event['audio_start_ms'] / 1000:.1f} s")
 

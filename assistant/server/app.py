@@ -12,10 +12,12 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
+from assistant.server.asyncapi import describe_events
 from assistant.server.guard import SERVICES, guard
 from assistant.server.http import ROUTES, Route, respond
 from assistant.server.openapi import describe
 from assistant.server.realtime import STREAMS, Streams, realtime
+from assistant.server.twilio import add_twilio
 from assistant.services import Services, open_services
 
 log = logging.getLogger(__name__)
@@ -32,11 +34,20 @@ def make_app(services: Services) -> web.Application:
     async def openapi(request: web.Request) -> web.Response:
         return respond(document)
 
-    routes = (*ROUTES, Route("GET", "/openapi.json", openapi, "This description", open=True))
+    async def asyncapi(request: web.Request) -> web.Response:
+        return respond(events)
+
+    routes = (
+        *ROUTES,
+        Route("GET", "/openapi.json", openapi, "This description", open=True),
+        Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
+    )
+    events = describe_events()
     document = describe(routes)
     for route in routes:
         app.router.add_route(route.method, route.path, route.handler)
     app.router.add_get("/v1/realtime", realtime)
+    add_twilio(app)
     app.on_shutdown.append(_close_streams)
     return app
 

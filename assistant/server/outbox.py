@@ -8,22 +8,33 @@ from typing import Any
 
 Event = dict[str, Any]
 
+LIMIT = 256
+"""Events."""
+
 
 class Full(Exception):
     """The client doesn't read what it is sent."""
 
 
+class Ended(Exception):
+    """Everything was sent, and there is nothing more to come."""
+
+
 class Outbox:
     """Events in their order. An interim `affect.result` that was not sent yet is replaced by the next one."""
 
-    def __init__(self, limit: int = 512) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._events: deque[Event] = deque()
         self._ready = asyncio.Event()
+        self._room = asyncio.Event()
+        self.ended = False
         self.overflowed = False
 
     def put(self, event: Event) -> None:
         """Add an event; never blocks. Past the limit nothing more is taken and `get` raises `Full`."""
+        if self.ended:
+            return
         if _interim(event):
             self._events = deque(waiting for waiting in self._events if not _interim(waiting))
         if len(self._events) >= self._limit:
@@ -32,9 +43,21 @@ class Outbox:
             self._events.append(event)
         self._ready.set()
 
+    async def room(self) -> None:
+        """Wait until half of it is free: who asks for more answers has to read those before."""
+        while 2 * len(self._events) >= self._limit and not self.ended:
+            self._room.clear()
+            await self._room.wait()
+
     def drop_affect(self) -> None:
         """Unsay every estimate that was not sent yet."""
         self._events = deque(waiting for waiting in self._events if waiting["type"] != "affect.result")
+
+    def end(self) -> None:
+        """Take no more; `get` gives what is left and then raises `Ended`."""
+        self.ended = True
+        self._ready.set()
+        self._room.set()
 
     async def get(self) -> Event:
         """The next event. Raises `Full` once it has overflowed."""
@@ -42,7 +65,12 @@ class Outbox:
             if self.overflowed:
                 raise Full
             if self._events:
-                return self._events.popleft()
+                event = self._events.popleft()
+                if 2 * len(self._events) < self._limit:
+                    self._room.set()
+                return event
+            if self.ended:
+                raise Ended
             self._ready.clear()
             await self._ready.wait()
 

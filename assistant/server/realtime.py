@@ -1,54 +1,61 @@
 """`/v1/realtime`: the OpenAI Realtime transcription dialect, binary PCM16 frames, and our additive events.
 
-One task reads the socket in order, so TCP pushes back when we are slow; one task writes. Nothing a client sends
-ends the stream except closing it: what can't be understood gets an `error` event.
+One task reads the socket in order, so TCP pushes back when we are slow or the client doesn't read; one writes, and
+one watches the time. Nothing a client sends ends the stream except closing it: what can't be understood gets an
+`error` event. Something written, or unknown, is answered after the audio before it; audio and consent never wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import contextlib
-from dataclasses import dataclass, field
+import socket as sockets
 from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
 
-from assistant.audio.segment import SegmentRules
+from assistant.audio.intake import Intake
 from assistant.consent.receipt import Actor
 from assistant.conversation.events import ConsentChanged, Event
 from assistant.conversation.session import Conversation
 from assistant.conversation.stream import Stream
-from assistant.errors import AssistantError, Busy, Invalid, TooLarge
+from assistant.errors import AssistantError, Invalid, TooLarge
 from assistant.profile.person import App
-from assistant.server.guard import SERVICES, app_of, converted, decoded, log_unexpected, person_of
-from assistant.server.outbox import Full, Outbox
+from assistant.server.dialect import Options, SessionUpdate
+from assistant.server.guard import SERVICES, app_of, decoded, log_unexpected, person_of
+from assistant.server.outbox import Ended, Full, Outbox
+from assistant.server.streams import HEARTBEAT_S, STREAMS, Streams
 from assistant.server.wire import (
+    INTERNAL,
     PROTOCOL_VERSION,
     Append,
     ConsentUpdate,
     ItemCreate,
-    SessionSettings,
-    SessionUpdate,
+    error_json,
     event_json,
 )
 from assistant.services import Services
 
+__all__ = ["MAX_FRAME", "STREAMS", "Streams", "realtime"]
+
 MAX_FRAME = 64 * 1024
-"""Bytes of a binary frame (two seconds of audio)."""
-_HEARTBEAT_S = 20.0
+"""Bytes of a binary frame (two seconds of audio at 16 kHz), and of any event but `append`."""
+_ENVELOPE = 1024
+"""Bytes of an `append` besides its audio."""
+_SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel holds for a client that doesn't read."""
+_CLOSING_S = 5.0
+"""How long a client may take to answer that the stream is closed."""
+
+_append = msgspec.json.Decoder(Append)
+_encode = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """The sockets that are open now."""
+class Head(msgspec.Struct):
+    """What every event has."""
 
-    open: set[web.WebSocketResponse] = field(default_factory=set)
-
-
-STREAMS: web.AppKey[Streams] = web.AppKey("streams", Streams)
+    type: Any = None
+    event_id: Any = None
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:
@@ -56,21 +63,21 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     services = request.app[SERVICES]
     app = await app_of(request)
     person = await person_of(request, app, request.query.get("person", ""))
-    live = request.app[STREAMS].open
-    if len(live) >= services.settings.max_streams:
-        raise Busy("too many streams are open; try again soon", code="too_many_streams")
     socket = web.WebSocketResponse(
-        heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=services.settings.max_body_bytes + 1024
+        heartbeat=HEARTBEAT_S,
+        compress=False,
+        max_msg_size=services.settings.max_body_bytes + _ENVELOPE,
+        timeout=_CLOSING_S,
     )
-    if not socket.can_prepare(request).ok:
-        raise Invalid("this path speaks WebSocket", code="websocket_expected")
-    await socket.prepare(request)
-    live.add(socket)
-    session = _Session(services, app, services.conversation(app, person), socket)
-    try:
-        await session.run()
-    finally:
-        live.discard(socket)
+    with request.app[STREAMS].admitted(app, socket, services.settings):
+        if not socket.can_prepare(request).ok:
+            raise Invalid("this path speaks WebSocket", code="websocket_expected")
+        await socket.prepare(request)
+        transport = request.transport
+        raw = None if transport is None else transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
+        await _Session(services, app, services.conversation(app, person), socket, transport).run()
     return socket
 
 
@@ -78,74 +85,96 @@ class _Session:
     """One connection."""
 
     def __init__(
-        self, services: Services, app: App, conversation: Conversation, socket: web.WebSocketResponse
+        self,
+        services: Services,
+        app: App,
+        conversation: Conversation,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
     ) -> None:
         self._services = services
         self._app = app
         self._conversation = conversation
         self._socket = socket
+        self._transport = transport
         self._outbox = Outbox()
         self._id = services.new_id()
-        self._settings = SessionSettings()
-        self._stream = Stream(conversation, self._emit)
+        self._options = Options()
+        self._beta = False
+        self._intake = Intake(self._options.format)
+        self._stream = Stream(conversation, self._emit, self._options.rules)
+        self._now = asyncio.get_running_loop().time
+        self._began = self._heard = self._now()
+        self._expires_at = round(services.clock() + services.settings.stream_longest_s)
 
     async def run(self) -> None:
-        writer = asyncio.create_task(self._write())
+        writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
         try:
             self._send({"type": "session.created", "session": await self._describe()})
             await self._stream.consented()
-            await self._read(writer)
+            await self._read()
         finally:
             await self._stream.close()
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            watch.cancel()
+            if not self._outbox.ended:
+                writer.cancel()
+            await asyncio.gather(writer, watch, return_exceptions=True)
             await self._socket.close()
 
-    async def _read(self, writer: asyncio.Task[None]) -> None:
-        while not self._socket.closed and not writer.done():
-            try:
-                message = await self._socket.receive(timeout=self._services.settings.stream_idle_s)
-            except TimeoutError:
-                await self._socket.close(message=b"idle_timeout")
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            self._heard = self._now()
+            await self._outbox.room()
+            if message.type is WSMsgType.BINARY:
+                await self._handle_frame(message.data)
+            elif message.type is WSMsgType.TEXT:
+                await self._handle_event(message.data)
+            else:
                 return
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                return
-            given: dict[str, Any] = {}
-            try:
-                if message.type is WSMsgType.BINARY:
-                    if len(message.data) > MAX_FRAME:
-                        raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
-                    await self._stream.hear(message.data)
-                else:
-                    given = decoded(message.data, dict[str, Any])
-                    await self._handle(given)
-            except AssistantError as error:
-                self._send_error(error.code, error.message, given.get("event_id"))
-            except Exception as error:
-                log_unexpected(error)
-                self._send_error("internal", "something went wrong here; it was logged", given.get("event_id"))
 
-    async def _handle(self, event: dict[str, Any]) -> None:
-        match event.get("type"):
-            case "input_audio_buffer.append":
-                await self._stream.hear(_audio(converted(event, Append).audio))
+    async def _handle_frame(self, data: bytes) -> None:
+        try:
+            if len(data) > MAX_FRAME:
+                raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
+            await self._stream.hear(self._intake.take(data))
+        except Exception as error:
+            self._send_error(error)
+
+    async def _handle_event(self, data: str) -> None:
+        head = Head()
+        try:
+            head = decoded(data, Head)
+            if head.type == "input_audio_buffer.append":
+                await self._stream.hear(self._intake.take(_audio(data)))
+            elif len(data) > MAX_FRAME:
+                raise TooLarge(f"an event may have at most {MAX_FRAME} bytes", code="event_too_large")
+            else:
+                await self._handle(head.type, data)
+        except Exception as error:
+            self._send_error(error, head.event_id)
+
+    async def _handle(self, kind: Any, data: str) -> None:
+        match kind:
             case "input_audio_buffer.commit":
+                await self._stream.hear(self._intake.end())
                 await self._stream.commit()
             case "input_audio_buffer.clear":
+                self._intake.end()
                 self._stream.clear()
                 self._send({"type": "input_audio_buffer.cleared"})
-            case "session.update":
-                self._update(converted(event, SessionUpdate).session)
-                self._send({"type": "session.updated", "session": await self._describe()})
+            case "session.update" | "transcription_session.update":
+                await self._update(decoded(data, SessionUpdate))
+                self._beta = self._beta or kind.startswith("transcription")
+                name = "transcription_session.updated" if self._beta else "session.updated"
+                self._send({"type": name, "session": await self._describe()})
             case "conversation.item.create":
-                item = converted(event, ItemCreate).item
-                name = item.id or self._services.new_id()
-                text = "\n".join(part.text for part in item.content if part.text)
-                self._send({"type": "conversation.item.created", "item": {"id": name}})
-                await self._stream.read(name, text)
+                item = decoded(data, ItemCreate).item
+                await self._stream.read(item.id or self._services.new_id(), item.words)
             case "consent.update":
-                await self._consent(converted(event, ConsentUpdate))
-            case kind if isinstance(kind, str):
+                await self._consent(decoded(data, ConsentUpdate))
+            case str():
+                await self._stream.settled()
                 raise Invalid("an unknown event was ignored", code="unknown_event")
             case _:
                 raise Invalid("an event needs a `type`", code="invalid_event")
@@ -166,32 +195,32 @@ class _Session:
         )
         await self._stream.consented()
 
-    def _update(self, settings: SessionSettings) -> None:
-        given = settings.audio.input.format
-        old = settings.input_audio_format
-        if given.type != "audio/pcm" or given.rate != 16_000 or old not in (None, "pcm16"):
-            raise Invalid("audio must be PCM16 at 16000 Hz, mono", code="unsupported_audio_format")
-        turns = settings.audio.input.turn_detection
-        if turns is not None and turns.type != "server_vad":
-            raise Invalid("turn_detection is `server_vad` or null", code="unsupported_turn_detection")
-        self._settings = settings
-        self._stream.clear()
-        self._stream.segment(
-            None if turns is None else SegmentRules(turns.threshold, silence_s=turns.silence_duration_ms / 1000)
-        )
+    async def _update(self, update: SessionUpdate) -> None:
+        old, new = self._options, self._options.updated(update.session)
+        self._stream.transcribe(new.transcription)
+        self._options = new
+        if new.format != old.format:
+            await self._stream.hear(self._intake.end())
+            self._intake = await asyncio.to_thread(Intake, new.format)  # it may have to load a decoder
+        if new.turns != old.turns:
+            self._stream.segment(new.rules)
 
     async def _describe(self) -> dict[str, Any]:
-        """The session; what it can do depends on the person's grants, never on what is installed."""
+        """The session; what it can infer depends on the person's grants, never on what is installed."""
         grants = await self._services.ledger.grants(self._conversation.subject)
-        audio = msgspec.to_builtins(self._settings.audio)
+        words = self._stream.transcribes
+        why_not = "off" if self._options.transcription is None else "absent"
         return {
             "id": self._id,
-            "object": "realtime.session",
+            "object": "realtime.transcription_session",
             "type": "transcription",
             "protocol_version": PROTOCOL_VERSION,
-            "audio": audio,
+            "expires_at": self._expires_at,
+            "audio": self._options.as_json(),
+            "include": [],
             "capabilities": {
-                "transcription": False,
+                "transcription": words,
+                "reasons": {} if words else {"transcription": why_not},
                 "affect": {
                     modality: sorted(g.purpose for g in grants if g.modality == modality)
                     for modality in ("text", "voice")
@@ -202,28 +231,61 @@ class _Session:
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConsentChanged) and event.record.event == "withdrawn":
             self._outbox.drop_affect()
-        for shown in event_json(event, self._app.name):
+        for shown in event_json(event, self._app.name, beta=self._beta):
             self._send(shown)
 
     def _send(self, event: dict[str, Any]) -> None:
         self._outbox.put({"event_id": self._services.new_id(), **event})
+        if self._outbox.overflowed:
+            self._drop()
 
-    def _send_error(self, code: str, message: str, about: Any) -> None:
-        error = {"type": "invalid_request_error", "code": code, "message": message, "event_id": about}
-        self._send({"type": "error", "error": error})
+    def _send_error(self, error: Exception, about: Any = None) -> None:
+        if isinstance(error, AssistantError):
+            self._send(error_json(error.code, error.message, about))
+        else:
+            log_unexpected(error)
+            self._send(error_json(*INTERNAL, about))
 
     async def _write(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            try:
-                while True:
-                    event = await self._outbox.get()
-                    await self._socket.send_str(msgspec.json.encode(event).decode())
-            except Full:
-                await self._socket.close(code=1008, message=b"client_too_slow")
+        limit_s = self._services.settings.stream_write_s
+        try:
+            while True:
+                event = await self._outbox.get()
+                async with asyncio.timeout(limit_s):
+                    await self._socket.send_str(_encode.encode(event).decode())
+        except Ended:
+            await self._socket.close()
+        except (Full, TimeoutError):  # nor would it read why it is dropped
+            self._drop()
+        except ConnectionError:
+            pass
+        finally:
+            self._outbox.end()  # whoever waits for room in it waits no more
+
+    async def _watch(self) -> None:
+        """Close the stream when nothing comes any more, or when it has lasted long enough, and say so."""
+        settings = self._services.settings
+        ends = self._began + settings.stream_longest_s
+        while True:
+            now, until = self._now(), min(ends, self._heard + settings.stream_idle_s)
+            if now >= until:
+                break
+            await asyncio.sleep(until - now)
+        code = "session_expired" if now >= ends else "idle_timeout"
+        about = "the longest time of a stream is over" if now >= ends else "nothing was sent for too long"
+        self._send(error_json(code, f"{about}; open a new one"))
+        self._outbox.end()
+
+    def _drop(self) -> None:
+        """Let go of a client that doesn't read: the connection ends, and with it the reading task."""
+        if self._transport is not None:
+            self._transport.abort()
 
 
-def _audio(text: str) -> bytes:
+def _audio(data: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("`audio` is not base64", code="invalid_base64") from None
+        return _append.decode(data).audio
+    except msgspec.ValidationError as error:
+        if "base64" in str(error):
+            raise Invalid("`audio` is not base64", code="invalid_base64") from None
+        raise Invalid(f"not the expected shape: {error}") from None

@@ -11,20 +11,29 @@ from assistant.consent.policy import AgeBand
 from assistant.consent.receipt import NOTICES, receipt
 from assistant.conversation.events import (
     Affect,
+    Committed,
     ConsentChanged,
     Event,
+    Failed,
     NoticeDue,
+    NotTranscribed,
     Replied,
     SpeechStarted,
     SpeechStopped,
+    Transcribed,
+    Words,
+    Written,
 )
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention, Modality, Purpose
+from assistant.errors import AssistantError
 from assistant.profile.person import Formality
 
 PROTOCOL_VERSION = "1"
 MAX_TEXT = 20_000
 """Characters of a message."""
+INTERNAL = ("internal", "something went wrong here; it was logged")
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -64,66 +73,31 @@ class RankBody(msgspec.Struct, forbid_unknown_fields=True):
     candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
 
 
-class AudioFormat(msgspec.Struct):
-    """`audio/pcm` at 16 kHz is what is understood."""
-
-    type: str = "audio/pcm"
-    rate: int = 16_000
-
-
-class TurnDetection(msgspec.Struct):
-    """Server VAD, in the words of the OpenAI Realtime API."""
-
-    type: str = "server_vad"
-    threshold: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.5
-    silence_duration_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
-
-
-class AudioInput(msgspec.Struct):
-    """Settings of the audio that comes in."""
-
-    format: AudioFormat = msgspec.field(default_factory=AudioFormat)
-    turn_detection: TurnDetection | None = msgspec.field(default_factory=TurnDetection)
-
-
-class AudioSettings(msgspec.Struct):
-    """Audio settings."""
-
-    input: AudioInput = msgspec.field(default_factory=AudioInput)
-
-
-class SessionSettings(msgspec.Struct):
-    """What `session.update` may set."""
-
-    type: str = "transcription"
-    audio: AudioSettings = msgspec.field(default_factory=AudioSettings)
-    input_audio_format: str | None = None
-
-
-class SessionUpdate(msgspec.Struct):
-    """`session.update`."""
-
-    session: SessionSettings = msgspec.field(default_factory=SessionSettings)
-
-
 class Append(msgspec.Struct):
-    """`input_audio_buffer.append`: base64 of PCM16."""
+    """`input_audio_buffer.append`."""
 
-    audio: str
+    audio: bytes
+    """Base64 on the wire."""
 
 
 class Content(msgspec.Struct):
-    """A part of an item."""
+    """A part of an item: `input_text`, or `input_audio` that the client transcribed itself."""
 
     type: str
-    text: Text = ""
+    text: Text | None = None
+    transcript: Text | None = None
 
 
 class ItemBody(msgspec.Struct):
-    """A conversation item; only its text is read."""
+    """A conversation item; only its words are read."""
 
     content: list[Content]
-    id: str | None = None
+    id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+
+    @property
+    def words(self) -> str:
+        """What was written or said."""
+        return "\n".join(words for part in self.content if (words := part.text or part.transcript))
 
 
 class ItemCreate(msgspec.Struct):
@@ -153,43 +127,88 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def event_json(event: Event, controller: str) -> list[dict[str, Any]]:
-    """The events that one happening becomes, in their order."""
+def event_json(event: Event, controller: str, *, beta: bool = False) -> list[dict[str, Any]]:
+    """The events that one happening becomes, in their order; `beta` in the words of the older API."""
     match event:
         case SpeechStarted(item, at_ms):
             return [{"type": "input_audio_buffer.speech_started", "item_id": item, "audio_start_ms": at_ms}]
         case SpeechStopped(item, at_ms):
-            return [
-                {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": at_ms},
-                {"type": "input_audio_buffer.committed", "item_id": item},
-            ]
+            return [{"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": at_ms}]
+        case Committed(item, previous):
+            committed = {"type": "input_audio_buffer.committed", "item_id": item, "previous_item_id": previous}
+            return [committed, *_item(item, previous, {"type": "input_audio", "transcript": None}, beta=beta)]
+        case Written(item, previous, text):
+            return _item(item, previous, {"type": "input_text", "text": text}, beta=beta)
+        case Words(item, delta):
+            return [{"type": f"{_TRANSCRIPTION}.delta", "item_id": item, "content_index": 0, "delta": delta}]
+        case Transcribed():
+            return [_transcribed(event)]
+        case NotTranscribed(item, code, message):
+            failure = {"type": "transcription_error", "code": code, "message": message, "param": None}
+            return [{"type": f"{_TRANSCRIPTION}.failed", "item_id": item, "content_index": 0, "error": failure}]
         case Affect():
             return [_affect(event)]
         case Replied(item, answer):
-            said = answer_json(answer)
-            events: list[dict[str, Any]] = []
-            if answer.safety is not None:
-                events.append({"type": "policy.safety", "item_id": item, "safety": said["safety"]})
-            return [
-                *events,
-                {
-                    "type": "policy.directive",
-                    "item_id": item,
-                    "mood": said["mood"],
-                    "directive": said["directive"],
-                    "decision": said["decision"],
-                },
-                {
-                    "type": "policy.recommendations",
-                    "item_id": item,
-                    "recommendations": said["recommendations"],
-                    "decision": said["decision"],
-                },
-            ]
+            return _replied(item, answer)
+        case Failed(_, AssistantError() as error):
+            return [error_json(error.code, error.message)]
+        case Failed():
+            return [error_json(*INTERNAL)]
         case NoticeDue(version):
             return [notice_json(version)]
         case ConsentChanged(record):
             return [{"type": "consent.updated", "consent": receipt(record, controller=controller)}]
+
+
+def error_json(code: str, message: str, about: Any = None) -> dict[str, Any]:
+    """An `error`, about the client's event of that id."""
+    kind = "server_error" if code == INTERNAL[0] else "invalid_request_error"
+    error = {"type": kind, "code": code, "message": message, "param": None, "event_id": about}
+    return {"type": "error", "error": error}
+
+
+def _item(item: str, previous: str | None, content: dict[str, Any], *, beta: bool) -> list[dict[str, Any]]:
+    shown = {
+        "id": item,
+        "object": "realtime.item",
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [content],
+    }
+    names = ("created",) if beta else ("added", "done")
+    return [{"type": f"conversation.item.{name}", "previous_item_id": previous, "item": shown} for name in names]
+
+
+def _transcribed(event: Transcribed) -> dict[str, Any]:
+    return {
+        "type": f"{_TRANSCRIPTION}.completed",
+        "item_id": event.item,
+        "content_index": 0,
+        "transcript": event.text,
+        "languages": [] if event.language is None else [{"code": event.language}],
+        "usage": {"type": "duration", "seconds": round(event.seconds, 3)},
+    }
+
+
+def _replied(item: str, answer: Answer) -> list[dict[str, Any]]:
+    said = answer_json(answer)
+    directive = {
+        "type": "policy.directive",
+        "item_id": item,
+        "mood": said["mood"],
+        "directive": said["directive"],
+        "decision": said["decision"],
+    }
+    offers = {
+        "type": "policy.recommendations",
+        "item_id": item,
+        "recommendations": said["recommendations"],
+        "decision": said["decision"],
+    }
+    if answer.safety is None:
+        return [directive, offers]
+    return [{"type": "policy.safety", "item_id": item, "safety": said["safety"]}, directive, offers]
 
 
 def notice_json(version: str) -> dict[str, Any]:
@@ -209,6 +228,7 @@ def _affect(event: Affect) -> dict[str, Any]:
         "item_id": event.item,
         "final": event.final,
         "window_s": round(event.window_s, 3),
+        "audio_end_ms": event.end_ms,
         "reading": None if isinstance(event.said, Abstention) else event.said.as_json(),
         "abstained": event.said.reason if isinstance(event.said, Abstention) else None,
         "mood": None if event.mood is None else event.mood.as_json(),

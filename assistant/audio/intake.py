@@ -1,0 +1,171 @@
+"""Audio as clients send it, in pieces of any size, to what everything inside works on: 16 kHz, mono, float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+import soxr
+
+from assistant.audio import SAMPLE_RATE
+from assistant.audio.doubling import Doubler
+from assistant.audio.g711 import ALAW, ULAW, Table, expanded
+from assistant.audio.opus import OpusInWebm
+from assistant.audio.pcm import Samples, from_pcm16
+from assistant.errors import Invalid, TooLarge
+
+Kind = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/webm"]
+
+SUPPORTED = "audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, or audio/webm with Opus"
+MAX_SECONDS = 60
+"""Of audio in one piece. A few bytes of Opus can claim to be very long."""
+
+_RATES: dict[str, tuple[int, ...]] = {
+    "audio/pcm": (24_000, 16_000, 48_000),
+    "audio/pcmu": (8_000,),
+    "audio/pcma": (8_000,),
+    "audio/webm": (48_000,),
+}
+"""Hz; the first is meant where none is named."""
+_OLD_NAMES: dict[str, Kind] = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """How audio comes in. Raises `Invalid` (`unsupported_audio_format`)."""
+
+    type: Kind = "audio/pcm"
+    rate: int = SAMPLE_RATE
+    """Hz, as it comes."""
+
+    def __post_init__(self) -> None:
+        if self.type not in get_args(Kind) or self.rate not in _RATES[self.type]:
+            raise _unsupported()
+
+    @staticmethod
+    def understood(given: Any) -> AudioFormat:
+        """The format that a client named: as `{"type", "rate"}`, as a media type, or by its beta name.
+
+        A rate left out is what the OpenAI Realtime API means by it: PCM comes at 24 kHz there.
+
+        >>> AudioFormat.understood({"type": "audio/pcm", "rate": 48000})
+        AudioFormat(type='audio/pcm', rate=48000)
+        >>> AudioFormat.understood("pcm16").rate, AudioFormat.understood("g711_ulaw").type
+        (24000, 'audio/pcmu')
+        >>> AudioFormat.understood("audio/webm;codecs=opus").type
+        'audio/webm'
+        >>> AudioFormat.understood({"type": "audio/mpeg"})
+        Traceback (most recent call last):
+        assistant.errors.Invalid: audio must be audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, ...
+        """
+        name, rate = (given.get("type"), given.get("rate")) if isinstance(given, Mapping) else (given, None)
+        if not isinstance(name, str):
+            raise _unsupported()
+        media, _, codecs = name.replace(" ", "").lower().partition(";")
+        kind = _OLD_NAMES.get(media, media)
+        rates = [known for known in _RATES.get(kind, ()) if rate in (None, known)]
+        if not rates or codecs not in ("", "codecs=opus", 'codecs="opus"'):
+            raise _unsupported()
+        return AudioFormat(kind, rates[0])  # type: ignore[arg-type]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the Realtime API writes it: only PCM has a rate.
+
+        >>> AudioFormat("audio/pcma", 8000).as_json()
+        {'type': 'audio/pcma'}
+        """
+        return {"type": self.type, "rate": self.rate} if self.type == "audio/pcm" else {"type": self.type}
+
+
+class _Decoder(Protocol):
+    """Bytes to mono samples at the format's own rate."""
+
+    def take(self, data: bytes) -> Samples:
+        """What can be decoded by now. Raises `Invalid`."""
+
+    def end(self) -> None:
+        """No more bytes; the next one begins anew."""
+
+
+class Intake:
+    """One stream of audio. `take` and `end` give samples; state is kept between calls, bounded.
+
+    Raises `Unavailable` (`decoder_missing`) for WebM where PyAV is not installed. Making the first one for WebM
+    imports PyAV, which takes a moment.
+    """
+
+    def __init__(self, form: AudioFormat) -> None:
+        self.format = form
+        self._decoder: _Decoder
+        match form.type:
+            case "audio/pcm":
+                self._decoder = _Pcm()
+            case "audio/pcmu":
+                self._decoder = _Companded(ULAW)
+            case "audio/pcma":
+                self._decoder = _Companded(ALAW)
+            case "audio/webm":
+                self._decoder = OpusInWebm(MAX_SECONDS)
+        self._resampler: Any = None
+        if form.rate == SAMPLE_RATE // 2:
+            self._resampler = Doubler()
+        elif form.rate != SAMPLE_RATE:
+            self._resampler = soxr.ResampleStream(form.rate, SAMPLE_RATE, 1)
+
+    def take(self, data: bytes) -> Samples:
+        """What can be heard by now: float32 [samples] at 16 kHz. Up to 40 ms wait for the next piece.
+
+        Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); what that piece held is left out.
+        """
+        samples = self._decoder.take(data)
+        if len(samples) > MAX_SECONDS * self.format.rate:
+            raise TooLarge(f"one piece may hold at most {MAX_SECONDS} s of audio", code="audio_too_long")
+        return self._resampled(samples, last=False)
+
+    def end(self) -> Samples:
+        """What was still waiting. The next byte begins a new stream of the same format."""
+        self._decoder.end()
+        rest = self._resampled(np.zeros(0, dtype=np.float32), last=True)
+        if self._resampler is not None:
+            self._resampler.clear()
+        return rest
+
+    def _resampled(self, samples: Samples, *, last: bool) -> Samples:
+        if self._resampler is None:
+            return samples
+        return np.asarray(self._resampler.resample_chunk(samples, last=last), dtype=np.float32)
+
+
+class _Pcm:
+    """Little-endian 16-bit samples; half of one waits for its other half."""
+
+    def __init__(self) -> None:
+        self._odd = b""
+
+    def take(self, data: bytes) -> Samples:
+        data = self._odd + data
+        whole = len(data) // 2 * 2
+        self._odd = data[whole:]
+        return from_pcm16(data[:whole])
+
+    def end(self) -> None:
+        self._odd = b""
+
+
+class _Companded:
+    """G.711."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def take(self, data: bytes) -> Samples:
+        return expanded(data, self._table)
+
+    def end(self) -> None:
+        pass
+
+
+def _unsupported() -> Invalid:
+    return Invalid(f"audio must be {SUPPORTED}", code="unsupported_audio_format")

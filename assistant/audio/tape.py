@@ -1,0 +1,72 @@
+"""The latest stretch of a stream's audio, in memory, by position; what is forgotten is zeroed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from assistant.audio import SAMPLE_RATE
+from assistant.audio.pcm import Samples
+
+_SMALL = 2 * SAMPLE_RATE
+"""Samples that there is always room for."""
+
+
+class Tape:
+    """Samples between `start` and `end`, both counted from the beginning of the stream.
+
+    It grows with what is kept and shrinks again. How much is kept is for its owner to bound, by forgetting.
+
+    >>> tape = Tape()
+    >>> tape.add(np.array([1, 2, 3, 4], dtype=np.float32))
+    >>> tape.forget(2)
+    >>> tape.read(0, 3).tolist(), tape.start, tape.end
+    ([3.0], 2, 4)
+    """
+
+    def __init__(self) -> None:
+        self._data: Samples = np.zeros(_SMALL, dtype=np.float32)
+        self._origin = 0
+        """Position of the first element of the data."""
+        self.start = 0
+        self.end = 0
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def add(self, samples: Samples) -> None:
+        """Keep samples behind the others."""
+        if self.end - self._origin + len(samples) > len(self._data):
+            self._make_room(len(samples))
+        at = self.end - self._origin
+        self._data[at : at + len(samples)] = samples
+        self.end += len(samples)
+
+    def skip(self, count: int) -> None:
+        """Let `count` samples pass and keep nothing."""
+        self.forget(self.end)
+        self.end += count
+        self.start = self._origin = self.end
+
+    def read(self, start: int, end: int) -> Samples:
+        """A copy of what is kept between two positions; empty where there is nothing."""
+        start, end = max(start, self.start), min(end, self.end)
+        return self._data[start - self._origin : max(start, end) - self._origin].copy()
+
+    def forget(self, before: int) -> None:
+        """Zero everything before a position."""
+        before = min(before, self.end)
+        if before > self.start:
+            self._data[self.start - self._origin : before - self._origin] = 0.0
+            self.start = before
+
+    def _make_room(self, more: int) -> None:
+        kept = len(self)
+        size = _SMALL * -(
+            -(kept + more + _SMALL // 2) // _SMALL
+        )  # room for a second or more, so that moves are rare
+        data = self._data if size == len(self._data) else np.zeros(size, dtype=np.float32)
+        live = self._data[self.start - self._origin : self.end - self._origin]
+        data[:kept] = live.copy() if data is self._data else live
+        if data is self._data:
+            data[kept : self.end - self._origin] = 0.0
+        self._data, self._origin = data, self.start

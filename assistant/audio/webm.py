@@ -1,0 +1,219 @@
+"""WebM as a browser's MediaRecorder writes it: one growing file that comes in pieces, and the Opus packets in it.
+
+The reader is flat: it goes into the elements that can hold what is wanted, skips all others without keeping them,
+and never relies on the size of a parent, which a live recording leaves unknown. It holds at most one block.
+Formats: RFC 8794 (EBML), RFC 9559 (Matroska), RFC 7845 section 5.1 (the head of an Opus stream).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from assistant.errors import Invalid
+
+_EBML = 0x1A45DFA3
+_DOC_TYPE = 0x4282
+_SEGMENT = 0x18538067
+_TRACKS, _TRACK = 0x1654AE6B, 0xAE
+_TRACK_NUMBER, _TRACK_TYPE = 0xD7, 0x83
+_CODEC, _CODEC_PRIVATE, _ENCODINGS = 0x86, 0x63A2, 0x6D80
+_CLUSTER, _BLOCK_GROUP, _BLOCK, _SIMPLE_BLOCK = 0x1F43B675, 0xA0, 0xA1, 0xA3
+_ENTERED = frozenset({_EBML, _SEGMENT, _TRACKS, _TRACK, _CLUSTER, _BLOCK_GROUP})
+_KEPT = frozenset(
+    {_DOC_TYPE, _TRACK_NUMBER, _TRACK_TYPE, _CODEC, _CODEC_PRIVATE, _ENCODINGS, _BLOCK, _SIMPLE_BLOCK}
+)
+_MAGIC = _EBML.to_bytes(4)
+_LACED = 0x06
+_AUDIO = 2
+
+_MAX_KEPT = 64 * 1024
+"""Bytes of an element that is kept; an Opus packet has at most 61 440."""
+_MAX_ELEMENTS = 30_000
+"""In one piece: ten minutes of packets."""
+_OTHERS = {b"OggS": "Ogg", b"RIFF": "WAV", b"fLaC": "FLAC", b"ID3": "MP3"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpusHead:
+    """An Opus stream begins."""
+
+    data: bytes
+    """The head as it stood there, which decoders take as it is."""
+
+
+@dataclass(slots=True)
+class _Track:
+    number: int = 0
+    kind: int = 0
+    codec: bytes = b""
+    private: bytes = b""
+    encoded: bool = False
+
+
+class WebmReader:
+    """Pieces of a WebM file in, Opus packets out. A new file may begin wherever an element may."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._begin()
+        self._broken = False
+        self._empty = True
+
+    def _begin(self) -> None:
+        self._skip = 0
+        self._track = _Track()
+        self._chosen: _Track | None = None
+
+    def take(self, data: bytes) -> list[OpusHead | bytes]:
+        """The heads and packets that are whole by now, in order.
+
+        Raises `Invalid` (`audio_unreadable`); from then on only the beginning of a new file is read.
+        """
+        if self._broken and not data.startswith(_MAGIC):
+            raise _unreadable("an earlier piece could not be read; begin a new recording")
+        if self._broken:
+            self.end()
+        self._rest += data
+        try:
+            return list(self._found())
+        except Invalid:
+            self.end()
+            self._broken = True
+            raise
+
+    def end(self) -> None:
+        """Forget everything."""
+        self._rest.clear()
+        self._begin()
+        self._broken = False
+        self._empty = True
+
+    def _found(self) -> Iterator[OpusHead | bytes]:
+        rest, at = self._rest, 0
+        if self._empty and not _MAGIC.startswith(rest[:4]):
+            raise _unreadable(_what_instead(bytes(rest[:12])))
+        for _ in range(_MAX_ELEMENTS):
+            skipped = min(self._skip, len(rest) - at)
+            at, self._skip = at + skipped, self._skip - skipped
+            header = None if self._skip else _header(rest, at)
+            if header is None:
+                break
+            name, size, start = header
+            if name in _ENTERED:
+                self._empty = False
+                at = start
+                yield from self._enter(name)
+            elif size is None:
+                raise _unreadable("an element has no size")
+            elif name not in _KEPT or size > _MAX_KEPT:
+                at, self._skip = start, size
+            elif start + size > len(rest):
+                break
+            else:
+                at = start + size
+                packet = self._keep(name, bytes(rest[start:at]))
+                if packet:
+                    yield packet
+        else:
+            raise _unreadable(f"a piece may have at most {_MAX_ELEMENTS} elements")
+        del rest[:at]
+
+    def _enter(self, name: int) -> Iterator[OpusHead]:
+        if name == _EBML:
+            self._begin()
+        elif name in (_TRACK, _CLUSTER):
+            track, self._track = self._track, _Track()
+            if self._chosen is None and track.kind == _AUDIO and track.codec == b"A_OPUS":
+                self._chosen = track
+                yield _head(track)
+            if self._chosen is None and name == _CLUSTER:
+                raise _unreadable("there is no Opus track in it")
+
+    def _keep(self, name: int, data: bytes) -> bytes:
+        """Take in one element; what comes back is a packet of the chosen track, or nothing."""
+        match name:
+            case 0x4282 if data.rstrip(b"\0") not in (b"webm", b"matroska"):
+                raise _unreadable("it is another kind of EBML file")
+            case 0xD7:
+                self._track.number = int.from_bytes(data)
+            case 0x83:
+                self._track.kind = int.from_bytes(data)
+            case 0x86:
+                self._track.codec = data.rstrip(b"\0")
+            case 0x63A2:
+                self._track.private = data
+            case 0x6D80:
+                self._track.encoded = True
+            case 0xA1 | 0xA3:
+                return self._packet(data)
+        return b""
+
+    def _packet(self, block: bytes) -> bytes:
+        number = _number(block, 0, 8)
+        if number is None or len(block) < number[1] + 3 or self._chosen is None:
+            raise _unreadable("a block is broken")
+        track, start = number
+        if track != self._chosen.number:
+            return b""
+        if block[start + 2] & _LACED:
+            raise _unreadable("its blocks are laced; browsers don't do that")
+        return block[start + 3 :]
+
+
+def _head(track: _Track) -> OpusHead:
+    data = track.private
+    if track.encoded:
+        raise _unreadable("its packets are compressed or encrypted")
+    if len(data) < 19 or not data.startswith(b"OpusHead") or data[8] >> 4:
+        raise _unreadable("its Opus track has no head")
+    if data[9] not in (1, 2) or data[18] != 0:
+        raise _unreadable("audio must be mono or stereo")
+    return OpusHead(data)
+
+
+def _header(data: bytes | bytearray, at: int) -> tuple[int, int | None, int] | None:
+    """Name, size (None: unknown) and start of the content of the element at `at`; None while it is not whole.
+
+    >>> _header(bytes.fromhex("a3 83 810000"), 0)
+    (163, 3, 2)
+    >>> _header(bytes.fromhex("18538067 01ffffffffffffff"), 0)
+    (408125543, None, 12)
+    """
+    name = _number(data, at, 4)
+    size = None if name is None else _number(data, name[1], 8)
+    if name is None or size is None:
+        return None
+    unknown = size[0] == (1 << 7 * (size[1] - name[1])) - 1
+    return int.from_bytes(data[at : name[1]]), None if unknown else size[0], size[1]
+
+
+def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] | None:
+    """A variable-length number of at most `longest` bytes, and where it ends; None while it is not whole.
+
+    >>> _number(bytes([0x40, 0x02]), 0, 8), _number(bytes([0x40]), 0, 8)
+    ((2, 2), None)
+    """
+    if at >= len(data):
+        return None
+    length = 9 - data[at].bit_length()
+    if length > longest:
+        raise _unreadable("what should be an element is none")
+    if at + length > len(data):
+        return None
+    return int.from_bytes(data[at : at + length]) & ((1 << 7 * length) - 1), at + length
+
+
+def _what_instead(begin: bytes) -> str:
+    """
+    >>> _what_instead(b"OggS")
+    "it is Ogg; ask MediaRecorder for 'audio/webm;codecs=opus'"
+    """
+    name = next((name for magic, name in _OTHERS.items() if begin.startswith(magic)), None)
+    if begin[4:8] == b"ftyp":
+        name = "MP4"
+    return f"it is {name or 'something else'}; ask MediaRecorder for 'audio/webm;codecs=opus'"
+
+
+def _unreadable(why: str) -> Invalid:
+    return Invalid(f"this is no WebM that can be read: {why}", code="audio_unreadable")

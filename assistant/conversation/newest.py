@@ -1,0 +1,46 @@
+"""Work that is worth doing only for what is newest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Newest:
+    """Does one thing at a time; of those asked for meanwhile only the last is done."""
+
+    def __init__(self) -> None:
+        self._next: Work | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def ask(self, work: Work) -> None:
+        """Do this as soon as what is being done is over, unless something newer is asked for by then."""
+        self._next = work
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    def drop(self) -> None:
+        """Give up on everything, also on what is being done."""
+        self._next = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def settled(self) -> None:
+        """Wait until there is nothing to do."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        while self._next is not None:
+            work, self._next = self._next, None
+            try:
+                await work()
+            except Exception as error:  # an update that fails is left out
+                log.warning("an update failed (%s)", type(error).__name__)
