@@ -119,18 +119,19 @@ def _models(args: argparse.Namespace) -> int:
             card = read_card(folder)
             if args.what == "list":
                 size = card.graph.stat().st_size / 1e6
-                print(f"{card.name:<10} {card.kind:<6} {size:6.1f} MB  {card.licence}")
+                print(f"{card.name:<20} {card.kind:<8} {size:6.1f} MB  {card.licence}")
                 continue
             if "stem" in card.data:
                 check_stem(card, read_card(root / stem_of(card)[0]))
+            if card.kind == "voice":
                 check_head(card)
             error, limit = golden_error(open_model(folder)), float(card.data.get("golden_tolerance", 0.02))
             good = error <= limit
             verdict = "ok" if good else "WRONG"
-            print(f"{card.name:<10} {verdict:<6} hash, labels, shapes; golden outputs within {error:.2g}")
+            print(f"{card.name:<20} {verdict:<6} hash, labels, shapes; golden outputs within {error:.2g}")
             failed += not good
         except AssistantError as problem:
-            print(f"{folder.name:<10} BROKEN  {problem.message} [{problem.code}]")
+            print(f"{folder.name:<20} BROKEN  {problem.message} [{problem.code}]")
             failed += 1
     return 1 if failed else 0
 

@@ -37,7 +37,7 @@ class Settings:
         "voice", "folder name of the voice model; `voice-open` was trained only on freely licensed corpora"
     )
     transcriber_model: str = _setting(
-        "transcriber", "folder name of the transcriber; it needs the stem of the voice"
+        "transcriber", "folder name of the transcriber, which needs the stem of the voice; `none`: no transcription"
     )
     affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
     notice: str = _setting("1", "version of the notice that people answer; a new one asks again")

@@ -82,11 +82,12 @@ class Services:
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""
         missing = "absent" if self.settings.affect == "absent" else "unavailable"
+        mute = "absent" if self.settings.transcriber_model == "none" else "unavailable"
         return {
             "vad": "ready",
             "text": missing if self.tools.text is None else "ready",
             "voice": missing if self.tools.voice is None else "ready",
-            "transcription": "unavailable" if self.tools.dictation is None else "ready",
+            "transcription": mute if self.tools.dictation is None else "ready",
         }
 
 
@@ -170,7 +171,8 @@ async def open_services(
         absent = settings.affect == "absent"
         text = None if absent else await _opened(settings.text_model, open_text)
         voice = None if absent else await _opened(settings.voice_model, open_voice)
-        dictation = await _opened(settings.transcriber_model, open_dictation)
+        mute = settings.transcriber_model == "none"
+        dictation = None if mute else await _opened(settings.transcriber_model, open_dictation)
         unpredictable = random.SystemRandom()
         tools = Tools(
             ledger=ledger,

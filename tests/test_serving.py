@@ -200,8 +200,8 @@ def test_models_list_and_check_pass_for_what_is_shipped(capsys):
     assert main(["models"]) == 0
     assert main(["models", "check"]) == 0
     said = capsys.readouterr().out
-    for name in ("text", "stem", "voice", "voice-open", "vad"):
-        assert f"\n{name:<10} ok" in said
+    for name in ("text", "stem", "transcriber", "transcriber-encoder", "voice", "voice-open", "vad"):
+        assert f"\n{name:<20} ok" in said
 
 
 @pytest.mark.slow
