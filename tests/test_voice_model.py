@@ -336,7 +336,12 @@ def _models(tmp_path: Path, change: dict[str, str]) -> Path:
 async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(open_house, tmp_path, caplog):
     shipped = read_card(shipped_models() / "stem").sha256
     house = await open_house(models=_models(tmp_path, {shipped: "0" * 64}))
-    assert house.services.health() == {"vad": "ready", "text": "ready", "voice": "unavailable", "transcription": "absent"}
+    assert house.services.health() == {
+        "vad": "ready",
+        "text": "ready",
+        "voice": "unavailable",
+        "transcription": "absent",
+    }
     assert shipped in caplog.text
     assert "0" * 64 in caplog.text
     assert [reader["id"] for reader in (await house.call("GET", "/v1/models"))["readers"]] == ["text"]
@@ -351,7 +356,12 @@ async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(open_house, 
 async def test_a_server_says_what_its_voices_card_lacks_and_reads_texts(settings, tmp_path, caplog, line, said):
     models = _models(tmp_path, {f"\n{line} =": f"\nold_{line} ="})
     async with open_services(dataclasses.replace(settings, models=models)) as services:
-        assert services.health() == {"vad": "ready", "text": "ready", "voice": "unavailable", "transcription": "absent"}
+        assert services.health() == {
+            "vad": "ready",
+            "text": "ready",
+            "voice": "unavailable",
+            "transcription": "absent",
+        }
     assert said in caplog.text
 
 
@@ -381,7 +391,12 @@ async def test_a_server_refuses_a_head_of_eight_classes(settings, tmp_path, capl
         return Wider(graph) if graph.parent.name == "voice" else onnx_session(graph)
 
     async with open_services(dataclasses.replace(settings, models=models), session=session) as services:
-        assert services.health() == {"vad": "ready", "text": "ready", "voice": "unavailable", "transcription": "absent"}
+        assert services.health() == {
+            "vad": "ready",
+            "text": "ready",
+            "voice": "unavailable",
+            "transcription": "absent",
+        }
     assert "can be evaluated but not served" in caplog.text
 
 
