@@ -346,8 +346,8 @@ def idle(args: argparse.Namespace) -> None:
     """What a stream that nobody speaks into costs in memory."""
 
     async def opened(server: Server, people: Sequence[str]) -> float:
-        headers = {"Authorization": f"Bearer {server.key}"}
-        async with aiohttp.ClientSession(server.address, headers=headers) as client:
+        headers, connector = {"Authorization": f"Bearer {server.key}"}, aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(server.address, headers=headers, connector=connector) as client:
             before = server.process.memory_info().rss
             sockets = [await client.ws_connect("/v1/realtime", params={"person": p}, compress=0) for p in people]
             for socket in sockets:
