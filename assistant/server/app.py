@@ -16,7 +16,8 @@ from assistant.server.asyncapi import describe_events
 from assistant.server.guard import SERVICES, guard
 from assistant.server.http import ROUTES, Route, respond
 from assistant.server.openapi import describe
-from assistant.server.realtime import STREAMS, Streams, realtime
+from assistant.server.realtime import realtime
+from assistant.server.streams import STREAMS, Streams
 from assistant.server.twilio import add_twilio
 from assistant.services import Services, open_services
 

@@ -24,7 +24,7 @@ from assistant.profile.person import App
 from assistant.server.dialect import Options, SessionUpdate
 from assistant.server.guard import SERVICES, app_of, decoded, log_unexpected, person_of
 from assistant.server.outbox import Ended, Full, Outbox
-from assistant.server.streams import HEARTBEAT_S, STREAMS, Streams
+from assistant.server.streams import HEARTBEAT_S, STREAMS
 from assistant.server.wire import (
     INTERNAL,
     PROTOCOL_VERSION,
@@ -35,8 +35,6 @@ from assistant.server.wire import (
     event_json,
 )
 from assistant.services import Services
-
-__all__ = ["MAX_FRAME", "STREAMS", "Streams", "realtime"]
 
 MAX_FRAME = 64 * 1024
 """Bytes of a binary frame (two seconds of audio at 16 kHz), and of any event but `append`."""

@@ -390,8 +390,9 @@ def withdraw(args: argparse.Namespace) -> None:
             for person, begun in asked.items()
         ]
         after = [max(0.0, late) for late in last]
-        print(f"{streams} streams: {sum(late > 0 for late in last)} estimates came after the request to withdraw; "
-              f"the last after {percentile(after, 1)}")  # fmt: skip
+        before = sum(at < asked[person] for person in people for at, _ in heard[person].of("affect.result"))
+        print(f"{streams} streams, {before} estimates before their withdrawals; {sum(late > 0 for late in last)} "
+              f"streams sent one after, at most {percentile(after, 1)} later")  # fmt: skip
 
 
 def kernels() -> str:
