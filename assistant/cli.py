@@ -138,8 +138,8 @@ def _models(args: argparse.Namespace) -> int:
 
 def _create_key(args: argparse.Namespace) -> int:
     """Make an API key, and the database and the master key where they don't exist yet."""
+    from assistant.store.apps import Apps
     from assistant.store.database import Database, migrate
-    from assistant.store.store import Apps
     from assistant.store.vault import make_master_key, read_master_key
 
     settings = _settings(args)

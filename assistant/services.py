@@ -35,8 +35,12 @@ from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 from assistant.profile.person import App, Person
 from assistant.store import schema
+from assistant.store.apps import Apps
+from assistant.store.catalogues import Catalogues
+from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, migrate
-from assistant.store.store import Apps, Catalogues, ConsentRecords, Decisions, People
+from assistant.store.decisions import Decisions
+from assistant.store.people import People
 from assistant.store.vault import Vault, read_master_key
 from assistant.text.reader import TextReader
 

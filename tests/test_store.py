@@ -23,8 +23,12 @@ from assistant.errors import AssistantError, ConfigInvalid, Invalid, NotFound, U
 from assistant.profile.person import App, Profile, subject
 from assistant.recommend.catalogue import Catalogue, starter
 from assistant.store import schema
+from assistant.store.apps import Apps
+from assistant.store.catalogues import Catalogues
+from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
-from assistant.store.store import Apps, Catalogues, ConsentRecords, Decisions, People
+from assistant.store.decisions import Decisions
+from assistant.store.people import People
 from assistant.store.vault import Vault, make_master_key, read_master_key
 
 NOW = 1_800_000_000.0

@@ -12,11 +12,12 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
+from assistant.server import consents, conversing, operations, people
 from assistant.server.asyncapi import describe_events
 from assistant.server.guard import SERVICES, guard
-from assistant.server.http import ROUTES, Route, respond
 from assistant.server.openapi import describe
 from assistant.server.realtime import realtime
+from assistant.server.route import Route, respond
 from assistant.server.streams import STREAMS, Streams
 from assistant.server.twilio import add_twilio
 from assistant.services import Services, open_services
@@ -39,7 +40,10 @@ def make_app(services: Services) -> web.Application:
         return respond(events)
 
     routes = (
-        *ROUTES,
+        *operations.ROUTES,
+        *people.ROUTES,
+        *consents.ROUTES,
+        *conversing.ROUTES,
         Route("GET", "/openapi.json", openapi, "This description", open=True),
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )

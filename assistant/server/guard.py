@@ -87,14 +87,6 @@ def log_unexpected(error: Exception) -> None:
     log.error("%s at %s", type(error).__name__, " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames)))
 
 
-async def app_of(request: web.Request) -> App:
-    """The app whose key the request carries. Raises `Unauthenticated`."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthenticated("send your API key as `Authorization: Bearer KEY`", code="key_missing")
-    return await request.app[SERVICES].apps.by_key(key.strip())
-
-
 async def person_of(request: web.Request, app: App, person: str) -> Person:
     """The person named in a path or query. Raises `NotFound` (`person_unknown`)."""
     return await request.app[SERVICES].people.get(app, checked_id(person))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from assistant import __version__
-from assistant.server.http import Route
+from assistant.server.route import Route
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:

@@ -15,14 +15,13 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from assistant.audio.intake import Intake
-from assistant.consent.receipt import Actor
 from assistant.conversation.events import ConsentChanged, Event
 from assistant.conversation.session import Conversation
 from assistant.conversation.stream import Stream
 from assistant.errors import AssistantError, Invalid, TooLarge
-from assistant.profile.person import App
+from assistant.server.caller import Caller, caller_of
 from assistant.server.dialect import Options, SessionUpdate
-from assistant.server.guard import SERVICES, app_of, decoded, log_unexpected, person_of
+from assistant.server.guard import SERVICES, decoded, log_unexpected, person_of
 from assistant.server.outbox import Ended, Full, Outbox
 from assistant.server.streams import HEARTBEAT_S, STREAMS
 from assistant.server.wire import (
@@ -59,15 +58,15 @@ class Head(msgspec.Struct):
 async def realtime(request: web.Request) -> web.StreamResponse:
     """Open a stream for the person named by `?person=`."""
     services = request.app[SERVICES]
-    app = await app_of(request)
-    person = await person_of(request, app, request.query.get("person", ""))
+    caller = await caller_of(request)
+    person = await person_of(request, caller.app, request.query.get("person", ""))
     socket = web.WebSocketResponse(
         heartbeat=HEARTBEAT_S,
         compress=False,
         max_msg_size=services.settings.max_body_bytes + _ENVELOPE,
         timeout=_CLOSING_S,
     )
-    with request.app[STREAMS].admitted(app, socket, services.settings):
+    with request.app[STREAMS].admitted(caller.app, socket, services.settings):
         if not socket.can_prepare(request).ok:
             raise Invalid("this path speaks WebSocket", code="websocket_expected")
         await socket.prepare(request)
@@ -75,7 +74,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         raw = None if transport is None else transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
-        await _Session(services, app, services.conversation(app, person), socket, transport).run()
+        await _Session(services, caller, services.conversation(caller.app, person), socket, transport).run()
     return socket
 
 
@@ -85,13 +84,13 @@ class _Session:
     def __init__(
         self,
         services: Services,
-        app: App,
+        caller: Caller,
         conversation: Conversation,
         socket: web.WebSocketResponse,
         transport: asyncio.Transport | None,
     ) -> None:
         self._services = services
-        self._app = app
+        self._caller = caller
         self._conversation = conversation
         self._socket = socket
         self._transport = transport
@@ -189,7 +188,7 @@ class _Session:
             update.purpose,
             granted=update.granted,
             notice=update.notice,
-            actor=Actor("app", "stream"),
+            actor=self._caller.actor("stream"),
         )
         await self._stream.consented()
 
@@ -229,7 +228,7 @@ class _Session:
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConsentChanged) and event.record.event == "withdrawn":
             self._outbox.drop_affect()
-        for shown in event_json(event, self._app.name, beta=self._beta):
+        for shown in event_json(event, self._caller.app.name, beta=self._beta):
             self._send(shown)
 
     def _send(self, event: dict[str, Any]) -> None:

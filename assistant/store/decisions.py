@@ -1,0 +1,72 @@
+"""What was chosen for people; and, with their consent, how they usually are. Sealed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from assistant.emotion import Baseline, Modality
+from assistant.errors import NotFound
+from assistant.store import schema
+from assistant.store.database import Database
+from assistant.store.vault import Vault
+
+
+class Decisions:
+    """What was chosen for a person, and why; sealed. And, with their consent, how they usually are."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
+        """Keep one decision; durable when this returns."""
+        sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
+        async with self._database.write() as connection:
+            await connection.execute(
+                insert(schema.decisions).values(id=decision, person=person, at=at, body=sealed)
+            )
+
+    async def get(self, decision: str, person: str) -> dict[str, Any]:
+        """Raises `NotFound` (`decision_unknown`)."""
+        table = schema.decisions
+        query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
+        async with self._database.read() as connection:
+            sealed = await connection.scalar(query)
+        if sealed is None:
+            raise NotFound("there is no such decision", code="decision_unknown")
+        body: dict[str, Any] = msgspec.json.decode(await self._vault.open(person, "decision", sealed))
+        return body
+
+    async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
+        """Keep a person's baseline; only with their grant to remember."""
+        body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
+        values = {"at": at, "body": body}
+        change = upsert(schema.remembered).values(person=person, modality=modality, **values)
+        async with self._database.write() as connection:
+            await connection.execute(
+                change.on_conflict_do_update(index_elements=["person", "modality"], set_=values)
+            )
+
+    async def recall(self, person: str, modality: Modality) -> Baseline | None:
+        """The baseline that was kept, if any."""
+        table = schema.remembered
+        query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
+        async with self._database.read() as connection:
+            sealed = await connection.scalar(query)
+        if sealed is None:
+            return None
+        opened = await self._vault.open(person, f"baseline {modality}", sealed)
+        baseline = msgspec.json.decode(opened, type=Baseline)
+        return replace(baseline, source="stored")
+
+    async def forget(self, person: str, modality: Modality) -> None:
+        """Drop the baseline that was kept."""
+        table = schema.remembered
+        gone = delete(table).where(table.c.person == person, table.c.modality == modality)
+        async with self._database.write() as connection:
+            await connection.execute(gone)
