@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from assistant import __version__
+from assistant.commands.audit import configure as configure_audit
+from assistant.commands.exceptions import configure as configure_exceptions
+from assistant.commands.keys import configure as configure_keys
+from assistant.commands.logs import write_logs
+from assistant.commands.master import configure as configure_master
+from assistant.commands.people import configure as configure_people
 from assistant.config import Settings, load_settings, shipped_models
-from assistant.consent.policy import CONTEXTS
 from assistant.errors import AssistantError
 
 
@@ -56,11 +59,23 @@ def _parser() -> argparse.ArgumentParser:
 
     keys = commands.add_parser("keys", help="API keys")
     kinds = keys.add_subparsers(required=True, metavar="ACTION")
-    create = kinds.add_parser("create", help="make an API key; it stands alone on the last line")
-    _with_settings(create)
-    create.add_argument("--app", required=True, metavar="NAME", help="the app that will hold it")
-    create.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
-    create.set_defaults(run=_create_key)
+    common = argparse.ArgumentParser(add_help=False)
+    _with_settings(common)
+    configure_keys(kinds, common)
+    configure_master(kinds, common)
+    keys.set_defaults(run=_keys)
+
+    exceptions = commands.add_parser("exceptions", help="signed exceptions for medical or safety reasons")
+    configure_exceptions(exceptions.add_subparsers(required=True, metavar="ACTION"), common)
+    exceptions.set_defaults(run=_exceptions)
+
+    people = commands.add_parser("people", help="export, erase or restrict what is kept of people")
+    configure_people(people.add_subparsers(required=True, metavar="ACTION"), common)
+    people.set_defaults(run=_people)
+
+    audit = commands.add_parser("audit", help="the ledger of consent")
+    configure_audit(audit.add_subparsers(required=True, metavar="ACTION"), common)
+    audit.set_defaults(run=_audit)
 
     migrate = commands.add_parser("migrate", help="bring the database to the newest schema")
     _with_settings(migrate)
@@ -75,9 +90,7 @@ def _with_settings(parser: argparse.ArgumentParser) -> None:
 def _settings(args: argparse.Namespace) -> Settings:
     given = {f"ATTUNE_{name.upper()}": value for name in ("host", "port") if (value := getattr(args, name, None))}
     settings = load_settings(args.config, {**os.environ, **given})
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("alembic", "aiosqlite"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    write_logs(settings.log_level)
     return settings
 
 
@@ -136,35 +149,31 @@ def _models(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _create_key(args: argparse.Namespace) -> int:
-    """Make an API key, and the database and the master key where they don't exist yet."""
-    from assistant.store.apps import Apps
-    from assistant.store.database import Database, migrate
-    from assistant.store.vault import make_master_key, read_master_key
+def _keys(args: argparse.Namespace) -> int:
+    status: int = args.keys(args, _settings(args))
+    return status
 
-    settings = _settings(args)
 
-    async def create() -> str:
-        database = Database(settings.database)
-        try:
-            return await Apps(database, time.time).create_key(args.app, args.context)
-        finally:
-            await database.close()
+def _people(args: argparse.Namespace) -> int:
+    status: int = args.people(args, _settings(args))
+    return status
 
-    make_master_key(settings.master_key_file)
-    read_master_key(settings.master_key_file)
-    migrate(settings.database)
-    key = asyncio.run(create())
-    print(f"An API key for {args.app}; it is shown once and kept only as a hash:")
-    print(key)
-    return 0
+
+def _audit(args: argparse.Namespace) -> int:
+    status: int = args.audit(args, _settings(args))
+    return status
+
+
+def _exceptions(args: argparse.Namespace) -> int:
+    status: int = args.exceptions(args, _settings(args)) if hasattr(args, "config") else args.exceptions(args)
+    return status
 
 
 def _migrate(args: argparse.Namespace) -> int:
     """Bring the database to the newest schema; also done whenever the server starts."""
-    from assistant.store.database import migrate
+    from assistant.store.database import migrate, shown
 
     settings = _settings(args)
     migrate(settings.database)
-    print(f"{settings.database} is at the newest schema")
+    print(f"{shown(settings.database)} is at the newest schema")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -18,8 +19,27 @@ def shipped_models() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "models"
 
 
-def _setting(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+NO_LIMIT = "none"
+"""In the place of a rate."""
+ANY_ORIGIN = "*"
+ANY_ORIGIN_WITH_KEY = "* authorization"
+
+_RATE = re.compile(rf"{NO_LIMIT}|[1-9][0-9]{{0,8}}/(?:[1-9][0-9]{{0,4}} ?)?(?:second|minute|hour|day)s?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+_ISSUER = re.compile(r"(?:https://[^\s/?#@]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:/[^\s?#]*)?")
+
+
+def is_issuer(url: str) -> bool:
+    """Whether keys may be fetched from here: over https, or from this machine.
+
+    >>> is_issuer("https://id.example.com/realm"), is_issuer("http://localhost:8080"), is_issuer("http://example.com")
+    (True, True, False)
+    """
+    return _ISSUER.fullmatch(url) is not None
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc}, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +49,11 @@ class Settings:
     database: str = _setting("sqlite:///attune.db", "where people, consent and decisions are kept")
     keys: str = _setting("sqlite:///attune-keys.db", "where each person's key is kept; never back this one up")
     master_key_file: Path = _setting(Path("attune.key"), "the key that wraps all person keys")
+    master_key: str = _setting(
+        "",
+        "the key itself, in hexadecimal, in place of the file; several apart by commas, the newest first",
+        secret=True,
+    )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8080, "port to listen on; 0 takes a free one")
     models: Path = _setting(Path(), "folder of model folders; empty means the shipped ones")
@@ -44,6 +69,10 @@ class Settings:
     grant_days: int = _setting(365, "days until a grant expires")
     mood_half_life_s: float = _setting(60.0, "seconds after which a reading counts half")
     mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
+    mood_days: float = _setting(30.0, "days that a mood history is kept, for those who grant `remember`")
+    baseline_days: float = _setting(365.0, "days that a baseline is kept since it last changed")
+    decision_days: float = _setting(365.0, "days that decisions are kept")
+    access_days: float = _setting(365.0, "days that the access log is kept")
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
     max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
     max_streams: int = _setting(1000, "most live WebSocket streams")
@@ -51,6 +80,19 @@ class Settings:
     stream_idle_s: float = _setting(300.0, "seconds without a frame after which a stream is closed")
     stream_longest_s: float = _setting(3600.0, "seconds after which a stream is closed in any case")
     stream_write_s: float = _setting(10.0, "seconds that a client may leave events unread before it is dropped")
+    rate_app: str = _setting("60000/minute", "most requests of an app in a time, of each process; `none`: no limit")
+    rate_person: str = _setting(
+        "1200/minute", "most requests about one person, or by their token; `none`: no limit"
+    )
+    cors_origins: str = _setting(
+        "",
+        "origins of web pages that may call, apart by spaces; `*`: any, to what needs no key; "
+        "`* authorization`: any, to everything",
+    )
+    oidc_issuer: str = _setting("", "URL of the identity provider of operators; empty: none")
+    oidc_audience: str = _setting("", "what an operator's token must be meant for")
+    exceptions: Path = _setting(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
+    exceptions_key: str = _setting("", "the operator's public Ed25519 key that signs them, in hexadecimal")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
@@ -59,13 +101,29 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise ConfigInvalid(f"port must lie between 0 and 65535, not {self.port}")
         for name in ("database", "keys"):
-            if not str(getattr(self, name)).startswith("sqlite:///"):
-                raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
-        for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
+            if not str(getattr(self, name)).startswith(("sqlite:///", "postgresql://")):
+                raise ConfigInvalid(f"{name} must look like sqlite:///FILE or postgresql://USER@HOST/NAME")
+        if self.database == self.keys:
+            raise ConfigInvalid("keys must be another database than database, or a backup would hold both")
+        for name in ("mood_days", "baseline_days", "decision_days", "access_days", "grant_days",
+                     "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
                      "max_streams", "max_streams_per_app",
                      "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ConfigInvalid(f"{name} must be greater than 0 and finite")
+        for name in ("rate_app", "rate_person"):
+            if not _RATE.fullmatch(getattr(self, name)):
+                raise ConfigInvalid(f"{name} must look like 600/minute, or be `{NO_LIMIT}`")
+        if self.cors_origins not in (ANY_ORIGIN, ANY_ORIGIN_WITH_KEY):
+            for origin in self.cors_origins.split():
+                if not _ORIGIN.fullmatch(origin):
+                    raise ConfigInvalid(
+                        f"cors_origins has {origin!r}; an origin looks like https://app.example.com"
+                    )
+        if bool(self.oidc_issuer) != bool(self.oidc_audience):
+            raise ConfigInvalid("oidc_issuer and oidc_audience go together")
+        if self.oidc_issuer and not is_issuer(self.oidc_issuer):
+            raise ConfigInvalid("oidc_issuer must be an https URL; http only on this machine")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigInvalid(f"log_level must be DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
 

@@ -113,11 +113,11 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much one modality counted."""
+    """How much one modality counted, or that the person corrected the estimate."""
 
-    modality: Modality
+    modality: Modality | Literal["correction"]
     weight: float
-    """Share of the fused precision, 0 to 1."""
+    """Share of the fused precision, 0 to 1; of a correction 1, as it wins over all others."""
     age_s: float
     """Seconds since the reading."""
 

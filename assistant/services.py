@@ -1,7 +1,6 @@
 """The whole system, wired once, visibly.
 
-settings -> database, vault -> apps, people, catalogues, decisions
-         -> ledger (issues grants)
+settings -> kept: databases, vault -> apps, people, catalogues, decisions, moods, ledger (issues grants)
          -> models -> batchers -> readers (ask the ledger before every run)
                                -> dictation (words; asks nobody, and infers nothing about the person)
          -> tools -> conversations
@@ -26,6 +25,7 @@ from assistant.audio.vad import Vad, stepping
 from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
+from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation, Tools
@@ -34,14 +34,15 @@ from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 from assistant.profile.person import App, Person
-from assistant.store import schema
+from assistant.store.access import AccessLog
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
-from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, migrate
+from assistant.store.changes import changes_of
+from assistant.store.contexts import Contexts
 from assistant.store.decisions import Decisions
+from assistant.store.devices import Devices
+from assistant.store.kept import Kept, open_kept
 from assistant.store.people import People
-from assistant.store.vault import Vault, read_master_key
 from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Services:
     """Everything a server needs."""
 
     settings: Settings
+    kept: Kept
     apps: Apps
     people: People
     catalogues: Catalogues
@@ -70,18 +72,23 @@ class Services:
     tools: Tools
     readers: tuple[Card, ...]
     """Cards of the affect models that were loaded, whose kind is the modality."""
+    devices: Devices
+    contexts: Contexts
+    access: AccessLog
+    token_key: bytes
+    """Signs the tokens of people."""
     clock: Callable[[], float]
     new_id: Callable[[], str]
 
-    def conversation(self, app: App, person: Person) -> Conversation:
-        """A conversation with one person."""
-        return Conversation(self.tools, app, person)
+    def conversation(self, app: App, person: Person, *, who: str = "", gpc: bool = False) -> Conversation:
+        """A conversation with one person; `who` holds it, and `gpc`: their browser sent `Sec-GPC: 1`."""
+        return Conversation(self.tools, app, person, who=who, gpc=gpc)
 
-    async def erase(self, person: Person) -> None:
-        """Forget a person everywhere: their key, then every row, then grants and mood in memory."""
-        await self.people.erase(person)
-        self.ledger.forget(person.pseudonym)
-        self.tools.memory.forget(person.pseudonym)
+    async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
+        """Forget people everywhere: what is kept of them, and their moods in memory."""
+        await self.kept.erase(app, people, actor)
+        for person in people:
+            self.tools.memory.forget(person.pseudonym)
 
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""
@@ -109,25 +116,11 @@ async def open_services(
     activity detection. Another model that is missing or broken is logged and shown by `/readyz`; the rest works.
     """
     async with AsyncExitStack() as stack:
-        master_key = read_master_key(settings.master_key_file)
-        migrate(settings.database)
-        database, keys = Database(settings.database), Database(settings.keys)
-        stack.push_async_callback(database.close)
-        stack.push_async_callback(keys.close)
-        await keys.create(schema.secrets)
-
-        vault = Vault(keys, master_key)
-        decisions = Decisions(database, vault)
-        catalogues = Catalogues(database, clock)
-        ledger = Ledger(
-            ConsentRecords(database),
-            notice=settings.notice,
-            grant_days=settings.grant_days,
-            clock=clock,
-            new_id=new_id,
-        )
+        kept = await stack.enter_async_context(open_kept(settings, clock=clock, new_id=new_id))
+        ledger = kept.ledger
         memory = Memory(half_life_s=settings.mood_half_life_s, expires_s=settings.mood_expires_s)
         ledger.listen(None, memory.decided)
+        await stack.enter_async_context(ledger.following(changes_of(kept.database, kept.records)))
 
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
         affect = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="affect"))
@@ -185,23 +178,32 @@ async def open_services(
             voice=voice,
             dictation=dictation,
             vad=vad,
-            catalogues=catalogues,
-            decisions=decisions,
-            baselines=decisions,
+            catalogues=kept.catalogues,
+            decisions=kept.decisions,
+            baselines=kept.decisions,
+            moods=kept.moods,
+            moments=kept.contexts,
+            uses=kept.access,
             affect_budget_s=settings.affect_budget_ms / 1000,
             clock=clock,
             new_id=new_id,
             normal=lambda: unpredictable.gauss(0.0, 1.0),
         )
+        await stack.enter_async_context(kept.purge.running())
         yield Services(
             settings=settings,
-            apps=Apps(database, clock),
-            people=People(database, vault, clock),
-            catalogues=catalogues,
-            decisions=decisions,
+            kept=kept,
+            apps=kept.apps,
+            people=kept.people,
+            catalogues=kept.catalogues,
+            decisions=kept.decisions,
             ledger=ledger,
             tools=tools,
             readers=tuple(reader.card for reader in (text, voice) if reader is not None),
+            devices=kept.devices,
+            contexts=kept.contexts,
+            access=kept.access,
+            token_key=kept.vault.derive(b"tokens"),
             clock=clock,
             new_id=new_id,
         )

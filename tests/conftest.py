@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
+import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -28,7 +30,11 @@ from assistant.inference.model import Session, onnx_session, open_model
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
 from assistant.services import Services, open_services
-from assistant.store.vault import make_master_key
+from assistant.store.database import migrate
+from assistant.store.masters import make_master_key
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from postgres import Server, binaries, running_postgres
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 _SESSIONS: dict[Path, Session] = {}
@@ -143,8 +149,9 @@ class House:
     async def message(self, text: str, name: str = "ada") -> Any:
         return await self.call("POST", f"/v1/people/{name}/messages", {"text": text})
 
-    async def stream(self, name: str = "ada") -> Microphone:
-        return Microphone(await self.client.ws_connect(f"/v1/realtime?person={name}", headers=self.headers))
+    async def stream(self, name: str = "ada", headers: dict[str, str] | None = None) -> Microphone:
+        sent = self.headers | (headers or {})
+        return Microphone(await self.client.ws_connect(f"/v1/realtime?person={name}", headers=sent))
 
 
 class Microphone:
@@ -191,6 +198,60 @@ class Microphone:
     async def acknowledge(self) -> None:
         notice = await self.until("policy.notice")
         await self.send({"type": "consent.update", "acknowledge": True, "notice": notice["notice"]})
+
+
+@dataclass(frozen=True)
+class Databases:
+    """URLs of a main database with the newest schema and no rows, and of an empty one for the keys."""
+
+    main: str
+    keys: str
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for the whole run."""
+    if binaries() is None:
+        pytest.skip("there is no PostgreSQL here")
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server) -> str:
+    migrate(postgres.create("template"))
+    return "template"
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest schema and no rows, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "attune.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def sqlite_databases(tmp_path: Path, migrated: Path) -> Databases:
+    shutil.copy(migrated, tmp_path / "attune.db")
+    return Databases(f"sqlite:///{tmp_path}/attune.db", f"sqlite:///{tmp_path}/keys.db")
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def postgres_databases(postgres: Server, template: str) -> Databases:
+    name = f"test{next(_NUMBERS)}"
+    return Databases(postgres.create(name, template), postgres.create(f"{name}keys"))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Databases of each kind in turn: what takes this fixture is tested on both."""
+    name = "sqlite_databases" if request.param == "sqlite" else "postgres_databases"
+    found: Databases = request.getfixturevalue(name)
+    return found
 
 
 OpenHouse = Callable[..., Awaitable[House]]

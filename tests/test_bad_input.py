@@ -27,6 +27,11 @@ async def _problem(house, method: str, path: str, status: int, code: str, **more
     return body
 
 
+def _rename(database: str, old: str, new: str) -> None:
+    with contextlib.closing(sqlite3.connect(database)) as other, other:
+        other.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+
 class TestHttp:
     @pytest.mark.parametrize(
         ("body", "code"),
@@ -119,7 +124,7 @@ class TestHttp:
 
     async def test_routes_and_methods_that_do_not_exist(self, house):
         await _problem(house, "GET", "/v1/nothing", 404, "route_unknown")
-        await _problem(house, "PATCH", PERSON, 405, "method_not_allowed")
+        await _problem(house, "POST", PERSON, 405, "method_not_allowed")
 
     async def test_consent_that_answers_another_notice(self, house):
         await house.person()
@@ -137,13 +142,10 @@ class TestHttp:
     async def test_a_database_that_can_not_be_written_is_said_and_nothing_half_done_remains(self, house):
         await house.person()
         database = house.services.settings.database.removeprefix("sqlite:///")
-        with sqlite3.connect(database) as other:
-            other.execute("ALTER TABLE consents RENAME TO elsewhere")
+        await asyncio.to_thread(_rename, database, "consents", "elsewhere")
         body = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
         await _problem(house, "POST", f"{PERSON}/consent", 503, "storage_failed", json=body)
-        with sqlite3.connect(database) as other:
-            other.execute("ALTER TABLE elsewhere RENAME TO consents")
-        other.close()
+        await asyncio.to_thread(_rename, database, "elsewhere", "consents")
         assert (await house.message("hello"))["mood"] is None
 
 

@@ -80,7 +80,7 @@ WRONG = [
     ("port", "65536"),
     ("affect", "off"),
     ("database", "attune.db"),
-    ("database", "postgresql://localhost/attune"),
+    ("database", "mysql://localhost/attune"),
     ("keys", "memory"),
     ("grant_days", "0"),
     ("grant_days", "a year"),

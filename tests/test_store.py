@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import stat
 import threading
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select
+from sqlalchemy import Connection, insert, select
 
 from assistant.consent.receipt import Actor, Record
 from assistant.emotion import Baseline
@@ -28,8 +27,9 @@ from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
 from assistant.store.decisions import Decisions
+from assistant.store.masters import LocalKeys, make_master_key, read_master_keys
 from assistant.store.people import People
-from assistant.store.vault import Vault, make_master_key, read_master_key
+from assistant.store.vault import Vault, open_vault
 
 NOW = 1_800_000_000.0
 MASTER = bytes(range(32))
@@ -37,13 +37,10 @@ CANARY = "canary-7f3a91"
 
 
 class Store:
-    """Everything that is kept in one folder."""
+    """Everything that is kept in a pair of databases."""
 
-    def __init__(self, folder: Path, master_key: bytes) -> None:
-        self.folder = folder
-        self.main = Database(f"sqlite:///{folder}/attune.db")
-        self.keys = Database(f"sqlite:///{folder}/keys.db")
-        self.vault = Vault(self.keys, master_key)
+    def __init__(self, main: Database, keys: Database, vault: Vault) -> None:
+        self.main, self.keys, self.vault = main, keys, vault
         self.apps = Apps(self.main, lambda: NOW)
         self.people = People(self.main, self.vault, lambda: NOW)
         self.records = ConsentRecords(self.main)
@@ -55,33 +52,34 @@ class Store:
 
 
 @asynccontextmanager
-async def opening(folder: Path, master_key: bytes = MASTER) -> AsyncIterator[Store]:
-    store = Store(folder, master_key)
+async def opening(databases: Any, master_key: bytes = MASTER) -> AsyncIterator[Store]:
+    main, keys = Database(databases.main), Database(databases.keys, shreds=True)
     try:
-        await store.keys.create(schema.secrets)
+        store = Store(main, keys, await open_vault(keys, LocalKeys([master_key])))
         yield store
+        await store.apps.close()
+        await store.records.close()
     finally:
-        await store.main.close()
-        await store.keys.close()
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("migrated") / "attune.db"
-    migrate(f"sqlite:///{file}")
-    return file
+        await main.close()
+        await keys.close()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, migrated: Path) -> Path:
-    shutil.copy(migrated, tmp_path / "attune.db")
-    return tmp_path
-
-
-@pytest.fixture
-async def store(folder: Path) -> AsyncIterator[Store]:
-    async with opening(folder) as opened:
+async def store(databases: Any) -> AsyncIterator[Store]:
+    async with opening(databases) as opened:
         yield opened
+
+
+@pytest.fixture
+async def sqlite_store(sqlite_databases: Any) -> AsyncIterator[Store]:
+    async with opening(sqlite_databases) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sqlite_databases: Any) -> Path:
+    """Where the files of `sqlite_store` lie."""
+    return tmp_path
 
 
 def code(raised: pytest.ExceptionInfo[AssistantError]) -> str:
@@ -154,28 +152,31 @@ async def test_a_person_made_again_gets_another_key(store: Store) -> None:
         await store.vault.open("p", "profile", sealed)
 
 
-async def test_a_destroyed_key_leaves_no_trace_in_the_files(store: Store) -> None:
+async def test_a_destroyed_key_leaves_no_trace_in_the_files(sqlite_store: Store, folder: Path) -> None:
+    store = sqlite_store
     await store.vault.create("p")
     async with store.keys.read() as connection:
-        wrapped = await connection.scalar(select(schema.person_keys.c.wrapped))
-    assert wrapped in all_bytes(store.folder, "keys.db")
+        wrapped = await connection.scalar(
+            select(schema.person_keys.c.wrapped).where(schema.person_keys.c.person == "p")
+        )
+    assert wrapped in all_bytes(folder, "keys.db")
     await store.vault.destroy("p")
-    assert wrapped not in b"".join(file.read_bytes() for file in folder_files(store.folder))
+    assert wrapped not in b"".join(file.read_bytes() for file in folder_files(folder))
 
 
 async def test_keys_are_kept_wrapped_by_the_master_key(store: Store) -> None:
     await store.vault.create("p")
     sealed = await store.vault.seal("p", "profile", b"data")
-    other = Vault(store.keys, bytes(32))
     with pytest.raises(Unavailable) as refused:
-        await other.open("p", "profile", sealed)
+        await open_vault(store.keys, LocalKeys([bytes(32)]))
     assert code(refused) == "master_key_invalid"
-    assert await Vault(store.keys, MASTER).open("p", "profile", sealed) == b"data"
+    again = await open_vault(store.keys, LocalKeys([MASTER]))
+    assert await again.open("p", "profile", sealed) == b"data"
 
 
-def test_a_lookup_depends_on_the_app_the_person_and_the_master_key(tmp_path: Path) -> None:
+def test_a_lookup_depends_on_the_app_the_person_and_the_root(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/unused.db")
-    vault, other = Vault(database, MASTER), Vault(database, bytes(32))
+    vault, other = [Vault(database, LocalKeys([MASTER]), root) for root in (MASTER, bytes(32))]
     found = [vault.lookup("app", "ada"), vault.lookup("app", "bob"), vault.lookup("b", "ada"),
              vault.lookup("appa", "da"), other.lookup("app", "ada")]  # fmt: skip
     assert len(set(found)) == 5
@@ -188,16 +189,16 @@ def test_a_lookup_depends_on_the_app_the_person_and_the_master_key(tmp_path: Pat
 def test_a_master_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     file = tmp_path / "master.key"
     make_master_key(file)
-    key = read_master_key(file)
+    (key,) = read_master_keys(file)
     assert len(key) == 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     make_master_key(file)
-    assert read_master_key(file) == key
+    assert read_master_keys(file) == (key,)
 
 
 def test_a_missing_master_key_says_what_makes_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="keys create") as refused:
-        read_master_key(tmp_path / "none")
+        read_master_keys(tmp_path / "none")
     assert code(refused) == "master_key_missing"
 
 
@@ -206,7 +207,7 @@ def test_a_master_key_that_is_none_is_refused_and_not_shown(tmp_path: Path, cont
     file = tmp_path / "master.key"
     file.write_bytes(content)
     with pytest.raises(ConfigInvalid) as refused:
-        read_master_key(file)
+        read_master_keys(file)
     assert code(refused) == "master_key_invalid"
     assert not content or content.decode(errors="replace") not in refused.value.message
 
@@ -247,9 +248,9 @@ async def test_an_app_needs_a_name_and_a_known_context(store: Store, name: str, 
     assert code(refused) == "app_invalid"
 
 
-async def test_a_key_is_not_written_down(store: Store) -> None:
-    key = await store.apps.create_key("shop", "general")
-    assert key.encode() not in all_bytes(store.folder, "attune.db")
+async def test_a_key_is_not_written_down(sqlite_store: Store, folder: Path) -> None:
+    key = await sqlite_store.apps.create_key("shop", "general")
+    assert key.encode() not in all_bytes(folder, "attune.db")
 
 
 # People
@@ -286,20 +287,21 @@ async def test_apps_do_not_share_people(store: Store) -> None:
     assert theirs.pseudonym != mine.pseudonym
 
 
-async def test_people_survive_a_restart(folder: Path) -> None:
-    async with opening(folder) as store:
+async def test_people_survive_a_restart(databases: Any) -> None:
+    async with opening(databases) as store:
         app = await store.app()
         put, _ = await store.people.put(app, "ada", PROFILE)
-    async with opening(folder) as again:
+    async with opening(databases) as again:
         assert await again.people.get(app, "ada") == put
 
 
-async def test_ids_and_profiles_do_not_stand_on_the_disk_in_clear(store: Store) -> None:
+async def test_ids_and_profiles_do_not_stand_on_the_disk_in_clear(sqlite_store: Store, folder: Path) -> None:
+    store = sqlite_store
     app = await store.app()
     person, _ = await store.people.put(app, f"{CANARY}@example.org", PROFILE)
     await store.decisions.add("d", person.pseudonym, NOW, {"items": [CANARY]})
     await store.decisions.remember(person.pseudonym, "voice", Baseline(3, (0.123456789,), "session"), NOW)
-    written = all_bytes(store.folder, "attune.db") + all_bytes(store.folder, "keys.db")
+    written = all_bytes(folder, "attune.db") + all_bytes(folder, "keys.db")
     assert person.pseudonym.encode() in written  # so this looks in the right place
     assert CANARY.encode() not in written
     assert b"0.123456789" not in written
@@ -318,32 +320,59 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
         await store.people.get(app, "ada")
     for table, column in (
         (schema.people, schema.people.c.pseudonym),
-        (schema.consents, schema.consents.c.person),
         (schema.decisions, schema.decisions.c.person),
         (schema.remembered, schema.remembered.c.person),
     ):
         async with store.main.read() as connection:
             assert list(await connection.scalars(select(column))) == [bob.pseudonym], table.name
+    assert [record.id for record in await store.records.of(ada.pseudonym)] == ["by ada"], "the ledger keeps its own"
     assert await store.people.get(app, "bob") == bob
 
 
-async def test_a_backup_made_before_an_erasure_can_not_be_read_after_it(folder: Path, tmp_path: Path) -> None:
-    async with opening(folder) as store:
+async def every_row(database: Database) -> dict[str, list[dict[str, Any]]]:
+    """A backup of the main database: the rows of each table."""
+    async with database.read() as connection:
+        return {
+            table.name: sorted(map(dict, (await connection.execute(select(table))).mappings()), key=repr)
+            for table in schema.main.sorted_tables
+        }
+
+
+async def test_a_backup_made_before_an_erasure_can_not_be_read_after_it(store: Store) -> None:
+    app = await store.app()
+    ada, _ = await store.people.put(app, "ada", PROFILE)
+    bob, _ = await store.people.put(app, "bob", PROFILE)
+    await store.decisions.add("d", ada.pseudonym, NOW, {"items": [CANARY]})
+    backup = await every_row(store.main)
+    await store.people.erase(ada)
+    after = await every_row(store.main)
+    async with store.main.write() as connection:
+        for table in schema.main.sorted_tables:
+            lost = [row for row in backup[table.name] if row not in after[table.name]]
+            if lost:
+                await connection.execute(insert(table), lost)
+    assert await every_row(store.main) == backup
+    assert await store.people.get(app, "bob") == bob
+    with pytest.raises(NotFound):
+        await store.people.get(app, "ada")
+    with pytest.raises(NotFound):
+        await store.decisions.get("d", ada.pseudonym)
+
+
+async def test_a_restored_file_can_not_be_read_either(sqlite_databases: Any, folder: Path) -> None:
+    async with opening(sqlite_databases) as store:
         app = await store.app()
         ada, _ = await store.people.put(app, "ada", PROFILE)
         bob, _ = await store.people.put(app, "bob", PROFILE)
-        await store.decisions.add("d", ada.pseudonym, NOW, {"items": [CANARY]})
     backup = (folder / "attune.db").read_bytes()
-    async with opening(folder) as store:
+    async with opening(sqlite_databases) as store:
         await store.people.erase(ada)
     assert [file.name for file in folder_files(folder) if file.name.startswith("attune.db-")] == []
     (folder / "attune.db").write_bytes(backup)
-    async with opening(folder) as restored:  # with the same master key
+    async with opening(sqlite_databases) as restored:  # with the same master key
         assert await restored.people.get(app, "bob") == bob
         with pytest.raises(NotFound):
             await restored.people.get(app, "ada")
-        with pytest.raises(NotFound):
-            await restored.decisions.get("d", ada.pseudonym)
 
 
 async def test_a_person_erased_and_put_again_is_somebody_new(store: Store) -> None:
@@ -390,16 +419,16 @@ async def test_a_consent_record_is_never_replaced(store: Store) -> None:
 # Catalogues and decisions
 
 
-async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(folder: Path) -> None:
-    async with opening(folder) as store:
+async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(databases: Any) -> None:
+    async with opening(databases) as store:
         app = await store.app()
         assert await store.catalogues.get(app.id) == Catalogue("", ())
         await store.catalogues.put(app.id, starter())
         assert await store.catalogues.get(app.id) == starter()
-    async with opening(folder) as again:
+    async with opening(databases) as again:
         assert await again.catalogues.get(app.id) == starter()
         await again.catalogues.put(app.id, Catalogue("2", starter().items[:1]))
-    async with opening(folder) as later:
+    async with opening(databases) as later:
         assert await later.catalogues.get(app.id) == Catalogue("2", starter().items[:1])
 
 
@@ -458,7 +487,7 @@ async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key
             await store.vault.open(person, kind, row)
         assert code(refused) == "data_corrupt"
     with pytest.raises(Unavailable) as refused:
-        await Vault(store.keys, bytes(32)).open("p", "baseline voice", row)
+        await Vault(store.keys, LocalKeys([bytes(32)]), MASTER).open("p", "baseline voice", row)
     assert code(refused) == "master_key_invalid"
     await store.vault.destroy("p")
     with pytest.raises(NotFound):
@@ -468,14 +497,14 @@ async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key
 # The database
 
 
-def test_the_migrations_make_exactly_the_schema(migrated: Path) -> None:
-    engine = create_engine(f"sqlite:///{migrated}")
-    try:
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, schema.main) == []
-    finally:
-        engine.dispose()
+async def test_the_migrations_make_exactly_the_schema(store: Store) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found: list[Any] = compare_metadata(context, schema.main)
+        return found
+
+    async with store.main.read() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 def test_migrating_twice_changes_nothing(folder: Path) -> None:

@@ -1,23 +1,26 @@
 """A grant: an expiring permission to infer from one modality for one purpose.
 
 Whoever wants to run an affect model must hand one over, and the reader asks its `Gate` whether it is good. The
-ledger is the gate of the server, and it recognises only the very objects that it issued: a grant built by hand,
-copied or kept after withdrawal opens nothing.
+ledger is the gate of the server, and it recognises only the very objects that it issued: a grant that was copied,
+or kept after withdrawal, opens nothing, and one can't be built by hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Literal, Protocol
 
 from assistant.emotion import Modality, Purpose
 from assistant.errors import ConsentRequired
 
+_ISSUING = object()
+"""What the ledger, and the gate of evaluations, show to make a grant. Nobody else may import it; a test looks."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grant:
-    """Permission for one modality and one purpose. Compared by identity."""
+    """Permission for one modality and one purpose. Compared by identity; only the ledger makes one."""
 
     kind: Literal["person", "evaluation"]
     person: str | None
@@ -28,6 +31,14 @@ class Grant:
     """Version of the notice that the person answered."""
     expires_at: float
     """Unix seconds."""
+    record: str = ""
+    """Id of the ledger's record of it."""
+    _: KW_ONLY
+    issuing: InitVar[object] = None
+
+    def __post_init__(self, issuing: object) -> None:
+        if issuing is not _ISSUING:
+            raise ConsentRequired("only the consent ledger issues grants")
 
 
 class Gate(Protocol):
@@ -45,7 +56,7 @@ class EvaluationGate:
 
     def issue(self, modality: Modality) -> Grant:
         """A grant of kind `evaluation`, good at this gate only."""
-        grant = Grant("evaluation", None, modality, "research", "", float("inf"))
+        grant = Grant("evaluation", None, modality, "research", "", float("inf"), issuing=_ISSUING)
         self._issued.append(grant)
         return grant
 

@@ -1,17 +1,39 @@
-"""What the law or the app's context of use forbids, whatever a person consents to. A table that gives reasons."""
+"""What the law or the app's context of use asks for, whatever a person consents to. Tables that give reasons.
+
+`REFUSALS` forbid inference, `DUTIES` say what a person must be told. Each row has its source and the place where it
+holds; where it is not known where a person is, every row does. Rows marked `*` hold everywhere because the product
+says so, be it that a law of one place began it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from assistant.consent.jurisdiction import consent_age, holds, place_of
 from assistant.emotion import MODALITIES, Modality
 
-Context = Literal["general", "workplace", "education", "therapy"]
-AgeBand = Literal["adult", "minor"]
+Context = Literal["general", "workplace", "education", "therapy", "medical"]
+AgeBand = Literal["adult", "teen", "child", "minor"]
+Excuse = Literal["medical", "safety"]
+"""Why an exception may be made."""
 
-CONTEXTS: tuple[Context, ...] = ("general", "workplace", "education", "therapy")
-AGE_BANDS: tuple[AgeBand, ...] = ("adult", "minor")
+CONTEXTS: tuple[Context, ...] = ("general", "workplace", "education", "therapy", "medical")
+AGE_BANDS: tuple[AgeBand, ...] = ("adult", "teen", "child", "minor")
+EXCUSES: tuple[Excuse, ...] = ("medical", "safety")
+
+DISCLOSE_EVERY_S = 3 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An exception that the operator signed for one app; see `consent.exceptions`."""
+
+    id: str
+    context: Context
+    excuse: Excuse
+    expires_at: float
+    """Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,56 +45,270 @@ class Subject:
     context: Context = "general"
     """The app's context of use."""
     age_band: AgeBand = "adult"
+    app: str = ""
+    """The app's id."""
+    country: str | None = None
+    """The person's, ISO 3166 alpha-2."""
+    region: str | None = None
+    """The person's: the part of ISO 3166-2 after the country."""
+    jurisdiction: str | None = None
+    """Where the app is held to account: a country, or a part of one such as `US-IL`."""
+    exemptions: tuple[Exemption, ...] = ()
+    """The app's, signed."""
+    require_person: bool = False
+    """Only the person themself may grant here, not the app on their behalf."""
+
+    @property
+    def minor(self) -> bool:
+        """Whether the person is not of age."""
+        return self.age_band != "adult"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is known of where they are, and of where the app is."""
+        return tuple(p for p in (place_of(self.country, self.region), self.jurisdiction) if p)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Forbids some modalities in a context of use or for an age band."""
+    """Forbids some modalities in a context of use or to minors."""
 
     code: str
     why: str
+    source: str
     modalities: tuple[Modality, ...]
+    where: str = "*"
     context: Context | None = None
-    age_band: AgeBand | None = None
+    minors: bool = False
+    """Holds only for minors."""
+    excuses: tuple[Excuse, ...] = ()
+    """For which of these an exception may be made."""
 
     def applies(self, subject: Subject, modality: Modality) -> bool:
-        """Whether this rule forbids `modality` for `subject`."""
+        """Whether this rule forbids `modality` for `subject`, exceptions aside."""
         return (
             modality in self.modalities
             and self.context in (None, subject.context)
-            and self.age_band in (None, subject.age_band)
+            and (subject.minor or not self.minors)
+            and holds(self.where, subject.places)
         )
 
 
+_AI_ACT = "Regulation (EU) 2024/1689 (AI Act)"
+
 RULES: tuple[Rule, ...] = (
+    Rule("minor", "Emotional inference is off for minors.", "Attune's own rule", MODALITIES, minors=True),
     Rule(
         "context_workplace",
         "Inferring emotions from biometric data at work is prohibited (EU AI Act, Art. 5(1)(f)).",
+        f"{_AI_ACT}, Art. 5(1)(f)",
         ("voice",),
         context="workplace",
+        excuses=("medical", "safety"),
     ),
     Rule(
         "context_education",
         "Inferring emotions from biometric data in education is prohibited (EU AI Act, Art. 5(1)(f)).",
+        f"{_AI_ACT}, Art. 5(1)(f)",
         ("voice",),
         context="education",
+        excuses=("medical", "safety"),
+    ),
+    Rule(
+        "therapy_illinois",
+        "Therapy may not use a machine's detection of emotions, in whichever way (Illinois, HB 1806).",
+        "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
+        ("text",),
+        where="US-IL",
+        context="therapy",
     ),
     Rule(
         "context_therapy",
         "Therapy may not use a machine's detection of emotions (Illinois, HB 1806).",
+        "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
         ("voice",),
+        where="US-IL",
         context="therapy",
     ),
-    Rule("minor", "Emotional inference is off for minors.", MODALITIES, age_band="minor"),
+    Rule(
+        "context_therapy",
+        "Emotion is not inferred from the voice in therapy, unless somebody answers for it as a medical use.",
+        "Attune's own rule, after 225 ILCS 155/20(b)(4)",
+        ("voice",),
+        context="therapy",
+        excuses=("medical",),
+    ),
+    Rule(
+        "context_medical",
+        "Emotion is inferred from the voice in medicine only where somebody answers for it as a medical use.",
+        f"Attune's own rule: an intended medical purpose makes a device (Regulation (EU) 2017/745, Art. 2(1)), and "
+        f"emotion recognition is high-risk ({_AI_ACT}, Annex III, 1(c))",
+        ("voice",),
+        context="medical",
+        excuses=("medical",),
+    ),
 )
 
 
-def forbidden(subject: Subject, modality: Modality) -> Rule | None:
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a person must be told, or may ask for."""
+
+    code: str
+    kind: Literal["notice", "disclosure", "opt_out"]
+    """A `notice` comes before the voice is read; a `disclosure` says that this is a machine, at the beginning and
+    every three hours; an `opt_out` is a signal to obey."""
+    says: str
+    source: str
+    where: str = "*"
+    minors: bool = False
+    """Holds only for minors."""
+
+    def applies(self, subject: Subject) -> bool:
+        """Whether `subject` is owed it."""
+        return (subject.minor or not self.minors) and holds(self.where, subject.places)
+
+
+MACHINE = "You are talking to a computer program, not to a human being. It can't feel emotions."
+"""Told to everybody, everywhere."""
+
+DUTIES: tuple[Duty, ...] = (
+    Duty(
+        "emotion_recognition",
+        "notice",
+        "While it listens, software estimates emotion from your voice.",
+        f"{_AI_ACT}, Art. 50(3)",
+    ),
+    Duty(
+        "voice_illinois",
+        "notice",
+        "For this your voice is turned into numbers. They are held in memory while you speak and then destroyed; "
+        "if you let your mood be remembered, at most eight averages are kept until you withdraw. They are not used "
+        "to tell who you are, nor sold or passed on.",
+        "740 ILCS 14/15 (Biometric Information Privacy Act)",
+        where="US-IL",
+    ),
+    Duty(
+        "voice_texas",
+        "notice",
+        "Numbers that describe your voice are made only with your consent, are not sold, and are destroyed once "
+        "they are not needed.",
+        "Tex. Bus. & Com. Code § 503.001",
+        where="US-TX",
+    ),
+    Duty(
+        "profiling_quebec",
+        "notice",
+        "This uses technology that can profile you. It is off until you turn it on, by granting consent, and you "
+        "can turn it off in the same way.",
+        "Act respecting the protection of personal information in the private sector (Quebec), s. 8.1",
+        where="CA-QC",
+    ),
+    Duty("machine", "disclosure", MACHINE, f"{_AI_ACT}, Art. 50(1)"),
+    Duty("machine_new_york", "disclosure", MACHINE, "N.Y. Gen. Bus. Law § 1702", where="US-NY"),
+    Duty(
+        "break_california",
+        "disclosure",
+        "You have been here for a while, perhaps: take a break when you like.",
+        "Cal. Bus. & Prof. Code § 22602(c)(2) (SB 243)",
+        where="US-CA",
+        minors=True,
+    ),
+    Duty(
+        "gpc",
+        "opt_out",
+        "With `Sec-GPC: 1` nothing about you chooses what is shown, and nothing commercial is.",
+        "Global Privacy Control; Cal. Code Regs. tit. 11, § 7025",
+    ),
+)
+
+
+def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Rule | None:
     """The first rule that forbids `modality` for `subject`, if any.
+
+    Exceptions count only where `now` (unix seconds) shows that they have not expired.
 
     >>> forbidden(Subject("p", context="workplace"), "voice").code
     'context_workplace'
     >>> forbidden(Subject("p", context="workplace"), "text") is None
     True
     """
-    return next((rule for rule in RULES if rule.applies(subject, modality)), None)
+    return next((rule for rule in _against(subject, modality) if excused(subject, rule, now) is None), None)
+
+
+def excuse(subject: Subject, modality: Modality, now: float) -> Exemption | None:
+    """The exception without which `modality` would be forbidden now, for the record; None where none is needed."""
+    used = (excused(subject, rule, now) for rule in _against(subject, modality))
+    return next((exemption for exemption in used if exemption is not None), None)
+
+
+def excused(subject: Subject, rule: Rule, now: float | None) -> Exemption | None:
+    """The signed exception that lifts `rule`, if there is one that has not expired at unix time `now`."""
+    if now is None:
+        return None
+    return next(
+        (
+            exemption
+            for exemption in subject.exemptions
+            if exemption.context == subject.context
+            and exemption.excuse in rule.excuses
+            and now < exemption.expires_at
+        ),
+        None,
+    )
+
+
+def duties(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -> tuple[Duty, ...]:
+    """What `subject` is owed of one kind.
+
+    >>> [duty.code for duty in duties(Subject("p", country="US", region="IL"), "notice")]
+    ['emotion_recognition', 'voice_illinois']
+    """
+    return tuple(duty for duty in DUTIES if duty.kind == kind and duty.applies(subject))
+
+
+def disclosure(subject: Subject) -> str:
+    """What to tell `subject` at the beginning and every three hours: each sentence once.
+
+    >>> disclosure(Subject("p", country="DE", age_band="teen"))
+    "You are talking to a computer program, not to a human being. It can't feel emotions."
+    """
+    return " ".join(dict.fromkeys(duty.says for duty in duties(subject, "disclosure")))
+
+
+def due(last: float | None, now: float) -> bool:
+    """Whether the disclosure has to be given again, last given at unix time `last`.
+
+    >>> due(None, 0.0), due(0.0, 10_799.0), due(0.0, 10_800.0)
+    (True, False, True)
+    """
+    return last is None or not 0 <= now - last < DISCLOSE_EVERY_S
+
+
+def explained(subject: Subject, now: float) -> dict[str, Any]:
+    """All that holds for `subject`, as the API shows it."""
+    age, source = consent_age(subject.places)
+    return {
+        "context": subject.context,
+        "places": list(subject.places),
+        "refused": [
+            {"modality": modality, "code": rule.code, "why": rule.why, "source": rule.source}
+            for modality in MODALITIES
+            if (rule := forbidden(subject, modality, now)) is not None
+        ],
+        "duties": [
+            {"code": duty.code, "kind": duty.kind, "says": duty.says, "source": duty.source}
+            for duty in DUTIES
+            if duty.applies(subject)
+        ],
+        "consent_age": {"years": age, "source": source},
+        "exceptions": [
+            {"id": e.id, "context": e.context, "reason": e.excuse, "expires_at": e.expires_at}
+            for e in subject.exemptions
+            if now < e.expires_at
+        ],
+    }
+
+
+def _against(subject: Subject, modality: Modality) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if rule.applies(subject, modality))

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from assistant.emotion import STATEMENT, Modality, Purpose
 
-Event = Literal["granted", "withdrawn", "refused"]
+Event = Literal[
+    "granted",
+    "withdrawn",
+    "refused",
+    "expired",
+    "notice_shown",
+    "notice_acknowledged",
+    "restricted",
+    "unrestricted",
+    "objected",
+    "unobjected",
+    "excepted",
+    "erased",
+]
+"""What a record says happened. `excepted`: a signed exception let a rule be passed over."""
+
+DECISIONS: frozenset[Event] = frozenset({"granted", "withdrawn", "refused", "expired"})
+"""Events about one purpose of one modality; a receipt is given for each."""
+ENDINGS: frozenset[Event] = frozenset({"withdrawn", "expired", "restricted", "erased"})
+"""Events after which something may not be read that could be read before."""
 
 NOTICES: dict[str, str] = {
     "1": "If you allow it, software estimates emotion from your voice or your text: how pleasant, activated and "
@@ -29,15 +48,15 @@ DOES: dict[Purpose, str] = {
 class Actor:
     """Who decided, and what shows it."""
 
-    kind: Literal["person", "app"]
-    """A person with their own token, or the app on the person's behalf."""
+    kind: Literal["person", "app", "operator", "clock"]
+    """A person with their own token, the app on the person's behalf, whoever runs the server, or time itself."""
     evidence: str
     """Where it came from, such as `api` or `stream`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry of the ledger. Never changed, never deleted while the person exists."""
+    """One entry of the ledger. Never changed, never deleted; after an erasure its pseudonym leads nowhere."""
 
     id: str
     person: str
@@ -45,28 +64,37 @@ class Record:
     at: float
     """Unix seconds."""
     event: Event
-    modality: Modality
-    purpose: Purpose
-    notice: str
+    modality: Modality | None
+    """None where the event is about all of them; so for the purpose."""
+    purpose: Purpose | None
+    notice: str | None
+    """Version of the notice; None where none was involved."""
     expires_at: float | None
     """Unix seconds; set for grants."""
     actor: Actor
     reason: str | None = None
-    """Code of the rule that refused."""
+    """Code of the rule that refused; for `expired`, the id of the grant that ran out."""
+    app: str = ""
+    """Id of the app in which it happened."""
+    seq: int = field(default=0, compare=False)
+    """Place in the ledger; 0 before it was kept."""
+    hash: str = field(default="", compare=False)
+    """Of the chain up to this record; empty before it was kept."""
 
 
 def receipt(record: Record, *, controller: str) -> dict[str, Any]:
-    """The person's copy, for one record, in words that need no manual."""
+    """The person's copy, for one of the `DECISIONS`, in words that need no manual; `consent.dpv` has it whole."""
+    assert record.purpose is not None
     return {
         "receipt": record.id,
         "event": record.event,
-        "at": _date(record.at),
+        "at": iso_date(record.at),
         "controller": controller,
         "modality": record.modality,
         "purpose": record.purpose,
         "means": f"estimate emotion from your {record.modality} to {DOES[record.purpose]}",
-        "notice": {"version": record.notice, "text": NOTICES.get(record.notice, "")},
-        "expires_at": None if record.expires_at is None else _date(record.expires_at),
+        "notice": {"version": record.notice, "text": NOTICES.get(record.notice or "", "")},
+        "expires_at": None if record.expires_at is None else iso_date(record.expires_at),
         "decided_by": {"kind": record.actor.kind, "evidence": record.actor.evidence},
         "reason": record.reason,
         "withdraw": {"modality": record.modality, "purpose": record.purpose, "granted": False},
@@ -74,5 +102,10 @@ def receipt(record: Record, *, controller: str) -> dict[str, Any]:
     }
 
 
-def _date(at: float) -> str:
+def iso_date(at: float) -> str:
+    """Unix seconds as ISO 8601 in UTC.
+
+    >>> iso_date(0.0)
+    '1970-01-01T00:00:00Z'
+    """
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -108,6 +108,8 @@ class NoticeDue:
     """Voice may be read once the notice has been shown and acknowledged."""
 
     version: str
+    also: tuple[str, ...] = ()
+    """What the law of the place asks to be said besides."""
 
 
 @dataclass(frozen=True, slots=True)

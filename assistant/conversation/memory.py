@@ -1,4 +1,7 @@
-"""What is known of people's moods right now: in memory, bounded, shared by a person's messages and streams."""
+"""What is known of people's moods right now, and when they were told that this is a machine.
+
+In memory, bounded, shared by a person's messages and streams.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ class Memory:
         self._half_life_s = half_life_s
         self._expires_s = expires_s
         self._timelines: OrderedDict[str, Timeline] = OrderedDict()
+        self._disclosed: OrderedDict[str, float] = OrderedDict()
 
     def find(self, person: str) -> Timeline | None:
         """The person's timeline, if there is one."""
@@ -35,9 +39,23 @@ class Memory:
     def forget(self, person: str) -> None:
         """Drop everything about a person."""
         self._timelines.pop(person, None)
+        self._disclosed.pop(person, None)
+
+    def disclosed_at(self, person: str) -> float | None:
+        """When the person was last told that this is a machine, in unix seconds."""
+        return self._disclosed.get(person)
+
+    def disclosed(self, person: str, at: float) -> None:
+        """They were told, at unix time `at`. Who is forgotten is told again."""
+        self._disclosed[person] = at
+        self._disclosed.move_to_end(person)
+        if len(self._disclosed) > _PEOPLE:
+            self._disclosed.popitem(last=False)
 
     def decided(self, record: Record) -> None:
-        """Hear of a decision about consent: any withdrawal zeroes what was derived from that modality."""
+        """Hear of a decision about consent: where a purpose ends, what was derived from its modality is zeroed."""
         timeline = self._timelines.get(record.person)
-        if record.event == "withdrawn" and timeline is not None:
+        if record.event in ("erased", "restricted"):
+            self.forget(record.person)
+        elif record.event in ("withdrawn", "expired") and record.modality is not None and timeline is not None:
             timeline.forget(record.modality)

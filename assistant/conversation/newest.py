@@ -18,9 +18,12 @@ class Newest:
     def __init__(self) -> None:
         self._next: Work | None = None
         self._task: asyncio.Task[None] | None = None
+        self.shed = 0
+        """What was asked for and never begun, as something newer came."""
 
     def ask(self, work: Work) -> None:
         """Do this as soon as what is being done is over, unless something newer is asked for by then."""
+        self.shed += self._next is not None
         self._next = work
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())

@@ -14,13 +14,19 @@ from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceScores
 from assistant.consent.grant import Grant, purposes
 from assistant.consent.ledger import Ledger
+from assistant.consent.policy import disclosure, due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.dictation import Dictation
+from assistant.conversation.limits import Limit, content_profile, limits, offered, tone_profile
 from assistant.conversation.memory import Memory
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import Baselines, blurred
+from assistant.mood.correction import Correction
+from assistant.mood.history import MoodLog
 from assistant.mood.timeline import Timeline
+from assistant.profile.hours import is_quiet
+from assistant.profile.moment import Moments
 from assistant.profile.person import App, Person, subject
 from assistant.recommend import policy as ranking
 from assistant.recommend.catalogue import CatalogueSource
@@ -71,6 +77,13 @@ class ReadsVoice(Protocol):
         """Score one stretch of speech."""
 
 
+class Uses(Protocol):
+    """Where it is noted that a mood was used."""
+
+    def note(self, person: str, who: str, action: str, purpose: str = "") -> None:
+        """Take note; never waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What conversations share. A reader is None where the server has no such model."""
@@ -85,6 +98,9 @@ class Tools:
     catalogues: CatalogueSource
     decisions: DecisionLog
     baselines: Baselines
+    moods: MoodLog
+    moments: Moments
+    uses: Uses
     affect_budget_s: float
     clock: Callable[[], float]
     """Unix seconds."""
@@ -102,6 +118,10 @@ class Answer:
     recommendations: tuple[Recommendation, ...]
     decision: str
     safety: Safety | None = None
+    limits: tuple[Limit, ...] = ()
+    """What was not done, as the person asked."""
+    quiet_hours: bool = False
+    """It is a time at which the person wants to be left in peace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +136,15 @@ class _Moods:
 class Conversation:
     """One person in one app. Cheap: made anew for each message, kept for a stream."""
 
-    def __init__(self, tools: Tools, app: App, person: Person) -> None:
+    def __init__(self, tools: Tools, app: App, person: Person, *, who: str = "", gpc: bool = False) -> None:
         self.tools = tools
         self.app = app
         self.person = person
         self.subject = subject(app, person)
+        self.who = who
+        """Who holds it for the person, as the access log names them."""
+        self.gpc = gpc
+        """Their browser sent `Sec-GPC: 1`."""
 
     async def read(self, text: str) -> Answer:
         """Answer a message. Crisis words are looked for first, whatever the consent."""
@@ -144,30 +168,64 @@ class Conversation:
     async def respond(self, safety: Safety | None = None, said: Reading | Abstention | None = None) -> Answer:
         """Choose the tone and the recommendations from what is known now, each from what it may use."""
         now = self.tools.clock()
-        moods = await self._moods(now)
+        held = await self.limits()
+        moods = await self._moods(now, held)
         decision = self.tools.new_id()
-        directive = choose(moods.tone, self.person.profile, crisis=safety is not None)
-        slate = await self._slate(moods.content, decision)
-        await self._log(decision, now, slate, moods.content, directive)
+        quiet = await self._quiet(now)
+        directive = choose(
+            moods.tone, tone_profile(self.person.profile, held), crisis=safety is not None, quiet=quiet
+        )
+        slate = await self._slate(moods.content, decision, held)
+        await self._log(decision, now, slate, moods.content, held, directive)
         shown = moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, now)
-        return Answer(shown, directive, slate, decision, safety)
+        return Answer(shown, directive, slate, decision, safety, held, quiet)
 
     async def rank(
         self, slots: int, candidates: Sequence[str] | None = None
     ) -> tuple[str, tuple[Recommendation, ...]]:
         """Rank the catalogue, or some of it, for now; the mood counts only with a grant for content."""
         now = self.tools.clock()
-        moods = await self._moods(now)
+        held = await self.limits()
+        moods = await self._moods(now, held)
         decision = self.tools.new_id()
-        slate = await self._slate(moods.content, decision, slots=slots, candidates=candidates)
-        await self._log(decision, now, slate, moods.content)
+        slate = await self._slate(moods.content, decision, held, slots=slots, candidates=candidates)
+        await self._log(decision, now, slate, moods.content, held)
         return decision, slate
+
+    async def limits(self) -> tuple[Limit, ...]:
+        """What the person asked not to be done."""
+        standing = await self.tools.ledger.standing(self.person.pseudonym)
+        return limits(gpc=self.gpc, restricted=standing.restricted, objected=standing.objected)
+
+    def disclosure(self, *, again: bool = False) -> str | None:
+        """What to tell the person now of whom they talk to: at the beginning and every three hours, or `again`.
+
+        Whoever asks must tell them: it counts as told.
+        """
+        now, memory = self.tools.clock(), self.tools.memory
+        if not again and not due(memory.disclosed_at(self.person.pseudonym), now):
+            return None
+        memory.disclosed(self.person.pseudonym, now)
+        return disclosure(self.subject)
+
+    async def correct(self, corrections: Sequence[Correction]) -> None:
+        """Take the person's word on their own mood; it wins at once, and for the rest of the session."""
+        timeline = await self.timeline()
+        for correction in corrections:
+            timeline.correct(correction)
+
+    async def _quiet(self, now: float) -> bool:
+        hours = self.person.profile.quiet_hours
+        if hours is None:
+            return False
+        zone = (await self.tools.moments.of(self.person.pseudonym)).get("time_zone")
+        return is_quiet(hours, now, None if zone is None else zone.value)
 
     async def mood(self) -> Mood | None:
         """The current mood, from the modalities that the person lets be read."""
-        return (await self._moods(self.tools.clock())).shown
+        return (await self._moods(self.tools.clock(), ())).shown
 
     async def decide(
         self, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor
@@ -177,7 +235,7 @@ class Conversation:
             self.subject, modality, purpose, granted=granted, notice=notice, actor=actor
         )
         if record.event == "withdrawn" and purpose == "remember":
-            await self.tools.baselines.forget(self.person.pseudonym, modality)
+            await self._forget(modality)
         return record
 
     async def grant(self, modality: Modality) -> Grant | None:
@@ -218,8 +276,13 @@ class Conversation:
             spread = self.tools.voice.spread if reading.modality == "voice" and self.tools.voice else ()
             baseline = blurred(timeline.baseline(reading.modality), spread, self.tools.normal)
             await self.tools.baselines.remember(self.person.pseudonym, reading.modality, baseline, now)
+            await self.tools.moods.add(self.person.pseudonym, reading, now)
             if not await self._remembers(reading.modality):  # withdrawn while it was written
-                await self.tools.baselines.forget(self.person.pseudonym, reading.modality)
+                await self._forget(reading.modality)
+
+    async def _forget(self, modality: Modality) -> None:
+        await self.tools.baselines.forget(self.person.pseudonym, modality)
+        await self.tools.moods.forget(self.person.pseudonym, modality)
 
     async def _remembers(self, modality: Modality) -> bool:
         return "remember" in purposes(await self.tools.ledger.grants(self.subject), modality)
@@ -244,7 +307,7 @@ class Conversation:
             return None
         return reading
 
-    async def _moods(self, now: float) -> _Moods:
+    async def _moods(self, now: float, held: Sequence[Limit]) -> _Moods:
         grants = await self.tools.ledger.grants(self.subject)
         timeline = self.tools.memory.find(self.person.pseudonym)
 
@@ -252,16 +315,23 @@ class Conversation:
             modalities = [m for m in MODALITIES if wanted & purposes(grants, m)]
             return timeline.mood(now, modalities) if timeline is not None and modalities else None
 
-        return _Moods(told(frozenset({"tone"})), told(frozenset({"content"})), told(_INFERS))
+        content = None if held else told(frozenset({"content"}))
+        return _Moods(told(frozenset({"tone"})), content, told(_INFERS))
 
     async def _slate(
-        self, mood: Mood | None, seed: str, *, slots: int = _SLOTS, candidates: Sequence[str] | None = None
+        self,
+        mood: Mood | None,
+        seed: str,
+        held: Sequence[Limit],
+        *,
+        slots: int = _SLOTS,
+        candidates: Sequence[str] | None = None,
     ) -> tuple[Recommendation, ...]:
-        items = (await self.tools.catalogues.get(self.app.id)).items
+        items = offered((await self.tools.catalogues.get(self.app.id)).items, held)
         if candidates is not None:
             wanted = set(candidates)
             items = tuple(item for item in items if item.id in wanted)
-        return rank(items, self.person.profile, mood, slots=slots, seed=seed)
+        return rank(items, content_profile(self.person.profile, held), mood, slots=slots, seed=seed)
 
     async def _log(
         self,
@@ -269,13 +339,15 @@ class Conversation:
         now: float,
         slate: Sequence[Recommendation],
         content: Mood | None,
+        held: Sequence[Limit],
         directive: Directive | None = None,
     ) -> None:
         """Keep what was chosen and from which inputs; no score of a mood."""
+        interests = [] if held else ["profile.interests"]
         body: dict[str, Any] = {
             "ranking": {
                 "policy": ranking.VERSION,
-                "inputs": ["profile.language", "profile.interests", *(["mood"] if content is not None else [])],
+                "inputs": ["profile.language", *interests, *(["mood"] if content is not None else [])],
                 "items": [{"id": r.item.id, "propensity": r.propensity, "reason": r.reason} for r in slate],
             }
         }
@@ -289,6 +361,14 @@ class Conversation:
                 ],
                 "reasons": [reason.code for reason in directive.reasons],
             }
+        if held:
+            body["limits"] = [limit.code for limit in held]
+        for purpose, used in (
+            ("tone", directive is not None and directive.mood_used),
+            ("content", content is not None),
+        ):
+            if used:
+                self.tools.uses.note(self.person.pseudonym, self.who, "mood", purpose)
         await self.tools.decisions.add(decision, self.person.pseudonym, now, body)
 
 

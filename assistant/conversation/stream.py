@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
 from assistant.audio.segment import Edge, SegmentRules, Started, Stopped, Turn, step
 from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
-from assistant.consent.receipt import Record
+from assistant.consent.policy import duties
+from assistant.consent.receipt import ENDINGS, Actor, Record
 from assistant.conversation.answers import Answers, Spoken
 from assistant.conversation.captions import Captions
 from assistant.conversation.dictation import Transcription
@@ -53,6 +55,7 @@ _WORDS_EVERY_S = 1.0
 """Of speech, between two looks for new words."""
 _RULES = SegmentRules()
 _TRANSCRIPTION = Transcription()
+_SERVER = Actor("app", "stream")
 
 
 @dataclass(slots=True)
@@ -122,6 +125,11 @@ class Stream:
         """Whether the words will be told."""
         return self._transcription is not None and self._tools.dictation is not None
 
+    @property
+    def shed(self) -> int:
+        """Interim updates that were never begun, as newer audio came first."""
+        return self._estimating.shed + self._wording.shed
+
     async def consented(self) -> None:
         """Look at the grants again; done by itself before the next frame after a change."""
         self._changed = False
@@ -132,12 +140,19 @@ class Stream:
             self._since = self._tape.end
         if granted and not self._acknowledged and not self._noticed:
             self._noticed = True
-            self._emit(NoticeDue(self._tools.ledger.notice))
+            also = tuple(duty.says for duty in duties(self._conversation.subject, "notice"))
+            self._emit(NoticeDue(self._tools.ledger.notice, also))
+            self._begin_task(self._shown())
 
-    async def acknowledge(self, notice: str) -> None:
-        """The notice was shown to the person. Raises `Invalid` (`notice_outdated`) for another version."""
+    async def acknowledge(self, notice: str, actor: Actor | None = None) -> None:
+        """The notice was shown to the person, says `actor`, and it is on record before the voice is read.
+
+        Raises `Invalid` (`notice_outdated`) for another version.
+        """
         if notice != self._tools.ledger.notice:
             raise Invalid(f"the current notice is version {self._tools.ledger.notice}", code="notice_outdated")
+        if not self._acknowledged:
+            await self._note("notice_acknowledged", actor or _SERVER)
         self._acknowledged = True
         await self.consented()
 
@@ -333,17 +348,30 @@ class Stream:
             await utterance.captions.partly(self._tape.read(utterance.start, self._judged))
 
     def _decided(self, record: Record) -> None:
-        """A decision about consent, from this stream or elsewhere: a withdrawal stops everything at once."""
-        if record.event == "withdrawn" and record.modality == "voice":
+        """A decision about consent, from here or elsewhere, in any process: what ends a grant stops all at once."""
+        if record.event in ENDINGS and record.modality in (None, "voice"):
             self._since = None
             self._estimating.drop()
             if not self._keeps:
                 self._tape.forget(self._tape.end)
         self._changed = True
         self._emit(ConsentChanged(record))
-        task = asyncio.get_running_loop().create_task(self._ask_again())
+        self._begin_task(self._ask_again())
+
+    def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
+
+    async def _shown(self) -> None:
+        try:
+            await self._note("notice_shown", _SERVER)
+        except Unavailable as error:  # nothing is read before the acknowledgement is on record
+            log.error("a notice was shown and not recorded (%s)", error.code)
+
+    async def _note(self, event: Literal["notice_shown", "notice_acknowledged"], actor: Actor) -> None:
+        subject, ledger = self._conversation.subject, self._tools.ledger
+        await ledger.note(subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice)
 
     async def _ask_again(self) -> None:
         if self._changed:

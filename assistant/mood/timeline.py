@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, updated
+from assistant.mood.correction import Correction, Dimension, corrected
 from assistant.mood.fusion import Aged, fuse
 
 _KEPT = 64
@@ -22,17 +23,34 @@ class Timeline:
         self._readings: deque[tuple[float, Reading]] = deque(maxlen=_KEPT)
         self._passing: dict[Modality, tuple[float, Reading]] = {}
         self.baselines: dict[Modality, Baseline] = {}
+        self._corrections: dict[Dimension, Correction] = {}
+        self._alive_at = float("-inf")
 
     def glimpse(self, reading: Reading, at: float) -> None:
         """Take in a reading in the middle of an utterance; the next one of its modality replaces it."""
+        self._lives(at)
         self._passing[reading.modality] = (at, reading)
 
     def add(self, reading: Reading, at: float) -> None:
         """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
+        self._lives(at)
         self._passing.pop(reading.modality, None)
         self._readings.append((at, reading))
         known = self.baseline(reading.modality)
         self.baselines[reading.modality] = updated(known, reading.observation, reading.model)
+
+    def correct(self, correction: Correction) -> None:
+        """Take the person's word for it until the session ends: nothing came for as long as a mood lives."""
+        self._lives(correction.at)
+        self._corrections[correction.dimension] = correction
+
+    def uncorrect(self) -> None:
+        """Forget what the person said; the estimates count again."""
+        self._corrections.clear()
+
+    def corrections(self, now: float) -> dict[Dimension, Correction]:
+        """What the person said of themself in this session."""
+        return {} if now - self._alive_at >= self._expires_s else dict(self._corrections)
 
     def baseline(self, modality: Modality) -> Baseline:
         """How the person usually is in one modality."""
@@ -44,6 +62,8 @@ class Timeline:
         self._readings = deque(kept, maxlen=_KEPT)
         self._passing.pop(modality, None)
         self.baselines.pop(modality, None)
+        if not self._readings and not self._passing:
+            self._corrections.clear()
 
     def mood(self, now: float, modalities: Collection[Modality]) -> Mood | None:
         """The mood that `modalities` tell of, at unix time `now`; None where nothing is known any more."""
@@ -53,20 +73,23 @@ class Timeline:
             if reading.modality in modalities and now - at < self._expires_s
         ]
         mood = fuse(aged, now=now, half_life_s=self._half_life_s, expires_s=self._expires_s)
-        return None if mood is None else self._relative(mood)
+        return None if mood is None else corrected(self._relative(mood), self.corrections(now), now)
+
+    def _lives(self, at: float) -> None:
+        """Something came; after too long a silence it begins another session."""
+        if at - self._alive_at >= self._expires_s:
+            self._corrections.clear()
+        self._alive_at = max(self._alive_at, at)
 
     def _relative(self, mood: Mood) -> Mood:
         """Add how far the mood lies from the person's usual valence and arousal, the last two of an observation."""
-        known = {
-            e.modality: self.baseline(e.modality)
-            for e in mood.evidence
-            if self.baseline(e.modality).count >= KNOWN_AFTER
-        }
-        total = sum(e.weight for e in mood.evidence if e.modality in known)
+        estimates = [(e.weight, e.modality) for e in mood.evidence if e.modality != "correction"]
+        known = {m: self.baseline(m) for _, m in estimates if self.baseline(m).count >= KNOWN_AFTER}
+        total = sum(weight for weight, m in estimates if m in known)
         if not total:
             return mood
         usual = [
-            sum(e.weight * known[e.modality].center[index] for e in mood.evidence if e.modality in known) / total
+            sum(weight * known[m].center[index] for weight, m in estimates if m in known) / total
             for index in (-2, -1)
         ]
         stored = any(baseline.source == "stored" for baseline in known.values())

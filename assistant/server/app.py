@@ -12,26 +12,53 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
-from assistant.server import consents, conversing, operations, people
+from assistant.server import (
+    apps,
+    consents,
+    conversing,
+    corrections,
+    devices,
+    disclosure,
+    moment,
+    operations,
+    people,
+    rights,
+    tokens,
+)
 from assistant.server.asyncapi import describe_events
+from assistant.server.connection import listen
+from assistant.server.cors import Origins, cors
 from assistant.server.guard import SERVICES, guard
+from assistant.server.metrics import METRICS, Metrics, measured
+from assistant.server.oidc import OPERATORS, Operators
 from assistant.server.openapi import describe
+from assistant.server.rates import RATES, Rates
 from assistant.server.realtime import realtime
-from assistant.server.route import Route, respond
+from assistant.server.route import Route, admitted, respond
 from assistant.server.streams import STREAMS, Streams
-from assistant.server.twilio import add_twilio
+from assistant.server.twilio import add_twilio, twilio
+from assistant.server.watch import WATCH, Watch
 from assistant.services import Services, open_services
 
 log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
 
+ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)
+"""Every route there is: nothing is served that isn't one of these."""
+
 
 def make_app(services: Services) -> web.Application:
     """The application over opened services."""
-    app = web.Application(middlewares=[guard], client_max_size=services.settings.max_body_bytes)
+    settings = services.settings
+    origins = Origins.of(settings.cors_origins)
+    app = web.Application(middlewares=[measured, cors(origins), guard], client_max_size=settings.max_body_bytes)
     app[SERVICES] = services
     app[STREAMS] = Streams()
+    app[METRICS] = Metrics()
+    app[RATES] = Rates(settings.rate_app, settings.rate_person, services.clock)
+    app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
+    app[WATCH] = Watch(services)
 
     async def openapi(request: web.Request) -> web.Response:
         return respond(document)
@@ -39,22 +66,39 @@ def make_app(services: Services) -> web.Application:
     async def asyncapi(request: web.Request) -> web.Response:
         return respond(events)
 
-    routes = (
+    routes: tuple[Route, ...] = (
         *operations.ROUTES,
         *people.ROUTES,
+        *devices.ROUTES,
+        *moment.ROUTES,
+        *disclosure.ROUTES,
+        *apps.ROUTES,
         *consents.ROUTES,
         *conversing.ROUTES,
+        *corrections.ROUTES,
+        *rights.ROUTES,
+        *tokens.ROUTES,
+        Route("GET", "/v1/realtime", realtime, "A live stream", scope="infer", socket=True, personal=True),
+        Route(
+            "GET", "/v1/twilio", twilio, "A phone call; who calls is said by its `start`", open=True, socket=True
+        ),
         Route("GET", "/openapi.json", openapi, "This description", open=True),
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )
+    app[ROUTES] = routes
     events = describe_events()
     document = describe(routes)
     for route in routes:
-        app.router.add_route(route.method, route.path, route.handler)
-    app.router.add_get("/v1/realtime", realtime)
+        app.router.add_route(route.method, route.path, admitted(route))
     add_twilio(app)
     app.on_shutdown.append(_close_streams)
+    app.on_cleanup.append(_let_go)
     return app
+
+
+async def _let_go(app: web.Application) -> None:
+    await app[WATCH].close()
+    await app[OPERATORS].close()
 
 
 async def _close_streams(app: web.Application) -> None:
@@ -81,15 +125,17 @@ async def running(services: Services) -> AsyncIterator[str]:
     runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=_GRACE_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        assert runner.server is not None
         try:
-            await site.start()
+            listening = await listen(runner.server, settings.host, settings.port)
         except OSError as error:
             raise ConfigInvalid(
                 f"can't listen on {settings.host}:{settings.port}: {error.strerror}; set another host or port",
                 code="address_unavailable",
             ) from error
-        port = runner.addresses[0][1]
-        yield f"http://{settings.host}:{port}"
+        try:
+            yield f"http://{settings.host}:{listening.sockets[0].getsockname()[1]}"
+        finally:
+            listening.close()
     finally:
         await runner.cleanup()

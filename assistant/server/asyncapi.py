@@ -72,7 +72,9 @@ def describe_events() -> dict[str, Any]:
                 "messages": _references("server", sent)
                 | _references("client", received)
                 | _references("client", [_FRAME]),
-                "bindings": {"ws": {"method": "GET", "query": _QUERY, "bindingVersion": "0.1.0"}},
+                "bindings": {
+                    "ws": {"method": "GET", "query": _QUERY, "headers": _HEADERS, "bindingVersion": "0.1.0"}
+                },
             },
             "twilio": {
                 "address": "/v1/twilio",
@@ -144,8 +146,19 @@ def _operation(action: str, channel: str, whose: str, names: Iterable[str]) -> d
 _SECURED = {"security": [{"$ref": "#/components/securitySchemes/key"}]}
 _QUERY = {
     "type": "object",
-    "required": ["person"],
-    "properties": {"person": {"type": "string", "description": "Who speaks, as your app calls them"}},
+    "properties": {
+        "person": {
+            "type": "string",
+            "description": "Who speaks, as your app calls them; not needed with their token",
+        },
+        "device": {"type": "string", "description": "In its place: a device that is linked to the person"},
+    },
+}
+_HEADERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "Sec-GPC": {"type": "string", "const": "1", "description": "Global Privacy Control, obeyed to the end"}
+    },
 }
 _AUDIO = {
     "name": _FRAME,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from assistant.recommend.catalogue import Catalogue, check
+from assistant.server.disclosure import gpc_of
 from assistant.server.guard import body_of
 from assistant.server.route import PERSON, Route, enter, enter_person, respond
-from assistant.server.wire import MessageBody, RankBody, answer_json
+from assistant.server.wire import MessageBody, RankBody, answer_json, limits_json
 
 _MAX_CATALOGUE = 16 * 1024 * 1024
 
@@ -23,7 +24,9 @@ async def post_message(request: web.Request) -> web.Response:
     """Something a person wrote; back come the mood, the tone, the recommendations and the way to help."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, MessageBody, services.settings.max_body_bytes)
-    return respond(answer_json(await services.conversation(caller.app, person).read(body.text)))
+    conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
+    answer = answer_json(await conversation.read(body.text))
+    return respond({**answer, "disclosure": conversation.disclosure()})
 
 
 async def put_catalogue(request: web.Request) -> web.Response:
@@ -39,13 +42,22 @@ async def post_rank(request: web.Request) -> web.Response:
     """Rank the catalogue for a person, now."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, RankBody, services.settings.max_body_bytes)
-    decision, slate = await services.conversation(caller.app, person).rank(body.slots, body.candidates)
-    return respond({"decision": decision, "recommendations": [item.as_json() for item in slate]})
+    conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
+    decision, slate = await conversation.rank(body.slots, body.candidates)
+    offers = [item.as_json() for item in slate]
+    return respond({"decision": decision, "recommendations": offers, **limits_json(await conversation.limits())})
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{PERSON}/mood", get_mood, "The current mood, or null"),
-    Route("POST", f"{PERSON}/messages", post_message, "Mood, tone and recommendations for a message", MessageBody),
-    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue),
-    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody),
+    Route("GET", f"{PERSON}/mood", get_mood, "The current mood, or null", scope="infer"),
+    Route(
+        "POST",
+        f"{PERSON}/messages",
+        post_message,
+        "Mood, tone and recommendations for a message",
+        MessageBody,
+        scope="infer",
+    ),
+    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue, scope="catalogue"),
+    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody, scope="infer"),
 )

@@ -14,6 +14,7 @@ from assistant.server.shapes import (
     ConversationItem,
     CurrentMood,
     ErrorDetails,
+    LimitHeld,
     NoticeAnswer,
     RecommendedItem,
     Session,
@@ -144,7 +145,16 @@ class PolicyNotice(ServerEvent, tag="policy.notice"):
     notice: str
     about: str
     text: str
+    also: list[str]
+    """What the law of the place asks to be said besides."""
     acknowledge: NoticeAnswer
+
+
+class PolicyDisclosure(ServerEvent, tag="policy.disclosure"):
+    """Tell the person that they talk to a machine. Comes at the beginning, and again after `every_s` seconds."""
+
+    text: str
+    every_s: int
 
 
 class PolicySafety(ServerEvent, tag="policy.safety"):
@@ -169,6 +179,9 @@ class PolicyRecommendations(ServerEvent, tag="policy.recommendations"):
     item_id: str
     recommendations: list[RecommendedItem]
     decision: str
+    gpc: bool
+    """The stream was opened with `Sec-GPC: 1`, which was obeyed."""
+    limits: list[LimitHeld]
 
 
 class ConsentUpdated(ServerEvent, tag="consent.updated"):
@@ -199,6 +212,7 @@ SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
     TranscriptCompleted,
     TranscriptFailed,
     AffectResult,
+    PolicyDisclosure,
     PolicyNotice,
     PolicySafety,
     PolicyDirective,

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+from assistant.consent.policy import MACHINE
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.events import (
     Affect,
@@ -29,7 +30,7 @@ from assistant.profile.person import Profile
 from assistant.recommend.catalogue import starter
 from assistant.recommend.policy import rank
 from assistant.server.dialect import Options
-from assistant.server.wire import PROTOCOL_VERSION, error_json, event_json
+from assistant.server.wire import PROTOCOL_VERSION, disclosure_json, error_json, event_json
 from assistant.text.crisis import notice_crisis
 from assistant.tone.policy import choose
 
@@ -76,7 +77,7 @@ HAPPENINGS: tuple[Event, ...] = (
     Replied(_ITEM, _answer("", _MOOD)),
     Replied(_ITEM, _answer("I want to kill myself", None)),
     Failed(_ITEM, Unavailable("the database does not answer", code="storage_failed")),
-    NoticeDue("1"),
+    NoticeDue("1", ("While it listens, software estimates emotion from your voice.",)),
     ConsentChanged(
         Record("receipt_1", "p", _NOW, "granted", "voice", "tone", "1", _NOW + 86_400, Actor("app", "stream"))
     ),
@@ -108,6 +109,7 @@ def sent() -> Iterator[dict[str, Any]]:
     others += [
         {"type": "input_audio_buffer.cleared"},
         {"type": "consent.updated", "acknowledged": "1"},
+        disclosure_json(MACHINE),
         error_json("invalid_base64", "`audio` is not base64", "event_7"),
     ]
     seen: list[dict[str, Any]] = []

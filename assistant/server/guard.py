@@ -7,6 +7,8 @@ log gets the kind of error and where it was raised, never what was sent.
 from __future__ import annotations
 
 import logging
+import math
+import re
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -17,14 +19,16 @@ from aiohttp import web
 from assistant.errors import (
     AssistantError,
     Busy,
+    Conflict,
     Forbidden,
     Invalid,
     NotFound,
+    Taken,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
-from assistant.profile.person import App, Person
 from assistant.services import Services
 
 log = logging.getLogger(__name__)
@@ -40,11 +44,16 @@ _STATUS: tuple[tuple[type[AssistantError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (Taken, 409),
+    (Conflict, 412),
+    (TooMany, 429),
     (Busy, 503),
     (Unavailable, 503),
 )
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"}
 _MAX_PERSON = 128
+_QUOTE = re.compile("[`']")
+_WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
 
 def status_of(error: AssistantError) -> int:
@@ -67,10 +76,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except AssistantError as error:
         status = status_of(error)
-        headers = (
-            {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "1"} if status == 503 else None
-        )
-        return problem(status, error.code, error.message, headers)
+        return problem(status, error.code, error.message, _headers(error, status))
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -81,15 +87,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem(500, "internal", "something went wrong here; it was logged")
 
 
+def _headers(error: AssistantError, status: int) -> dict[str, str] | None:
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(math.floor(error.wait_s) + 1)}
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": "1"} if status == 503 else None
+
+
 def log_unexpected(error: Exception) -> None:
     """Log where an error came from, without its message: that might quote a person."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     log.error("%s at %s", type(error).__name__, " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames)))
-
-
-async def person_of(request: web.Request, app: App, person: str) -> Person:
-    """The person named in a path or query. Raises `NotFound` (`person_unknown`)."""
-    return await request.app[SERVICES].people.get(app, checked_id(person))
 
 
 def checked_id(person: str) -> str:
@@ -114,12 +123,28 @@ async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
     return decoded(bytes(data), kind)
 
 
+def difference(told: str) -> str:
+    """What msgspec says of a shape, without the names and values that were sent.
+
+    >>> difference("Invalid enum value 'my secret' - at `$.modality`")
+    'Invalid enum value - at `$.modality`'
+    >>> difference("Object contains unknown field `my secret`")
+    'Object contains unknown field'
+    >>> difference("Expected `str`, got `int` - at `$.text`")
+    'Expected `str`, got `int` - at `$.text`'
+    """
+    if told.startswith(("Expected ", "Object missing ")):  # these name our own fields and types
+        return told
+    where = _WHERE.search(told) if told.startswith("Invalid ") else None
+    return _QUOTE.split(told)[0].strip() + (where.group() if where else "")
+
+
 def decoded(data: bytes | str, kind: type[Body]) -> Body:
     """JSON of a known shape. The errors say where it differs, not what stood there."""
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"not the expected shape: {error}") from None
+        raise Invalid(f"not the expected shape: {difference(str(error))}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Invalid("this is not JSON", code="invalid_json") from None
 
@@ -129,4 +154,4 @@ def converted(data: Any, kind: type[Body]) -> Body:
     try:
         return msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"not the expected shape: {error}") from None
+        raise Invalid(f"not the expected shape: {difference(str(error))}") from None

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from assistant import __version__
+from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
 from assistant.server.route import Route
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
+    routes = [route for route in routes if not route.socket]
     bodies = [route.body for route in routes if route.body is not None]
     schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(bodies, schemas, strict=True))
@@ -32,7 +34,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components | {"Problem": _PROBLEM},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": _KEY},
         },
     }
 
@@ -61,9 +63,19 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
         }
     if route.open:
         operation["security"] = []
+    else:
+        operation["security"] = [{"key": [route.scope]}]
+        operation["description"] = f"Needs the scope `{route.scope}`: {SCOPES[route.scope]}."
     return operation
 
 
+_KEY: dict[str, Any] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An app's API key; a person's token, for that person alone and with the scopes "
+    f"{as_words(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
+    + " ".join(f"`{scope}`: {means}." for scope, means in SCOPES.items()),
+}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from assistant.server.guard import SERVICES
+from assistant.server.metrics import METRICS
 from assistant.server.route import Route, enter, respond
+from assistant.server.streams import STREAMS
+from assistant.server.twilio import WAITING
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -34,8 +37,16 @@ async def get_models(request: web.Request) -> web.Response:
     return respond({"object": "list", "data": [], "readers": readers})
 
 
+async def get_metrics(request: web.Request) -> web.Response:
+    """Counts and times, as Prometheus reads them."""
+    open_now, calls = len(request.app[STREAMS].open), len(request.app[WAITING].open)
+    text = request.app[METRICS].text(streams_open=open_now, calls_waiting=calls)
+    return web.Response(text=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", healthz, "The process lives", open=True),
     Route("GET", "/readyz", readyz, "The parts that work", open=True),
-    Route("GET", "/v1/models", get_models, "Chat models, and the readers that are loaded"),
+    Route("GET", "/metrics", get_metrics, "Counts and times, as Prometheus reads them", scope="operate"),
+    Route("GET", "/v1/models", get_models, "Chat models, and the readers that are loaded", scope="infer"),
 )

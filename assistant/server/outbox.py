@@ -29,6 +29,8 @@ class Outbox:
         self._ready = asyncio.Event()
         self._room = asyncio.Event()
         self.ended = False
+        self.shed = 0
+        """Interim estimates that were replaced before they were sent."""
         self.overflowed = False
 
     def put(self, event: Event) -> None:
@@ -36,7 +38,9 @@ class Outbox:
         if self.ended:
             return
         if _interim(event):
+            waiting = len(self._events)
             self._events = deque(waiting for waiting in self._events if not _interim(waiting))
+            self.shed += waiting - len(self._events)
         if len(self._events) >= self._limit:
             self.overflowed = True
         else:

@@ -15,26 +15,34 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from assistant.audio.intake import Intake
+from assistant.consent.receipt import ENDINGS
 from assistant.conversation.events import ConsentChanged, Event
 from assistant.conversation.session import Conversation
 from assistant.conversation.stream import Stream
 from assistant.errors import AssistantError, Invalid, TooLarge
-from assistant.server.caller import Caller, caller_of
+from assistant.server.caller import ME, Caller
+from assistant.server.devices import owner_of
 from assistant.server.dialect import Options, SessionUpdate
-from assistant.server.guard import SERVICES, decoded, log_unexpected, person_of
+from assistant.server.disclosure import gpc_of
+from assistant.server.guard import decoded, log_unexpected
+from assistant.server.metrics import METRICS
 from assistant.server.outbox import Ended, Full, Outbox
-from assistant.server.streams import HEARTBEAT_S, STREAMS
+from assistant.server.route import enter, noted
+from assistant.server.streams import HEARTBEAT_S, STREAMS, subprotocol
+from assistant.server.watch import WATCH
 from assistant.server.wire import (
     INTERNAL,
     PROTOCOL_VERSION,
     Append,
     ConsentUpdate,
     ItemCreate,
+    disclosure_json,
     error_json,
     event_json,
 )
 from assistant.services import Services
 
+SUBPROTOCOL = "realtime"
 MAX_FRAME = 64 * 1024
 """Bytes of a binary frame (two seconds of audio at 16 kHz), and of any event but `append`."""
 _ENVELOPE = 1024
@@ -56,11 +64,14 @@ class Head(msgspec.Struct):
 
 
 async def realtime(request: web.Request) -> web.StreamResponse:
-    """Open a stream for the person named by `?person=`."""
-    services = request.app[SERVICES]
-    caller = await caller_of(request)
-    person = await person_of(request, caller.app, request.query.get("person", ""))
+    """Open a stream for the person named by `?person=`, or whose device is named by `?device=`."""
+    services, caller = await enter(request)
+    if "device" in request.query and "person" not in request.query and caller.holder is None:
+        person = await owner_of(services, caller, request.query["device"])
+    else:
+        person = await caller.named(services, request.query.get("person", ME if caller.holder else ""))
     socket = web.WebSocketResponse(
+        protocols=subprotocol(request, SUBPROTOCOL),
         heartbeat=HEARTBEAT_S,
         compress=False,
         max_msg_size=services.settings.max_body_bytes + _ENVELOPE,
@@ -74,7 +85,11 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         raw = None if transport is None else transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
-        await _Session(services, caller, services.conversation(caller.app, person), socket, transport).run()
+        noted(request, services, caller, person)
+        conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
+        session = _Session(services, caller, conversation, socket, transport)
+        with request.app[WATCH].over(caller, session.end), request.app[METRICS].shedding(session.shed):
+            await session.run()
     return socket
 
 
@@ -108,6 +123,7 @@ class _Session:
         writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
         try:
             self._send({"type": "session.created", "session": await self._describe()})
+            self._disclose(again=True)
             await self._stream.consented()
             await self._read()
         finally:
@@ -118,11 +134,28 @@ class _Session:
             await asyncio.gather(writer, watch, return_exceptions=True)
             await self._socket.close()
 
+    def _disclose(self, *, again: bool = False) -> None:
+        """Say, at the beginning and every three hours, that this is a machine."""
+        text = self._conversation.disclosure(again=again)
+        if text is not None:
+            self._send(disclosure_json(text))
+
+    def end(self, code: str) -> None:
+        """Whoever opened this may not any more, or the person is erased: say so, and nothing else."""
+        self._outbox.drop_affect()
+        self._send(error_json(code, "this stream may not go on: its key or token ended, or its person was erased"))
+        self._outbox.end()
+
+    def shed(self) -> int:
+        """Interim updates that were left out so far: newer ones came first."""
+        return self._outbox.shed + self._stream.shed
+
     async def _read(self) -> None:
         while True:
             message = await self._socket.receive()
             self._heard = self._now()
             await self._outbox.room()
+            self._disclose()
             if message.type is WSMsgType.BINARY:
                 await self._handle_frame(message.data)
             elif message.type is WSMsgType.TEXT:
@@ -178,7 +211,7 @@ class _Session:
 
     async def _consent(self, update: ConsentUpdate) -> None:
         if update.acknowledge:
-            await self._stream.acknowledge(update.notice)
+            await self._stream.acknowledge(update.notice, self._caller.actor("stream"))
             self._send({"type": "consent.updated", "acknowledged": update.notice})
             return
         if update.modality is None or update.purpose is None or update.granted is None:
@@ -226,8 +259,10 @@ class _Session:
         }
 
     def _emit(self, event: Event) -> None:
-        if isinstance(event, ConsentChanged) and event.record.event == "withdrawn":
+        if isinstance(event, ConsentChanged) and event.record.event in ENDINGS:
             self._outbox.drop_affect()
+            if event.record.event == "erased":
+                self.end("person_unknown")
         for shown in event_json(event, self._caller.app.name, beta=self._beta):
             self._send(shown)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from assistant.profile.person import Person
-from assistant.server.caller import Caller, caller_of
-from assistant.server.guard import SERVICES, person_of
+from assistant.errors import Unauthenticated
+from assistant.profile.access import Scope
+from assistant.profile.person import App, Person
+from assistant.server.caller import CALLER, OPERATOR, Caller, caller_of, credential_of, is_token
+from assistant.server.guard import SERVICES, Handler
+from assistant.server.oidc import OPERATORS
+from assistant.server.rates import RATES
 from assistant.services import Services
 
 PERSON = "/v1/people/{person}"
@@ -23,11 +26,43 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    handler: Handler
     summary: str
     body: type[Any] | None = None
     open: bool = False
     """Needs no API key."""
+    scope: Scope = "people"
+    """What a key must be allowed, or a person's token where the route concerns one person."""
+    socket: bool = False
+    """A WebSocket, which another document describes."""
+    personal: bool = False
+    """Concerns one person though its path names nobody."""
+
+
+def admitted(route: Route) -> Handler:
+    """The route's handler, behind the one place that asks who calls and whether they may."""
+    if route.open:
+        return route.handler
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await _admit(request, route)
+        return await route.handler(request)
+
+    return handler
+
+
+async def _admit(request: web.Request, route: Route) -> None:
+    credential = credential_of(request)
+    if route.scope == "operate" and is_token(credential):
+        request[OPERATOR] = await request.app[OPERATORS].verify(credential)
+        return
+    caller = await caller_of(request.app[SERVICES], credential)
+    person = request.match_info.get("person", request.query.get("person") if route.personal else None)
+    await request.app[RATES].take(caller, person)
+    caller.require(route.scope, personal=route.personal or "person" in request.match_info)
+    if "person" in request.match_info:
+        request.match_info["person"] = caller.may_name(request.match_info["person"])
+    request[CALLER] = caller
 
 
 def respond(data: Any, status: int = 200) -> web.Response:
@@ -36,11 +71,31 @@ def respond(data: Any, status: int = 200) -> web.Response:
 
 
 async def enter(request: web.Request) -> tuple[Services, Caller]:
-    """The services, and who asks. Raises `Unauthenticated`."""
-    return request.app[SERVICES], await caller_of(request)
+    """The services, and who asks; they may. Raises `Unauthenticated` where that was never asked."""
+    caller = request.get(CALLER)
+    if caller is None:
+        raise Unauthenticated("send your API key as `Authorization: Bearer KEY`", code="key_missing")
+    return request.app[SERVICES], caller
 
 
 async def enter_person(request: web.Request) -> tuple[Services, Caller, Person]:
-    """The same, with the person that the path names. Raises `NotFound`."""
+    """The same, with the person that the path names; their access log takes note. Raises `NotFound`."""
     services, caller = await enter(request)
-    return services, caller, await person_of(request, caller.app, request.match_info["person"])
+    person = await caller.named(services, request.match_info["person"])
+    noted(request, services, caller, person)
+    return services, caller, person
+
+
+def noted(request: web.Request, services: Services, caller: Caller, person: Person) -> None:
+    """Put into the person's access log what is asked for, without any id."""
+    resource = request.match_info.route.resource
+    path = "" if resource is None else resource.canonical
+    services.access.note(person.pseudonym, caller.key, f"{request.method} {path}")
+
+
+async def enter_operations(request: web.Request) -> tuple[Services, App | None]:
+    """The services, and the app that a key with the scope `operate` may see; None for an operator: all of them."""
+    if OPERATOR in request:
+        return request.app[SERVICES], None
+    services, caller = await enter(request)
+    return services, caller.app

@@ -49,9 +49,9 @@ class Deviation(msgspec.Struct):
 
 
 class MoodEvidence(msgspec.Struct):
-    """How much one modality counted."""
+    """How much one modality counted; `correction`: the person said themself how it is."""
 
-    modality: Modality
+    modality: Modality | Literal["correction"]
     weight: float
     age_s: float
 
@@ -108,6 +108,13 @@ class RecommendedItem(msgspec.Struct):
     reason: str
 
 
+class LimitHeld(msgspec.Struct):
+    """Something that was not done, as the person or their browser asked."""
+
+    code: str
+    says: str
+
+
 class WayToHelp(msgspec.Struct):
     """Where there is human help."""
 
@@ -127,7 +134,7 @@ class NoticeShown(msgspec.Struct):
 class DecidedBy(msgspec.Struct):
     """Who decided."""
 
-    kind: Literal["person", "app"]
+    kind: Literal["person", "app", "operator", "clock"]
     evidence: str
 
 
@@ -143,7 +150,7 @@ class ConsentReceipt(msgspec.Struct):
     """A decision about consent."""
 
     receipt: str
-    event: Literal["granted", "withdrawn", "refused"]
+    event: Literal["granted", "withdrawn", "refused", "expired"]
     at: str
     controller: str
     modality: Modality

@@ -10,11 +10,25 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from assistant.config import Settings
-from assistant.errors import Busy
+from assistant.errors import Busy, Invalid
 from assistant.profile.person import App
+from assistant.server.caller import protocols_of
 
 HEARTBEAT_S = 20.0
 """Between two questions whether a client is still there."""
+
+
+def subprotocol(request: web.Request, known: str) -> tuple[str, ...]:
+    """The subprotocol to agree on, where the client offers any. Raises `Invalid` (`unsupported_subprotocol`).
+
+    What it offers may hold its credential: were nothing agreed on, it would be written to the log.
+    """
+    offered = protocols_of(request)
+    if offered == [""]:
+        return ()
+    if known not in offered:
+        raise Invalid(f"offer the subprotocol `{known}`, or none", code="unsupported_subprotocol")
+    return (known,)
 
 
 @dataclass(frozen=True, slots=True)

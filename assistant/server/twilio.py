@@ -2,7 +2,7 @@
 
 Twilio drops query strings, so who speaks is said by `<Parameter>`, which comes with the `start` message:
 
-    key              the app's API key
+    key              the app's API key, or a token of the person
     person           who is on the inbound track (the caller, where the call came in)
     notice           version of the notice that this person was told and agreed to go on with
     outbound_person  who is on the outbound track, if anybody may be heard there
@@ -27,9 +27,10 @@ import logging
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from assistant.errors import AssistantError, Busy, Invalid, Unauthenticated
-from assistant.profile.person import App
-from assistant.server.guard import SERVICES, checked_id, decoded, log_unexpected
+from assistant.errors import AssistantError, Busy, Invalid, TooMany, Unauthenticated
+from assistant.server.caller import Caller, caller_of, protocols_of
+from assistant.server.guard import SERVICES, decoded, log_unexpected
+from assistant.server.rates import RATES, Rates
 from assistant.server.streams import HEARTBEAT_S, STREAMS, Streams
 from assistant.server.track import Track
 from assistant.server.twilio_messages import (
@@ -42,6 +43,7 @@ from assistant.server.twilio_messages import (
     Stop,
     whole_number,
 )
+from assistant.server.watch import WATCH, Watch
 from assistant.services import Services
 
 log = logging.getLogger(__name__)
@@ -62,14 +64,13 @@ WAITING: web.AppKey[Streams] = web.AppKey("twilio_waiting", Streams)
 
 
 def add_twilio(app: web.Application) -> None:
-    """Put the route into the application."""
+    """Count the calls that begin, and end them with the application."""
 
     async def close(app: web.Application) -> None:
         sockets = list(app[WAITING].open)
         await asyncio.gather(*(s.close(code=WSCloseCode.GOING_AWAY, message=b"shutdown") for s in sockets))
 
     app[WAITING] = Streams()
-    app.router.add_get("/v1/twilio", twilio)
     app.on_shutdown.append(close)
 
 
@@ -78,18 +79,22 @@ async def twilio(request: web.Request) -> web.StreamResponse:
     services, waiting = request.app[SERVICES], request.app[WAITING].open
     if len(waiting) >= services.settings.max_streams:
         raise Busy("too many calls are beginning; try again soon", code="too_many_streams")
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, compress=False, max_msg_size=_MAX_MESSAGE)
+    offered = tuple(protocols_of(request)[:1])  # one that is offered is agreed on: else all would be logged
+    socket = web.WebSocketResponse(
+        protocols=offered, heartbeat=HEARTBEAT_S, compress=False, max_msg_size=_MAX_MESSAGE
+    )
     if not socket.can_prepare(request).ok:
         raise Invalid("this path speaks WebSocket", code="websocket_expected")
     waiting.add(socket)
-    call = _Call(services, socket)
+    call = _Call(services, request.app[RATES], socket)
     try:
         await socket.prepare(request)
-        reason = await _conversed(call, request.app[STREAMS], waiting)
+        reason = await _conversed(call, request.app[STREAMS], request.app[WATCH], waiting)
         await socket.close(message=reason.encode())
     except AssistantError as error:
         log.info("a call was not heard: %s", error.code)
-        code = WSCloseCode.TRY_AGAIN_LATER if isinstance(error, Busy) else WSCloseCode.POLICY_VIOLATION
+        later = isinstance(error, Busy | TooMany)
+        code = WSCloseCode.TRY_AGAIN_LATER if later else WSCloseCode.POLICY_VIOLATION
         await socket.close(code=code, message=error.code.encode())
     except Exception as error:
         log_unexpected(error)
@@ -100,17 +105,17 @@ async def twilio(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _conversed(call: _Call, live: Streams, waiting: set[web.WebSocketResponse]) -> str:
+async def _conversed(call: _Call, live: Streams, watch: Watch, waiting: set[web.WebSocketResponse]) -> str:
     """The whole call; gives why it ended, which is empty where the other side ended it."""
     settings = call.services.settings
     try:
         async with asyncio.timeout(min(_START_S, settings.stream_idle_s)):
-            app = await call.start()
+            caller = await call.start()
     except TimeoutError:
         return "start_timeout"
-    if app is None:
+    if caller is None:
         return ""
-    with live.admitted(app, call.socket, settings):
+    with live.admitted(caller.app, call.socket, settings), watch.over(caller, call.end):
         waiting.discard(call.socket)
         try:
             async with asyncio.timeout(settings.stream_longest_s):
@@ -122,13 +127,15 @@ async def _conversed(call: _Call, live: Streams, waiting: set[web.WebSocketRespo
 class _Call:
     """One connection: a call, or a part of one."""
 
-    def __init__(self, services: Services, socket: web.WebSocketResponse) -> None:
+    def __init__(self, services: Services, rates: Rates, socket: web.WebSocketResponse) -> None:
         self.services = services
         self.socket = socket
+        self._rates = rates
+        self._ending: asyncio.Task[bool] | None = None
         self._sid = ""
         self._tracks: dict[Side, Track] = {}
 
-    async def start(self) -> App | None:
+    async def start(self) -> Caller | None:
         """Read up to `start`; None where the other side left before. Raises an `AssistantError`."""
         while (message := await self._next()) is not None:
             if isinstance(message, Start):
@@ -136,6 +143,12 @@ class _Call:
             if not isinstance(message, Connected):
                 raise Unauthenticated("`start` comes first", code="start_expected")
         return None
+
+    def end(self, code: str) -> None:
+        """The key or token of this call opens nothing any more: hang up."""
+        log.info("a call is heard no more: %s", code)
+        close = self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=code.encode())
+        self._ending = asyncio.create_task(close)
 
     async def hear(self, idle_s: float) -> str:
         """Read until the call is over, or nothing came for `idle_s`. What can't be understood is passed over."""
@@ -171,6 +184,8 @@ class _Call:
         """Let go of everything."""
         for track in self._tracks.values():
             await track.close()
+        if self._ending is not None:
+            await self._ending
 
     async def _next(self) -> Message | None:
         """The next message; None once the other side left. Raises `Invalid` for what is no message."""
@@ -180,24 +195,27 @@ class _Call:
         message: Message = decoded(received.data, Message)  # type: ignore[arg-type]
         return message
 
-    async def _begin(self, start: StartDetails) -> App:
+    async def _begin(self, start: StartDetails) -> Caller:
         given = start.custom_parameters
         form = start.media_format
         if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", 8_000, 1):
             raise Invalid("a call comes as mu-law at 8000 Hz", code="unsupported_audio_format")
         if not given.get("key"):
             raise Unauthenticated("give your API key as the parameter `key`", code="key_missing")
-        app = await self.services.apps.by_key(given["key"])
+        caller = await caller_of(self.services, given["key"])
+        caller.require("infer")
         self._sid = start.stream_sid
         for name, person, notice in TRACKS:
             if given.get(person):
-                await self._open(name, app, given[person], given.get(notice, ""))
+                await self._rates.take(caller, given[person])
+                await self._open(name, caller, given[person], given.get(notice, ""))
         if not self._tracks:
             raise Invalid("give the parameter `person` or `outbound_person`", code="person_missing")
-        return app
+        return caller
 
-    async def _open(self, side: Side, app: App, person: str, notice: str) -> None:
-        known = await self.services.people.get(app, checked_id(person))
-        track = self._tracks[side] = Track(self.services.conversation(app, known))
+    async def _open(self, side: Side, caller: Caller, person: str, notice: str) -> None:
+        known = await caller.named(self.services, person)
+        self.services.access.note(known.pseudonym, caller.key, "GET /v1/twilio")
+        track = self._tracks[side] = Track(self.services.conversation(caller.app, known, who=caller.key))
         if notice:
             await track.acknowledge(notice)

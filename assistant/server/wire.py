@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from assistant.consent.policy import AgeBand
-from assistant.consent.receipt import NOTICES, receipt
+from assistant.consent.policy import DISCLOSE_EVERY_S
+from assistant.consent.receipt import DECISIONS, NOTICES, receipt
 from assistant.conversation.events import (
     Affect,
     Committed,
@@ -24,10 +25,10 @@ from assistant.conversation.events import (
     Words,
     Written,
 )
+from assistant.conversation.limits import GPC, Limit
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention, Modality, Purpose
 from assistant.errors import AssistantError
-from assistant.profile.person import Formality
 
 PROTOCOL_VERSION = "1"
 MAX_TEXT = 20_000
@@ -37,17 +38,6 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
-
-
-class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A person's declared profile. Everything may be left out."""
-
-    language: Annotated[str, Meta(pattern="^[a-z]{2,3}$")] = "en"
-    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None
-    age_band: AgeBand = "adult"
-    interests: Annotated[list[Tag], Meta(max_length=64)] = []
-    formality: Formality = "neutral"
-    plain_language: bool = False
 
 
 class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,7 +114,14 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "recommendations": [r.as_json() for r in answer.recommendations],
         "decision": answer.decision,
         "safety": None if answer.safety is None else answer.safety.as_json(),
+        "quiet_hours": answer.quiet_hours,
+        **limits_json(answer.limits),
     }
+
+
+def limits_json(held: Sequence[Limit]) -> dict[str, Any]:
+    """What was not done, as the person asked."""
+    return {"gpc": GPC in held, "limits": [{"code": limit.code, "says": limit.says} for limit in held]}
 
 
 def event_json(event: Event, controller: str, *, beta: bool = False) -> list[dict[str, Any]]:
@@ -154,8 +151,10 @@ def event_json(event: Event, controller: str, *, beta: bool = False) -> list[dic
             return [error_json(error.code, error.message)]
         case Failed():
             return [error_json(*INTERNAL)]
-        case NoticeDue(version):
-            return [notice_json(version)]
+        case NoticeDue(version, also):
+            return [notice_json(version, also)]
+        case ConsentChanged(record) if record.event not in DECISIONS:
+            return []  # no decision about one purpose; what it ends, ends without a word
         case ConsentChanged(record):
             return [{"type": "consent.updated", "consent": receipt(record, controller=controller)}]
 
@@ -205,19 +204,27 @@ def _replied(item: str, answer: Answer) -> list[dict[str, Any]]:
         "item_id": item,
         "recommendations": said["recommendations"],
         "decision": said["decision"],
+        "gpc": said["gpc"],
+        "limits": said["limits"],
     }
     if answer.safety is None:
         return [directive, offers]
     return [{"type": "policy.safety", "item_id": item, "safety": said["safety"]}, directive, offers]
 
 
-def notice_json(version: str) -> dict[str, Any]:
+def disclosure_json(text: str) -> dict[str, Any]:
+    """Whom the person talks to, at the beginning and every three hours."""
+    return {"type": "policy.disclosure", "text": text, "every_s": round(DISCLOSE_EVERY_S)}
+
+
+def notice_json(version: str, also: Sequence[str] = ()) -> dict[str, Any]:
     """The notice that comes before the first inference from the voice."""
     return {
         "type": "policy.notice",
         "notice": version,
         "about": "emotion estimation from the voice",
         "text": NOTICES[version],
+        "also": list(also),
         "acknowledge": {"type": "consent.update", "acknowledge": True, "notice": version},
     }
 

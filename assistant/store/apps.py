@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import insert, select
+import msgspec
+from sqlalchemy import Select, insert, select, update
 
+from assistant.consent.exceptions import Exceptions
 from assistant.consent.policy import CONTEXTS, Context
-from assistant.errors import Invalid, Unauthenticated
-from assistant.profile.person import App
+from assistant.errors import Invalid, NotFound, Unauthenticated
+from assistant.profile.access import APP_SCOPES, ApiKey, Scope, as_words, scopes_of
+from assistant.profile.person import App, AppSettings
 from assistant.store import schema
-from assistant.store.database import Database
+from assistant.store.database import Database, StorageFailed
+
+log = logging.getLogger(__name__)
+
+_DAY_S = 86_400.0
+_USED_EVERY_S = 60.0
+"""Between two notes that a key was used."""
+_AT_ONCE = 500
+"""Ids in one query."""
+_ENDED = {
+    "key_unknown": "this API key is not known",
+    "key_revoked": "this API key was revoked",
+    "key_expired": "this API key has expired; `assistant keys rotate` makes another",
+}
+_NO_EXCEPTIONS = Exceptions()
 
 
 class Apps:
-    """Apps and their API keys. A key is kept only as its SHA-256: it has 256 bits of its own."""
+    """Apps and their API keys. A key is kept only as its SHA-256: it has 256 bits of its own.
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    Keys are looked up anew each time, so that one that was revoked opens nothing more, whoever revoked it.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], float], exceptions: Exceptions = _NO_EXCEPTIONS
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._exceptions = exceptions
+        self._noted: dict[str, float] = {}
+        self._notes: set[asyncio.Task[None]] = set()
 
-    async def create_key(self, name: str, context: Context) -> str:
-        """A new API key for the app called `name`, which is made where it doesn't exist yet."""
+    async def create_key(
+        self,
+        name: str,
+        context: Context,
+        *,
+        called: str = "",
+        scopes: Collection[Scope] = APP_SCOPES,
+        days: float | None = None,
+    ) -> str:
+        """A new API key for the app called `name`, which is made where it doesn't exist yet.
+
+        `called` is a name for the key itself; it expires after `days`, or never. Raises `Invalid`.
+        """
         if not name.strip() or context not in CONTEXTS:
             raise Invalid(f"an app needs a name and one of the contexts {', '.join(CONTEXTS)}", code="app_invalid")
-        key = f"att_{secrets.token_urlsafe(32)}"
+        if not scopes or not (days is None or 0 < days < float("inf")):
+            raise Invalid("a key needs a scope, and more than 0 days where it expires", code="key_invalid")
         async with self._database.write() as connection:
             row = (await connection.execute(select(schema.apps).where(schema.apps.c.name == name))).first()
             if row is not None and row.context != context:
@@ -35,23 +76,163 @@ class Apps:
             if row is None:
                 values = {"id": app, "name": name, "context": context, "created_at": self._clock()}
                 await connection.execute(insert(schema.apps).values(**values))
-            values = {"hash": _hash(key), "app": app, "created_at": self._clock()}
+            key, values = self._new(app, called, as_words(scopes), None if days is None else days * _DAY_S)
             await connection.execute(insert(schema.api_keys).values(**values))
         return key
 
-    async def by_key(self, key: str) -> App:
-        """The app that holds `key`. Raises `Unauthenticated` (`key_unknown`)."""
-        query = (
-            select(schema.apps)
-            .join(schema.api_keys, schema.api_keys.c.app == schema.apps.c.id)
-            .where(schema.api_keys.c.hash == _hash(key))
-        )
+    async def keys(self) -> list[ApiKey]:
+        """Every key that was ever made, oldest first."""
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+            rows = (
+                await connection.execute(_KEYS.order_by(schema.api_keys.c.created_at, schema.api_keys.c.id))
+            ).all()
+        return [_key(row) for row in rows]
+
+    async def rotate(self, id: str, *, grace_s: float) -> str:
+        """A new key like the one called `id`, which lives on for `grace_s` seconds.
+
+        The new one lives as long as the old was made for. Raises `NotFound` (`key_unknown`), and `Invalid`
+        (`key_ended`) for a key that opens nothing any more.
+        """
+        now = self._clock()
+        old = await self._by_id(id)
+        if old.ended(now):
+            raise Invalid("this key opens nothing any more; create another", code="key_ended")
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        key, values = self._new(old.app.id, old.name, as_words(old.scopes), lifetime)
+        ends = now + max(0.0, grace_s) if old.expires_at is None else min(old.expires_at, now + max(0.0, grace_s))
+        table = schema.api_keys
+        async with self._database.write() as connection:
+            await connection.execute(insert(table).values(**values))
+            await connection.execute(update(table).where(table.c.id == id).values(expires_at=ends))
+        return key
+
+    async def revoke(self, id: str) -> ApiKey:
+        """End a key, now and for good. Raises `NotFound` (`key_unknown`)."""
+        known, now, table = await self._by_id(id), self._clock(), schema.api_keys
+        change = update(table).where(table.c.id == id, table.c.revoked_at.is_(None))
+        async with self._database.write() as connection:
+            await connection.execute(change.values(revoked_at=now))
+        return replace(known, revoked_at=now if known.revoked_at is None else known.revoked_at)
+
+    async def admit(self, key: str) -> ApiKey:
+        """What `key` opens. Raises `Unauthenticated`: `key_unknown`, `key_revoked` or `key_expired`."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_KEYS.where(schema.api_keys.c.hash == _hash(key)))).first()
         if row is None:
-            raise Unauthenticated("this API key is not known", code="key_unknown")
-        return App(row.id, row.name, row.context)
+            raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
+        known, now = _key(row), self._clock()
+        known = replace(known, app=self._excepted(known.app))
+        if (ended := known.ended(now)) is not None:
+            raise Unauthenticated(_ENDED[ended], code=ended)
+        self._note(known, now)
+        return known
+
+    async def by_key(self, key: str) -> App:
+        """The app that holds `key`. Raises `Unauthenticated`."""
+        return (await self.admit(key)).app
+
+    async def named(self, name: str) -> App:
+        """The app called `name`. Raises `NotFound` (`app_unknown`)."""
+        async with self._database.read() as connection:
+            found = await connection.scalar(select(schema.apps.c.id).where(schema.apps.c.name == name))
+        if found is None:
+            raise NotFound("there is no app of that name", code="app_unknown")
+        return await self.get(found)
+
+    async def get(self, id: str) -> App:
+        """The app with this id. Raises `NotFound` (`app_unknown`)."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(schema.apps).where(schema.apps.c.id == id))).first()
+        if row is None:
+            raise NotFound("there is no such app", code="app_unknown")
+        return self._excepted(_app(row))
+
+    async def change(self, app: App, settings: AppSettings) -> App:
+        """Keep other settings of an app."""
+        table, written = schema.apps, msgspec.json.encode(settings).decode()
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == app.id).values(settings=written))
+        return replace(app, settings=settings)
+
+    def _excepted(self, app: App) -> App:
+        """With the exceptions that the operator signed for it."""
+        return replace(app, exemptions=self._exceptions.of(app.name))
+
+    async def ended(self, ids: Collection[str]) -> dict[str, str]:
+        """Those of these keys that open nothing any more, each with the reason."""
+        now, named, table = self._clock(), tuple(ids), schema.api_keys
+        found: dict[str, str] = {}
+        for start in range(0, len(named), _AT_ONCE):
+            part = named[start : start + _AT_ONCE]
+            async with self._database.read() as connection:
+                rows = (await connection.execute(_KEYS.where(table.c.id.in_(part)))).all()
+            living = {key.id: key.ended(now) for key in map(_key, rows)}
+            found |= {id: why for id in part if (why := living.get(id, "key_unknown")) is not None}
+        return found
+
+    async def close(self) -> None:
+        """Wait until every use is noted."""
+        await asyncio.gather(*self._notes)
+
+    def _new(self, app: str, name: str, scopes: str, life_s: float | None) -> tuple[str, dict[str, Any]]:
+        key, now = f"att_{secrets.token_urlsafe(32)}", self._clock()
+        return key, {
+            "hash": _hash(key),
+            "id": f"key_{secrets.token_hex(6)}",
+            "name": name,
+            "app": app,
+            "scopes": scopes,
+            "created_at": now,
+            "expires_at": None if life_s is None else now + life_s,
+        }
+
+    async def _by_id(self, id: str) -> ApiKey:
+        async with self._database.read() as connection:
+            row = (await connection.execute(_KEYS.where(schema.api_keys.c.id == id))).first()
+        if row is None:
+            raise NotFound("there is no key with this id; `assistant keys list` shows them", code="key_unknown")
+        return _key(row)
+
+    def _note(self, key: ApiKey, now: float) -> None:
+        """Note that a key was used: at most once a minute, and nobody waits for it."""
+        if now - max(key.used_at or 0.0, self._noted.get(key.id, 0.0)) < _USED_EVERY_S:
+            return
+        self._noted[key.id] = now
+        note = asyncio.create_task(self._write_used(key.id, now))
+        self._notes.add(note)
+        note.add_done_callback(self._notes.discard)
+
+    async def _write_used(self, id: str, now: float) -> None:
+        table = schema.api_keys
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(update(table).where(table.c.id == id).values(used_at=now))
+        except StorageFailed:
+            log.warning("the use of a key could not be noted")
+
+
+_KEYS: Select[Any] = select(
+    schema.apps, *(column.label(f"key_{column.name}") for column in schema.api_keys.c if column.name != "hash")
+).join(schema.api_keys, schema.api_keys.c.app == schema.apps.c.id)
+
+
+def _app(row: Any) -> App:
+    return App(row.id, row.name, row.context, msgspec.json.decode(row.settings, type=AppSettings))
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(
+        id=row.key_id,
+        name=row.key_name,
+        app=_app(row),
+        scopes=scopes_of(row.key_scopes.split()),
+        created_at=row.key_created_at,
+        used_at=row.key_used_at,
+        expires_at=row.key_expires_at,
+        revoked_at=row.key_revoked_at,
+    )
 
 
 def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import msgspec
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from assistant.recommend.catalogue import Catalogue
 from assistant.store import schema
@@ -24,9 +23,8 @@ class Catalogues:
     async def put(self, app: str, catalogue: Catalogue) -> None:
         """Replace the app's catalogue."""
         values = {"body": msgspec.json.encode(catalogue), "updated_at": self._clock()}
-        change = upsert(schema.catalogues).values(app=app, **values)
         async with self._database.write() as connection:
-            await connection.execute(change.on_conflict_do_update(index_elements=["app"], set_=values))
+            await connection.execute(self._database.upsert(schema.catalogues, ["app"], app=app, **values))
         self._known[app] = catalogue
 
     async def get(self, app: str) -> Catalogue:

@@ -1,52 +1,176 @@
-"""The records of the consent ledger."""
+"""The records of the consent ledger: a chain that is only ever added to."""
 
 from __future__ import annotations
 
-from typing import get_args
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, get_args
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
 from assistant.store import schema
-from assistant.store.database import Database
+from assistant.store.database import Database, StorageFailed
+
+CHANNEL = "attune_consents"
+"""Where PostgreSQL tells other processes that there are new records."""
+_CHAINING = 0x6174_7463
+"""The advisory lock of whoever adds to the chain."""
+_PAGE = 1000
+_OF_PERSON = (
+    select(schema.consents).where(schema.consents.c.person == bindparam("person")).order_by(schema.consents.c.seq)
+)
+"""Built once: every stream begins with it."""
+
+_Waiting = tuple[Record, "asyncio.Future[Record]"]
 
 
 class ConsentRecords:
-    """The ledger's records: only ever appended to."""
+    """The ledger's records. Those that come at the same time share one transaction, of at most `most` records."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most: int = 512) -> None:
         self._database = database
+        self._most = most
+        self._waiting: list[_Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
 
-    async def append(self, record: Record) -> None:
-        """Keep one record; durable when this returns."""
-        values = {name: getattr(record, name) for name in record.__slots__ if name != "actor"}
-        values |= {"actor": record.actor.kind, "evidence": record.actor.evidence}
-        async with self._database.write() as connection:
-            await connection.execute(insert(schema.consents).values(**values))
+    async def append(self, record: Record) -> Record:
+        """Keep one record, durable when this returns; with its place and its hash. Raises `StorageFailed`.
+
+        An `expired` record that is there already is not written again. Who stops waiting leaves it to be written.
+        """
+        kept: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._waiting.append((record, kept))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        return await kept
 
     async def of(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
+        return await self._records(_OF_PERSON, {"person": person})
+
+    async def after(self, seq: int, limit: int = _PAGE) -> list[Record]:
+        """The next records of anybody after a place in the ledger, oldest first."""
         table = schema.consents
-        query = select(table).where(table.c.person == person).order_by(table.c.seq)
+        return await self._records(select(table).where(table.c.seq > seq).order_by(table.c.seq).limit(limit))
+
+    async def last(self) -> int:
+        """The place of the newest record; 0 where there is none."""
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            Record(
-                id=row.id,
-                person=row.person,
-                at=row.at,
-                event=_event(row.event),
-                modality=row.modality,
-                purpose=row.purpose,
-                notice=row.notice,
-                expires_at=row.expires_at,
-                actor=Actor(row.actor, row.evidence),
-                reason=row.reason,
-            )
-            for row in rows
-        ]
+            return await connection.scalar(select(func.max(schema.consents.c.seq))) or 0
+
+    async def count(self) -> int:
+        """How many records there are."""
+        async with self._database.read() as connection:
+            return await connection.scalar(select(func.count()).select_from(schema.consents)) or 0
+
+    async def expired(self, now: float, limit: int = _PAGE) -> list[Record]:
+        """Grants that ran out and were neither replaced nor withdrawn nor called expired yet, oldest first."""
+        grant, later = schema.consents, schema.consents.alias("later")
+        superseded = exists().where(
+            later.c.person == grant.c.person,
+            later.c.seq > grant.c.seq,
+            or_(
+                later.c.event == "erased",
+                and_(later.c.event == "expired", later.c.reason == grant.c.id),
+                and_(
+                    later.c.event.in_(("granted", "withdrawn")),
+                    later.c.modality == grant.c.modality,
+                    later.c.purpose == grant.c.purpose,
+                ),
+            ),
+        )
+        due = select(grant).where(grant.c.expires_at <= now, grant.c.event == "granted", ~superseded)
+        return await self._records(due.order_by(grant.c.seq).limit(limit))
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                await self._write_together(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    _refuse(batch, error)
+                    continue
+                for one in batch:  # so that a bad record spoils no other
+                    try:
+                        await self._write_together([one])
+                    except Exception as reason:
+                        _refuse([one], reason)
+            except BaseException:
+                for _, kept in batch:
+                    kept.cancel()
+                raise
+
+    async def _write_together(self, batch: Sequence[_Waiting]) -> None:
+        async with self._database.write() as connection:
+            records = await self._chained(connection, [record for record, _ in batch])
+        for (_, kept), record in zip(batch, records, strict=True):
+            if not kept.done():
+                kept.set_result(record)
+
+    async def _chained(self, connection: AsyncConnection, records: Sequence[Record]) -> list[Record]:
+        await self._database.take_turns(connection, _CHAINING)
+        table = schema.consents
+        head = (await connection.execute(select(table).order_by(table.c.seq.desc()).limit(1))).first()
+        seq, previous = (0, GENESIS) if head is None else (head.seq, head.hash)
+        expiries = [record.id for record in records if record.event == "expired"]
+        known: dict[str, Record] = {}
+        if expiries:
+            rows = await connection.execute(select(table).where(table.c.id.in_(expiries)))
+            known = {row.id: _record(row) for row in rows}
+        kept, new = [], []
+        for record in records:
+            if record.id not in known or record.event != "expired":
+                seq, previous = seq + 1, link(previous, record)
+                known[record.id] = replace(record, seq=seq, hash=previous)
+                new.append(_values(known[record.id]))
+            kept.append(known[record.id])
+        if new:
+            await connection.execute(insert(table), new)
+            if self._database.kind == "postgresql":
+                await connection.execute(text(f"NOTIFY {CHANNEL}"))
+        return kept
+
+    async def _records(self, query: Any, values: dict[str, Any] | None = None) -> list[Record]:
+        async with self._database.read() as connection:
+            return [_record(row) for row in await connection.execute(query, values)]
 
 
-def _event(text: str) -> Event:
-    assert text in get_args(Event)
-    return text  # type: ignore[return-value]
+def _refuse(batch: Sequence[_Waiting], error: Exception) -> None:
+    for _, kept in batch:
+        if not kept.done():
+            kept.set_exception(error)
+
+
+def _values(record: Record) -> dict[str, Any]:
+    values = {name: getattr(record, name) for name in record.__slots__ if name != "actor"}
+    return values | {"actor": record.actor.kind, "evidence": record.actor.evidence}
+
+
+def _record(row: Any) -> Record:
+    if row.event not in get_args(Event):
+        raise StorageFailed("the ledger holds an event that this version doesn't know", code="data_corrupt")
+    return Record(
+        id=row.id,
+        person=row.person,
+        at=row.at,
+        event=row.event,
+        modality=row.modality,
+        purpose=row.purpose,
+        notice=row.notice,
+        expires_at=row.expires_at,
+        actor=Actor(row.actor, row.evidence),
+        reason=row.reason,
+        app=row.app,
+        seq=row.seq,
+        hash=row.hash,
+    )

@@ -1,92 +1,266 @@
-"""A SQLite file, opened for many readers and one durable writer."""
+"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import MetaData, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolEmpty
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from assistant.errors import Unavailable
+from assistant.errors import ConfigInvalid, Unavailable
+
+Kind = Literal["sqlite", "postgresql"]
+
+_DRIVERS: dict[str, str] = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10, "pool_recycle": 1800}
+_CONNECT_S = 10
+_ATTEMPTS, _WAIT_S = 100, 0.05
+_MIGRATING = 0x6174_7475_6E65
+"""The advisory lock that one migration at a time holds."""
 
 
 class StorageFailed(Unavailable):
-    """The database can't be read or written: a full disk, a missing folder, no permission."""
+    """The database can't be read or written: a full disk, a missing folder, no permission, no server."""
 
     code = "storage_failed"
 
 
-class Database:
-    """One database, for transactions that read or write."""
+def kind_of(url: str) -> Kind:
+    """Which kind of database a URL names. Raises `ConfigInvalid`.
 
-    def __init__(self, url: str) -> None:
+    >>> kind_of("sqlite:///attune.db"), kind_of("postgresql://attune@db/attune")
+    ('sqlite', 'postgresql')
+    """
+    name = url.partition(":")[0]
+    if name not in _DRIVERS:
+        raise ConfigInvalid("a database is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return name  # type: ignore[return-value]
+
+
+def shown(url: str) -> str:
+    """The URL without its password.
+
+    >>> shown("postgresql://attune:secret@db/attune")
+    'postgresql://attune:***@db/attune'
+    """
+    return make_url(url).render_as_string(hide_password=True)
+
+
+class Database:
+    """One database, for transactions that read or write.
+
+    What is deleted from one that `shreds` is overwritten with zeros wherever it lay; else pages that become
+    free keep it until they are used again.
+    """
+
+    def __init__(self, url: str, *, shreds: bool = False) -> None:
         self.url = url
-        self._engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:", 1))
-        event.listen(self._engine.sync_engine, "connect", _tune)
+        self.kind = kind_of(url)
+        self._engine, self._readers = _engines(url, shreds)
         self._writing = asyncio.Lock()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may change something, and is durable when it ends. Raises `StorageFailed`.
 
-        One at a time: SQLite has one writer, and waiting here is fair and holds up no reader.
+        On SQLite one at a time, also among processes: it has one writer, and waiting here is fair and holds up no
+        reader. PostgreSQL has many: what must not happen twice needs a unique column, or `take_turns`.
         """
-        async with self._writing, self.read() as connection:
+        async with AsyncExitStack() as stack:
+            if self.kind == "sqlite":
+                await stack.enter_async_context(self._writing)
+            connection = await stack.enter_async_context(self._connected(self._engine))
+            await stack.enter_async_context(connection.begin())
             yield connection
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction; use `write` to change something. Raises `StorageFailed` where the database can't do it."""
-        try:
-            async with self._engine.begin() as connection:
+        """A connection to read from; each query sees the newest data. Raises `StorageFailed` where that can't be.
+
+        There is no transaction, whose beginning and end would take longer than most of what is asked.
+        """
+        async with self._connected(self._readers) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(engine.connect())
+            except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on what the socket says
+                raise StorageFailed(f"the database can't be reached now: {_name(error)}") from error
+            try:
                 yield connection
-        except DBAPIError as error:
-            raise StorageFailed(f"the database can't be used now: {type(error.orig).__name__}") from error
+            except DBAPIError as error:
+                raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+
+    def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
+        """A statement that inserts a row, or changes the one that has the same `key` columns."""
+        insert: Any = (sqlite if self.kind == "sqlite" else postgresql).insert
+        change = {name: value for name, value in values.items() if name not in key}
+        return insert(table).values(**values).on_conflict_do_update(index_elements=key, set_=change)
+
+    async def take_turns(self, connection: AsyncConnection, lock: int) -> None:
+        """Wait until no other transaction of any process holds `lock`, and hold it until this one ends.
+
+        On SQLite `write` has seen to it.
+        """
+        if self.kind == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
     async def create(self, tables: MetaData) -> None:
-        """Make the tables that don't exist yet."""
+        """Make the tables and columns that don't exist yet; a new column must be nullable."""
         async with self.write() as connection:
-            await connection.run_sync(tables.create_all)
+            await self.take_turns(connection, _MIGRATING)
+            await connection.run_sync(_complete, tables)
 
     async def wipe_log(self) -> None:
-        """Empty the write-ahead log, so that what was deleted lies nowhere on the disk any more."""
+        """Empty SQLite's write-ahead log, so that what was deleted lies nowhere on the disk any more.
+
+        PostgreSQL can't be made to: its log and free pages keep deleted rows until it reuses them.
+        """
+        if self.kind == "postgresql":
+            return
         try:
-            async with self._writing, self._engine.connect() as connection:
-                raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                await raw.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            async with self._writing, self._readers.connect() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DBAPIError as error:
-            raise StorageFailed(f"the database can't be used now: {type(error.orig).__name__}") from error
+            raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+        await self._readers.dispose()
 
 
-def _tune(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000",
-                   "secure_delete=ON"):  # fmt: skip
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    """One for whoever writes and one for whoever reads."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            driven = _driven(parsed)
+            writer, readers = (
+                create_async_engine(driven),
+                create_async_engine(driven, skip_autocommit_rollback=True),
+            )
+            event.listen(
+                writer.sync_engine, "connect", _tuner("secure_delete=ON" if shreds else "secure_delete=FAST")
+            )
+            event.listen(writer.sync_engine, "begin", _begin)
+            event.listen(readers.sync_engine, "connect", _tuner("query_only=ON"))
+            return writer, readers
+        engine = create_async_engine(_driven(parsed), connect_args={"timeout": _CONNECT_S}, **_POOL)
+        event.listen(engine.sync_engine, "checkout", _check)
+        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
+    except ModuleNotFoundError as error:
+        raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
+    except (ArgumentError, ValueError) as error:
+        raise ConfigInvalid("the database's URL can't be understood") from error
+
+
+def _driven(url: URL) -> URL:
+    return url.set(drivername=_DRIVERS[url.get_backend_name()])
+
+
+def _tuner(also: str) -> Callable[[Any, Any], None]:
+    pragmas = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", also)
+
+    def tune(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions are begun here, not by the driver
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return tune
+
+
+def _begin(connection: Connection) -> None:
+    # a transaction that first reads and then writes would fail, not wait, where another process wrote in between
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check(connection: Any, _: Any, __: Any) -> None:
+    """Give up a connection that the server has closed; the pool opens another. Asking costs no round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _complete(connection: Connection, tables: MetaData) -> None:
+    tables.create_all(connection)
+    for table in tables.sorted_tables:
+        existing = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in existing:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
 
 
 def migrate(url: str) -> None:
-    """Bring the main database to the newest schema, making it where it doesn't exist."""
+    """Bring the main database to the newest schema, making it where it doesn't exist. One process at a time."""
+    if kind_of(url) == "sqlite":
+        engine = create_engine(url)
+        event.listen(engine, "connect", _untuned)
+        event.listen(engine, "begin", _begin)
+        try:
+            with engine.begin() as connection:
+                _upgrade(connection)
+        except DBAPIError as error:
+            raise StorageFailed(f"can't open or migrate {shown(url)}: {error.orig}") from error
+        finally:
+            engine.dispose()
+        return
+    with ThreadPoolExecutor(1) as apart:  # a loop of its own: this one may be running
+        apart.submit(lambda: asyncio.run(_migrate(url))).result()
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    try:
+        async with database.write() as connection:
+            await database.take_turns(connection, _MIGRATING)
+            await connection.run_sync(_upgrade)
+    except StorageFailed as error:
+        raise StorageFailed(f"can't open or migrate {shown(url)}: {_name(error.__cause__)}") from error
+    finally:
+        await database.close()
+
+
+def _untuned(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout=5000")
+    # done here, where nobody else has the file open: of all things this change doesn't wait for a lock, but fails
+    for attempt in range(_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:  # another process opens it at the same moment
+            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_WAIT_S)
+
+
+def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-    except DBAPIError as error:
-        raise StorageFailed(f"can't open or migrate {url}: {error.orig}") from error
-    finally:
-        engine.dispose()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _name(error: BaseException | None) -> str:
+    """The kind of error: a message of the database could quote a row."""
+    orig = error.driver_exception if isinstance(error, DBAPIError) else None
+    return type(orig or error).__name__

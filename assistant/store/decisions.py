@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from assistant.emotion import Baseline, Modality
 from assistant.errors import NotFound
@@ -45,12 +44,9 @@ class Decisions:
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
         """Keep a person's baseline; only with their grant to remember."""
         body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
-        values = {"at": at, "body": body}
-        change = upsert(schema.remembered).values(person=person, modality=modality, **values)
+        values = {"person": person, "modality": modality, "at": at, "body": body}
         async with self._database.write() as connection:
-            await connection.execute(
-                change.on_conflict_do_update(index_elements=["person", "modality"], set_=values)
-            )
+            await connection.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
 
     async def recall(self, person: str, modality: Modality) -> Baseline | None:
         """The baseline that was kept, if any."""

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from assistant.errors import NotFound
+from assistant.errors import Conflict, NotFound
 from assistant.profile.person import App, Person, Profile
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
 from assistant.store.vault import Vault
+
+PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
+"""Tables of which each row is about one person. The ledger keeps its records, which name nobody without the key."""
+
+_BY_LOOKUP = select(schema.people).where(
+    schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
+)
+"""Built once: every request begins with it."""
+
+_AT_ONCE = 500
+"""Ids in one query."""
 
 
 class _Stored(msgspec.Struct):
@@ -39,9 +50,44 @@ class People:
             raise NotFound("this app has no such person", code="person_unknown")
         return await self._open(row)
 
-    async def put(self, app: App, person: str, profile: Profile) -> tuple[Person, bool]:
-        """Make or change a person; says whether they are new."""
+    async def holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
+        """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
+        table = schema.people
+        found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(found)).first()
+        if row is None:
+            raise NotFound("this app has no such person", code="person_unknown")
+        return await self._open(row), row.token_epoch
+
+    async def void_tokens(self, person: Person) -> None:
+        """Make every token that this person was handed void."""
+        table = schema.people
+        change = update(table).where(table.c.pseudonym == person.pseudonym)
+        async with self._database.write() as connection:
+            await connection.execute(change.values(token_epoch=table.c.token_epoch + 1))
+
+    async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
+        """How often each of these people's tokens were made void; those who were erased are left out."""
+        named, table = tuple(pseudonyms), schema.people
+        found: dict[str, int] = {}
+        for start in range(0, len(named), _AT_ONCE):
+            part = named[start : start + _AT_ONCE]
+            query = select(table.c.pseudonym, table.c.token_epoch).where(table.c.pseudonym.in_(part))
+            async with self._database.read() as connection:
+                found |= {row.pseudonym: row.token_epoch for row in (await connection.execute(query)).all()}
+        return found
+
+    async def put(
+        self, app: App, person: str, profile: Profile, *, if_version: int | None = None
+    ) -> tuple[Person, bool]:
+        """Make or change a person; says whether they are new.
+
+        Raises `Conflict` unless `if_version` is the version that there is now; 0 is that of nobody yet.
+        """
         row = await self._row(app, person)
+        if if_version is not None and if_version != (0 if row is None else row.version):
+            raise _changed()
         if row is None:
             pseudonym = secrets.token_hex(16)
             await self._vault.create(pseudonym)
@@ -60,33 +106,33 @@ class People:
             except StorageFailed as error:
                 await self._vault.destroy(pseudonym)
                 if isinstance(error.__cause__, IntegrityError):  # made by another request meanwhile
-                    return await self.put(app, person, profile)
+                    return await self.put(app, person, profile, if_version=if_version)
                 raise
             return Person(pseudonym, person, 1, profile), True
         sealed = await self._seal(row.pseudonym, person, profile)
         table = schema.people
-        change = update(table).where(table.c.pseudonym == row.pseudonym)
+        change = update(table).where(table.c.pseudonym == row.pseudonym, table.c.version == row.version)
         async with self._database.write() as connection:
-            await connection.execute(change.values(profile=sealed, version=table.c.version + 1))
+            changed = await connection.execute(change.values(profile=sealed, version=row.version + 1))
+        if not changed.rowcount:  # changed by another request meanwhile
+            return await self.put(app, person, profile, if_version=if_version)
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
-    async def erase(self, person: Person) -> None:
-        """Destroy the person's key, then remove every row about them."""
-        await self._vault.destroy(person.pseudonym)
-        async with self._database.write() as connection:
-            for column in (
-                schema.consents.c.person,
-                schema.decisions.c.person,
-                schema.remembered.c.person,
-                schema.people.c.pseudonym,
-            ):
-                await connection.execute(delete(column.table).where(column == person.pseudonym))
+    async def erase(self, *people: Person) -> None:
+        """Destroy the people's keys, then remove every row about them but what the ledger recorded."""
+        named = [person.pseudonym for person in people]
+        await self._vault.destroy(*named)
+        for start in range(0, len(named), _AT_ONCE):
+            async with self._database.write() as connection:
+                for column in (*(table.c.person for table in PERSONAL), schema.people.c.pseudonym):
+                    gone = delete(column.table).where(column.in_(named[start : start + _AT_ONCE]))
+                    await connection.execute(gone)
+        await self._database.wipe_log()
 
     async def _row(self, app: App, person: str) -> Any:
-        table = schema.people
-        found = select(table).where(table.c.app == app.id, table.c.lookup == self._vault.lookup(app.id, person))
+        values = {"app": app.id, "lookup": self._vault.lookup(app.id, person)}
         async with self._database.read() as connection:
-            return (await connection.execute(found)).first()
+            return (await connection.execute(_BY_LOOKUP, values)).first()
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
         return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(_Stored(person, profile)))
@@ -94,3 +140,7 @@ class People:
     async def _open(self, row: Any) -> Person:
         stored = msgspec.json.decode(await self._vault.open(row.pseudonym, "profile", row.profile), type=_Stored)
         return Person(row.pseudonym, stored.id, row.version, stored.profile)
+
+
+def _changed() -> Conflict:
+    return Conflict("this profile was changed meanwhile, or isn't what you expect; read it again and retry")

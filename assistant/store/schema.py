@@ -24,6 +24,7 @@ apps = Table(
     Column("name", String, nullable=False, unique=True),
     Column("context", String, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("settings", String, nullable=False, server_default="{}"),
 )
 
 api_keys = Table(
@@ -32,6 +33,13 @@ api_keys = Table(
     Column("hash", String, primary_key=True),
     Column("app", String, ForeignKey("apps.id"), nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("id", String, nullable=False, server_default=""),
+    Column("name", String, nullable=False, server_default=""),
+    Column("scopes", String, nullable=False, server_default="people consent infer catalogue rights tokens"),
+    Column("used_at", Float),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Index("api_keys_id", "id", unique=True),
 )
 
 people = Table(
@@ -43,6 +51,7 @@ people = Table(
     Column("version", Integer, nullable=False),
     Column("profile", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("token_epoch", Integer, nullable=False, server_default="0"),
     UniqueConstraint("app", "lookup"),
 )
 
@@ -54,14 +63,17 @@ consents = Table(
     Column("person", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("event", String, nullable=False),
-    Column("modality", String, nullable=False),
-    Column("purpose", String, nullable=False),
-    Column("notice", String, nullable=False),
+    Column("modality", String),
+    Column("purpose", String),
+    Column("notice", String),
     Column("expires_at", Float),
     Column("actor", String, nullable=False),
     Column("evidence", String, nullable=False),
     Column("reason", String),
+    Column("app", String, nullable=False),
+    Column("hash", String, nullable=False),
     Index("consents_person", "person", "seq"),
+    Index("consents_expires_at", "expires_at"),
 )
 
 catalogues = Table(
@@ -79,7 +91,20 @@ decisions = Table(
     Column("person", String, nullable=False),
     Column("at", Float, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("decisions_person", "person", "at"),
+    Index("decisions_person", "person", "at", "id"),
+    Index("decisions_at", "at"),
+)
+
+moods = Table(
+    "moods",
+    main,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("person", String, nullable=False),
+    Column("modality", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("moods_person", "person", "seq"),
+    Index("moods_at", "at"),
 )
 
 remembered = Table(
@@ -91,6 +116,45 @@ remembered = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+devices = Table(
+    "devices",
+    main,
+    Column("id", String, primary_key=True),
+    Column("app", String, ForeignKey("apps.id"), nullable=False),
+    Column("lookup", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("app", "lookup"),
+    Index("devices_person", "person"),
+)
+
+contexts = Table(
+    "contexts",
+    main,
+    Column("person", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("contexts_expires_at", "expires_at"),
+)
+
+accesses = Table(
+    "accesses",
+    main,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("person", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("who", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index("accesses_person", "person", "seq"),
+    Index("accesses_at", "last_at"),
+)
+
 secrets = MetaData()
 
 person_keys = Table(
@@ -98,4 +162,5 @@ person_keys = Table(
     secrets,
     Column("person", String, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
+    Column("master", String, index=True),
 )

@@ -1,4 +1,4 @@
-"""Each person's own key, wrapped by the master key. Destroy it and all that was sealed with it is gone."""
+"""Each person's own key, wrapped by a master key. Destroy it and all that was sealed with it is gone."""
 
 from __future__ import annotations
 
@@ -6,77 +6,69 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
-from pathlib import Path
+from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
 
-from assistant.errors import ConfigInvalid, NotFound, Unavailable
+from assistant.errors import NotFound, Unavailable
 from assistant.store import schema
 from assistant.store.database import Database
+from assistant.store.derive import derived
+from assistant.store.masters import LocalKeys, MasterKeys
 
 _NONCE = 12
 _KEYS_KEPT = 10_000
+_ROOT = ""
+"""Kept where a person's pseudonym would stand."""
+_TURN = 0x7661_756C_74
+_BATCH = 500
 
-
-def read_master_key(file: Path) -> bytes:
-    """32 bytes in hexadecimal. Raises `ConfigInvalid` (`master_key_missing`, `master_key_invalid`)."""
-    try:
-        key = bytes.fromhex(file.read_text().strip())
-    except OSError as error:
-        raise ConfigInvalid(
-            f"there is no master key in {file}; `assistant keys create --app NAME` makes one, or set "
-            "ATTUNE_MASTER_KEY_FILE",
-            code="master_key_missing",
-        ) from error
-    except ValueError as error:
-        raise ConfigInvalid(f"{file} holds no hexadecimal master key", code="master_key_invalid") from error
-    if len(key) != 32:
-        raise ConfigInvalid(f"the master key in {file} must have 32 bytes", code="master_key_invalid")
-    return key
-
-
-def make_master_key(file: Path) -> None:
-    """Write a new master key that only its owner can read; an existing file is left alone."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise ConfigInvalid(f"can't write a master key to {file}: {error.strerror}") from error
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(os.urandom(32).hex() + "\n")
+Opener = Callable[[str, bytes], bytes]
 
 
 class Vault:
     """Seals and opens personal data (AES-256-GCM; the person and the kind of data are authenticated with it)."""
 
-    def __init__(self, database: Database, master_key: bytes) -> None:
+    def __init__(self, database: Database, masters: MasterKeys, root: bytes) -> None:
         self._database = database
-        self._wrap = AESGCM(_derive(master_key, b"wrap"))
-        self._lookup = _derive(master_key, b"lookup")
+        self._masters = masters
+        self._root = root
+        self._lookup = derived(root, b"lookup")
         self._known: OrderedDict[str, AESGCM] = OrderedDict()
 
     def lookup(self, app: str, person: str) -> str:
         """A keyed hash by which a person is found without their id being written down."""
         return hmac.new(self._lookup, f"{app}\0{person}".encode(), hashlib.sha256).hexdigest()
 
+    def derive(self, use: bytes) -> bytes:
+        """32 bytes for one use of the whole server. They stay the same when the master key is replaced."""
+        return derived(self._root, use)
+
     async def create(self, person: str) -> None:
         """Make a key for a new person."""
-        key = os.urandom(32)
-        nonce = os.urandom(_NONCE)
-        wrapped = nonce + self._wrap.encrypt(nonce, key, person.encode())
+        master, wrapped = await self._masters.wrap(os.urandom(32), person.encode())
         async with self._database.write() as connection:
-            await connection.execute(insert(schema.person_keys).values(person=person, wrapped=wrapped))
+            row = {"person": person, "wrapped": wrapped, "master": master}
+            await connection.execute(insert(schema.person_keys).values(**row))
 
-    async def destroy(self, person: str) -> None:
-        """Destroy a person's key. What it sealed, here or in a backup, can't be read again."""
-        self._known.pop(person, None)
+    async def destroy(self, *people: str) -> None:
+        """Destroy the keys of people. What they sealed, here or in a backup, can't be read again."""
+        self.forget(*people)
+        column = schema.person_keys.c.person
         async with self._database.write() as connection:
-            await connection.execute(delete(schema.person_keys).where(schema.person_keys.c.person == person))
-        self._known.pop(person, None)  # a read that began before may have brought it back
+            for start in range(0, len(people), _BATCH):
+                await connection.execute(
+                    delete(schema.person_keys).where(column.in_(people[start : start + _BATCH]))
+                )
+        self.forget(*people)  # a read that began before may have brought one back
         await self._database.wipe_log()
+
+    def forget(self, *people: str) -> None:
+        """Drop keys from memory, as after an erasure by another process."""
+        for person in people:
+            self._known.pop(person, None)
 
     async def seal(self, person: str, kind: str, data: bytes) -> bytes:
         """Encrypt. Raises `NotFound` where the person's key is gone."""
@@ -85,12 +77,58 @@ class Vault:
         return nonce + key.encrypt(nonce, data, f"{person}\0{kind}".encode())
 
     async def open(self, person: str, kind: str, sealed: bytes) -> bytes:
-        """Decrypt. Raises `NotFound` where the person's key is gone, `Unavailable` where the data was changed."""
+        """Decrypt. Raises `NotFound` where the key is gone, `Unavailable` (`data_corrupt`) where it doesn't fit."""
+        return (await self.opener(person))(kind, sealed)
+
+    async def opener(self, person: str) -> Opener:
+        """What decrypts many of one person's data, also in another thread. Raises `NotFound`; it, `Unavailable`."""
         key = await self._key(person)
-        try:
-            return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
-        except (InvalidTag, ValueError) as error:
-            raise Unavailable("stored data was changed or belongs to another key", code="data_corrupt") from error
+
+        def opened(kind: str, sealed: bytes) -> bytes:
+            try:
+                return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
+            except (InvalidTag, ValueError) as error:
+                raise Unavailable(
+                    "stored data was changed or belongs to another key", code="data_corrupt"
+                ) from error
+
+        return opened
+
+    async def outdated(self) -> int:
+        """How many keys another master key than the newest wraps."""
+        query = select(func.count()).select_from(schema.person_keys).where(_not_by(await self._masters.newest()))
+        async with self._database.read() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def rewrap(self, done: Callable[[int], None] = lambda count: None) -> int:
+        """Wrap every key with the newest master key; how many there were. `done` hears of each batch.
+
+        Each batch is durable when it is told of, so that what was broken off goes on where it stood. Servers run
+        meanwhile: a key that was destroyed stays so.
+        """
+        table = schema.person_keys
+        newest, total = await self._masters.newest(), 0
+        rows = select(table.c.person, table.c.wrapped, table.c.master).where(_not_by(newest)).limit(_BATCH)
+        change = (
+            update(table)
+            .where(table.c.person == bindparam("of"), table.c.wrapped == bindparam("before"))
+            .values(wrapped=bindparam("after"), master=bindparam("by"))
+        )
+        while True:
+            async with self._database.read() as connection:
+                batch = (await connection.execute(rows)).all()
+            if not batch:
+                await self._database.wipe_log()
+                return total
+            changes = []
+            for person, wrapped, master in batch:
+                key = await self._masters.unwrap(master, wrapped, person.encode())
+                by, after = await self._masters.wrap(key, person.encode())
+                changes.append({"of": person, "before": wrapped, "after": after, "by": by})
+            async with self._database.write() as connection:
+                await connection.execute(change, changes)
+            total += len(batch)
+            done(len(batch))
 
     async def _key(self, person: str) -> AESGCM:
         if person in self._known:
@@ -98,18 +136,41 @@ class Vault:
             return self._known[person]
         table = schema.person_keys
         async with self._database.read() as connection:
-            wrapped = await connection.scalar(select(table.c.wrapped).where(table.c.person == person))
-        if wrapped is None:
+            query = select(table.c.wrapped, table.c.master).where(table.c.person == person)
+            row = (await connection.execute(query)).first()
+        if row is None:
             raise NotFound("this person was erased", code="person_unknown")
-        try:
-            key = AESGCM(self._wrap.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], person.encode()))
-        except (InvalidTag, ValueError) as error:
-            raise Unavailable("the master key doesn't fit the stored keys", code="master_key_invalid") from error
+        key = AESGCM(await self._masters.unwrap(row.master, row.wrapped, person.encode()))
         self._known[person] = key
         if len(self._known) > _KEYS_KEPT:
             self._known.popitem(last=False)
         return key
 
 
-def _derive(master_key: bytes, use: bytes) -> bytes:
-    return hmac.new(master_key, b"attune:" + use, hashlib.sha256).digest()
+async def open_vault(database: Database, masters: MasterKeys) -> Vault:
+    """Open the vault, and make its tables and its root where they don't exist yet.
+
+    Raises `Unavailable` (`master_key_invalid`) where no master key fits.
+    """
+    await database.create(schema.secrets)
+    table = schema.person_keys
+    async with database.write() as connection:
+        await database.take_turns(connection, _TURN)
+        query = select(table.c.wrapped, table.c.master).where(table.c.person == _ROOT)
+        row = (await connection.execute(query)).first()
+        if row is not None:
+            return Vault(database, masters, await masters.unwrap(row.master, row.wrapped, _ROOT.encode()))
+        root = os.urandom(32)
+        query = select(table.c.person, table.c.wrapped, table.c.master).limit(1)
+        before = (await connection.execute(query)).first()
+        if before is not None and isinstance(masters, LocalKeys):
+            await masters.unwrap(before.master, before.wrapped, before.person.encode())
+            root = masters.first  # people were looked up by the master key itself, and are to be found again
+        master, wrapped = await masters.wrap(root, _ROOT.encode())
+        await connection.execute(insert(table).values(person=_ROOT, wrapped=wrapped, master=master))
+    return Vault(database, masters, root)
+
+
+def _not_by(master: str) -> ColumnElement[bool]:
+    column = schema.person_keys.c.master
+    return or_(column.is_(None), column != master)

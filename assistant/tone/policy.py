@@ -86,14 +86,22 @@ _CRISIS_SETS: dict[str, Any] = {
 }
 
 
-def choose(mood: Mood | None, profile: Profile, *, crisis: bool = False) -> Directive:
-    """The tone for a person. `mood` is None where there is no consent to use it for tone, or nothing is known."""
-    manner = Manner(formality=profile.formality, verbosity="brief" if profile.plain_language else "normal")
+def choose(mood: Mood | None, profile: Profile, *, crisis: bool = False, quiet: bool = False) -> Directive:
+    """The tone for a person; `quiet`: in their quiet hours.
+
+    `mood` is None where there is no consent to use it for tone, or nothing is known.
+    """
+    brief = profile.plain_language or profile.short_sentences or quiet
+    manner = Manner(formality=profile.formality, verbosity="brief" if brief else "normal")
     reasons = []
     if profile.formality != "neutral":
         reasons.append(Reason("profile_formality", "The profile asks for this formality."))
     if profile.plain_language:
         reasons.append(Reason("profile_plain_language", "The profile asks for short sentences."))
+    if profile.short_sentences and not profile.plain_language:
+        reasons.append(Reason("profile_short_sentences", "The profile asks for short sentences."))
+    if quiet:
+        reasons.append(Reason("profile_quiet_hours", "These are the person's quiet hours: brief."))
     without = replace(manner, **_CRISIS_SETS) if crisis else manner
     used = mood is not None and mood.abstained is None
     if mood is not None and used:

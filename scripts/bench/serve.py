@@ -57,6 +57,8 @@ def main() -> None:
             "ATTUNE_KEYS": f"sqlite:///{folder}/k.db",
             "ATTUNE_MASTER_KEY_FILE": f"{folder}/a.key",
             "ATTUNE_PORT": "0",
+            "ATTUNE_RATE_APP": "none",
+            "ATTUNE_RATE_PERSON": "none",
         }
         subprocess.run(
             [sys.executable, "-m", "assistant", "keys", "create", "--app", "bench"],

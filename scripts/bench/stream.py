@@ -109,6 +109,8 @@ def serving(cores: Sequence[int] | None = None) -> Iterator[Server]:
             "ATTUNE_KEYS": f"sqlite:///{folder}/k.db",
             "ATTUNE_MASTER_KEY_FILE": f"{folder}/a.key",
             "ATTUNE_PORT": "0",
+            "ATTUNE_RATE_APP": "none",
+            "ATTUNE_RATE_PERSON": "none",
             "ATTUNE_LOG_LEVEL": "WARNING",
             "ATTUNE_MAX_STREAMS": "10000",
             "ATTUNE_MAX_STREAMS_PER_APP": "10000",

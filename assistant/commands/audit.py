@@ -1,0 +1,73 @@
+"""`assistant audit verify`: prove that no record of consent was changed, removed or put in."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from assistant.config import Settings
+from assistant.consent.chain import Audit
+from assistant.consent.receipt import iso_date
+from assistant.errors import ConfigInvalid
+
+
+def configure(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Describe the command."""
+    about = "prove the chain of consent records; exits with 1 where it is broken"
+    parser = actions.add_parser("verify", help=about, description=verify.__doc__, parents=[common])
+    parser.add_argument(
+        "--expect", metavar="HASH", help="a head that was noted earlier: it must still be part of the chain"
+    )
+    parser.set_defaults(audit=verify)
+
+
+def verify(args: argparse.Namespace, settings: Settings) -> int:
+    """Walk along the whole chain of consent records; say how many there are and, on the last line, its head.
+
+    A head that is noted elsewhere now and then, and given to `--expect` later, also proves that nothing was cut off
+    the end and that the chain was not written anew.
+    """
+    _exists(settings.database)
+    audit = asyncio.run(_walked(settings.database, (args.expect or "").strip().lower() or None))
+    if audit.broken is not None:
+        print(f"BROKEN at record {audit.broken.seq}, of {iso_date(audit.broken.at)}: it was changed, or put in,")
+        print(f"or something before it was removed. {audit.records - 1} records before it are whole; their head is")
+        print(audit.head)
+        return 1
+    if not audit.seen:
+        print(
+            "BROKEN: the expected head is not part of the chain: it was cut off, or written anew", file=sys.stderr
+        )
+    print(f"{audit.records} consent records, {'unbroken' if audit.seen else 'consistent'}; the head is")
+    print(audit.head)
+    return 0 if audit.seen else 1
+
+
+async def _walked(url: str, expected: str | None) -> Audit:
+    from assistant.store.consents import ConsentRecords
+    from assistant.store.database import Database
+
+    database, audit, place = Database(url), Audit(expected), 0
+    records = ConsentRecords(database)
+    try:
+        with tqdm(total=await records.count(), unit="record", desc="verifying") as bar:
+            while audit.broken is None and (batch := await records.after(place)):
+                audit.walk(batch)
+                place = batch[-1].seq
+                bar.update(len(batch))
+    finally:
+        await database.close()
+    return audit
+
+
+def _exists(url: str) -> None:
+    """Raise `ConfigInvalid` for a file that isn't there: opening it would make an empty one, and prove nothing."""
+    scheme, _, file = url.partition(":///")
+    if scheme == "sqlite" and not Path(file).exists():
+        raise ConfigInvalid(f"there is no database {file}", code="database_missing")

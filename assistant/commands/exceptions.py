@@ -1,0 +1,99 @@
+"""`assistant exceptions`: for medical or safety reasons, signed with a key that is kept away from the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from assistant.config import Settings
+from assistant.consent.exceptions import Terms, exceptions_of, sign
+from assistant.consent.policy import CONTEXTS, EXCUSES
+from assistant.errors import ConfigInvalid, Invalid
+
+_DAY_S = 86_400.0
+_MOST_DAYS = 366.0
+
+
+def configure(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Describe the commands; each sets `exceptions`, which takes the arguments."""
+    made = actions.add_parser("key", help="make the key that signs; the public one stands on the last line")
+    made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the private key")
+    made.set_defaults(exceptions=make_key)
+    signed = actions.add_parser("sign", help="sign an exception: a line for the file ATTUNE_EXCEPTIONS")
+    signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
+    signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
+    signed.add_argument("--context", choices=CONTEXTS, required=True, help="the context of use it is for")
+    signed.add_argument("--reason", choices=EXCUSES, required=True, help="what the law lets it be for")
+    signed.add_argument("--why", required=True, help="in your own words, for whoever audits it")
+    signed.add_argument(
+        "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"
+    )
+    signed.set_defaults(exceptions=sign_one)
+    listed = actions.add_parser("list", help="check and show those that the settings name", parents=[common])
+    listed.set_defaults(exceptions=show)
+
+
+def make_key(args: argparse.Namespace) -> int:
+    """Write a new private key that only its owner can read, and print the public one."""
+    key = Ed25519PrivateKey.generate()
+    written = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    try:
+        with os.fdopen(os.open(args.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(written)
+    except OSError as error:
+        raise ConfigInvalid(f"can't write a key to {args.out}: {error.strerror}") from error
+    print(f"The private key is in {args.out}; keep it away from the server. Set ATTUNE_EXCEPTIONS_KEY to:")
+    print(key.public_key().public_bytes_raw().hex())
+    return 0
+
+
+def sign_one(args: argparse.Namespace) -> int:
+    """Print one signed line."""
+    if not 0 < args.days <= _MOST_DAYS:
+        raise Invalid(f"an exception lives at most {_MOST_DAYS:.0f} days", code="exception_invalid")
+    now = time.time()
+    terms = Terms(
+        id=f"exc_{secrets.token_hex(6)}",
+        app=args.app,
+        context=args.context,
+        reason=args.reason,
+        why=args.why,
+        issued_at=round(now),
+        expires_at=round(now + args.days * _DAY_S),
+    )
+    print(sign(terms, _read_key(args.key)))
+    return 0
+
+
+def show(args: argparse.Namespace, settings: Settings) -> int:
+    """Show the exceptions that hold here; fails where one was not signed."""
+    terms = exceptions_of(settings).terms
+    if not terms:
+        print("there are no exceptions", file=sys.stderr)
+    for term in terms:
+        until = datetime.fromtimestamp(term.expires_at, UTC).strftime("%Y-%m-%d")
+        state = "until" if time.time() < term.expires_at else "EXPIRED"
+        print(f"{term.id}  {term.app}  {term.context}  {term.reason}  {state} {until}  {term.why}")
+    return 0
+
+
+def _read_key(file: Path) -> Ed25519PrivateKey:
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigInvalid(f"{file} holds no private key", code="exception_key_invalid") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigInvalid(f"{file} holds no Ed25519 key", code="exception_key_invalid")
+    return key

@@ -1,0 +1,141 @@
+"""`assistant keys`: API keys are made, listed, replaced and revoked."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from assistant.config import Settings
+from assistant.consent.policy import CONTEXTS
+from assistant.profile.access import APP_SCOPES, SCOPES, ApiKey, as_words, scopes_of
+
+if TYPE_CHECKING:  # the database is loaded when it is needed
+    from assistant.store.apps import Apps
+
+_HOUR_S = 3600.0
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def configure(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Describe the commands; each sets `run`, which takes the arguments and the settings."""
+
+    def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
+        parser.set_defaults(keys=run)
+        return parser
+
+    made = add("create", "make an API key; it stands alone on the last line", create)
+    made.add_argument("--app", required=True, metavar="NAME", help="the app that will hold it")
+    made.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
+    made.add_argument("--name", default="", help="what to call the key")
+    made.add_argument(
+        "--scopes",
+        default=as_words(APP_SCOPES),
+        metavar="WORDS",
+        help="what it may do, apart by commas: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
+    )
+    made.add_argument("--days", type=float, help="days until it expires (default: never)")
+    add("list", "show the keys, never what they are", show)
+    rotated = add("rotate", "make a key like another, which lives on for a while", rotate)
+    rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
+    rotated.add_argument("--grace-hours", type=float, default=24.0, help="how long the old one lives on (24)")
+    add("revoke", "end a key at once", revoke).add_argument(
+        "--key", required=True, metavar="ID", help="the key's id"
+    )
+
+
+def create(args: argparse.Namespace, settings: Settings) -> int:
+    """Make an API key, and the database and the master key where they don't exist yet."""
+    from assistant.store.database import migrate
+    from assistant.store.masters import make_master_key, masters_of
+
+    if not settings.master_key:
+        make_master_key(settings.master_key_file)
+    masters_of(settings)
+    migrate(settings.database)
+    scopes = scopes_of(args.scopes.replace(",", " ").split())
+
+    async def made() -> str:
+        async with _apps(settings) as apps:
+            return await apps.create_key(args.app, args.context, called=args.name, scopes=scopes, days=args.days)
+
+    key = asyncio.run(made())
+    print(f"An API key for {args.app}; it is shown once and kept only as a hash:")
+    print(key)
+    return 0
+
+
+def show(args: argparse.Namespace, settings: Settings) -> int:
+    """List the keys: id, app, name, scopes, when each was made and last used, and how it stands."""
+
+    async def found() -> list[ApiKey]:
+        async with _apps(settings) as apps:
+            return await apps.keys()
+
+    for key in asyncio.run(found()):
+        print(line(key, time.time()))
+    return 0
+
+
+def rotate(args: argparse.Namespace, settings: Settings) -> int:
+    """Make a key like another, which lives on for a while. The new key stands alone on the last line."""
+
+    async def made() -> str:
+        async with _apps(settings) as apps:
+            return await apps.rotate(args.key, grace_s=args.grace_hours * _HOUR_S)
+
+    key = asyncio.run(made())
+    print(f"{args.key} lives on for {args.grace_hours:g} hours at most. In its place, shown once:")
+    print(key)
+    return 0
+
+
+def revoke(args: argparse.Namespace, settings: Settings) -> int:
+    """End a key at once, on every server that shares the database; its live streams end too."""
+
+    async def ended() -> ApiKey:
+        async with _apps(settings) as apps:
+            return await apps.revoke(args.key)
+
+    print(f"{asyncio.run(ended()).id} opens nothing any more")
+    return 0
+
+
+def line(key: ApiKey, now: float) -> str:
+    """A key in one line.
+
+    >>> from assistant.profile.person import App
+    >>> line(ApiKey("key_1", "web", App("a", "shop", "general"), scopes_of(["infer"]), 0.0, used_at=60.0), 60.0)
+    "key_1  shop  'web'  [infer]  made 1970-01-01T00:00Z  used 1970-01-01T00:01Z  good"
+    """
+    used = "never" if key.used_at is None else _date(key.used_at)
+    good = "good" if key.expires_at is None else f"good until {_date(key.expires_at)}"
+    state = {None: good, "key_revoked": "revoked", "key_expired": "expired"}[key.ended(now)]
+    return (
+        f"{key.id}  {key.app.name}  {key.name!r}  [{as_words(key.scopes)}]  made {_date(key.created_at)}  "
+        f"used {used}  {state}"
+    )
+
+
+@asynccontextmanager
+async def _apps(settings: Settings) -> AsyncIterator[Apps]:
+    from assistant.store.apps import Apps
+    from assistant.store.database import Database
+
+    database = Database(settings.database)
+    try:
+        yield Apps(database, time.time)
+    finally:
+        await database.close()
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -1,0 +1,173 @@
+"""`assistant people`: the rights of people, one by one or many at once, without a server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote
+
+import msgspec
+from tqdm import tqdm
+
+from assistant.config import Settings
+from assistant.consent.receipt import Actor
+from assistant.errors import ConfigInvalid, Invalid, NotFound
+
+if TYPE_CHECKING:  # the database is loaded when it is needed
+    from assistant.profile.person import App, Person
+    from assistant.store.kept import Kept
+
+OPERATOR = Actor("operator", "command")
+_TOGETHER = 200
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def configure(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """Describe the commands; each sets `people`, which takes the arguments and the settings."""
+
+    def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
+        parser.add_argument("--app", required=True, metavar="NAME", help="whose people they are")
+        whom = parser.add_mutually_exclusive_group(required=True)
+        whom.add_argument("--person", metavar="ID", help="one person, by the id that the app gave them")
+        whom.add_argument("--file", type=Path, help="many, one id a line")
+        parser.set_defaults(people=run)
+        return parser
+
+    exported = add("export", "everything that is kept about people, as lines of JSON", export)
+    exported.add_argument("--out", type=Path, help="file for one person (default: standard output), or folder")
+    add("erase", "forget people for good", erase)
+    restricted = add("restrict", "keep what is known of people without using it", restrict)
+    restricted.add_argument("--lift", action="store_true", help="use it again")
+    objected = add("object", "do no profiling of people for content", object_)
+    objected.add_argument("--lift", action="store_true", help="do it again")
+
+
+def export(args: argparse.Namespace, settings: Settings) -> int:
+    """Write everything that is kept about people; many of them into a folder, each into a file of their own."""
+    if args.file is not None and args.out is None:
+        raise Invalid("say with --out into which folder", code="folder_missing")
+
+    async def one(kept: Kept, app: App, person: Person) -> None:
+        if args.out is None:
+            await _write(kept, app, person, sys.stdout.buffer, quiet=not sys.stderr.isatty())
+            return
+        file = args.out if args.file is None else args.out / f"{quote(person.id, safe='')}.ndjson"
+        try:
+            with _made(file) as opened:
+                await _write(kept, app, person, opened, quiet=args.file is not None)
+        except OSError as error:
+            raise ConfigInvalid(f"can't write the export: {error.strerror}") from error
+
+    return asyncio.run(_each(args, settings, "exporting", one))
+
+
+def erase(args: argparse.Namespace, settings: Settings) -> int:
+    """Destroy people's keys and remove every row about them; the consent ledger keeps a last record."""
+
+    async def done() -> int:
+        async with _opened(args, settings) as (kept, app):
+            people, missing = await _found(kept, app, args)
+            with tqdm(total=len(people), unit="person", desc="erasing", disable=len(people) < 2) as bar:
+                for start in range(0, len(people), _TOGETHER):
+                    some = people[start : start + _TOGETHER]
+                    await kept.erase(app, some, OPERATOR)
+                    bar.update(len(some))
+            return _report(len(people), missing, "erased")
+
+    return asyncio.run(done())
+
+
+def restrict(args: argparse.Namespace, settings: Settings) -> int:
+    """Keep what is known of people without using it, until that is lifted."""
+
+    async def one(kept: Kept, app: App, person: Person) -> None:
+        await kept.restrict(app, person, not args.lift, OPERATOR)
+
+    return asyncio.run(_each(args, settings, "lifting" if args.lift else "restricting", one))
+
+
+def object_(args: argparse.Namespace, settings: Settings) -> int:
+    """Do no profiling of people for content, until that is lifted."""
+
+    async def one(kept: Kept, app: App, person: Person) -> None:
+        await kept.object(app, person, not args.lift, OPERATOR)
+
+    return asyncio.run(_each(args, settings, "lifting" if args.lift else "objecting", one))
+
+
+async def _each(
+    args: argparse.Namespace, settings: Settings, doing: str, one: Callable[[Kept, App, Person], Awaitable[None]]
+) -> int:
+    async with _opened(args, settings) as (kept, app):
+        people, missing = await _found(kept, app, args)
+        for person in tqdm(people, unit="person", desc=doing, disable=len(people) < 2):
+            await one(kept, app, person)
+        return _report(len(people), missing, "done")
+
+
+async def _write(kept: Kept, app: App, person: Person, out: BinaryIO, *, quiet: bool) -> None:
+    kept.access.note(person.pseudonym, "operator", "people export")
+    with tqdm(unit="record", desc="exporting", disable=quiet) as bar:
+        async for chunk in kept.exports.of(app, person):
+            if bar.total is None:
+                bar.total = msgspec.json.decode(chunk.split(b"\n", 1)[0])["total"]
+            out.write(chunk)
+            bar.update(chunk.count(b"\n"))
+    out.flush()
+
+
+@asynccontextmanager
+async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Kept, App]]:
+    from assistant.store.kept import open_kept
+
+    async with open_kept(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as kept:
+        yield kept, await kept.apps.named(args.app)
+
+
+async def _found(kept: Kept, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
+    """The people, and the lines that name nobody: an id is never repeated in what is printed."""
+    people, missing = [], []
+    for line, name in enumerate(_ids(args), 1):
+        try:
+            if name:
+                people.append(await kept.people.get(app, name))
+        except NotFound:
+            missing.append(line)
+    return people, missing
+
+
+def _ids(args: argparse.Namespace) -> list[str]:
+    if args.file is None:
+        return [args.person]
+    try:
+        return [line.strip() for line in args.file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigInvalid(f"can't read the file of ids: {type(error).__name__}") from error
+
+
+def _report(count: int, missing: list[int], done: str) -> int:
+    print(f"{count} people {done}", file=sys.stderr)
+    if missing:
+        shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        print(f"this app has no such person, lines: {shown} [person_unknown]", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def _made(file: Path) -> BinaryIO:
+    """A new file that only its owner can read."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # it may have been there
+    return os.fdopen(descriptor, "wb")

@@ -1,0 +1,204 @@
+"""A receipt for machines: the fields of ISO/IEC TS 27560 consent records in the words of W3C's DPV, as JSON-LD.
+
+The mapping follows the guide of the Data Privacy Vocabularies and Controls Community Group,
+https://w3id.org/dpv/guides/consent-27560. What this server does not know, such as the controller's address and
+where its disks stand, it does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.consent.receipt import DECISIONS, DOES, NOTICES, Event, Record, iso_date
+from assistant.consent.standing import key_of
+from assistant.emotion import STATEMENT, Modality, Purpose
+
+CONTEXT: dict[str, str] = {
+    "dpv": "https://w3id.org/dpv#",
+    "pd": "https://w3id.org/dpv/pd#",
+    "loc": "https://w3id.org/dpv/loc#",
+    "dct": "http://purl.org/dc/terms/",
+    "attune": "urn:attune:term:",
+}
+_SCHEMA = "https://w3id.org/dpv/schema/dpv-27560"
+
+_PURPOSES: dict[Purpose, str] = {
+    "tone": "dpv:ServicePersonalisation",
+    "content": "dpv:ProvidePersonalisedRecommendations",
+    "remember": "dpv:ServicePersonalisation",
+    "research": "dpv:ResearchAndDevelopment",
+}
+_DATA: dict[Modality, str] = {
+    "voice": "how you sound: averages of your voice over a few seconds; the recording itself is never kept",
+    "text": "what you write or say, as text; the text itself is never kept",
+}
+RIGHTS: tuple[tuple[str, str, str], ...] = (
+    ("see and take away everything that is kept about you", "GET", "/export"),
+    ("correct an estimate of your mood", "POST", "/mood/corrections"),
+    ("have the use of your data restricted", "POST", "/restriction"),
+    ("object to profiling for content", "POST", "/objection"),
+    ("be erased", "DELETE", ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a receipt says besides its records."""
+
+    controller: str
+    """Name of the app that answers for it."""
+    app: str
+    person: str
+    """What the app calls the person."""
+    path: str
+    """Of the person in the API."""
+    places: tuple[str, ...]
+    """Where the person and the app are, as far as is known: ISO 3166, such as `DE` or `US-IL`."""
+    mood_s: float
+    """Seconds that a mood lives in memory."""
+    history_days: float
+    """Days that remembered moods are kept."""
+    baseline_days: float
+    """Days that a baseline is kept since it last changed."""
+
+
+def kept_for(purpose: Purpose, about: About) -> str:
+    """How long what comes of `purpose` is kept."""
+    shortly = f"in memory, for at most {round(about.mood_s)} seconds after you were last heard or read"
+    if purpose == "remember":
+        return (
+            f"the history of your mood for {about.history_days:g} days, and at most eight averages of how you "
+            f"usually sound or write for {about.baseline_days:g} days after they last changed, encrypted with a "
+            "key of your own; all of it ends when you withdraw"
+        )
+    return "nothing is kept for this" if purpose == "research" else f"estimates only {shortly}"
+
+
+def status(record: Record) -> str:
+    """The state of consent after a record. What a rule refused or took back was no choice of the person."""
+    if record.event == "withdrawn" and record.actor.kind != "person" and record.actor.evidence == "profile":
+        return "dpv:ConsentRevoked"
+    states: dict[Event, str] = {
+        "granted": "dpv:ConsentGiven",
+        "withdrawn": "dpv:ConsentWithdrawn",
+        "expired": "dpv:ConsentExpired",
+        "refused": "dpv:ConsentStatusInvalidForProcessing",
+    }
+    return states[record.event]
+
+
+def document(record: Record, history: Sequence[Record], about: About) -> dict[str, Any]:
+    """The receipt for one of the `DECISIONS`, with the earlier ones about the same purpose of the same modality.
+
+    `history` is of one person, oldest first.
+    """
+    modality, purpose = key_of(record)
+    events = [
+        one for one in history if (one.modality, one.purpose) == (modality, purpose) and one.seq <= record.seq
+    ]
+    return {
+        "@context": CONTEXT,
+        "@id": f"urn:attune:receipt:{record.id}",
+        "@type": "dpv:ConsentReceipt",
+        "dct:conformsTo": _iri(f"{_SCHEMA}#receipt"),
+        "dct:identifier": record.id,
+        "dct:created": iso_date(record.at),
+        "dct:publisher": about.controller,
+        "dct:language": "en",
+        "dct:description": STATEMENT,
+        "dpv:hasRecordOfActivity": {
+            "@id": f"urn:attune:record:{record.id}",
+            "@type": "dpv:ConsentRecord",
+            "dct:conformsTo": _iri(f"{_SCHEMA}#record"),
+            "dct:identifier": record.id,
+            "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": about.person},
+            "dpv:hasDataController": {
+                "@type": "dpv:DataController",
+                "dct:identifier": about.app,
+                "dpv:hasName": about.controller,
+            },
+            "dpv:hasJurisdiction": [_place(place) for place in about.places],
+            "dpv:hasNotice": {
+                "@type": "dpv:ConsentNotice",
+                "dct:hasVersion": record.notice,
+                "dct:language": "en",
+                "dct:description": NOTICES.get(record.notice or "", ""),
+            },
+            "dpv:hasConsentStatus": _iri(status(record)),
+            "dpv:hasProcess": _process(modality, purpose, about),
+            "dpv:hasConsentControl": {
+                "@type": "dpv:WithdrawConsent",
+                "dct:description": "one request, or one event in a live stream; it counts at once",
+                "attune:request": {
+                    "method": "POST",
+                    "path": f"{about.path}/consent",
+                    "body": {"modality": modality, "purpose": purpose, "granted": False},
+                },
+            },
+            "dpv:hasRight": [
+                {
+                    "@type": "dpv:DataSubjectRight",
+                    "dct:description": right,
+                    "attune:request": {"method": method, "path": about.path + end},
+                }
+                for right, method, end in RIGHTS
+            ],
+            "attune:events": [_event(one) for one in events if one.event in DECISIONS],
+        },
+    }
+
+
+def _process(modality: Modality, purpose: Purpose, about: About) -> dict[str, Any]:
+    return {
+        "@type": "dpv:Process",
+        "dpv:hasPurpose": {"@id": _PURPOSES[purpose], "dct:description": DOES[purpose], "dct:identifier": purpose},
+        "dpv:hasLegalBasis": _iri("dpv:Consent"),
+        "dpv:hasPersonalData": [
+            {
+                "@type": "pd:Communication",
+                "dct:identifier": modality,
+                "dct:description": _DATA[modality],
+                "dpv:hasNecessity": _iri("dpv:Optional"),
+                "dpv:hasDataSource": _iri("dpv:DataSubject"),
+            },
+            {
+                "@type": "dpv:InferredPersonalData",
+                "dct:description": "an estimate of how pleasant, active and stressed it sounds, and of emotions",
+                "dpv:hasNecessity": _iri("dpv:Optional"),
+            },
+        ],
+        "dpv:hasProcessing": [_iri("dpv:Collect"), _iri("dpv:Infer"), _iri("dpv:Profiling")],
+        "dpv:hasStorageCondition": {"@type": "dpv:StorageDuration", "dct:description": kept_for(purpose, about)},
+        "dpv:hasRecipient": {
+            "@type": "dpv:Recipient",
+            "dct:identifier": about.app,
+            "dpv:hasName": about.controller,
+            "dct:description": "nobody else: the models run on the server itself",
+        },
+    }
+
+
+def _event(record: Record) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "dct:identifier": record.id,
+        "dct:date": iso_date(record.at),
+        "dpv:hasConsentStatus": _iri(status(record)),
+        "dpv:isIndicatedBy": _iri("dpv:DataSubject") if record.actor.kind == "person" else record.actor.kind,
+        "dpv:hasIndicationMethod": record.actor.evidence,
+        "attune:ledgerHash": record.hash,
+    }
+    if record.expires_at is not None:
+        shown["dct:valid"] = iso_date(record.expires_at)
+    if record.event == "refused":
+        shown["attune:refusedBy"] = record.reason
+    return shown
+
+
+def _place(place: str) -> dict[str, Any]:
+    return {"@id": f"loc:{place.partition('-')[0]}", "dct:identifier": place}
+
+
+def _iri(name: str) -> dict[str, str]:
+    return {"@id": name}

@@ -1,0 +1,91 @@
+"""Where a rule holds: everywhere, in the EU, in a country, in part of one. Of an unknown place the strictest does.
+
+A place is written as ISO 3166: `DE`, or `US-IL` for Illinois. A rule's `where` is `*` (everywhere), `EU`, a country
+or a part of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+EU: frozenset[str] = frozenset(
+    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
+     "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
+)  # fmt: skip
+"""Member states."""
+
+CONSENT_AGES: dict[str, tuple[int, str]] = {
+    "EU": (16, "GDPR, Art. 8(1), where national law says nothing else"),
+    "AT": (14, "Datenschutzgesetz, § 4(4)"),
+    "BE": (13, "Act of 30 July 2018, Art. 7"),
+    "CZ": (15, "Act 110/2019, § 7"),
+    "DK": (15, "Databeskyttelsesloven, § 6(2), since 2024"),
+    "ES": (14, "LOPDGDD, Art. 7"),
+    "FI": (13, "Data Protection Act 1050/2018, § 5"),
+    "FR": (15, "Loi Informatique et Libertés, Art. 45"),
+    "IT": (14, "Codice privacy, Art. 2-quinquies"),
+    "SE": (13, "Act 2018:218, ch. 2, § 4"),
+    "GB": (13, "Data Protection Act 2018, s. 9"),
+    "US": (13, "COPPA, 15 U.S.C. § 6501(1)"),
+    "CA-QC": (14, "Act respecting the protection of personal information in the private sector, s. 4.1"),
+    "KR": (14, "Personal Information Protection Act, Art. 22-2"),
+    "IN": (18, "Digital Personal Data Protection Act 2023, s. 9 with s. 2(f)"),
+}
+"""Years from which a person consents online without a parent, with the source, by where it holds."""
+
+UNKNOWN_AGE = 18
+"""Years, where the table has no row."""
+
+
+def holds(where: str, places: Iterable[str]) -> bool:
+    """Whether a rule that holds `where` binds somebody of whom these `places` are known.
+
+    Of several places each counts. None at all means that it is not known, so everything holds; a country alone
+    means that its part is not known, so what holds in any part of it does.
+
+    >>> holds("US-IL", ["US-IL"]), holds("US-IL", ["US"]), holds("US-IL", []), holds("US-IL", ["US-CA", "DE"])
+    (True, True, True, False)
+    >>> holds("EU", ["DE"]), holds("EU", ["US"]), holds("*", ["US"]), holds("US", ["US-IL"])
+    (True, False, True, True)
+    """
+    known = tuple(places)
+    return where == "*" or not known or any(_covers(where, place) for place in known)
+
+
+def _covers(where: str, place: str) -> bool:
+    country = place.partition("-")[0]
+    if where == "EU":
+        return country in EU
+    return where in (place, country) or (place == country and where.startswith(f"{country}-"))
+
+
+def consent_age(places: Iterable[str]) -> tuple[int, str]:
+    """Years below which a parent decides, and the source; the highest of all that may hold.
+
+    >>> consent_age(["DE"])[0], consent_age(["FR"])[0], consent_age(["US-CA"])[0]
+    (16, 15, 13)
+    >>> consent_age(["CA"])[0], consent_age([])[0]
+    (18, 18)
+    """
+    known = tuple(places)
+    ages = [_age(place) for place in known] or [(UNKNOWN_AGE, "the place is not known")]
+    return max(ages)
+
+
+def _age(place: str) -> tuple[int, str]:
+    country = place.partition("-")[0]
+    for where in (place, country, *(["EU"] if country in EU else [])):
+        if where in CONSENT_AGES:
+            return CONSENT_AGES[where]
+    return UNKNOWN_AGE, "no row for this place"
+
+
+def place_of(country: str | None, region: str | None) -> str | None:
+    """A place of ISO 3166 parts; None where not even the country is known.
+
+    >>> place_of("US", "IL"), place_of("US", None), place_of(None, "IL")
+    ('US-IL', 'US', None)
+    """
+    if country is None:
+        return None
+    return f"{country}-{region}" if region else country

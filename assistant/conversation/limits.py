@@ -1,0 +1,53 @@
+"""What a person, or the signal of their browser, asked not to be done; the answer says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.profile.person import Profile
+from assistant.recommend.catalogue import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One thing that is not done, and why."""
+
+    code: str
+    says: str
+
+
+GPC = Limit(
+    "gpc", "Global Privacy Control: nothing about the person chose what is shown, and nothing commercial is."
+)
+RESTRICTED = Limit("restricted", "The person had the use of their data restricted: it is kept and not used.")
+OBJECTED = Limit("objected", "The person objects to profiling: nothing about them chose what is shown.")
+
+
+def limits(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ...]:
+    """Those that hold.
+
+    >>> [limit.code for limit in limits(gpc=True, restricted=False, objected=True)]
+    ['gpc', 'objected']
+    """
+    held = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
+    return tuple(limit for holds, limit in held if holds)
+
+
+def content_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
+    """What of the profile may choose content: any limit leaves the language, without which nothing could be read.
+
+    >>> content_profile(Profile(language="de", interests=("music",)), (GPC,)).interests
+    ()
+    """
+    return Profile(language=profile.language) if held else profile
+
+
+def tone_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
+    """What of the profile may choose the tone."""
+    return Profile(language=profile.language) if RESTRICTED in held else profile
+
+
+def offered(items: Sequence[Item], held: Sequence[Limit]) -> tuple[Item, ...]:
+    """What may be recommended at all."""
+    return tuple(item for item in items if not item.commercial) if GPC in held else tuple(items)

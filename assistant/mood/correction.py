@@ -1,0 +1,58 @@
+"""What a person says of their own mood. It wins over every estimate at once, for as long as the session lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from assistant.emotion import Estimate, Evidence, Mood
+
+Dimension = Literal["stress", "valence", "arousal", "emotion"]
+
+DIMENSIONS: tuple[Dimension, ...] = ("stress", "valence", "arousal", "emotion")
+_SURE = 0.1
+"""Standard deviation of what a person says of themself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One dimension, as the person says it is."""
+
+    dimension: Dimension
+    value: bool | float | str
+    """Stress: whether there is any. Valence and arousal: in [-1, 1]. Emotion: its name."""
+    at: float
+    """Unix seconds."""
+
+
+def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: float) -> Mood:
+    """The mood with what the person said in place of what was estimated.
+
+    Nothing is made from corrections alone: where there is no estimate they have nothing to correct.
+
+    >>> from assistant.emotion import Estimate, Mood
+    >>> nothing = Estimate(0.0, 0.3)
+    >>> mood = Mood(nothing, nothing, 0.9, {"fear": 0.8, "joy": 0.2}, (), at=0.0, expires_at=9.0, confidence=0.5)
+    >>> calm = corrected(mood, {"stress": Correction("stress", False, 1.0)}, 3.0)
+    >>> calm.stress, calm.evidence[-1].modality, calm.evidence[-1].age_s
+    (0.0, 'correction', 2.0)
+    """
+    if mood.abstained is not None or not corrections:
+        return mood
+    deviation = dict(mood.deviation)
+    for correction in corrections.values():
+        match correction.dimension, correction.value:
+            case "stress", value:
+                mood = replace(mood, stress=1.0 if value else 0.0)
+            case "emotion", str(value):
+                names = dict.fromkeys((*mood.emotions, value))
+                mood = replace(mood, emotions={name: 1.0 if name == value else 0.0 for name in names})
+            case ("valence" | "arousal") as dimension, value:
+                said = Estimate(float(value), _SURE)
+                if dimension in deviation:
+                    deviation[dimension] += said.mean - getattr(mood, dimension).mean
+                mood = replace(mood, valence=said) if dimension == "valence" else replace(mood, arousal=said)
+    newest = max(correction.at for correction in corrections.values())
+    evidence = Evidence("correction", 1.0, max(0.0, now - newest))
+    return replace(mood, deviation=deviation, evidence=(*mood.evidence, evidence))

@@ -1,0 +1,81 @@
+"""What an API key or a person's token may do, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from assistant.errors import Invalid
+from assistant.profile.person import App
+
+Scope = Literal["people", "consent", "infer", "catalogue", "rights", "tokens", "operate"]
+
+SCOPES: dict[Scope, str] = {
+    "people": "profiles, devices and recent context",
+    "consent": "read, give and withdraw consent; receipts",
+    "infer": "messages, rankings, moods and live streams",
+    "catalogue": "what can be recommended, and the app's profile schema",
+    "rights": "export, erasure, restriction, objection and the access log",
+    "tokens": "hand out tokens to people, and make them void",
+    "operate": "metrics and aggregates",
+}
+"""Each scope with what it opens."""
+
+APP_SCOPES: frozenset[Scope] = frozenset(SCOPES) - {"operate"}
+"""What a key may do where nothing else was said."""
+PERSON_SCOPES: frozenset[Scope] = frozenset({"people", "consent", "infer", "rights"})
+"""What a person's token may be given, for that person alone."""
+TOKEN_SCOPES: frozenset[Scope] = frozenset({"consent", "infer"})
+"""What it may do where nothing else was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key, without the key itself: only its hash is kept."""
+
+    id: str
+    name: str
+    """What the operator calls it."""
+    app: App
+    scopes: frozenset[Scope]
+    created_at: float
+    """Unix seconds, like the other times."""
+    used_at: float | None = None
+    """Exact to a minute."""
+    expires_at: float | None = None
+    revoked_at: float | None = None
+
+    def ended(self, now: float) -> str | None:
+        """Why it opens nothing any more: `key_revoked` or `key_expired`; None while it does.
+
+        >>> key = ApiKey("k", "", App("a", "shop", "general"), APP_SCOPES, 0.0, expires_at=10.0)
+        >>> key.ended(9.0), key.ended(10.0)
+        (None, 'key_expired')
+        """
+        if self.revoked_at is not None and self.revoked_at <= now:
+            return "key_revoked"
+        return "key_expired" if self.expires_at is not None and self.expires_at <= now else None
+
+
+def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
+    """Scopes by their names. Raises `Invalid` (`scope_unknown`).
+
+    >>> sorted(scopes_of("infer consent".split()))
+    ['consent', 'infer']
+    """
+    known: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
+    named = set(words)
+    if not named or not named <= set(known):
+        raise Invalid(f"scopes are one or more of {', '.join(SCOPES)}", code="scope_unknown")
+    return frozenset(known[word] for word in named)
+
+
+def as_words(scopes: Iterable[Scope]) -> str:
+    """Scopes in their usual order, with spaces between them.
+
+    >>> as_words(TOKEN_SCOPES)
+    'consent infer'
+    """
+    held = set(scopes)
+    return " ".join(scope for scope in SCOPES if scope in held)

@@ -1,0 +1,112 @@
+"""What an export of one person says, line by line: its format, documented as a JSON schema."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from assistant.consent.receipt import DECISIONS, Record, receipt
+
+FORMAT = "attune-export/1"
+MEDIA_TYPE = "application/x-ndjson"
+
+
+def consented(record: Record, *, controller: str) -> dict[str, Any]:
+    """A record of the ledger as its person gets it: a receipt where it decided something, else what happened."""
+    at = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {
+        "id": record.id,
+        "at": at,
+        "event": record.event,
+        "modality": record.modality,
+        "purpose": record.purpose,
+        "notice": record.notice,
+        "by": record.actor.kind,
+        "receipt": receipt(record, controller=controller) if record.event in DECISIONS else None,
+    }
+
+
+def _line(
+    kind: str, about: str, required: dict[str, Any], optional: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "title": kind,
+        "description": about,
+        "type": "object",
+        "properties": {"record": {"const": kind}, **required, **(optional or {})},
+        "required": ["record", *required],
+        "additionalProperties": False,
+    }
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_OPTIONAL: dict[str, Any] = {"type": ["string", "null"]}
+_TIME: dict[str, Any] = {"type": "number", "description": "unix seconds"}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_ANY: dict[str, Any] = {"type": "object"}
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "A line of an export of everything kept about one person",
+    "description": "An export is lines of JSON: first `export`, at last `end`; without `end` it isn't whole.",
+    "oneOf": [
+        _line(
+            "export",
+            "What follows: how many records there are of each kind.",
+            {
+                "format": {"const": FORMAT},
+                "at": _TIME,
+                "app": _TEXT,
+                "counts": {"type": "object", "additionalProperties": _COUNT},
+                "total": _COUNT,
+            },
+        ),
+        _line(
+            "person",
+            "Who it is about, and what was declared. The pseudonym stands for them in the consent ledger.",
+            {"person": _TEXT, "pseudonym": _TEXT, "created_at": _TIME, "version": _COUNT, "profile": _ANY},
+        ),
+        _line(
+            "consent",
+            "A decision about consent with its receipt, or another event of the ledger.",
+            {
+                "id": _TEXT,
+                "at": {"type": "string", "format": "date-time"},
+                "event": _TEXT,
+                "modality": _OPTIONAL,
+                "purpose": _OPTIONAL,
+                "notice": _OPTIONAL,
+                "by": {"enum": ["person", "app", "operator", "clock"]},
+                "receipt": {"type": ["object", "null"]},
+            },
+        ),
+        _line(
+            "moment",
+            "Held only in memory, and gone soon: the current mood, what the person said in place of an estimate.",
+            {"kind": {"enum": ["mood", "correction"]}, "data": _ANY},
+        ),
+        _line("device", "A device of theirs.", {"at": _TIME, "data": _ANY}),
+        _line(
+            "context",
+            "Part of their recent context.",
+            {"name": _TEXT, "at": _TIME, "expires_at": _TIME, "data": {}},
+        ),
+        _line(
+            "baseline",
+            "How they usually sound or write, blurred; kept with the purpose `remember`.",
+            {"modality": _TEXT, "at": _TIME, "data": _ANY},
+        ),
+        _line(
+            "mood",
+            "What was read of them once; kept with the purpose `remember`.",
+            {"modality": _TEXT, "at": _TIME, "data": _ANY},
+        ),
+        _line("decision", "What was chosen for them, and why.", {"id": _TEXT, "at": _TIME, "data": _ANY}),
+        _line(
+            "access",
+            "Who read or used what is known of them.",
+            {"who": _TEXT, "action": _TEXT, "purpose": _TEXT, "at": _TIME, "last_at": _TIME, "count": _COUNT},
+        ),
+        _line("end", "The export is whole; how many records were given.", {"records": _COUNT}),
+    ],
+}

@@ -1,0 +1,85 @@
+"""A person's recent context: what may matter for a while, and then must go. Each part has its own time to live."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from assistant.errors import Invalid
+from assistant.profile.hours import time_zone
+
+Part = Literal["time_zone", "location", "searches", "activity"]
+
+LIVES_S: dict[Part, tuple[float, float]] = {
+    "time_zone": (7 * 86_400.0, 90 * 86_400.0),
+    "location": (3_600.0, 86_400.0),
+    "searches": (86_400.0, 7 * 86_400.0),
+    "activity": (1_800.0, 86_400.0),
+}
+"""Seconds that each part lives where nothing is said, and at most."""
+PARTS: tuple[Part, ...] = tuple(LIVES_S)
+
+_COARSE = 10
+"""Steps in a degree: a tenth is about eleven kilometres."""
+_MAX_SEARCHES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One part of the context."""
+
+    value: Any
+    at: float
+    """Unix seconds."""
+    expires_at: float
+    """Unix seconds."""
+
+
+class Moments(Protocol):
+    """Where recent context is kept."""
+
+    async def of(self, person: str) -> dict[str, Noted]:
+        """What is known of a person and has not expired."""
+
+
+def checked(part: Part, value: Any) -> Any:
+    """The value as it may be kept. Raises `Invalid`.
+
+    Whoever sends a precise location is refused, not rounded: it should not have left the device.
+
+    >>> checked("location", {"latitude": 52.5, "longitude": 13.4})
+    {'latitude': 52.5, 'longitude': 13.4}
+    >>> checked("location", {"latitude": 52.5163, "longitude": 13.3777})
+    Traceback (most recent call last):
+    assistant.errors.Invalid: round the location to tenths of a degree on the device
+    """
+    if part == "time_zone":
+        return time_zone(value).key
+    if part == "location" and "latitude" in value:
+        return {name: _coarse(value[name], limit) for name, limit in (("latitude", 90), ("longitude", 180))}
+    if part == "searches" and len(value) > _MAX_SEARCHES:
+        raise Invalid(f"at most the {_MAX_SEARCHES} latest searches", code="too_many_searches")
+    return value
+
+
+def lives(part: Part, asked_s: float | None) -> float:
+    """Seconds that a part lives. Raises `Invalid` (`ttl_invalid`) where it is asked to live too long.
+
+    >>> lives("location", None), lives("activity", 60)
+    (3600.0, 60.0)
+    """
+    usual, most = LIVES_S[part]
+    if asked_s is None:
+        return usual
+    if not 0 < asked_s <= most:
+        raise Invalid(f"{part} lives at most {most:.0f} seconds", code="ttl_invalid")
+    return float(asked_s)
+
+
+def _coarse(degrees: float, limit: int) -> float:
+    if not math.isfinite(degrees) or abs(degrees) > limit:
+        raise Invalid("a latitude lies within 90 degrees and a longitude within 180", code="location_invalid")
+    if abs(degrees * _COARSE - round(degrees * _COARSE)) > 1e-6:
+        raise Invalid("round the location to tenths of a degree on the device", code="location_precise")
+    return round(degrees * _COARSE) / _COARSE

@@ -1,0 +1,94 @@
+"""The feed of new consent records: what other processes on the same database wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import aiosqlite
+from sqlalchemy import make_url
+
+from assistant.consent.changes import Changes
+from assistant.consent.receipt import Record
+from assistant.store.consents import CHANNEL, ConsentRecords
+from assistant.store.database import Database, StorageFailed
+
+_POLL_S = 0.05
+_LOOK_S = 0.5
+"""A notice is lost with its connection: look without one, too."""
+_CONNECT_S = 5.0
+
+
+def changes_of(database: Database, records: ConsentRecords) -> Changes:
+    """The feed for this kind of database."""
+    if database.kind == "sqlite":
+        return PolledChanges(database.url, records)
+    return ListenedChanges(database.url, records)
+
+
+class PolledChanges:
+    """SQLite, whose processes share a host: its data version tells cheaply whether anybody wrote anything."""
+
+    def __init__(self, url: str, records: ConsentRecords) -> None:
+        self._file = make_url(url).database or ""
+        self._records = records
+
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
+        """As `Changes` has it; looks every 50 ms."""
+        try:
+            async with aiosqlite.connect(self._file, isolation_level=None) as connection:
+                seen: Any = None
+                while True:
+                    version = list(await connection.execute_fetchall("PRAGMA data_version"))
+                    records = await self._records.after(after) if version != seen else []
+                    if records:  # there may be more than a page
+                        after = records[-1].seq
+                    else:
+                        seen = version
+                    yield records
+                    if not records:
+                        await asyncio.sleep(_POLL_S)
+        except sqlite3.Error as error:
+            raise StorageFailed(f"changes can't be heard now: {type(error).__name__}") from error
+
+
+class ListenedChanges:
+    """PostgreSQL, which tells those who LISTEN as soon as a record is committed."""
+
+    def __init__(self, url: str, records: ConsentRecords) -> None:
+        self._url = url
+        self._records = records
+
+    async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
+        """As `Changes` has it; looks at every notice, and twice a second without one."""
+        import asyncpg  # an extra: only those who use PostgreSQL have it
+
+        bell = asyncio.Event()
+        try:
+            connection = await asyncpg.connect(self._url, timeout=_CONNECT_S)
+            try:
+                connection.add_termination_listener(lambda _: bell.set())
+                await connection.add_listener(CHANNEL, lambda *_: bell.set())
+                while not connection.is_closed():
+                    bell.clear()
+                    records = await self._records.after(after)
+                    if records:
+                        after = records[-1].seq
+                        bell.set()  # there may be more than a page
+                    yield records
+                    await _rung(bell)
+            finally:
+                await connection.close(timeout=_CONNECT_S)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise StorageFailed(f"changes can't be heard now: {type(error).__name__}") from error
+        raise StorageFailed("changes can't be heard now: the connection was closed")
+
+
+async def _rung(bell: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            await bell.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,59 @@
+"""The mood history of people who grant that it be remembered. Sealed, and kept for some days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from assistant.emotion import Modality, Reading
+from assistant.store import schema
+from assistant.store.database import Database
+from assistant.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class PastMood:
+    """What one modality said of a person once."""
+
+    seq: int
+    """Its place in the history, by which one pages."""
+    at: float
+    """Unix seconds."""
+    reading: dict[str, Any]
+
+
+class Moods:
+    """Readings of whole utterances and messages, in the order of their making."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def add(self, person: str, reading: Reading, at: float) -> None:
+        """Keep one; durable when this returns."""
+        body = await self._vault.seal(person, "mood", msgspec.json.encode(reading.as_json()))
+        row = {"person": person, "modality": reading.modality, "at": at, "body": body}
+        async with self._database.write() as connection:
+            await connection.execute(insert(schema.moods).values(**row))
+
+    async def of(self, person: str, *, before: int | None = None, limit: int = 100) -> list[PastMood]:
+        """The history of one person, newest first; `before` the one with this `seq`."""
+        table = schema.moods
+        query = select(table.c.seq, table.c.at, table.c.body).where(table.c.person == person)
+        if before is not None:
+            query = query.where(table.c.seq < before)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(table.c.seq.desc()).limit(limit))).all()
+        if not rows:
+            return []
+        opened = await self._vault.opener(person)
+        return [PastMood(row.seq, row.at, msgspec.json.decode(opened("mood", row.body))) for row in rows]
+
+    async def forget(self, person: str, modality: Modality) -> None:
+        """Drop the history of one modality."""
+        table = schema.moods
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(table.c.person == person, table.c.modality == modality))

@@ -1,0 +1,162 @@
+"""What is too old, or not allowed any more, is removed: every hour, and when consent to remember ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, delete, exists, select, tuple_
+
+from assistant.config import Settings
+from assistant.consent.ledger import Ledger
+from assistant.consent.receipt import Record
+from assistant.errors import AssistantError
+from assistant.store import schema
+from assistant.store.database import Database
+from assistant.store.people import PERSONAL
+
+log = logging.getLogger(__name__)
+
+_DAY_S = 86_400.0
+_EVERY_S = 3600.0
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How long the rows of one table are kept."""
+
+    table: Table
+    since: Column[float]
+    """Unix seconds from which the time counts."""
+    days: float
+
+
+def terms(settings: Settings) -> tuple[Term, ...]:
+    """Every term there is. A part of the context says itself when it ends."""
+    return (
+        Term(schema.moods, schema.moods.c.at, settings.mood_days),
+        Term(schema.remembered, schema.remembered.c.at, settings.baseline_days),
+        Term(schema.decisions, schema.decisions.c.at, settings.decision_days),
+        Term(schema.accesses, schema.accesses.c.last_at, settings.access_days),
+        Term(schema.contexts, schema.contexts.c.expires_at, 0.0),
+    )
+
+
+def cutoff(now: float, days: float) -> float:
+    """What is older than this unix time goes.
+
+    >>> cutoff(10 * 86_400.0, 3)
+    604800.0
+    """
+    return now - days * _DAY_S
+
+
+class Purge:
+    """Removes what must not be kept any more. Who had the use of their data restricted keeps what is merely old."""
+
+    def __init__(self, database: Database, ledger: Ledger, settings: Settings, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._terms = terms(settings)
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Mapping[str, int]:
+        """Do all of it once; how many rows went, by table. Grants that ran out are written down as `expired`."""
+        await self._ledger.expire()
+        now, gone = self._clock(), {}
+        for term in self._terms:
+            old = and_(term.since <= cutoff(now, term.days), ~_restricted(term.table.c.person))
+            gone[term.table.name] = await self._remove(term.table, old)
+        for table in (schema.moods, schema.remembered):
+            gone[table.name] += await self._remove(table, ~_remembers(table, now))
+        for table in PERSONAL:  # what another process wrote of somebody while they were erased
+            gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _nobodys(table))
+        if any(gone.values()):
+            await self._database.wipe_log()
+            log.info("purged %s", ", ".join(f"{count} {name}" for name, count in gone.items() if count))
+        return gone
+
+    def decided(self, record: Record) -> None:
+        """Hear of a decision about consent: when `remember` ends, so does what was kept of that modality."""
+        if record.event in ("withdrawn", "expired") and record.purpose == "remember":
+            task = asyncio.get_running_loop().create_task(self._forget(record))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    @asynccontextmanager
+    async def running(self, every_s: float = _EVERY_S) -> AsyncIterator[None]:
+        """Do it now and every `every_s` seconds, and finish what was begun at the end."""
+        task = asyncio.create_task(self._repeat(every_s))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, *self._tasks, return_exceptions=True)
+
+    async def _repeat(self, every_s: float) -> None:
+        while True:
+            try:
+                await self.run()
+            except AssistantError as error:
+                log.warning("what is too old could not be removed now: %s", error.code)
+            await asyncio.sleep(every_s)
+
+    async def _forget(self, record: Record) -> None:
+        try:
+            for table in (schema.moods, schema.remembered):
+                mine = and_(table.c.person == record.person, table.c.modality == record.modality)
+                await self._remove(table, and_(mine, ~_remembers(table, self._clock())))
+        except AssistantError as error:
+            log.warning("what may not be remembered is removed later: %s", error.code)
+
+    async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
+        """Remove rows in batches, so that nobody waits long for the writer."""
+        key = list(table.primary_key.columns)
+        total = 0
+        while True:
+            batch: Select[tuple[object, ...]] = select(*key).where(which).limit(_BATCH)
+            async with self._database.write() as connection:
+                rows = [tuple(row) for row in (await connection.execute(batch)).all()]
+                if rows:
+                    await connection.execute(delete(table).where(tuple_(*key).in_(rows)))
+            total += len(rows)
+            if len(rows) < _BATCH:
+                return total
+
+
+def _nobodys(table: Table) -> ColumnElement[bool]:
+    return ~exists().where(schema.people.c.pseudonym == table.c.person)
+
+
+def _restricted(person: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether somebody had the use of their data restricted, as the ledger says."""
+    said, later = schema.consents.alias("said"), schema.consents.alias("later")
+    lifted = exists().where(
+        later.c.person == said.c.person, later.c.seq > said.c.seq, later.c.event.in_(("unrestricted", "erased"))
+    )
+    return exists().where(said.c.person == person, said.c.event == "restricted", ~lifted)
+
+
+def _remembers(table: Table, now: float) -> ColumnElement[bool]:
+    """Whether the person of a row grants that its modality be remembered, as the ledger says."""
+    said, later = schema.consents.alias("said"), schema.consents.alias("later")
+    ended = exists().where(
+        later.c.person == said.c.person,
+        later.c.modality == said.c.modality,
+        later.c.purpose == said.c.purpose,
+        later.c.event == "withdrawn",
+        later.c.seq > said.c.seq,
+    )
+    return exists().where(
+        said.c.person == table.c.person,
+        said.c.modality == table.c.modality,
+        said.c.purpose == "remember",
+        said.c.event == "granted",
+        said.c.expires_at > now,
+        ~ended,
+    )
