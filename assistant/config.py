@@ -45,6 +45,10 @@ class Settings:
     mood_half_life_s: float = _setting(60.0, "seconds after which a reading counts half")
     mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
+    update_budget_ms: int = _setting(
+        150,
+        "how late an estimate of the voice may be while somebody speaks; a later one is dropped, a newer follows",
+    )
     max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
     max_streams: int = _setting(1000, "most live WebSocket streams")
     max_streams_per_app: int = _setting(512, "most live WebSocket streams of one app")
@@ -61,8 +65,8 @@ class Settings:
         for name in ("database", "keys"):
             if not str(getattr(self, name)).startswith("sqlite:///"):
                 raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
-        for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
-                     "max_streams", "max_streams_per_app",
+        for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "update_budget_ms",
+                     "max_body_bytes", "max_streams", "max_streams_per_app",
                      "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ConfigInvalid(f"{name} must be greater than 0 and finite")

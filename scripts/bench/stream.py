@@ -40,7 +40,7 @@ from tqdm import tqdm
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.decode import read_audio
 from assistant.audio.pcm import to_pcm16
-from assistant.audio.vad import CHUNK
+from assistant.audio.vad import CHUNK, CONTEXT
 from assistant.config import shipped_models
 from assistant.demo.story import RECORDING
 from assistant.inference.model import onnx_session
@@ -237,13 +237,12 @@ def percentile(values: Sequence[float], share: float) -> str:
 def bare_s(chunks: int, windows: Sequence[float]) -> float:
     """CPU seconds of nothing but the same model runs: so many chunks, alone, and stem and head of windows (s)."""
     vad, stem, head = (onnx_session(shipped_models() / name / "model.onnx") for name in ("vad", "stem", "voice"))
-    state = np.zeros((2, 1, 128), np.float32)
-    chunk = {"input": np.zeros((1, CHUNK + 64), np.float32), "state": state, "sr": np.array(SAMPLE_RATE)}
+    frame = {"samples": np.zeros((1, CONTEXT + CHUNK), np.float32), "state": np.zeros((2, 1, 128), np.float32)}
     total, tried = 0.0, min(chunks, 2_000)
     if tried:
         began = time.process_time()
         for _ in range(tried):
-            vad.run(None, chunk)
+            vad.run(None, frame)
         total += (time.process_time() - began) * chunks / tried
     noise = np.random.default_rng(0).normal(0, 0.1, 16 * SAMPLE_RATE).astype(np.float32)
     for length in sorted(set(windows)):
