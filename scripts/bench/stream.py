@@ -95,10 +95,6 @@ class Server:
     key: str
     process: psutil.Process
 
-    def cpu_s(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
-
 
 @contextmanager
 def serving(cores: Sequence[int] | None = None) -> Iterator[Server]:
@@ -191,7 +187,15 @@ async def microphone(
     return heard
 
 
-async def _play(address: str, key: str, people: Sequence[str], plan: Plan) -> list[Heard]:
+def cpu_s(process: psutil.Process) -> float:
+    """Processor time of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def _play(
+    address: str, key: str, process: psutil.Process, people: Sequence[str], plan: Plan
+) -> tuple[list[Heard], float]:
     tracks = [track(number, plan.seconds) for number in range(min(TRACKS, len(people)))]
     begin, readies = asyncio.Event(), [asyncio.Event() for _ in people]
     headers, connector = {"Authorization": f"Bearer {key}"}, aiohttp.TCPConnector(limit=0)
@@ -203,12 +207,13 @@ async def _play(address: str, key: str, people: Sequence[str], plan: Plan) -> li
             if number % 20 == 19:  # not all handshakes at once
                 await asyncio.gather(*(ready.wait() for ready in readies[: len(tasks)]))
         await asyncio.wait_for(asyncio.gather(*(ready.wait() for ready in readies)), 60)
+        began = cpu_s(process)  # opening the streams doesn't count
         begin.set()
-        return await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks), cpu_s(process) - began
 
 
-def _client(connection: Connection, address: str, key: str, people: Sequence[str], plan: Plan) -> None:
-    connection.send(asyncio.run(_play(address, key, people, plan)))
+def _client(connection: Connection, address: str, key: str, pid: int, people: Sequence[str], plan: Plan) -> None:
+    connection.send(asyncio.run(_play(address, key, psutil.Process(pid), people, plan)))
 
 
 async def prepare(server: Server, count: int, *, affect: bool) -> list[str]:
@@ -256,14 +261,14 @@ def bare_s(chunks: int, windows: Sequence[float]) -> float:
     return total
 
 
-def run(server: Server, people: Sequence[str], plan: Plan) -> list[Heard]:
-    """Play to the server from another process; what each client saw."""
+def run(server: Server, people: Sequence[str], plan: Plan) -> tuple[list[Heard], float]:
+    """Play to the server from another process: what each client saw, and the server's CPU seconds meanwhile."""
     ours, theirs = multiprocessing.Pipe()
-    arguments = (theirs, server.address, server.key, people, plan)
+    arguments = (theirs, server.address, server.key, server.process.pid, people, plan)
     process = multiprocessing.get_context("spawn").Process(target=_client, args=arguments)
     process.start()
     theirs.close()
-    found: list[Heard] = ours.recv()
+    found: tuple[list[Heard], float] = ours.recv()
     process.join()
     return found
 
@@ -275,11 +280,9 @@ def live(args: argparse.Namespace) -> None:
           f"{'CPU':>7}{'x bare':>8}")  # fmt: skip
     with serving() as server:
         people = asyncio.run(prepare(server, max(TRACKS, *args.streams), affect=True))
-        alone = [len(_updates(one)) for one in run(server, people[:TRACKS], plan)]
+        alone = [len(_updates(one)) for one in run(server, people[:TRACKS], plan)[0]]
         for streams in args.streams:
-            began = server.cpu_s()
-            heard = run(server, people[:streams], plan)
-            used = server.cpu_s() - began
+            heard, used = run(server, people[:streams], plan)
             due = sum(alone[number % TRACKS] for number in range(streams))
             updates = [late for one in heard for late in _updates(one)]
             finals = [
@@ -313,7 +316,7 @@ def words(args: argparse.Namespace) -> None:
     for streams in args.streams:
         with serving() as server:
             people = asyncio.run(prepare(server, streams, affect=False))
-            heard = run(server, people, Plan({}, args.seconds))
+            heard, _ = run(server, people, Plan({}, args.seconds))
         late = []
         for one in heard:
             stops = {event["item_id"]: event["audio_end_ms"] for _, event in one.of(STOPPED)}
@@ -332,9 +335,7 @@ def ingest(args: argparse.Namespace) -> None:
     for streams in args.streams:
         with serving([0]) as server:
             people = asyncio.run(prepare(server, streams, affect=False))
-            began = server.cpu_s()
-            heard = run(server, people, Plan(DEAF, args.seconds, spread_s=FRAME_S))
-            used = server.cpu_s() - began
+            heard, used = run(server, people, Plan(DEAF, args.seconds, spread_s=FRAME_S))
         sent = sum(len(one.sent) for one in heard)
         waits = percentile([one.late for one in heard], 0.95)
         print(f"{streams} streams: {sent} frames in {args.seconds:g} s, {used / args.seconds:.2f} cores; "
@@ -383,7 +384,7 @@ def withdraw(args: argparse.Namespace) -> None:
             with ThreadPoolExecutor(1) as pool:
                 playing = pool.submit(run, server, people, Plan(WITHOUT_WORDS, args.seconds, affect=True))
                 asked = asyncio.run(withdrawn(server, people))
-                heard = dict(zip(people, playing.result(), strict=True))
+                heard = dict(zip(people, playing.result()[0], strict=True))
         last = [
             max((at for at, _ in heard[person].of("affect.result")), default=0.0) - begun
             for person, begun in asked.items()
