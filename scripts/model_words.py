@@ -185,7 +185,7 @@ print(model.run(silence)["probabilities"])  # of speech in each of three chunks,
     floor="",
     limits=(
         "Not measured here beyond its likeness to the original: over a recording no probability differs by 1e-5.",
-        "Of the 400 sounds of ESC-10, 21 sound like speech for long enough to start a turn, of 98 other sounds 6; 9 "
+        "Of the 400 sounds of ESC-10, 21 sound like speech for long enough to start a turn, of 98 others 6; 9 "
         "of 150 commands of one word are missed. A longer start would lose more words than sounds.",
         "Two or three of the 24 angry clips of RAVDESS actors 16 to 18 are taken for noise.",
     ),
