@@ -74,6 +74,10 @@ class Settings:
     decision_days: float = _setting(365.0, "days that decisions are kept")
     access_days: float = _setting(365.0, "days that the access log is kept")
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
+    update_budget_ms: int = _setting(
+        150,
+        "how late an estimate of the voice may be while somebody speaks; a later one is dropped, a newer follows",
+    )
     max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
     max_streams: int = _setting(1000, "most live WebSocket streams")
     max_streams_per_app: int = _setting(512, "most live WebSocket streams of one app")
@@ -106,8 +110,8 @@ class Settings:
         if self.database == self.keys:
             raise ConfigInvalid("keys must be another database than database, or a backup would hold both")
         for name in ("mood_days", "baseline_days", "decision_days", "access_days", "grant_days",
-                     "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "max_body_bytes",
-                     "max_streams", "max_streams_per_app",
+                     "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "update_budget_ms",
+                     "max_body_bytes", "max_streams", "max_streams_per_app",
                      "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ConfigInvalid(f"{name} must be greater than 0 and finite")

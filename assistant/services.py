@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from assistant.audio.encoder import Encoder
 from assistant.audio.transcribe import Transcriber
-from assistant.audio.vad import Vad, stepping
+from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 Part = TypeVar("Part")
 
+_STEM_SAMPLES = 150_000
+"""Of audio that run through the stem together: with more than three windows of 3 s its layers leave the cache."""
 _HEADS_WAITING = 64
 """Rows that may wait for a head: each holds about a megabyte for every three seconds of speech."""
 
@@ -145,7 +147,8 @@ async def open_services(
 
         async def stem(name: str) -> Encoder:
             if name not in stems:
-                stems[name] = Encoder(closing(Batcher(await load(name), affect)))
+                batcher = Batcher(await load(name), affect, max_elements=_STEM_SAMPLES)
+                stems[name] = Encoder(closing(batcher))
             return stems[name]
 
         async def open_voice() -> VoiceReader:
@@ -163,7 +166,7 @@ async def open_services(
             return Dictation(encoder, Transcriber(encoder.card, rest, decoder, writing))
 
         # every stream may wait for it at once
-        activity = Batcher(stepping(await load("vad")), quick, workers=1, max_waiting=settings.max_streams)
+        activity = Batcher(await load("vad"), quick, workers=1, max_waiting=settings.max_streams)
         vad = Vad(closing(activity))
         absent = settings.affect == "absent"
         text = None if absent else await _opened(settings.text_model, open_text)
@@ -185,6 +188,7 @@ async def open_services(
             moments=kept.contexts,
             uses=kept.access,
             affect_budget_s=settings.affect_budget_ms / 1000,
+            update_budget_s=settings.update_budget_ms / 1000,
             clock=clock,
             new_id=new_id,
             normal=lambda: unpredictable.gauss(0.0, 1.0),

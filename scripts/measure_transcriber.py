@@ -258,7 +258,11 @@ def figures(
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--readings", type=Path, default=READINGS, help="folder of LibriVox readings (%(default)s)")
-    parser.add_argument("--labels", type=Path, help="label.json of the commands")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        help="label.json of the commands, from data/label of Picovoice/speech-to-intent-benchmark on GitHub",
+    )
     parser.add_argument("--models", type=Path, default=DECODER.parent, help="folder of model folders (%(default)s)")
     parser.add_argument(
         "--only", nargs="*", choices=("readings", "commands", "acted", "german"), help="which (all)"

@@ -178,13 +178,15 @@ from assistant.config import shipped_models
 from assistant.inference.model import open_model
 
 model = open_model(shipped_models() / "vad")
-silence = {"input": np.zeros((1, 576), "float32"), "state": np.zeros((2, 1, 128), "float32"), "sr": np.array(16000)}
-print(model.run(silence)["output"])  # the probability of speech in 64 samples of context and 512 new ones
+silence = {"samples": np.zeros((1, 64 + 3 * 512), "float32"), "state": np.zeros((2, 1, 128), "float32")}
+print(model.run(silence)["probabilities"])  # of speech in each of three chunks, behind 64 samples of context
 """,
     evaluate="",
     floor="",
     limits=(
-        "Not measured here beyond its golden outputs, which are those of the original.",
+        "Not measured here beyond its likeness to the original: over a recording no probability differs by 1e-5.",
+        "Of the 400 sounds of ESC-10, 21 sound like speech for long enough to start a turn, of 98 others 6; 9 "
+        "of 150 commands of one word are missed. A longer start would lose more words than sounds.",
         "Two or three of the 24 angry clips of RAVDESS actors 16 to 18 are taken for noise.",
     ),
     reproduce="""\

@@ -267,6 +267,7 @@ def settings(tmp_path: Path) -> Settings:
         port=0,
         models=shipped_models(),
         affect_budget_ms=10_000,
+        update_budget_ms=10_000,
         transcriber_model="none",
     )
 

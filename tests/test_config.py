@@ -89,6 +89,7 @@ WRONG = [
     ("mood_expires_s", "-1"),
     ("mood_expires_s", "inf"),
     ("affect_budget_ms", "0"),
+    ("update_budget_ms", "0"),
     ("max_body_bytes", "0"),
     ("max_streams", "0"),
     ("max_streams_per_app", "0"),

@@ -102,6 +102,9 @@ class Tools:
     moments: Moments
     uses: Uses
     affect_budget_s: float
+    """How long a reply waits for an estimate."""
+    update_budget_s: float
+    """How late an estimate in the middle of an utterance may be."""
     clock: Callable[[], float]
     """Unix seconds."""
     new_id: Callable[[], str]

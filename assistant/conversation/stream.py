@@ -338,7 +338,7 @@ class Stream:
         def current() -> bool:
             return self._utterance is utterance
 
-        budget_s = max(_EVERY_S, self._tools.affect_budget_s)
+        budget_s = self._tools.update_budget_s
         said = await estimate(self._conversation, window, budget_s=budget_s, current=current)
         if isinstance(said, Reading):
             await self._answers.tell(utterance.item, said, window, _ms(end), current=current)

@@ -40,7 +40,7 @@ from tqdm import tqdm
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.decode import read_audio
 from assistant.audio.pcm import to_pcm16
-from assistant.audio.vad import CHUNK
+from assistant.audio.vad import CHUNK, CONTEXT
 from assistant.config import shipped_models
 from assistant.demo.story import RECORDING
 from assistant.inference.model import onnx_session
@@ -94,10 +94,6 @@ class Server:
     address: str
     key: str
     process: psutil.Process
-
-    def cpu_s(self) -> float:
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
 
 
 @contextmanager
@@ -193,7 +189,15 @@ async def microphone(
     return heard
 
 
-async def _play(address: str, key: str, people: Sequence[str], plan: Plan) -> list[Heard]:
+def cpu_s(process: psutil.Process) -> float:
+    """Processor time of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def _play(
+    address: str, key: str, process: psutil.Process, people: Sequence[str], plan: Plan
+) -> tuple[list[Heard], float]:
     tracks = [track(number, plan.seconds) for number in range(min(TRACKS, len(people)))]
     begin, readies = asyncio.Event(), [asyncio.Event() for _ in people]
     headers, connector = {"Authorization": f"Bearer {key}"}, aiohttp.TCPConnector(limit=0)
@@ -205,12 +209,13 @@ async def _play(address: str, key: str, people: Sequence[str], plan: Plan) -> li
             if number % 20 == 19:  # not all handshakes at once
                 await asyncio.gather(*(ready.wait() for ready in readies[: len(tasks)]))
         await asyncio.wait_for(asyncio.gather(*(ready.wait() for ready in readies)), 60)
+        began = cpu_s(process)  # opening the streams doesn't count
         begin.set()
-        return await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks), cpu_s(process) - began
 
 
-def _client(connection: Connection, address: str, key: str, people: Sequence[str], plan: Plan) -> None:
-    connection.send(asyncio.run(_play(address, key, people, plan)))
+def _client(connection: Connection, address: str, key: str, pid: int, people: Sequence[str], plan: Plan) -> None:
+    connection.send(asyncio.run(_play(address, key, psutil.Process(pid), people, plan)))
 
 
 async def prepare(server: Server, count: int, *, affect: bool) -> list[str]:
@@ -239,13 +244,12 @@ def percentile(values: Sequence[float], share: float) -> str:
 def bare_s(chunks: int, windows: Sequence[float]) -> float:
     """CPU seconds of nothing but the same model runs: so many chunks, alone, and stem and head of windows (s)."""
     vad, stem, head = (onnx_session(shipped_models() / name / "model.onnx") for name in ("vad", "stem", "voice"))
-    state = np.zeros((2, 1, 128), np.float32)
-    chunk = {"input": np.zeros((1, CHUNK + 64), np.float32), "state": state, "sr": np.array(SAMPLE_RATE)}
+    frame = {"samples": np.zeros((1, CONTEXT + CHUNK), np.float32), "state": np.zeros((2, 1, 128), np.float32)}
     total, tried = 0.0, min(chunks, 2_000)
     if tried:
         began = time.process_time()
         for _ in range(tried):
-            vad.run(None, chunk)
+            vad.run(None, frame)
         total += (time.process_time() - began) * chunks / tried
     noise = np.random.default_rng(0).normal(0, 0.1, 16 * SAMPLE_RATE).astype(np.float32)
     for length in sorted(set(windows)):
@@ -259,14 +263,14 @@ def bare_s(chunks: int, windows: Sequence[float]) -> float:
     return total
 
 
-def run(server: Server, people: Sequence[str], plan: Plan) -> list[Heard]:
-    """Play to the server from another process; what each client saw."""
+def run(server: Server, people: Sequence[str], plan: Plan) -> tuple[list[Heard], float]:
+    """Play to the server from another process: what each client saw, and the server's CPU seconds meanwhile."""
     ours, theirs = multiprocessing.Pipe()
-    arguments = (theirs, server.address, server.key, people, plan)
+    arguments = (theirs, server.address, server.key, server.process.pid, people, plan)
     process = multiprocessing.get_context("spawn").Process(target=_client, args=arguments)
     process.start()
     theirs.close()
-    found: list[Heard] = ours.recv()
+    found: tuple[list[Heard], float] = ours.recv()
     process.join()
     return found
 
@@ -278,11 +282,9 @@ def live(args: argparse.Namespace) -> None:
           f"{'CPU':>7}{'x bare':>8}")  # fmt: skip
     with serving() as server:
         people = asyncio.run(prepare(server, max(TRACKS, *args.streams), affect=True))
-        alone = [len(_updates(one)) for one in run(server, people[:TRACKS], plan)]
+        alone = [len(_updates(one)) for one in run(server, people[:TRACKS], plan)[0]]
         for streams in args.streams:
-            began = server.cpu_s()
-            heard = run(server, people[:streams], plan)
-            used = server.cpu_s() - began
+            heard, used = run(server, people[:streams], plan)
             due = sum(alone[number % TRACKS] for number in range(streams))
             updates = [late for one in heard for late in _updates(one)]
             finals = [
@@ -316,7 +318,7 @@ def words(args: argparse.Namespace) -> None:
     for streams in args.streams:
         with serving() as server:
             people = asyncio.run(prepare(server, streams, affect=False))
-            heard = run(server, people, Plan({}, args.seconds))
+            heard, _ = run(server, people, Plan({}, args.seconds))
         late = []
         for one in heard:
             stops = {event["item_id"]: event["audio_end_ms"] for _, event in one.of(STOPPED)}
@@ -335,9 +337,7 @@ def ingest(args: argparse.Namespace) -> None:
     for streams in args.streams:
         with serving([0]) as server:
             people = asyncio.run(prepare(server, streams, affect=False))
-            began = server.cpu_s()
-            heard = run(server, people, Plan(DEAF, args.seconds, spread_s=FRAME_S))
-            used = server.cpu_s() - began
+            heard, used = run(server, people, Plan(DEAF, args.seconds, spread_s=FRAME_S))
         sent = sum(len(one.sent) for one in heard)
         waits = percentile([one.late for one in heard], 0.95)
         print(f"{streams} streams: {sent} frames in {args.seconds:g} s, {used / args.seconds:.2f} cores; "
@@ -386,7 +386,7 @@ def withdraw(args: argparse.Namespace) -> None:
             with ThreadPoolExecutor(1) as pool:
                 playing = pool.submit(run, server, people, Plan(WITHOUT_WORDS, args.seconds, affect=True))
                 asked = asyncio.run(withdrawn(server, people))
-                heard = dict(zip(people, playing.result(), strict=True))
+                heard = dict(zip(people, playing.result()[0], strict=True))
         last = [
             max((at for at, _ in heard[person].of("affect.result")), default=0.0) - begun
             for person, begun in asked.items()
