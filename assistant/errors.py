@@ -62,6 +62,17 @@ class ConsentRequired(Forbidden):
     code = "consent_required"
 
 
+class TooMany(AssistantError):
+    """More requests than this caller may send in this time."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, wait_s: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.wait_s = wait_s
+        """Seconds after which it is worth trying again."""
+
+
 class Busy(AssistantError):
     """Too much work waits already; try again soon."""
 

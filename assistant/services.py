@@ -4,6 +4,7 @@ settings -> database, vault -> apps, people, catalogues, decisions
          -> ledger (issues grants)
          -> models -> batchers -> readers (ask the ledger before every run)
                                -> dictation (words; asks nobody, and infers nothing about the person)
+         -> upstream (a server of language models, if there is one), budget
          -> tools -> conversations
 """
 
@@ -26,13 +27,16 @@ from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
+from assistant.conversation.budget import Budget, Limit, Prices
 from assistant.conversation.dictation import Dictation
+from assistant.conversation.llm import Patience, Upstream, open_upstream
 from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation, Tools
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
+from assistant.mood.conformal import read_calibration
 from assistant.profile.person import App, Person
 from assistant.store import schema
 from assistant.store.apps import Apps
@@ -41,6 +45,7 @@ from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.people import People
+from assistant.store.policies import AppPolicies
 from assistant.store.vault import Vault, read_master_key
 from assistant.text.reader import TextReader
 
@@ -68,8 +73,12 @@ class Services:
     people: People
     catalogues: Catalogues
     decisions: Decisions
+    policies: AppPolicies
     ledger: Ledger
     tools: Tools
+    upstream: Upstream | None
+    """The server of language models; None: the embedded replier answers."""
+    budget: Budget
     readers: tuple[Card, ...]
     """Cards of the affect models that were loaded, whose kind is the modality."""
     clock: Callable[[], float]
@@ -121,6 +130,7 @@ async def open_services(
         vault = Vault(keys, master_key)
         decisions = Decisions(database, vault)
         catalogues = Catalogues(database, clock)
+        policies = AppPolicies(database, clock)
         ledger = Ledger(
             ConsentRecords(database),
             notice=settings.notice,
@@ -128,7 +138,11 @@ async def open_services(
             clock=clock,
             new_id=new_id,
         )
-        memory = Memory(half_life_s=settings.mood_half_life_s, expires_s=settings.mood_expires_s)
+        memory = Memory(
+            half_life_s=settings.mood_half_life_s,
+            expires_s=settings.mood_expires_s,
+            calibration=read_calibration(),
+        )
         ledger.listen(None, memory.decided)
 
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
@@ -191,6 +205,7 @@ async def open_services(
             catalogues=catalogues,
             decisions=decisions,
             baselines=decisions,
+            policies=policies,
             affect_budget_s=settings.affect_budget_ms / 1000,
             update_budget_s=settings.update_budget_ms / 1000,
             clock=clock,
@@ -203,12 +218,37 @@ async def open_services(
             people=People(database, vault, clock),
             catalogues=catalogues,
             decisions=decisions,
+            policies=policies,
             ledger=ledger,
             tools=tools,
+            upstream=await stack.enter_async_context(
+                open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
+            ),
+            budget=budget_of(settings),
             readers=tuple(reader.card for reader in (text, voice) if reader is not None),
             clock=clock,
             new_id=new_id,
         )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """How long chats wait for the language model's server."""
+    return Patience(
+        connect_s=settings.upstream_connect_s,
+        first_s=settings.upstream_first_s,
+        between_s=settings.upstream_between_s,
+        total_s=settings.upstream_total_s,
+        retries=settings.upstream_retries,
+    )
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What chats may cost in a day."""
+    return Budget(
+        Prices(settings.price_prompt, settings.price_completion),
+        app=Limit(settings.chat_tokens_app, settings.chat_cost_app),
+        person=Limit(settings.chat_tokens_person, settings.chat_cost_person),
+    )
 
 
 async def _opened(name: str, opened: Callable[[], Awaitable[Part]]) -> Part | None:

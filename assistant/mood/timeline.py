@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, updated
-from assistant.mood.fusion import Aged, fuse
+from assistant.mood.conformal import UNCALIBRATED, Calibration
+from assistant.mood.fusion import Aged, fuse, unless_unsure
 
 _KEPT = 64
 
@@ -16,9 +17,10 @@ _KEPT = 64
 class Timeline:
     """Readings in the order of their making, and a baseline for each modality."""
 
-    def __init__(self, *, half_life_s: float, expires_s: float) -> None:
+    def __init__(self, *, half_life_s: float, expires_s: float, calibration: Calibration = UNCALIBRATED) -> None:
         self._half_life_s = half_life_s
         self._expires_s = expires_s
+        self._calibration = calibration
         self._readings: deque[tuple[float, Reading]] = deque(maxlen=_KEPT)
         self._passing: dict[Modality, tuple[float, Reading]] = {}
         self.baselines: dict[Modality, Baseline] = {}
@@ -52,21 +54,24 @@ class Timeline:
             for at, reading in (*self._readings, *self._passing.values())
             if reading.modality in modalities and now - at < self._expires_s
         ]
-        mood = fuse(aged, now=now, half_life_s=self._half_life_s, expires_s=self._expires_s)
-        return None if mood is None else self._relative(mood)
+        mood = fuse(
+            aged,
+            now=now,
+            half_life_s=self._half_life_s,
+            expires_s=self._expires_s,
+            calibration=self._calibration,
+        )
+        return None if mood is None else unless_unsure(self._relative(mood))
 
     def _relative(self, mood: Mood) -> Mood:
         """Add how far the mood lies from the person's usual valence and arousal, the last two of an observation."""
-        known = {
-            e.modality: self.baseline(e.modality)
-            for e in mood.evidence
-            if self.baseline(e.modality).count >= KNOWN_AFTER
-        }
-        total = sum(e.weight for e in mood.evidence if e.modality in known)
+        estimates = [(e.weight, e.modality) for e in mood.evidence if e.modality != "correction"]
+        known = {m: self.baseline(m) for _, m in estimates if self.baseline(m).count >= KNOWN_AFTER}
+        total = sum(weight for weight, m in estimates if m in known)
         if not total:
             return mood
         usual = [
-            sum(e.weight * known[e.modality].center[index] for e in mood.evidence if e.modality in known) / total
+            sum(weight * known[m].center[index] for weight, m in estimates if m in known) / total
             for index in (-2, -1)
         ]
         stored = any(baseline.source == "stored" for baseline in known.values())

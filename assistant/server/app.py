@@ -12,9 +12,10 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
-from assistant.server import consents, conversing, operations, people
+from assistant.server import chat, consents, conversing, explain, operations, people, tones
 from assistant.server.asyncapi import describe_events
 from assistant.server.guard import SERVICES, guard
+from assistant.server.openai import openai_errors
 from assistant.server.openapi import describe
 from assistant.server.realtime import realtime
 from assistant.server.route import Route, respond
@@ -29,7 +30,7 @@ _GRACE_S = 5.0
 
 def make_app(services: Services) -> web.Application:
     """The application over opened services."""
-    app = web.Application(middlewares=[guard], client_max_size=services.settings.max_body_bytes)
+    app = web.Application(middlewares=[guard, openai_errors], client_max_size=services.settings.max_body_bytes)
     app[SERVICES] = services
     app[STREAMS] = Streams()
 
@@ -44,6 +45,9 @@ def make_app(services: Services) -> web.Application:
         *people.ROUTES,
         *consents.ROUTES,
         *conversing.ROUTES,
+        *chat.ROUTES,
+        *explain.ROUTES,
+        *tones.ROUTES,
         Route("GET", "/openapi.json", openapi, "This description", open=True),
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )

@@ -23,7 +23,8 @@ async def post_message(request: web.Request) -> web.Response:
     """Something a person wrote; back come the mood, the tone, the recommendations and the way to help."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, MessageBody, services.settings.max_body_bytes)
-    return respond(answer_json(await services.conversation(caller.app, person).read(body.text)))
+    conversation = services.conversation(caller.app, person)
+    return respond(answer_json(await conversation.read(body.text, urgency=body.context.urgency)))
 
 
 async def put_catalogue(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from assistant import __version__
+from assistant.server.openai import CHAT, MODELS
 from assistant.server.route import Route
 
 
@@ -45,7 +46,7 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
             "2XX": {"description": "Done", "content": {"application/json": {}}},
             "default": {
                 "description": "What went wrong, with a stable `code`",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": _OPENAI_ERROR if route.path in (CHAT, MODELS) else _ERROR,
             },
         },
     }
@@ -64,6 +65,27 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
     return operation
 
 
+_ERROR: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_OPENAI_ERROR: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["message", "type", "code"],
+                    "properties": {
+                        "message": {"type": "string"},
+                        "type": {"type": "string"},
+                        "param": {"type": ["string", "null"]},
+                        "code": {"type": ["string", "null"]},
+                    },
+                }
+            },
+        }
+    }
+}
 _PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from assistant.server.guard import SERVICES
-from assistant.server.route import Route, enter, respond
+from assistant.server.route import Route, respond
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -18,24 +18,7 @@ async def readyz(request: web.Request) -> web.Response:
     return respond({"status": "ready", "parts": request.app[SERVICES].health()})
 
 
-async def get_models(request: web.Request) -> web.Response:
-    """Chat models, of which there are none yet; beside them the readers that this server loaded."""
-    services, _ = await enter(request)
-    readers = [
-        {
-            "id": card.name,
-            "kind": card.kind,
-            "version": card.data.get("version"),
-            "licence": card.licence,
-            "sha256": card.sha256,
-        }
-        for card in services.readers
-    ]
-    return respond({"object": "list", "data": [], "readers": readers})
-
-
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", healthz, "The process lives", open=True),
     Route("GET", "/readyz", readyz, "The parts that work", open=True),
-    Route("GET", "/v1/models", get_models, "Chat models, and the readers that are loaded"),
 )

@@ -39,6 +39,16 @@ class People:
             raise NotFound("this app has no such person", code="person_unknown")
         return await self._open(row)
 
+    async def known(self, app: App, pseudonym: str) -> Person:
+        """The person behind a pseudonym. Raises `NotFound` (`person_unknown`)."""
+        table = schema.people
+        found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(found)).first()
+        if row is None:
+            raise NotFound("this app has no such person", code="person_unknown")
+        return await self._open(row)
+
     async def put(self, app: App, person: str, profile: Profile) -> tuple[Person, bool]:
         """Make or change a person; says whether they are new."""
         row = await self._row(app, person)
