@@ -12,6 +12,8 @@ from typing import Any
 
 from assistant.errors import ConfigInvalid
 
+_UPSTREAM = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
+
 
 def shipped_models() -> Path:
     """Where the shipped models lie: inside the installed package, or beside it in a checkout."""
@@ -67,7 +69,9 @@ class Settings:
     affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
     notice: str = _setting("1", "version of the notice that people answer; a new one asks again")
     grant_days: int = _setting(365, "days until a grant expires")
-    mood_half_life_s: float = _setting(60.0, "seconds after which a reading counts half")
+    mood_half_life_s: float = _setting(
+        32.0, "seconds after which a reading's valence counts half; arousal, stress and emotions in proportion"
+    )
     mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
     mood_days: float = _setting(30.0, "days that a mood history is kept, for those who grant `remember`")
     baseline_days: float = _setting(365.0, "days that a baseline is kept since it last changed")
@@ -97,6 +101,22 @@ class Settings:
     oidc_audience: str = _setting("", "what an operator's token must be meant for")
     exceptions: Path = _setting(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
     exceptions_key: str = _setting("", "the operator's public Ed25519 key that signs them, in hexadecimal")
+    upstream_url: str = _setting(
+        "", "an OpenAI-compatible server that chats, such as http://localhost:8000/v1; empty: the embedded replier"
+    )
+    upstream_key: str = _setting("", "the key that it asks for", secret=True)
+    upstream_model: str = _setting("", "which of its models answers, whatever a request names; empty: as requested")
+    upstream_connect_s: float = _setting(3.0, "seconds until it must be connected")
+    upstream_first_s: float = _setting(30.0, "seconds until the first token of a stream, all tries together")
+    upstream_between_s: float = _setting(20.0, "seconds between two tokens of a stream")
+    upstream_total_s: float = _setting(300.0, "seconds until a completion must be whole")
+    upstream_retries: int = _setting(2, "how often it is tried again where not a byte of an answer came; 0: never")
+    chat_tokens_app: int = _setting(0, "most tokens of chat of an app in a day, of each process; 0: no limit")
+    chat_tokens_person: int = _setting(0, "the same of one person")
+    chat_cost_app: float = _setting(0.0, "most that an app's chat may cost in a day, in the currency of the prices")
+    chat_cost_person: float = _setting(0.0, "the same of one person")
+    price_prompt: float = _setting(0.0, "price of a million tokens that are sent")
+    price_completion: float = _setting(0.0, "price of a million tokens that are answered")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     def __post_init__(self) -> None:
@@ -128,6 +148,15 @@ class Settings:
             raise ConfigInvalid("oidc_issuer and oidc_audience go together")
         if self.oidc_issuer and not is_issuer(self.oidc_issuer):
             raise ConfigInvalid("oidc_issuer must be an https URL; http only on this machine")
+        if self.upstream_url and not _UPSTREAM.fullmatch(self.upstream_url):
+            raise ConfigInvalid("upstream_url must look like https://HOST/v1, without a user, query or fragment")
+        for name in ("upstream_connect_s", "upstream_first_s", "upstream_between_s", "upstream_total_s"):
+            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+                raise ConfigInvalid(f"{name} must be greater than 0 and finite")
+        for name in ("upstream_retries", "chat_tokens_app", "chat_tokens_person", "chat_cost_app",
+                     "chat_cost_person", "price_prompt", "price_completion"):  # fmt: skip
+            if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
+                raise ConfigInvalid(f"{name} must be at least 0 and finite")
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ConfigInvalid(f"log_level must be DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
 

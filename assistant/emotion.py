@@ -144,6 +144,12 @@ class Mood:
     """The modalities differ by more than their deviations allow."""
     abstained: str | None = None
     """Why there is no estimate, if there is none."""
+    emotion_set: tuple[str, ...] = ()
+    """The emotions that can't be ruled out, likeliest first: one of them was meant in nine of ten cases like those
+    that were measured. Empty where that can't be said; then `unsure` says why."""
+    unsure: tuple[str, ...] = ()
+    """What is too uncertain to be said, as stable codes: `emotion_set_too_large`, `emotion_not_calibrated`,
+    `valence_too_wide`, `arousal_too_wide`."""
 
     @classmethod
     def unsaid(cls, reason: str, at: float) -> Mood:
@@ -163,7 +169,9 @@ class Mood:
                 name: round(self.deviation[name], 4) if name in self.deviation else None
                 for name in ("valence", "arousal")
             },
+            "emotion_set": list(self.emotion_set) if said else [],
             "confidence": round(self.confidence, 4),
+            "unsure": list(self.unsure),
             "abstained": self.abstained,
             "disagreement": self.disagreement,
             "evidence": [

@@ -3,6 +3,7 @@
 settings -> kept: databases, vault -> apps, people, catalogues, decisions, moods, ledger (issues grants)
          -> models -> batchers -> readers (ask the ledger before every run)
                                -> dictation (words; asks nobody, and infers nothing about the person)
+         -> upstream (a server of language models, if there is one), budget
          -> tools -> conversations
 """
 
@@ -26,13 +27,16 @@ from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor
+from assistant.conversation.budget import Budget, Limit, Prices
 from assistant.conversation.dictation import Dictation
+from assistant.conversation.llm import Patience, Upstream, open_upstream
 from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation, Tools
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
+from assistant.mood.conformal import read_calibration
 from assistant.profile.person import App, Person
 from assistant.store.access import AccessLog
 from assistant.store.apps import Apps
@@ -43,6 +47,7 @@ from assistant.store.decisions import Decisions
 from assistant.store.devices import Devices
 from assistant.store.kept import Kept, open_kept
 from assistant.store.people import People
+from assistant.store.policies import AppPolicies
 from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)
@@ -70,8 +75,12 @@ class Services:
     people: People
     catalogues: Catalogues
     decisions: Decisions
+    policies: AppPolicies
     ledger: Ledger
     tools: Tools
+    upstream: Upstream | None
+    """The server of language models; None: the embedded replier answers."""
+    budget: Budget
     readers: tuple[Card, ...]
     """Cards of the affect models that were loaded, whose kind is the modality."""
     devices: Devices
@@ -120,7 +129,12 @@ async def open_services(
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(settings, clock=clock, new_id=new_id))
         ledger = kept.ledger
-        memory = Memory(half_life_s=settings.mood_half_life_s, expires_s=settings.mood_expires_s)
+        policies = AppPolicies(kept.database, clock)
+        memory = Memory(
+            half_life_s=settings.mood_half_life_s,
+            expires_s=settings.mood_expires_s,
+            calibration=read_calibration(),
+        )
         ledger.listen(None, memory.decided)
         await stack.enter_async_context(ledger.following(changes_of(kept.database, kept.records)))
 
@@ -187,6 +201,7 @@ async def open_services(
             moods=kept.moods,
             moments=kept.contexts,
             uses=kept.access,
+            policies=policies,
             affect_budget_s=settings.affect_budget_ms / 1000,
             update_budget_s=settings.update_budget_ms / 1000,
             clock=clock,
@@ -201,8 +216,13 @@ async def open_services(
             people=kept.people,
             catalogues=kept.catalogues,
             decisions=kept.decisions,
+            policies=policies,
             ledger=ledger,
             tools=tools,
+            upstream=await stack.enter_async_context(
+                open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
+            ),
+            budget=budget_of(settings),
             readers=tuple(reader.card for reader in (text, voice) if reader is not None),
             devices=kept.devices,
             contexts=kept.contexts,
@@ -211,6 +231,26 @@ async def open_services(
             clock=clock,
             new_id=new_id,
         )
+
+
+def patience_of(settings: Settings) -> Patience:
+    """How long chats wait for the language model's server."""
+    return Patience(
+        connect_s=settings.upstream_connect_s,
+        first_s=settings.upstream_first_s,
+        between_s=settings.upstream_between_s,
+        total_s=settings.upstream_total_s,
+        retries=settings.upstream_retries,
+    )
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What chats may cost in a day."""
+    return Budget(
+        Prices(settings.price_prompt, settings.price_completion),
+        app=Limit(settings.chat_tokens_app, settings.chat_cost_app),
+        person=Limit(settings.chat_tokens_person, settings.chat_cost_person),
+    )
 
 
 async def _opened(name: str, opened: Callable[[], Awaitable[Part]]) -> Part | None:

@@ -1,4 +1,4 @@
-"""Write the models' figures from their cards into README.md, between the two `figures` comments."""
+"""Write the figures of the models' cards, and those of the mood, into README.md, each between two comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-START, END = "<!-- figures -->", "<!-- /figures -->"
+MODELS, MOOD = "figures", "mood figures"
+"""Names of the comments: `<!-- figures -->` to `<!-- /figures -->`, and so on."""
+SHOWN = (
+    "coverage of 90 % sets", "share of sets small enough to be said", "names in a set", "uar", "weighted_f1",
+    "mean auc", "auc of stress", "auc of unpleasant", "balanced accuracy",
+)  # fmt: skip
+"""Measures of the mood in the table, with the differences in them; the file has all."""
 
 
 def table(models: Path) -> str:
@@ -43,10 +49,30 @@ def _row(figure: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} | {figure.get('n', '')} |"
 
 
-def updated(readme: str, figures: str) -> str:
-    """`readme` with `figures` between the comments."""
-    before, rest = readme.split(START)
-    return f"{before}{START}\n{figures}{END}{rest.split(END)[1]}"
+def mood_table(file: Path) -> str:
+    """The figures of the mood as Markdown, one table for each part of the measurement."""
+    figures = tomllib.loads(file.read_text(encoding="utf-8"))["figures"]
+    shown = [figure for figure in figures if figure["measure"].removeprefix("difference of ") in SHOWN]
+    parts = {
+        "sets": "Sets of emotions that can't be ruled out",
+        "dialogue": "Messages alone, and with their history",
+        "speech": "Utterances alone, with the personal baseline, and with their history",
+        "fused": "Voice and text together, and the better of the two",
+        "help": "The tone that is chosen, and what supporters did",
+    }
+    return "\n".join(
+        f"<details><summary>{words}</summary>\n\n{_rows([f for f in shown if f['part'] == part])}\n</details>\n"
+        for part, words in parts.items()
+    )
+
+
+def updated(readme: str, name: str, figures: str) -> str:
+    """`readme` with `figures` between the comments of this name; as it is where it has none."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if start not in readme:
+        return readme
+    before, rest = readme.split(start)
+    return f"{before}{start}\n{figures}{end}{rest.split(end)[1]}"
 
 
 def main() -> int:
@@ -56,7 +82,8 @@ def main() -> int:
     args = parser.parse_args()
     file = ROOT / "README.md"
     old = file.read_text(encoding="utf-8")
-    new = updated(old, table(ROOT / "models"))
+    new = updated(old, MODELS, table(ROOT / "models"))
+    new = updated(new, MOOD, mood_table(ROOT / "assistant" / "mood" / "figures.toml"))
     if args.check:
         print(
             "up to date" if new == old else "README.md does not show the cards' figures; run this without --check"

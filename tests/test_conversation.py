@@ -49,11 +49,13 @@ class TestMessages:
         await house.person()
         await _allow(house, "text")
         fresh = (await house.message(WORRY))["mood"]
-        house.clock.now += 120
+        house.clock.now += 20
         older = await house.call("GET", "/v1/people/ada/mood")
         assert older["valence"]["deviation"] > fresh["valence"]["deviation"]
         assert older["stress"] < fresh["stress"]
-        house.clock.now += 900
+        house.clock.now += 600
+        assert (await house.call("GET", "/v1/people/ada/mood"))["abstained"] == "too_uncertain"
+        house.clock.now += 300
         assert await house.call("GET", "/v1/people/ada/mood") is None
 
     async def test_an_empty_text_abstains_with_its_reason(self, house):

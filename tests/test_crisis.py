@@ -372,7 +372,10 @@ def test_it_keeps_nothing() -> None:
 def test_it_takes_no_part_in_affect() -> None:
     words = Path(crisis.__file__).read_text(encoding="utf-8")
     imports = re.findall(r"^(?:from|import) ([\w.]+)", words, re.MULTILINE)
-    assert {name for name in imports if name.startswith("assistant")} == {"assistant.text.clean"}
+    assert {name for name in imports if name.startswith("assistant")} == {
+        "assistant.text.clean",
+        "assistant.text.help",
+    }
 
 
 # What it answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Modality, Mood, Reading
+from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Evidence, Modality, Mood, Reading
 from assistant.mood.baseline import BLUR, KNOWN_AFTER, PRIOR_COUNT, STORED_COUNT, blurred, updated, usual
-from assistant.mood.fusion import IGNORANCE, Aged, fuse
+from assistant.mood.conformal import LARGEST
+from assistant.mood.decay import CARRY, HalfLives
+from assistant.mood.fusion import IGNORANCE, TRUST, USUAL_STRESS, Aged, fuse, unless_unsure
 from assistant.mood.timeline import Timeline
 
 few = settings(max_examples=30, deadline=None)
@@ -82,19 +85,71 @@ def test_the_stress_of_two_modalities_is_averaged_in_log_odds() -> None:
     assert mood.stress == pytest.approx(0.75)
 
 
-def test_emotions_are_averaged_by_weight_and_still_sum_to_one() -> None:
+def test_the_emotions_of_two_modalities_are_pooled_by_their_logarithms() -> None:
     mood = fused(
-        (reading("voice", (0, 0.1), (0, 0.1), emotions={"anger": 1.0, "joy": 0.0}), 0.0),
-        (reading("text", (0, 0.2), (0, 0.2), emotions={"joy": 0.5, "fear": 0.5}), 0.0),
+        (reading("voice", emotions={"anger": 0.8, "joy": 0.2}), 0.0),
+        (reading("text", emotions={"anger": 0.4, "joy": 0.6}), 0.0),
     )
-    assert mood.emotions == pytest.approx({"anger": 0.8, "joy": 0.1, "fear": 0.1})
+    odds = (0.8 / 0.2) ** TRUST["voice"] * (0.4 / 0.6) ** TRUST["text"]
+    assert mood.emotions == pytest.approx({"anger": odds / (1 + odds), "joy": 1 / (1 + odds)})
+
+
+def test_a_text_that_says_nothing_of_the_emotions_does_not_change_which_is_likeliest() -> None:
+    voice = reading("voice", emotions={"anger": 0.5, "joy": 0.3, "fear": 0.2})
+    flat = reading("text", emotions=dict.fromkeys(("anger", "joy", "fear"), 1 / 3))
+    mood = fused((voice, 0.0), (flat, 0.0))
+    assert sorted(mood.emotions, key=mood.emotions.__getitem__) == ["fear", "joy", "anger"]
+
+
+def test_one_modality_alone_never_rules_an_emotion_out() -> None:
+    voice = reading("voice", emotions={"anger": 0.0, "joy": 1.0})
+    text = reading("text", emotions={"anger": 1.0, "joy": 0.0})
+    assert all(p > 0 for p in fused((voice, 0.0), (text, 0.0)).emotions.values())
+
+
+def test_the_newest_reading_counts_most_however_soon_it_follows() -> None:
+    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), 1e-9))
+    assert mood.valence.mean == pytest.approx(0.9 * CARRY / (1 + CARRY))
 
 
 def test_an_earlier_reading_counts_half_after_each_half_life() -> None:
-    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), HALF_LIFE))
-    assert mood.valence.mean == pytest.approx(0.3)  # weights 1 and 1/2
-    mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), 2 * HALF_LIFE))
-    assert mood.valence.mean == pytest.approx(0.18)  # weights 1 and 1/4
+    for lives in (1, 2):
+        mood = fused((reading(valence=(0.0, 0.3)), 0.0), (reading(valence=(0.9, 0.3)), lives * HALF_LIFE))
+        weight = CARRY / 2**lives
+        assert mood.valence.mean == pytest.approx(0.9 * weight / (1 + weight))
+
+
+def test_each_dimension_has_a_half_life_of_its_own() -> None:
+    lives = HalfLives.scaled(HALF_LIFE)
+    assert lives.valence_s == HALF_LIFE
+    old = reading(valence=(0.8, 0.3), arousal=(0.8, 0.3), emotions={"joy": 1.0, "neutral": 0.0})
+    new = reading(valence=(0.0, 0.3), arousal=(0.0, 0.3), emotions={"joy": 0.0, "neutral": 1.0})
+    mood = fused((new, 0.0), (old, lives.arousal_s))
+    arousal = CARRY / 2
+    valence = CARRY * 2 ** (-lives.arousal_s / lives.valence_s)
+    emotions = CARRY * 2 ** (-lives.arousal_s / lives.emotions_s)
+    assert mood.arousal.mean == pytest.approx(0.8 * arousal / (1 + arousal))
+    assert mood.valence.mean == pytest.approx(0.8 * valence / (1 + valence))
+    assert mood.emotions["joy"] == pytest.approx(emotions / (1 + emotions))
+    assert mood.valence.mean > mood.arousal.mean
+
+
+def test_how_sure_an_earlier_message_was_does_not_make_it_count_more_now() -> None:
+    sure, unsure = reading(valence=(0.9, 0.1)), reading(valence=(0.9, 0.8))
+    now = reading(valence=(0.0, 0.5))
+    means = [fused((now, 0.0), (before, 5.0)).valence.mean for before in (sure, unsure)]
+    assert means[0] == pytest.approx(means[1])
+
+
+def test_stress_and_emotions_fade_to_what_is_usual_of_nobody_in_particular() -> None:
+    said = reading(stress=0.95, emotions={"anger": 0.9, "joy": 0.05, "neutral": 0.05})
+    moods = [fused((said, age)) for age in (0.0, 30.0, 120.0, 880.0)]
+    stress = [mood.stress for mood in moods]
+    anger = [mood.emotions["anger"] for mood in moods]
+    assert stress == sorted(stress, reverse=True)
+    assert anger == sorted(anger, reverse=True)
+    assert stress[-1] == pytest.approx(USUAL_STRESS, abs=0.01)
+    assert anger[-1] == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_more_windows_of_the_same_voice_do_not_make_it_surer() -> None:
@@ -113,7 +168,9 @@ def test_an_older_mood_is_wider_by_the_root_of_two_for_each_half_life() -> None:
 def test_an_old_modality_counts_less_than_a_fresh_one() -> None:
     mood = fused((reading("voice", (-0.3, 0.3)), 0.0), (reading("text", (0.3, 0.3)), HALF_LIFE))
     assert mood.valence.mean == pytest.approx(-0.1)  # precisions 2 to 1
-    assert [e.weight for e in mood.evidence] == pytest.approx([2 / 3, 1 / 3])
+    voice, text = (e.weight for e in mood.evidence)
+    assert voice > 2 / 3 > 1 / 3 > text  # arousal fades faster
+    assert voice + text == pytest.approx(1)
 
 
 def test_a_poor_input_counts_less_than_a_good_one() -> None:
@@ -154,6 +211,56 @@ def test_an_estimate_without_finite_numbers_is_refused() -> None:
     for mean, deviation in ((math.nan, 0.1), (math.inf, 0.1), (0.0, 0.0), (0.0, -1.0), (0.0, math.nan)):
         with pytest.raises(ValueError, match="finite mean"):
             Estimate(mean, deviation)
+
+
+# What is too uncertain is not said
+
+
+def test_a_mood_that_says_nothing_of_anything_abstains_with_its_reasons() -> None:
+    vague = fused((reading(valence=(-0.9, 0.7), arousal=(0.9, 0.8), stress=0.4), 0.0))
+    mood = unless_unsure(vague)
+    assert mood.abstained == "too_uncertain"
+    assert mood.unsure == ("valence_too_wide", "arousal_too_wide", "emotion_not_calibrated")
+    assert mood.as_json()["valence"] is None
+    assert mood.as_json()["emotions"] == {}
+    assert (mood.at, mood.expires_at, mood.evidence) == (vague.at, vague.expires_at, vague.evidence)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"valence": (-0.9, 0.2)},
+        {"arousal": (0.9, 0.2)},
+        {"stress": 0.9},
+    ],
+    ids=lambda known: next(iter(known)),
+)
+def test_one_thing_that_is_clear_enough_keeps_the_mood(known: dict[str, Any]) -> None:
+    vague: dict[str, Any] = {"valence": (-0.9, 0.7), "arousal": (0.9, 0.8), "stress": 0.4}
+    mood = unless_unsure(fused((reading(**{**vague, **known}), 0.0)))
+    assert mood.abstained is None
+
+
+def test_a_set_of_many_emotions_is_dropped_and_a_small_one_kept() -> None:
+    clear = fused((reading(), 0.0))
+    small = unless_unsure(replace(clear, emotion_set=("sadness", "neutral")))
+    large = unless_unsure(replace(clear, emotion_set=EMOTIONS[: LARGEST + 1]))
+    assert (small.emotion_set, small.unsure) == (("sadness", "neutral"), ())
+    assert (large.emotion_set, large.unsure, large.abstained) == ((), ("emotion_set_too_large",), None)
+
+
+def test_what_a_person_said_of_themself_is_never_too_uncertain() -> None:
+    vague = fused((reading(valence=(-0.9, 0.7), arousal=(0.9, 0.8), stress=0.0), 0.0))
+    said = replace(vague, evidence=(*vague.evidence, Evidence("correction", 1.0, 2.0)))
+    assert unless_unsure(vague).abstained == "too_uncertain"
+    assert unless_unsure(said).abstained is None
+
+
+def test_a_mood_grows_too_uncertain_before_it_expires() -> None:
+    line = timeline()
+    line.add(reading(valence=(0.6, 0.3), stress=0.9), NOW)
+    told = [line.mood(NOW + age, ["text"]) for age in (0.0, 30.0, 600.0)]
+    assert [mood is not None and mood.abstained for mood in told] == [None, None, "too_uncertain"]
 
 
 # Properties

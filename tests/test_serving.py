@@ -170,10 +170,10 @@ def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_
     assert asyncio.run(who()) == "a"
 
 
-async def test_the_models_route_names_the_readers_that_are_loaded_and_no_chat_model(open_house):
+async def test_the_models_route_names_the_readers_that_are_loaded_and_the_embedded_replier(open_house):
     house = await open_house()
     told = await house.call("GET", "/v1/models")
-    assert (told["object"], told["data"]) == ("list", [])
+    assert (told["object"], [model["id"] for model in told["data"]]) == ("list", ["attune-embedded"])
     assert [(reader["id"], reader["kind"]) for reader in told["readers"]] == [("text", "text"), ("voice", "voice")]
     for reader in told["readers"]:
         card = read_card(shipped_models() / reader["id"])
@@ -181,7 +181,7 @@ async def test_the_models_route_names_the_readers_that_are_loaded_and_no_chat_mo
         assert reader["sha256"] == card.sha256
     await house.call("GET", "/v1/models", status=401, headers={})
     absent = await open_house(affect="absent")
-    assert await absent.call("GET", "/v1/models") == {"object": "list", "data": [], "readers": []}
+    assert await absent.call("GET", "/v1/models") == told | {"readers": []}
     assert "/v1/models" in (await absent.call("GET", "/openapi.json"))["paths"]
 
 

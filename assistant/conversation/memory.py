@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from assistant.consent.receipt import Record
+from assistant.conversation.turns import Turns
+from assistant.conversation.used import UsedMoods
+from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.timeline import Timeline
 
 _PEOPLE = 20_000
@@ -16,11 +19,14 @@ _PEOPLE = 20_000
 class Memory:
     """A timeline for each person of late; the longest unused goes first."""
 
-    def __init__(self, *, half_life_s: float, expires_s: float) -> None:
+    def __init__(self, *, half_life_s: float, expires_s: float, calibration: Calibration = UNCALIBRATED) -> None:
         self._half_life_s = half_life_s
         self._expires_s = expires_s
+        self._calibration = calibration
         self._timelines: OrderedDict[str, Timeline] = OrderedDict()
         self._disclosed: OrderedDict[str, float] = OrderedDict()
+        self.turns = Turns(expires_s=expires_s)
+        self.used = UsedMoods()
 
     def find(self, person: str) -> Timeline | None:
         """The person's timeline, if there is one."""
@@ -29,7 +35,8 @@ class Memory:
     def of(self, person: str) -> Timeline:
         """The person's timeline, made where there is none."""
         timeline = self._timelines.setdefault(
-            person, Timeline(half_life_s=self._half_life_s, expires_s=self._expires_s)
+            person,
+            Timeline(half_life_s=self._half_life_s, expires_s=self._expires_s, calibration=self._calibration),
         )
         self._timelines.move_to_end(person)
         if len(self._timelines) > _PEOPLE:
@@ -40,6 +47,8 @@ class Memory:
         """Drop everything about a person."""
         self._timelines.pop(person, None)
         self._disclosed.pop(person, None)
+        self.turns.forget(person)
+        self.used.forget(person)
 
     def disclosed_at(self, person: str) -> float | None:
         """When the person was last told that this is a machine, in unix seconds."""
@@ -57,5 +66,9 @@ class Memory:
         timeline = self._timelines.get(record.person)
         if record.event in ("erased", "restricted"):
             self.forget(record.person)
-        elif record.event in ("withdrawn", "expired") and record.modality is not None and timeline is not None:
+            return
+        if record.event in ("withdrawn", "expired"):
+            self.turns.ease(record.person)
+            self.used.forget(record.person)
+        if record.event in ("withdrawn", "expired") and record.modality is not None and timeline is not None:
             timeline.forget(record.modality)

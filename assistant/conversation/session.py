@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from assistant.audio.encoder import States
@@ -19,6 +20,7 @@ from assistant.consent.receipt import Actor, Record
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.limits import Limit, content_profile, limits, offered, tone_profile
 from assistant.conversation.memory import Memory
+from assistant.conversation.used import Used
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import Baselines, blurred
@@ -34,7 +36,10 @@ from assistant.recommend.policy import DecisionLog, Recommendation, rank
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.text.reader import TextScores
 from assistant.tone.directive import Directive
-from assistant.tone.policy import choose
+from assistant.tone.policy import directed
+from assistant.tone.rules import Policies, Policy
+from assistant.tone.situation import Situation, Urgency
+from assistant.tone.steady import NOTHING
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +106,8 @@ class Tools:
     moods: MoodLog
     moments: Moments
     uses: Uses
+    policies: Policies
+    """Apps' own tables of tone."""
     affect_budget_s: float
     """How long a reply waits for an estimate."""
     update_budget_s: float
@@ -128,6 +135,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Tuned:
+    """The tone of a chat's next answer."""
+
+    directive: Directive
+    decision: str
+    safety: Safety | None
+    keep: Callable[[], Awaitable[None]]
+    """Writes the decision: for whoever answers to await while the answer is on its way."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Moods:
     """The mood as each use may know it."""
 
@@ -149,18 +167,41 @@ class Conversation:
         self.gpc = gpc
         """Their browser sent `Sec-GPC: 1`."""
 
-    async def read(self, text: str) -> Answer:
+    async def read(self, text: str, *, urgency: Urgency = "normal") -> Answer:
         """Answer a message. Crisis words are looked for first, whatever the consent."""
         safety = notice_crisis(text, self.person.profile.country)
+        self.tools.memory.turns.heard(self.person.pseudonym, text, self.tools.clock())
         grant = await self.grant("text")
         said = None if grant is None else await self._read(grant, text)
-        return await self.respond(safety, said)
+        return await self.respond(safety, said, urgency=urgency)
+
+    async def tune(self, text: str, *, fresh: bool = True) -> Tuned:
+        """The tone of a chat's next answer, and nothing to recommend. `fresh`: `text` was not read before."""
+        safety = notice_crisis(text, self.person.profile.country)
+        async with asyncio.TaskGroup() as beside:
+            asked = beside.create_task(self.tools.policies.get(self.app.id))
+            if fresh and text:
+                self.tools.memory.turns.heard(self.person.pseudonym, text, self.tools.clock())
+                grant = await self.grant("text")
+                if grant is not None:
+                    await self._read(grant, text)
+        policy, now = asked.result(), self.tools.clock()
+        held, quiet = await self.limits(), await self._quiet(now)
+        moods = await self._moods(now, held)
+        decision = self.tools.new_id()
+        profile = tone_profile(self.person.profile, held)
+        situation = Situation(profile, moods.tone, crisis=safety is not None, quiet_hours=quiet)
+        directive = self._directed(situation, policy, now)
+        self.tools.memory.used.keep(decision, Used(self.person.pseudonym, moods.tone, None))
+        keep = partial(self._log, decision, now, None, None, held, directive, moods=moods)
+        return Tuned(directive, decision, safety, keep)
 
     async def reply(self, words: str | None, said: Reading | Abstention | None) -> Answer:
         """Answer an utterance of which the words are known, or not, and what the voice `said`.
 
         The words go to the text reader only with a grant for text; crisis words are looked for in any case.
         """
+        self.tools.memory.turns.heard(self.person.pseudonym, words or None, self.tools.clock())
         if not words:
             return await self.respond(None, said)
         safety = notice_crisis(words, self.person.profile.country)
@@ -168,18 +209,31 @@ class Conversation:
         read = None if grant is None else await self._read(grant, words)
         return await self.respond(safety, said or read)
 
-    async def respond(self, safety: Safety | None = None, said: Reading | Abstention | None = None) -> Answer:
+    async def respond(
+        self,
+        safety: Safety | None = None,
+        said: Reading | Abstention | None = None,
+        *,
+        urgency: Urgency = "normal",
+    ) -> Answer:
         """Choose the tone and the recommendations from what is known now, each from what it may use."""
         now = self.tools.clock()
-        held = await self.limits()
+        held, quiet = await self.limits(), await self._quiet(now)
+        policy = await self.tools.policies.get(self.app.id)
         moods = await self._moods(now, held)
         decision = self.tools.new_id()
-        quiet = await self._quiet(now)
-        directive = choose(
-            moods.tone, tone_profile(self.person.profile, held), crisis=safety is not None, quiet=quiet
+        situation = Situation(
+            tone_profile(self.person.profile, held),
+            moods.tone,
+            crisis=safety is not None,
+            urgency=urgency,
+            quiet_hours=quiet,
         )
+        directive = self._directed(situation, policy, now)  # nothing is awaited between the moods and keeping them
+        self.tools.memory.used.keep(decision, Used(self.person.pseudonym, moods.tone, moods.content))
         slate = await self._slate(moods.content, decision, held)
-        await self._log(decision, now, slate, moods.content, held, directive)
+        blind = await self._slate(None, decision, held) if moods.content is not None else None
+        await self._log(decision, now, slate, moods.content, held, directive, moods=moods, blind=blind)
         shown = moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, now)
@@ -193,8 +247,12 @@ class Conversation:
         held = await self.limits()
         moods = await self._moods(now, held)
         decision = self.tools.new_id()
+        self.tools.memory.used.keep(decision, Used(self.person.pseudonym, None, moods.content))
         slate = await self._slate(moods.content, decision, held, slots=slots, candidates=candidates)
-        await self._log(decision, now, slate, moods.content, held)
+        blind = None
+        if moods.content is not None:
+            blind = await self._slate(None, decision, held, slots=slots, candidates=candidates)
+        await self._log(decision, now, slate, moods.content, held, moods=moods, blind=blind)
         return decision, slate
 
     async def limits(self) -> tuple[Limit, ...]:
@@ -225,6 +283,16 @@ class Conversation:
             return False
         zone = (await self.tools.moments.of(self.person.pseudonym)).get("time_zone")
         return is_quiet(hours, now, None if zone is None else zone.value)
+
+    def _directed(self, situation: Situation, policy: Policy, now: float) -> Directive:
+        """The tone by the app's table, given where the conversation stands."""
+        turns, person = self.tools.memory.turns, self.person.pseudonym
+        turn = turns.now(person, now)
+        if turn is not None:
+            situation = replace(situation, turns=turn.count, goodbye=turn.goodbye, repeated=turn.repeated)
+        directive, held = directed(situation, policy, held=NOTHING if turn is None else turn.held, now=now)
+        turns.hold(person, held, now)
+        return directive
 
     async def mood(self) -> Mood | None:
         """The current mood, from the modalities that the person lets be read."""
@@ -340,29 +408,39 @@ class Conversation:
         self,
         decision: str,
         now: float,
-        slate: Sequence[Recommendation],
+        slate: Sequence[Recommendation] | None,
         content: Mood | None,
         held: Sequence[Limit],
         directive: Directive | None = None,
+        *,
+        moods: _Moods,
+        blind: Sequence[Recommendation] | None = None,
     ) -> None:
-        """Keep what was chosen and from which inputs; no score of a mood."""
+        """Keep what was chosen and from which inputs; no score of a mood. `blind`: the slate without the mood."""
         interests = [] if held else ["profile.interests"]
         body: dict[str, Any] = {
-            "ranking": {
+            "read": {
+                "tone": _read_for(moods.tone) if directive else [],
+                "content": _read_for(moods.content) if slate is not None else [],
+            },
+        }
+        if slate is not None:
+            body["ranking"] = {
                 "policy": ranking.VERSION,
                 "inputs": ["profile.language", *interests, *(["mood"] if content is not None else [])],
                 "items": [{"id": r.item.id, "propensity": r.propensity, "reason": r.reason} for r in slate],
             }
-        }
+        if slate is not None and blind is not None:
+            body["ranking"]["without_mood"] = [r.item.id for r in blind]
         if directive is not None:
             body["tone"] = {
                 "policy": directive.policy,
-                "inputs": [
-                    "profile.formality",
-                    "profile.plain_language",
-                    *(["mood"] if directive.mood_used else []),
-                ],
+                "inputs": list(directive.inputs),
                 "reasons": [reason.code for reason in directive.reasons],
+                "says": [reason.says for reason in directive.reasons],
+                "manner": directive.manner.choices(),
+                "without_mood": directive.without_mood.choices(),
+                "never": list(directive.never),
             }
         if held:
             body["limits"] = [limit.code for limit in held]
@@ -373,6 +451,11 @@ class Conversation:
             if used:
                 self.tools.uses.note(self.person.pseudonym, self.who, "mood", purpose)
         await self.tools.decisions.add(decision, self.person.pseudonym, now, body)
+
+
+def _read_for(mood: Mood | None) -> list[str]:
+    """Which modalities a mood is from."""
+    return [] if mood is None else sorted(evidence.modality for evidence in mood.evidence)
 
 
 def abstained(modality: Modality, error: Exception) -> Abstention:

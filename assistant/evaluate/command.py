@@ -1,4 +1,4 @@
-"""`assistant evaluate voice|text`: how good the served models are on files of your own."""
+"""`assistant evaluate voice|text|mood`: how good the served models are on files of your own."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, Literal
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, NotFound
-from assistant.evaluate import report
-from assistant.evaluate.manifest import BadRow, read_label_map, read_manifest, rescaled, scale_of
+from assistant.evaluate import mood, report
+from assistant.evaluate.manifest import read_label_map, read_manifest, rescaled, scale_of
 from assistant.evaluate.run import BaselineMode, read_rows, with_baseline
 from assistant.evaluate.tasks import AFFECTS, TASKS, Sheet, Task, allowed
 from assistant.inference.card import Card, read_card, stem_of
@@ -70,8 +70,8 @@ class Options:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands `voice` and `text`, and `run` as what they do."""
-    commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text")
+    """Add the subcommands `voice`, `text` and `mood`, and `run` as what they do."""
+    commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text|mood")
     for modality, what in (("voice", "clips of speech"), ("text", "texts")):
         sub = commands.add_parser(
             modality,
@@ -102,6 +102,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "(default: the smallest usual scale that holds them all)")  # fmt: skip
         add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
         add("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+    mood.configure(
+        commands.add_parser(
+            "mood",
+            help="measure the fused mood on labelled sessions",
+            description="Run the served readers and the fusion over sessions of your own, turn by turn; write "
+            "report.json and predictions.csv.",
+            epilog=mood.EPILOG + _MORE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
 
 
 def _scale(written: str) -> tuple[float, float]:
@@ -162,7 +172,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     stem = open_model(_stem_folder(card), session) if options.modality == "voice" else None
     outcomes, unread = asyncio.run(read_rows(model, options.modality, rows, stem=stem))
     bad += unread
-    _tell(bad)
+    report.tell(bad)
     if not outcomes:
         print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
         return 1
@@ -195,14 +205,6 @@ def _stem_folder(card: Card) -> Path:
 
 def _identity(card: Card) -> dict[str, str]:
     return {"name": card.name, "sha256": card.sha256}
-
-
-def _tell(bad: list[BadRow]) -> None:
-    listed = report.bad_rows(bad)
-    for row in listed["first"]:
-        print(f"line {row['line']}: {row['reason']}", file=sys.stderr)
-    if more := listed["count"] - len(listed["first"]):
-        print(f"and {more} more bad rows", file=sys.stderr)
 
 
 def _told(options: Options, label_map: Any, scale: tuple[float, float] | None) -> dict[str, Any]:

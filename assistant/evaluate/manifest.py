@@ -109,7 +109,7 @@ def read_manifest(
     rows: list[Row] = []
     bad: list[BadRow] = []
     left_out = 0
-    table = _cells(file)
+    table = cells_of(file)
     _, header = next(table)
     if isinstance(header, str):
         raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
@@ -119,10 +119,10 @@ def read_manifest(
         try:
             if isinstance(cells, str):
                 raise ValueError(cells)
-            row = _row(line, columns, cells, modality, file.parent)
+            row = row_of(line, columns, cells, modality, file.parent)
             if need_speaker and not row.speaker:
                 raise ValueError("no speaker, and a personal baseline needs one")
-            labelled = _labelled(row, dict(zip(columns, cells, strict=False)), task, allowed, label_map or {})
+            labelled = with_labels(row, dict(zip(columns, cells, strict=False)), task, allowed, label_map or {})
         except ValueError as error:
             bad.append(BadRow(line, str(error)))
             continue
@@ -133,7 +133,7 @@ def read_manifest(
     return Manifest(tuple(rows), tuple(bad), left_out, tuple(columns))
 
 
-def _cells(file: Path) -> Iterator[tuple[int, list[str] | str]]:
+def cells_of(file: Path) -> Iterator[tuple[int, list[str] | str]]:
     """The header, then each row with the line it begins on: its cells, or why they can't be read."""
     packed = file.suffix.lower() == ".gz"
     ending = Path(file.stem).suffix.lower() if packed else file.suffix.lower()
@@ -189,7 +189,8 @@ def _check_columns(file: Path, columns: Sequence[str], modality: str, task: Task
         )
 
 
-def _row(line: int, columns: Sequence[str], cells: Sequence[str], modality: str, folder: Path) -> Row:
+def row_of(line: int, columns: Sequence[str], cells: Sequence[str], modality: str, folder: Path) -> Row:
+    """One row without its labels. Raises `ValueError` with the reason when it can't be scored."""
     cell = dict(zip(columns, cells, strict=True))
     row = Row(
         line=line,
@@ -209,14 +210,15 @@ def _row(line: int, columns: Sequence[str], cells: Sequence[str], modality: str,
         raise ValueError(f"{row.name[:40]} can't be a file: {error.strerror}") from error
     if not found:
         raise ValueError(f"there is no file {row.name}")
-    start = _number(cell, "trim_start_s") or 0.0
-    end = _number(cell, "trim_end_s")
+    start = number_of(cell, "trim_start_s") or 0.0
+    end = number_of(cell, "trim_end_s")
     if start < 0 or (end is not None and end <= start):
         raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
     return replace(row, file=file, start_s=start, end_s=end)
 
 
-def _number(cell: Mapping[str, str], column: str) -> float | None:
+def number_of(cell: Mapping[str, str], column: str) -> float | None:
+    """A finite number, None where the cell is empty. Raises `ValueError` for anything else."""
     written = cell.get(column, "").strip()
     if not written:
         return None
@@ -229,12 +231,12 @@ def _number(cell: Mapping[str, str], column: str) -> float | None:
     return value
 
 
-def _labelled(
+def with_labels(
     row: Row, cell: Mapping[str, str], task: Task, allowed: Sequence[str], label_map: LabelMap
 ) -> Row | None:
     """The row with its labels; None where the map leaves it out; ValueError where they can't be understood."""
     if task == "affect":
-        affect = {name: value for name in allowed if (value := _number(cell, name)) is not None}
+        affect = {name: value for name in allowed if (value := number_of(cell, name)) is not None}
         if not affect:
             raise ValueError("no label")
         return replace(row, affect=affect)

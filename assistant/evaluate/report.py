@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,15 @@ def bad_rows(bad: Sequence[BadRow]) -> dict[str, Any]:
         "count": len(bad),
         "first": [{"line": row.line, "reason": row.reason} for row in ordered[:SHOWN_BAD]],
     }
+
+
+def tell(bad: Sequence[BadRow]) -> None:
+    """Print the first bad rows to the standard error, and how many more there are."""
+    listed = bad_rows(bad)
+    for row in listed["first"]:
+        print(f"line {row['line']}: {row['reason']}", file=sys.stderr)
+    if more := listed["count"] - len(listed["first"]):
+        print(f"and {more} more bad rows", file=sys.stderr)
 
 
 def prepare(out: Path, *, rows: int, columns: int) -> None:

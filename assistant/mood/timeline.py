@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, updated
+from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.correction import Correction, Dimension, corrected
-from assistant.mood.fusion import Aged, fuse
+from assistant.mood.fusion import Aged, fuse, unless_unsure
 
 _KEPT = 64
 
@@ -17,9 +18,10 @@ _KEPT = 64
 class Timeline:
     """Readings in the order of their making, and a baseline for each modality."""
 
-    def __init__(self, *, half_life_s: float, expires_s: float) -> None:
+    def __init__(self, *, half_life_s: float, expires_s: float, calibration: Calibration = UNCALIBRATED) -> None:
         self._half_life_s = half_life_s
         self._expires_s = expires_s
+        self._calibration = calibration
         self._readings: deque[tuple[float, Reading]] = deque(maxlen=_KEPT)
         self._passing: dict[Modality, tuple[float, Reading]] = {}
         self.baselines: dict[Modality, Baseline] = {}
@@ -72,8 +74,16 @@ class Timeline:
             for at, reading in (*self._readings, *self._passing.values())
             if reading.modality in modalities and now - at < self._expires_s
         ]
-        mood = fuse(aged, now=now, half_life_s=self._half_life_s, expires_s=self._expires_s)
-        return None if mood is None else corrected(self._relative(mood), self.corrections(now), now)
+        mood = fuse(
+            aged,
+            now=now,
+            half_life_s=self._half_life_s,
+            expires_s=self._expires_s,
+            calibration=self._calibration,
+        )
+        if mood is None:
+            return None
+        return unless_unsure(corrected(self._relative(mood), self.corrections(now), now))
 
     def _lives(self, at: float) -> None:
         """Something came; after too long a silence it begins another session."""

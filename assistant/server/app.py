@@ -14,16 +14,19 @@ from assistant.config import Settings
 from assistant.errors import ConfigInvalid
 from assistant.server import (
     apps,
+    chat,
     consents,
     conversing,
     corrections,
     devices,
     disclosure,
+    explain,
     moment,
     operations,
     people,
     rights,
     tokens,
+    tones,
 )
 from assistant.server.asyncapi import describe_events
 from assistant.server.connection import listen
@@ -31,6 +34,7 @@ from assistant.server.cors import Origins, cors
 from assistant.server.guard import SERVICES, guard
 from assistant.server.metrics import METRICS, Metrics, measured
 from assistant.server.oidc import OPERATORS, Operators
+from assistant.server.openai import openai_errors
 from assistant.server.openapi import describe
 from assistant.server.rates import RATES, Rates
 from assistant.server.realtime import realtime
@@ -52,7 +56,9 @@ def make_app(services: Services) -> web.Application:
     """The application over opened services."""
     settings = services.settings
     origins = Origins.of(settings.cors_origins)
-    app = web.Application(middlewares=[measured, cors(origins), guard], client_max_size=settings.max_body_bytes)
+    app = web.Application(
+        middlewares=[measured, cors(origins), guard, openai_errors], client_max_size=settings.max_body_bytes
+    )
     app[SERVICES] = services
     app[STREAMS] = Streams()
     app[METRICS] = Metrics()
@@ -82,6 +88,9 @@ def make_app(services: Services) -> web.Application:
         Route(
             "GET", "/v1/twilio", twilio, "A phone call; who calls is said by its `start`", open=True, socket=True
         ),
+        *chat.ROUTES,
+        *explain.ROUTES,
+        *tones.ROUTES,
         Route("GET", "/openapi.json", openapi, "This description", open=True),
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )

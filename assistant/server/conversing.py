@@ -25,7 +25,7 @@ async def post_message(request: web.Request) -> web.Response:
     services, caller, person = await enter_person(request)
     body = await body_of(request, MessageBody, services.settings.max_body_bytes)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-    answer = answer_json(await conversation.read(body.text))
+    answer = answer_json(await conversation.read(body.text, urgency=body.context.urgency))
     return respond({**answer, "disclosure": conversation.disclosure()})
 
 

@@ -49,6 +49,7 @@ _MOOD = Mood(
     confidence=0.6,
     deviation={"valence": -0.3, "arousal": 0.4},
     baseline="session",
+    emotion_set=("fear", "neutral"),
 )
 
 

@@ -113,6 +113,11 @@ async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
 
     Raises `TooLarge`, `Invalid` with code `invalid_json` (not JSON) or `invalid_request` (another shape).
     """
+    return decoded(await body_bytes(request, limit), kind)
+
+
+async def body_bytes(request: web.Request, limit: int) -> bytes:
+    """The body as it came. Raises `TooLarge`."""
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body may have at most {limit} bytes")
     data = bytearray()
@@ -120,7 +125,7 @@ async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
         data += part
         if len(data) > limit:
             raise TooLarge(f"the body may have at most {limit} bytes")
-    return decoded(bytes(data), kind)
+    return bytes(data)
 
 
 def difference(told: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from assistant import __version__
 from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
+from assistant.server.openai import CHAT, MODELS
 from assistant.server.route import Route
 
 
@@ -47,7 +48,7 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
             "2XX": {"description": "Done", "content": {"application/json": {}}},
             "default": {
                 "description": "What went wrong, with a stable `code`",
-                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                "content": _OPENAI_ERROR if route.path in (CHAT, MODELS) else _ERROR,
             },
         },
     }
@@ -75,6 +76,27 @@ _KEY: dict[str, Any] = {
     "description": "An app's API key; a person's token, for that person alone and with the scopes "
     f"{as_words(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
     + " ".join(f"`{scope}`: {means}." for scope, means in SCOPES.items()),
+}
+_ERROR: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_OPENAI_ERROR: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["message", "type", "code"],
+                    "properties": {
+                        "message": {"type": "string"},
+                        "type": {"type": "string"},
+                        "param": {"type": ["string", "null"]},
+                        "code": {"type": ["string", "null"]},
+                    },
+                }
+            },
+        }
+    }
 }
 _PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from assistant.server.guard import SERVICES
 from assistant.server.metrics import METRICS
-from assistant.server.route import Route, enter, respond
+from assistant.server.route import Route, respond
 from assistant.server.streams import STREAMS
 from assistant.server.twilio import WAITING
 
@@ -21,22 +21,6 @@ async def readyz(request: web.Request) -> web.Response:
     return respond({"status": "ready", "parts": request.app[SERVICES].health()})
 
 
-async def get_models(request: web.Request) -> web.Response:
-    """Chat models, of which there are none yet; beside them the readers that this server loaded."""
-    services, _ = await enter(request)
-    readers = [
-        {
-            "id": card.name,
-            "kind": card.kind,
-            "version": card.data.get("version"),
-            "licence": card.licence,
-            "sha256": card.sha256,
-        }
-        for card in services.readers
-    ]
-    return respond({"object": "list", "data": [], "readers": readers})
-
-
 async def get_metrics(request: web.Request) -> web.Response:
     """Counts and times, as Prometheus reads them."""
     open_now, calls = len(request.app[STREAMS].open), len(request.app[WAITING].open)
@@ -48,5 +32,4 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", healthz, "The process lives", open=True),
     Route("GET", "/readyz", readyz, "The parts that work", open=True),
     Route("GET", "/metrics", get_metrics, "Counts and times, as Prometheus reads them", scope="operate"),
-    Route("GET", "/v1/models", get_models, "Chat models, and the readers that are loaded", scope="infer"),
 )

@@ -15,8 +15,10 @@ from assistant.tone.directive import (
     Directness,
     Humour,
     Manner,
+    Never,
     Pace,
     Reason,
+    Speech,
     Verbosity,
     Warmth,
 )
@@ -64,7 +66,11 @@ class CurrentMood(msgspec.Struct):
     stress: float | None
     emotions: dict[str, float]
     deviation: Deviation
+    emotion_set: list[str]
+    """Emotions that can't be ruled out, likeliest first: sad or neutral, say. Empty where that can't be said."""
     confidence: float
+    unsure: list[str]
+    """What is too uncertain to be said, as codes."""
     abstained: str | None
     disagreement: bool
     evidence: list[MoodEvidence]
@@ -86,12 +92,22 @@ class ToneDirective(msgspec.Struct):
     directness: Directness
     acknowledgement: Acknowledgement
     humour: Humour
+    never: list[Never]
+    """What a reply must not do now, whatever the tone."""
     reasons: list[Reason]
     without_mood: Manner
+    counterfactual: str
+    """What would be different without the mood, in words."""
     mood_used: bool
     policy: str
     prompt: str
     """A fragment for a system prompt."""
+    ssml: str
+    """A document of SSML 1.1; `<mark name="reply"/>` stands for the reply."""
+    tag: str
+    """The manner in one short line, for message metadata."""
+    speech: Speech
+    """The manner in numbers, for engines of speech."""
 
 
 class RecommendedItem(msgspec.Struct):

@@ -29,6 +29,7 @@ from assistant.conversation.limits import GPC, Limit
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention, Modality, Purpose
 from assistant.errors import AssistantError
+from assistant.tone.situation import Urgency
 
 PROTOCOL_VERSION = "1"
 MAX_TEXT = 20_000
@@ -49,11 +50,17 @@ class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
     notice: str = ""
 
 
+class ContextBody(msgspec.Struct):
+    """What the app knows of the moment; other members are ignored."""
+
+    urgency: Urgency = "normal"
+
+
 class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
     """Something a person wrote."""
 
     text: Text
-    context: dict[str, Any] = {}
+    context: ContextBody = msgspec.field(default_factory=ContextBody)
 
 
 class RankBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -41,6 +41,23 @@ class Decisions:
         body: dict[str, Any] = msgspec.json.decode(await self._vault.open(person, "decision", sealed))
         return body
 
+    async def made(self, decision: str, app: str) -> tuple[str, float]:
+        """For whom of `app` it was made, by pseudonym, and when in unix seconds.
+
+        Raises `NotFound` (`decision_unknown`), the same whether or not another app has it.
+        """
+        made, people = schema.decisions, schema.people
+        query = (
+            select(made.c.person, made.c.at)
+            .join(people, people.c.pseudonym == made.c.person)
+            .where(made.c.id == decision, people.c.app == app)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound("there is no such decision", code="decision_unknown")
+        return row.person, row.at
+
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
         """Keep a person's baseline; only with their grant to remember."""
         body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))

@@ -84,6 +84,14 @@ catalogues = Table(
     Column("updated_at", Float, nullable=False),
 )
 
+policies = Table(
+    "policies",
+    main,
+    Column("app", String, ForeignKey("apps.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     main,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from assistant.text.clean import clean
+from assistant.text.help import COUNTRIES, EVERYWHERE
 
 # fmt: off
 WORDS = {
@@ -316,13 +317,9 @@ _DISGUISES = (
 )
 
 HELP: dict[str, tuple[str, ...]] = {
-    "any": ("https://findahelpline.com lists free, confidential lines by country", "In immediate danger call your "
-            "local emergency number (112 in the EU, 911 in the US, 999 in the UK)"),
-    "US": ("Call or text 988 (Suicide & Crisis Lifeline)",),
-    "GB": ("Call Samaritans on 116 123",),
-    "DE": ("TelefonSeelsorge: 0800 111 0 111 oder 116 123",),
-    "DK": ("Livslinien: 70 201 201",),
-}  # fmt: skip
+    "any": tuple(line.says for line in EVERYWHERE),
+    **{country: tuple(line.says for line in own) for country, own in COUNTRIES.items()},
+}
 _FOR_YOU = (
     "It sounds as if you may be going through something very hard. You deserve to talk to a person about it, now. "
     "I am a machine and can't replace that."

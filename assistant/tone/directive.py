@@ -13,11 +13,13 @@ Verbosity = Literal["brief", "normal"]
 Directness = Literal["gentle", "normal"]
 Acknowledgement = Literal["none", "light", "explicit"]
 Humour = Literal["welcome", "avoid"]
+Never = Literal["diagnose", "claim_to_know", "mirror_anger", "upsell", "hurry", "detain"]
+"""What a reply must not do, whatever else is chosen. There is no choice that would allow it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to speak."""
+    """How to speak. None of the choices is unkind: there is no way to ask for an angry tone."""
 
     warmth: Warmth = "warm"
     formality: Formality = "neutral"
@@ -27,6 +29,10 @@ class Manner:
     acknowledgement: Acknowledgement = "none"
     humour: Humour = "welcome"
 
+    def choices(self) -> dict[str, Any]:
+        """Each choice by its name, in their order."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -34,6 +40,18 @@ class Reason:
 
     code: str
     says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How a voice should say it, for engines that take numbers. One is what is usual for the voice."""
+
+    rate: float = 1.0
+    """Times the usual speed."""
+    pitch: float = 1.0
+    """Times the usual pitch."""
+    volume: float = 1.0
+    """Times the usual amplitude; at most 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +66,29 @@ class Directive:
     mood_used: bool
     prompt: str
     """A fragment for a system prompt, made only of enumerated sentences."""
+    never: tuple[Never, ...] = ()
+    counterfactual: str = ""
+    """What would be different without the mood, in words."""
+    ssml: str = ""
+    """A document of SSML 1.1 in which `<mark name="reply"/>` stands for the reply."""
+    tag: str = ""
+    """The manner in one short line."""
+    speech: Speech = Speech()
+    inputs: tuple[str, ...] = ()
+    """Names of what was looked at."""
 
     def as_json(self) -> dict[str, Any]:
         """As the API shows it."""
         return {
-            **asdict(self.manner),
+            **self.manner.choices(),
+            "never": list(self.never),
             "reasons": [asdict(reason) for reason in self.reasons],
-            "without_mood": asdict(self.without_mood),
+            "without_mood": self.without_mood.choices(),
+            "counterfactual": self.counterfactual,
             "mood_used": self.mood_used,
             "policy": self.policy,
             "prompt": self.prompt,
+            "ssml": self.ssml,
+            "tag": self.tag,
+            "speech": asdict(self.speech),
         }

@@ -1,10 +1,13 @@
-"""A directive in words for a language model. Only these sentences, whatever was said or felt."""
+"""A directive in words for a language model, and in one line. Only these sentences, whatever was said or felt."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
 
-from assistant.tone.directive import Manner
+from assistant.tone.directive import Manner, Never
 
 SENTENCES: dict[tuple[str, str], str] = {
     ("warmth", "plain"): "Keep a plain, factual tone.",
@@ -20,12 +23,75 @@ SENTENCES: dict[tuple[str, str], str] = {
     ("acknowledgement", "explicit"): "Say that this sounds hard, without claiming to know what the person feels.",
     ("humour", "avoid"): "Make no jokes.",
 }
+NEVER: dict[Never, str] = {
+    "diagnose": "Make no diagnosis.",
+    "claim_to_know": "Do not say what the person feels.",
+    "mirror_anger": "Stay calm, and never answer anger with anger.",
+    "upsell": "Do not try to sell anything.",
+    "hurry": "Do not press for time or for a decision.",
+    "detain": "They are leaving: wish them well, and do not try to keep them.",
+}
+
+_AXES = tuple(field.name for field in fields(Manner))
+_TAG = re.compile(r"tone=([a-z_]+)((?:;[a-z]+=[a-z_]+)*)")
 
 
-def prompt(manner: Manner) -> str:
+def prompt(manner: Manner, never: Sequence[Never] = ()) -> str:
     """The fragment for a system prompt.
 
-    >>> prompt(Manner(warmth="very_warm", pace="slow", humour="avoid"))
-    'Be warm and kind. Take one thing at a time. Make no jokes.'
+    >>> prompt(Manner(warmth="very_warm", pace="slow", humour="avoid"), ["diagnose"])
+    'Be warm and kind. Take one thing at a time. Make no jokes. Make no diagnosis.'
     """
-    return " ".join(SENTENCES[choice] for choice in asdict(manner).items() if choice in SENTENCES)
+    said = [SENTENCES[choice] for choice in manner.choices().items() if choice in SENTENCES]
+    return " ".join([*said, *(NEVER[name] for name in never)])
+
+
+def tag(manner: Manner) -> str:
+    """The manner in one line of ASCII, for message metadata: a Dictionary of RFC 9651 with one member.
+
+    In ABNF: `"tone=" warmth 6(";" name "=" value)`, the names in the order of `Manner`, each with its value.
+
+    >>> tag(Manner(pace="slow"))[:42]
+    'tone=warm;formality=neutral;pace=slow;verb'
+    """
+    said = manner.choices()
+    return ";".join([f"tone={said.pop('warmth')}", *(f"{name}={value}" for name, value in said.items())])
+
+
+def manner_of(line: str) -> Manner:
+    """What a tag says; names that it leaves out are as usual. Raises `ValueError`.
+
+    >>> manner_of("tone=plain;pace=slow") == Manner(warmth="plain", pace="slow")
+    True
+    """
+    found = _TAG.fullmatch(line)
+    if found is None:
+        raise ValueError("this is no tone tag")
+    said: dict[str, Any] = {"warmth": found[1]}
+    for pair in found[2].split(";")[1:]:
+        name, _, value = pair.partition("=")
+        if name in said:
+            raise ValueError(f"a tone tag says {name} once")
+        said[name] = value
+    hints = get_type_hints(Manner)
+    for name, value in said.items():
+        if name not in _AXES or value not in get_args(hints[name]):
+            raise ValueError("a tone tag says something that is no tone")
+    return Manner(**said)
+
+
+def difference(manner: Manner, without: Manner, *, used: bool) -> str:
+    """What would be different without the mood, in words.
+
+    >>> difference(Manner(pace="slow"), Manner(), used=True)
+    'Without the mood: pace normal instead of slow.'
+    """
+    if not used:
+        return "No mood was used."
+    was, would = manner.choices(), without.choices()
+    parts = [
+        f"{name} {would[name].replace('_', ' ')} instead of {was[name].replace('_', ' ')}"
+        for name in _AXES
+        if was[name] != would[name]
+    ]
+    return f"Without the mood: {', '.join(parts)}." if parts else "Without the mood the tone would be the same."

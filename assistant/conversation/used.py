@@ -1,0 +1,53 @@
+"""Which mood each decision used: in memory until the mood expires, so that somebody who asks can be told."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from assistant.emotion import Mood
+
+_DECISIONS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The mood as a decision's tone and its ranking knew it; None where they could not use any."""
+
+    person: str
+    """Pseudonym."""
+    tone: Mood | None
+    content: Mood | None
+
+
+class UsedMoods:
+    """By decision; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._used: OrderedDict[str, Used] = OrderedDict()
+
+    def keep(self, decision: str, used: Used) -> None:
+        """Remember what a decision used, if anything."""
+        if used.tone is None and used.content is None:
+            return
+        self._used[decision] = used
+        if len(self._used) > _DECISIONS:
+            self._used.popitem(last=False)
+
+    def of(self, decision: str, now: float) -> Used | None:
+        """What a decision used, while the mood is not expired at unix time `now`."""
+        used = self._used.get(decision)
+        if used is None:
+            return None
+        tone, content = (
+            mood if mood is not None and now < mood.expires_at else None for mood in (used.tone, used.content)
+        )
+        if tone is None and content is None:
+            del self._used[decision]
+            return None
+        return Used(used.person, tone, content)
+
+    def forget(self, person: str) -> None:
+        """Drop all moods of a person; each of them may hold what any modality told."""
+        for decision in [decision for decision, used in self._used.items() if used.person == person]:
+            del self._used[decision]

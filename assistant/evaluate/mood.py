@@ -1,0 +1,224 @@
+"""`assistant evaluate mood`: how good the fused mood is on sessions of your own, and each modality beside it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant.config import shipped_models
+from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
+from assistant.errors import AssistantError, NotFound
+from assistant.evaluate import metrics, report
+from assistant.evaluate.manifest import BadRow, Row, read_label_map
+from assistant.evaluate.run import Outcome, read_rows
+from assistant.evaluate.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
+from assistant.evaluate.tasks import Sheet
+from assistant.inference.card import Card, read_card, stem_of
+from assistant.inference.model import SessionFactory, onnx_session, open_model
+from assistant.mood.conformal import read_calibration
+
+EPILOG = """\
+The file has the columns `session` (of one person), `order` (a number), `emotion`, and `text`, `file` (relative to
+it) or both, either of which may be empty; `at_s` gives seconds, else --gap-s lie between two turns.
+
+example:
+  session,order,text,file,emotion
+  a,1,I can't believe it!,a1.flac,surprise
+  a,2,You knew all the time.,,anger
+
+  assistant evaluate mood --data sessions.csv --out results
+"""
+_MODES: tuple[tuple[str, tuple[Modality, ...], bool], ...] = (
+    ("without_history", MODALITIES, False),
+    ("text_alone", ("text",), False),
+    ("voice_alone", ("voice",), False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for; the report repeats it."""
+
+    data: Path
+    label_map: Path | None = None
+    out: Path = Path("evaluation")
+    gap_s: float = GAP_S
+    bootstrap: int = 1000
+    seed: int = 0
+
+
+def configure(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments, and `run` as what it does."""
+    sub.set_defaults(run=run)
+    add = sub.add_argument
+    add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
+    add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
+    add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
+    add("--gap-s", type=_seconds, default=GAP_S, metavar="S", help=f"between turns (default {GAP_S:g})")
+    add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
+    add("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+
+
+def _count(written: str) -> int:
+    if not written.isdecimal():
+        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
+    return int(written)
+
+
+def _seconds(written: str) -> float:
+    try:
+        value = float(written)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{written!r} is no number of seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
+    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    try:
+        return evaluate(options)
+    except AssistantError as error:
+        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
+        return 2
+
+
+def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
+    """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
+    started = time.monotonic()
+    if not options.data.is_file():
+        raise NotFound(f"there is no file {options.data}", code="file_missing")
+    label_map = read_label_map(options.label_map, EMOTIONS)
+    manifest, rows = read_sessions(options.data, allowed=EMOTIONS, label_map=label_map, gap_s=options.gap_s)
+    report.prepare(options.out, rows=len(rows), columns=len(EMOTIONS))
+    turns, cards, unread = _read(rows, session)
+    bad = [*manifest.bad, *unread]
+    kept = [row for row in rows if row.row.line not in {one.line for one in unread}]
+    report.tell(bad)
+    if not kept:
+        print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
+        return 1
+    population = next((c.data.get("population", {}).get("center", ()) for c in cards if c.name == "voice"), ())
+    rules = Rules(calibration=read_calibration(), population=tuple(population))
+    labelled = [one.row for one in kept]
+    moods = list(follow(turns, rules))
+    sheet, outcomes = judged(labelled, moods)
+    compared = {
+        name: judged(labelled, list(follow(turns, rules, modalities=read, history=history)))
+        for name, read, history in _MODES
+        if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
+    }
+
+    def found(one: tuple[Sheet, list[Outcome]]) -> dict[str, Any]:
+        return report.findings(*one, drop=False, replicates=options.bootstrap, seed=options.seed)
+
+    written: dict[str, Any] = {
+        "task": "mood",
+        **found((sheet, outcomes)),
+        "compared": {name: found(one)["metrics"] for name, one in compared.items()},
+        "sets": sets(labelled, moods, options),
+        "model": {"name": " and ".join(card.name for card in cards), "sha256": {c.name: c.sha256 for c in cards}},
+        "options": {name: str(getattr(options, name)) for name in Options.__dataclass_fields__},
+        "bad_rows": report.bad_rows(bad),
+        "left_out": manifest.left_out,
+        "notes": [
+            f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})",
+            "a mood that abstains counts as wrong; intervals are over whole sessions",
+        ],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    report.write(options.out, written, sheet, outcomes, with_text=False)
+    print(report.table(written))
+    for name, figures in written["compared"].items():
+        print(f"  {name:<20} uar {_shown(figures['uar'])}")
+    print(f"  sets of 90 %         {_sets_shown(written['sets'])}")
+    print(f"  in {options.out}: report.json, predictions.csv")
+    return 0
+
+
+def _shown(figure: Mapping[str, float | None]) -> str:
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "undefined"
+    interval = low is not None and math.isfinite(low)
+    return f"{value:6.3f}" + (f"  [{low:6.3f}, {high:6.3f}]" if interval else "")
+
+
+def _read(rows: Sequence[SessionRow], session: SessionFactory) -> tuple[list[Turn], list[Card], list[BadRow]]:
+    """Every turn through the served readers, the models that read, and the rows that couldn't be read."""
+    scores: dict[int, list[Any]] = {one.row.line: [] for one in rows}
+    cards: list[Card] = []
+    bad: list[BadRow] = []
+    for modality in ("voice", "text"):
+        mine = [one.row for one in rows if (one.row.text.strip() if modality == "text" else one.row.file)]
+        if not mine:
+            continue
+        folder = shipped_models() / modality
+        card = read_card(folder)
+        stem = open_model(shipped_models() / stem_of(card)[0], session) if modality == "voice" else None
+        outcomes, unread = asyncio.run(read_rows(open_model(folder, session), modality, mine, stem=stem))
+        for outcome in outcomes:
+            if outcome.scores is not None:
+                scores[outcome.row.line].append(outcome.scores)
+        bad += unread
+        cards.append(card)
+    lost = {one.line for one in bad}
+    turns = [
+        Turn(one.row.speaker, one.at_s, tuple(scores[one.row.line])) for one in rows if one.row.line not in lost
+    ]
+    return turns, cards, bad
+
+
+def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[Outcome]]:
+    """Labels beside the moods' emotions, over the classes present, and why a mood said nothing."""
+    names = tuple(name for name in EMOTIONS if any(name in row.labels for row in rows))
+    shape = (len(rows), len(names))
+    truth, given = np.zeros(shape), np.full(shape, np.nan)
+    predicted = np.zeros(shape, dtype=bool)
+    outcomes = []
+    for at, (row, mood) in enumerate(zip(rows, moods, strict=True)):
+        truth[at] = [float(name in row.labels) for name in names]
+        reason = "not_read" if mood is None else mood.abstained
+        outcomes.append(Outcome(row, None, reason))
+        if mood is not None and reason is None:
+            shares = np.array([mood.emotions.get(name, 0.0) for name in names])
+            given[at] = shares / shares.sum() if shares.sum() > 0 else 1 / len(names)
+            predicted[at, int(given[at].argmax())] = True
+    answered = np.array([outcome.abstained is None for outcome in outcomes], dtype=bool)
+    clusters = metrics.cluster_numbers([row.speaker for row in rows])
+    return Sheet("emotion", names, truth, given, np.empty((len(rows), 0)), predicted, answered, clusters), outcomes
+
+
+def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) -> dict[str, Any]:
+    """Of the sets of emotions: how many moods said one, how large they were, and how many held the label."""
+    said = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
+    if not said:
+        return {"said": 0.0}
+    held = np.array([[1.0, float(row.labels[0] in names)] for row, names in said])
+    clusters = metrics.cluster_numbers([row.speaker for row, _ in said])
+    share = {"held": metrics.summed(held, clusters, metrics.share)}
+    found = metrics.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)["held"]
+    return {
+        "said": len(said) / len(rows),
+        "names": sum(len(names) for _, names in said) / len(said),
+        "held": {"value": found.value, "low": found.low, "high": found.high},
+    }
+
+
+def _sets_shown(told: Mapping[str, Any]) -> str:
+    if "held" not in told:
+        return "none is small enough to be said"
+    return (
+        f"{_shown(told['held'])} of them hold the label; {told['said']:.0%} are said, of {told['names']:.1f} names"
+    )
