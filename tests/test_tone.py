@@ -262,6 +262,7 @@ def test_a_policy_s_own_words_never_reach_a_prompt(situation: Situation, policy:
     )
     said, _ = directed(situation, loud)
     assert said.prompt == directed(situation, policy)[0].prompt
+    assert all(NEVER[never] in said.prompt for never in said.never)
     rest = said.prompt
     for sentence in (*SENTENCES.values(), *NEVER.values()):
         assert rest.count(sentence) <= 1

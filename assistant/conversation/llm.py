@@ -48,6 +48,8 @@ class Refused(AssistantError):
 class _Failed(Unavailable):
     """It didn't answer, or not as it should; `again`: another try may do."""
 
+    code = "upstream_failed"
+
     def __init__(self, message: str, *, code: str, again: bool = False) -> None:
         super().__init__(message, code=code)
         self.again = again
