@@ -101,6 +101,8 @@ class TestWithAMood:
         ways = {(way["what"], (way["body"] or {}).get("purpose")): way for way in said["can_do"]}
         assert set(ways) == {("correct", None), ("withdraw", "tone"), ("withdraw", "content"), ("look", None)}
         await house.call("GET", ways["look", None]["path"])
+        correct = ways["correct", None]
+        await house.call(correct["method"], correct["path"], correct["body"])
         for purpose in ("tone", "content"):
             way = ways["withdraw", purpose]
             await house.call(way["method"], way["path"], way["body"], status=201)

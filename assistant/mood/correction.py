@@ -47,7 +47,8 @@ def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: floa
                 mood = replace(mood, stress=1.0 if value else 0.0)
             case "emotion", str(value):
                 names = dict.fromkeys((*mood.emotions, value))
-                mood = replace(mood, emotions={name: 1.0 if name == value else 0.0 for name in names})
+                emotions = {name: 1.0 if name == value else 0.0 for name in names}
+                mood = replace(mood, emotions=emotions, emotion_set=(value,))
             case ("valence" | "arousal") as dimension, value:
                 said = Estimate(float(value), _SURE)
                 if dimension in deviation:

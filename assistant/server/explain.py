@@ -87,7 +87,7 @@ def ways(person: Person, body: dict[str, Any], grants: Collection[Grant]) -> lis
     found.append(
         {
             "what": "look",
-            "says": "Look at the profile, which holds whatever the mood is; it can be changed with PUT.",
+            "says": "Look at the profile, which holds whatever the mood is; it can be changed with PATCH.",
             "method": "GET",
             "path": path,
             "body": None,

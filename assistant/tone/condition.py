@@ -117,7 +117,7 @@ OF_MOOD: Mapping[str, Callable[[Any, Mood, Facts], bool]] = {
 OF_REST: Mapping[str, Callable[[Any, Situation], bool]] = {
     "formality": lambda wanted, s: s.profile.formality == wanted,
     "plain_language": lambda wanted, s: s.profile.plain_language is wanted,
-    "short_sentences": lambda wanted, s: getattr(s.profile, "short_sentences", False) is wanted,
+    "short_sentences": lambda wanted, s: s.profile.short_sentences is wanted,
     "languages": lambda wanted, s: s.profile.language in wanted,
     "countries": lambda wanted, s: s.profile.country in wanted,
     "urgency": lambda wanted, s: s.urgency == wanted,

@@ -74,7 +74,7 @@ LAWS: tuple[Law, ...] = (
     Law(
         "profile_short_sentences",
         "The profile asks for short sentences.",
-        lambda s: not s.profile.plain_language and getattr(s.profile, "short_sentences", False) is True,
+        lambda s: not s.profile.plain_language and s.profile.short_sentences,
         {"verbosity": ("brief",)},
         told=True,
     ),
