@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from assistant.consent.policy import MACHINE
 from assistant.conversation.budget import Spending, Usage, tokens_in
 from assistant.conversation.completion import ChatBody, Request, chunk, completion, read_request, usage_chunk
 from assistant.conversation.llm import Upstream
@@ -53,6 +54,8 @@ class Turn:
     decision: str | None
     """None where it is about nobody who is known."""
     safety: Safety | None
+    disclosure: str | None
+    """What to tell whoever asks of whom they talk to, where that is due."""
 
     @property
     def profile(self) -> Profile:
@@ -66,7 +69,7 @@ class Turn:
             "decision": self.decision,
             "directive": self.directive.as_json(),
             "safety": None if self.safety is None else self.safety.as_json(),
-            "disclosure": phrases(self.profile.language).disclosure if self.asked.first else None,
+            "disclosure": self.disclosure,
         }
 
     @property
@@ -148,11 +151,16 @@ async def _turn(
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
         directive, _ = directed(situation, await services.tools.policies.get(caller.app.id))
-        return Turn(asked, chat, created, None, directive, None, safety), None
+        told = phrases(Profile().language).disclosure if asked.first else None
+        return Turn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     tuned = await conversation.tune(asked.text, fresh=asked.fresh)
-    return Turn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety), tuned.keep
+    told = conversation.disclosure(again=asked.first)
+    if told is not None:
+        told = told.replace(MACHINE, phrases(person.profile.language).disclosure)
+    turn = Turn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
+    return turn, tuned.keep
 
 
 class Keeping:
