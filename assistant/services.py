@@ -31,7 +31,8 @@ from assistant.conversation.budget import Budget, Limit, Prices
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.llm import Patience, Upstream, open_upstream
 from assistant.conversation.memory import Memory
-from assistant.conversation.session import Conversation, Tools
+from assistant.conversation.session import Conversation
+from assistant.conversation.tools import Tools
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of

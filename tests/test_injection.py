@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from assistant.conversation.session import Conversation, Tools
+from assistant.conversation.session import Conversation
+from assistant.conversation.tools import Tools
 from assistant.emotion import Abstention, Estimate, Reading
 from assistant.recommend.catalogue import Catalogue
 from assistant.tone.policy import choose

@@ -42,8 +42,8 @@ _WRONG: list[tuple[Any, str]] = [
         a_policy(a_rule(when={"stress_at_least": 0.2})),
         "rule 1 (`mine`), `when.stress_at_least`: Expected `float` >= 0.5",
     ),
-    (a_policy(a_rule(when={"rich": True})), "rule 1 (`mine`), `when`: Object contains unknown field `rich`"),
-    (a_policy(a_rule(sets={"anger": "yes"})), "rule 1 (`mine`), `sets`: Object contains unknown field `anger`"),
+    (a_policy(a_rule(when={"rich": True})), "rule 1 (`mine`), `when`: Object contains unknown field"),
+    (a_policy(a_rule(sets={"anger": "yes"})), "rule 1 (`mine`), `sets`: Object contains unknown field"),
     (a_policy(a_rule(sets={})), "rule 1 (`mine`), `sets`: changes nothing"),
     (a_policy(a_rule(when={})), "rule 1 (`mine`), `when`: names nothing"),
     (

@@ -7,37 +7,27 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from assistant.audio.encoder import States
-from assistant.audio.pcm import Samples
-from assistant.audio.vad import Vad
-from assistant.audio.voice import VoiceScores
 from assistant.consent.grant import Grant, purposes
-from assistant.consent.ledger import Ledger
 from assistant.consent.policy import disclosure, due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.dictation import Dictation
 from assistant.conversation.limits import Limit, content_profile, limits, offered, tone_profile
-from assistant.conversation.memory import Memory
+from assistant.conversation.tools import Tools
 from assistant.conversation.used import Used
-from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
+from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
 from assistant.errors import Busy, ConsentRequired
-from assistant.mood.baseline import Baselines, blurred
+from assistant.mood.baseline import blurred
 from assistant.mood.correction import Correction
-from assistant.mood.history import MoodLog
 from assistant.mood.timeline import Timeline
 from assistant.profile.hours import is_quiet
-from assistant.profile.moment import Moments
 from assistant.profile.person import App, Person, subject
 from assistant.recommend import policy as ranking
-from assistant.recommend.catalogue import CatalogueSource
-from assistant.recommend.policy import DecisionLog, Recommendation, rank
+from assistant.recommend.policy import Recommendation, rank
 from assistant.text.crisis import Safety, notice_crisis
-from assistant.text.reader import TextScores
 from assistant.tone.directive import Directive
 from assistant.tone.policy import directed
-from assistant.tone.rules import Policies, Policy
+from assistant.tone.rules import Policy
 from assistant.tone.situation import Situation, Urgency
 from assistant.tone.steady import NOTHING
 
@@ -46,77 +36,6 @@ log = logging.getLogger(__name__)
 _SLOTS = 5
 _INFERS: frozenset[Purpose] = frozenset({"tone", "content", "remember"})
 """Purposes that make a live estimate worthwhile; `research` alone doesn't."""
-
-
-class ReadsText(Protocol):
-    """The text reader, as far as a conversation needs it."""
-
-    async def read(self, grant: Grant, text: str, *, budget_s: float) -> TextScores | Abstention:
-        """Score one text."""
-
-
-class ReadsVoice(Protocol):
-    """The voice reader, as far as a conversation needs it."""
-
-    @property
-    def model(self) -> str:
-        """Which model it is, as its readings say."""
-
-    @property
-    def population(self) -> tuple[float, ...]:
-        """Where an unknown person's baseline begins."""
-
-    @property
-    def spread(self) -> tuple[float, ...]:
-        """How much people differ in each number of a baseline."""
-
-    async def read(
-        self,
-        grant: Grant,
-        speech: Samples,
-        *,
-        heard: Sequence[States] | None,
-        usual: Usual | None,
-        budget_s: float,
-    ) -> VoiceScores | Abstention:
-        """Score one stretch of speech."""
-
-
-class Uses(Protocol):
-    """Where it is noted that a mood was used."""
-
-    def note(self, person: str, who: str, action: str, purpose: str = "") -> None:
-        """Take note; never waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What conversations share. A reader is None where the server has no such model."""
-
-    ledger: Ledger
-    memory: Memory
-    text: ReadsText | None
-    voice: ReadsVoice | None
-    dictation: Dictation | None
-    """What finds the words; no reader, and needs no grant."""
-    vad: Vad
-    catalogues: CatalogueSource
-    decisions: DecisionLog
-    baselines: Baselines
-    moods: MoodLog
-    moments: Moments
-    uses: Uses
-    policies: Policies
-    """Apps' own tables of tone."""
-    affect_budget_s: float
-    """How long a reply waits for an estimate."""
-    update_budget_s: float
-    """How late an estimate in the middle of an utterance may be."""
-    clock: Callable[[], float]
-    """Unix seconds."""
-    new_id: Callable[[], str]
-    normal: Callable[[], float]
-    """Draws from the standard normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,8 @@ def _placed(message: str, raw: Any) -> tuple[str, str]:
     found = _PATH.fullmatch(message)
     assert found is not None
     path, what = found["path"] or "", found["what"]
+    if not what.startswith(("Expected ", "Object missing ")):  # others quote what was sent
+        what = re.split("[`']", what)[0].strip()
     in_rule = _RULE.fullmatch(path)
     if in_rule is None:
         return (f"`{path.lstrip('.')}`" if path.strip(".") else "the policy"), what
