@@ -9,6 +9,8 @@ from assistant.audio.pcm import Samples
 
 _SMALL = 2 * SAMPLE_RATE
 """Samples that there is always room for."""
+_SPARE = 3 * _SMALL
+"""Samples of room that may stand empty."""
 
 
 class Tape:
@@ -58,6 +60,8 @@ class Tape:
         if before > self.start:
             self._data[self.start - self._origin : before - self._origin] = 0.0
             self.start = before
+            if len(self._data) > len(self) + _SPARE:
+                self._make_room(0)
 
     def _make_room(self, more: int) -> None:
         kept = len(self)
