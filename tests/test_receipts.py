@@ -16,7 +16,19 @@ from assistant.emotion import MODALITIES, PURPOSES
 from assistant.server.receipt_page import page
 
 NOW = 1_800_000_000.0
-ABOUT = About("Example Ltd", "app1", "ada", "/v1/people/ada", ("DE", "US-IL"), 900.0, 30.0, 365.0)
+ABOUT = About(
+    "Example Ltd",
+    "app1",
+    "ada",
+    "/v1/people/ada",
+    ("DE", "US-IL"),
+    900.0,
+    30.0,
+    365.0,
+    "1 Road",
+    "dpo@example.com",
+    ("DE",),
+)
 TERMS = {  # of DPV 2.3, PD and Dublin Core; others are spelled wrongly or made up
     *(
         "dpv:ConsentReceipt",
@@ -37,6 +49,7 @@ TERMS = {  # of DPV 2.3, PD and Dublin Core; others are spelled wrongly or made 
     *("dpv:hasPurpose", "dpv:ServicePersonalisation", "dpv:ProvidePersonalisedRecommendations"),
     *("dpv:ResearchAndDevelopment", "dpv:hasLegalBasis", "dpv:Consent", "dpv:hasPersonalData", "pd:Communication"),
     *("dpv:hasNecessity", "dpv:Optional", "dpv:hasDataSource", "dpv:InferredPersonalData", "dpv:hasProcessing"),
+    *("dpv:hasAddress", "dpv:hasContact", "dpv:StorageLocation", "dpv:hasLocation"),
     *("dpv:Collect", "dpv:Infer", "dpv:Profiling", "dpv:hasStorageCondition", "dpv:StorageDuration"),
     *("dpv:hasRecipient", "dpv:Recipient", "dpv:hasConsentControl", "dpv:WithdrawConsent", "dpv:hasRight"),
     *("dpv:DataSubjectRight", "dpv:isIndicatedBy", "dpv:hasIndicationMethod", "loc:DE", "loc:US"),
@@ -240,3 +253,22 @@ def test_the_short_receipt_keeps_its_names() -> None:
         "decided_by", "reason", "withdraw", "statement",
     }  # fmt: skip
     assert set(receipt(HISTORY[0], controller="Example Ltd")) == names
+
+
+async def test_the_app_tells_who_it_is_and_where_data_is_kept(open_house) -> None:
+    house = await open_house(affect="absent")
+    await house.person()
+    said = {"address": "1 <Road>", "contact": "dpo@example.com", "stored_in": ["DE"]}
+    shown = await house.call("PATCH", "/v1/app", said)
+    assert said.items() <= shown.items()
+    link = (await house.consent("text", "tone"))["link"]
+    record = (await house.call("GET", link))["dpv:hasRecordOfActivity"]
+    controller = record["dpv:hasDataController"]
+    assert (controller["dpv:hasAddress"], controller["dpv:hasContact"]) == ("1 <Road>", "dpo@example.com")
+    where = record["dpv:hasProcess"]["dpv:hasStorageCondition"][1]
+    assert where["dpv:hasLocation"] == [{"@id": "loc:DE", "dct:identifier": "DE"}]
+    async with house.client.get(link, headers=house.headers | {"Accept": "text/html"}) as answer:
+        assert "1 &lt;Road&gt;, dpo@example.com" in await answer.text()
+    await house.call("PATCH", "/v1/app", {"address": None, "contact": None, "stored_in": []})
+    assert "dpv:hasAddress" not in str(await house.call("GET", link))
+    await house.call("PATCH", "/v1/app", {"stored_in": ["Germany"]}, status=400)

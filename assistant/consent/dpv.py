@@ -1,8 +1,8 @@
 """A receipt for machines: the fields of ISO/IEC TS 27560 consent records in the words of W3C's DPV, as JSON-LD.
 
 The mapping follows the guide of the Data Privacy Vocabularies and Controls Community Group,
-https://w3id.org/dpv/guides/consent-27560. What this server does not know, such as the controller's address and
-where its disks stand, it does not say.
+https://w3id.org/dpv/guides/consent-27560. The controller's address, contact and places of storage
+are what the app told; what it did not tell is left out.
 """
 
 from __future__ import annotations
@@ -62,6 +62,12 @@ class About:
     """Days that remembered moods are kept."""
     baseline_days: float
     """Days that a baseline is kept since it last changed."""
+    address: str | None = None
+    """The controller's."""
+    contact: str | None = None
+    """How to reach them."""
+    stored_in: tuple[str, ...] = ()
+    """Places where the data is kept."""
 
 
 def kept_for(purpose: Purpose, about: About) -> str:
@@ -118,6 +124,8 @@ def document(record: Record, history: Sequence[Record], about: About) -> dict[st
                 "@type": "dpv:DataController",
                 "dct:identifier": about.app,
                 "dpv:hasName": about.controller,
+                **({"dpv:hasAddress": about.address} if about.address else {}),
+                **({"dpv:hasContact": about.contact} if about.contact else {}),
             },
             "dpv:hasJurisdiction": [_place(place) for place in about.places],
             "dpv:hasNotice": {
@@ -170,7 +178,10 @@ def _process(modality: Modality, purpose: Purpose, about: About) -> dict[str, An
             },
         ],
         "dpv:hasProcessing": [_iri("dpv:Collect"), _iri("dpv:Infer"), _iri("dpv:Profiling")],
-        "dpv:hasStorageCondition": {"@type": "dpv:StorageDuration", "dct:description": kept_for(purpose, about)},
+        "dpv:hasStorageCondition": [
+            {"@type": "dpv:StorageDuration", "dct:description": kept_for(purpose, about)},
+            *_stored(about),
+        ],
         "dpv:hasRecipient": {
             "@type": "dpv:Recipient",
             "dct:identifier": about.app,
@@ -194,6 +205,11 @@ def _event(record: Record) -> dict[str, Any]:
     if record.event == "refused":
         shown["attune:refusedBy"] = record.reason
     return shown
+
+
+def _stored(about: About) -> list[dict[str, Any]]:
+    places = [_place(place) for place in about.stored_in]
+    return [{"@type": "dpv:StorageLocation", "dpv:hasLocation": places}] if places else []
 
 
 def _place(place: str) -> dict[str, Any]:

@@ -183,7 +183,8 @@ DUTIES: tuple[Duty, ...] = (
         "voice_illinois",
         "notice",
         "For this your voice is turned into numbers. They are held in memory while you speak and then destroyed; "
-        "if you let your mood be remembered, at most eight averages are kept until you withdraw. They are not used "
+        "if you let your mood be remembered, at most eight averages and a history of estimates are kept until you "
+        "withdraw or their time is over. They are not used "
         "to tell who you are, nor sold or passed on.",
         "740 ILCS 14/15 (Biometric Information Privacy Act)",
         where="US-IL",

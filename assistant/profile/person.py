@@ -19,6 +19,12 @@ class AppSettings:
     place."""
     require_person: bool = False
     """Consent can be granted only by the person themself, with their own token."""
+    address: str | None = None
+    """Postal address of whoever answers for the app, for receipts."""
+    contact: str | None = None
+    """How a person reaches them about their data, for receipts."""
+    stored_in: tuple[str, ...] = ()
+    """Where the data is kept: ISO 3166, for receipts."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """Further attributes of a profile: a JSON Schema for each, by name; see `profile.schema`."""
 

@@ -23,11 +23,21 @@ class SchemaBody(msgspec.Struct, forbid_unknown_fields=True):
     additionalProperties: bool = False  # noqa: N815
 
 
+Place = Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+"""A country or a part of one, by ISO 3166."""
+
+
 class AppBody(msgspec.Struct, forbid_unknown_fields=True):
     """What is left out stays."""
 
-    jurisdiction: Annotated[str, Meta(pattern="^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | UnsetType | None = UNSET
+    jurisdiction: Place | UnsetType | None = UNSET
     """Where the app is held to account, besides where its people are; null: not told."""
+    address: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType | None = UNSET
+    """Postal address of whoever answers for the app; it stands on receipts."""
+    contact: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType | None = UNSET
+    """How a person reaches them about their data; it stands on receipts."""
+    stored_in: Annotated[list[Place], Meta(max_length=20)] | UnsetType = UNSET
+    """Where the data is kept; it stands on receipts."""
     require_person: bool | UnsetType = UNSET
     """Whether only the person themself may grant, with their own token."""
 
@@ -60,6 +70,12 @@ async def patch_app(request: web.Request) -> web.Response:
     settings = caller.app.settings
     if body.jurisdiction is not UNSET:
         settings = replace(settings, jurisdiction=body.jurisdiction)
+    if body.address is not UNSET:
+        settings = replace(settings, address=body.address)
+    if body.contact is not UNSET:
+        settings = replace(settings, contact=body.contact)
+    if body.stored_in is not UNSET:
+        settings = replace(settings, stored_in=tuple(body.stored_in))
     if body.require_person is not UNSET:
         settings = replace(settings, require_person=body.require_person)
     return respond(_shown(await services.apps.change(caller.app, settings)))
@@ -74,6 +90,9 @@ def _shown(app: App) -> dict[str, Any]:
         "name": app.name,
         "context": app.context,
         "jurisdiction": app.settings.jurisdiction,
+        "address": app.settings.address,
+        "contact": app.settings.contact,
+        "stored_in": app.settings.stored_in,
         "require_person": app.settings.require_person,
         "exceptions": [
             {"id": e.id, "context": e.context, "reason": e.excuse, "expires_at": e.expires_at}

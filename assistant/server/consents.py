@@ -82,6 +82,9 @@ async def get_receipt(request: web.Request) -> web.Response:
         mood_s=settings.mood_expires_s,
         history_days=settings.mood_days,
         baseline_days=settings.baseline_days,
+        address=caller.app.settings.address,
+        contact=caller.app.settings.contact,
+        stored_in=caller.app.settings.stored_in,
     )
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(text=page(record, history, about), content_type="text/html", headers=_PAGE)

@@ -47,13 +47,17 @@ def page(record: Record, history: Sequence[Record], about: About) -> str:
     ]
     title = f"{_SAYS[record.event]}: estimating emotion from your {modality} to {DOES[purpose]}"
     facts = [
-        ("Who answers for it", about.controller),
+        (
+            "Who answers for it",
+            ", ".join(part for part in (about.controller, about.address, about.contact) if part),
+        ),
         ("When", _when(record.at)),
         ("Until", _when(record.expires_at) if record.expires_at is not None else "—"),
         ("Who decided", _who(record)),
         ("Legal basis", "your consent; without it nothing is estimated"),
         ("What is kept", kept_for(purpose, about)),
         ("Who gets it", f"{about.controller} and nobody else; the models run on the server itself"),
+        ("Where it is kept", ", ".join(about.stored_in) or "not stated to this server"),
         ("Which law", ", ".join(about.places) or "not stated to this server"),
     ]
     if record.event == "refused":
