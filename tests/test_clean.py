@@ -171,5 +171,6 @@ def test_the_time_grows_with_the_length_alone(piece: str) -> None:
         return time.process_time() - started
 
     seconds(1_000)
-    # a quadratic step would take four hundred times as long
-    assert seconds(200_000) < 100 * max(seconds(10_000), 0.001)
+    # a quadratic step would take four hundred times as long; the best of three, as the machine has bad moments
+    longest = min(seconds(200_000) for _ in range(3))
+    assert longest < 100 * max(seconds(10_000), 0.001)
