@@ -31,7 +31,7 @@ async def get_explanation(request: web.Request) -> web.Response:
     if caller.holder is not None and caller.person != pseudonym:
         raise NotFound("there is no such decision", code="decision_unknown")
     body = await services.decisions.get(decision, pseudonym)
-    person = await services.people.known(caller.app, pseudonym)
+    person, _ = await services.people.holder(caller.app, pseudonym)
     noted(request, services, caller, person)
     grants = await services.ledger.grants(subject(caller.app, person))
     used = services.tools.memory.used.of(decision, services.clock())

@@ -50,10 +50,6 @@ class People:
             raise NotFound("this app has no such person", code="person_unknown")
         return await self._open(row)
 
-    async def known(self, app: App, pseudonym: str) -> Person:
-        """The person behind a pseudonym. Raises `NotFound` (`person_unknown`)."""
-        return (await self.holder(app, pseudonym))[0]
-
     async def holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
         table = schema.people
