@@ -44,6 +44,9 @@ class Settings:
     grant_days: int = _setting(365, "days until a grant expires")
     mood_half_life_s: float = _setting(60.0, "seconds after which a reading counts half")
     mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
+    mood_holdout: float = _setting(
+        0.1, "share of people whose recommendations never know the mood, so that its worth is always measured"
+    )
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
     update_budget_ms: int = _setting(
         150,
@@ -65,6 +68,8 @@ class Settings:
         for name in ("database", "keys"):
             if not str(getattr(self, name)).startswith("sqlite:///"):
                 raise ConfigInvalid(f"{name} must look like sqlite:///FILE, not {getattr(self, name)!r}")
+        if not 0 <= self.mood_holdout <= 1:
+            raise ConfigInvalid(f"mood_holdout must lie between 0 and 1, not {self.mood_holdout}")
         for name in ("grant_days", "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "update_budget_ms",
                      "max_body_bytes", "max_streams", "max_streams_per_app",
                      "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip

@@ -62,6 +62,12 @@ class ConsentRequired(Forbidden):
     code = "consent_required"
 
 
+class Conflict(AssistantError):
+    """It was changed meanwhile, or is not what the request expects; read it again first."""
+
+    code = "version_conflict"
+
+
 class Busy(AssistantError):
     """Too much work waits already; try again soon."""
 

@@ -28,12 +28,14 @@ from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.conversation.recommender import Recommender
 from assistant.conversation.session import Conversation, Tools
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 from assistant.profile.person import App, Person
+from assistant.recommend.bandits import Exploration
 from assistant.store import schema
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
@@ -41,6 +43,7 @@ from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.people import People
+from assistant.store.rewards import Rewards
 from assistant.store.vault import Vault, read_master_key
 from assistant.text.reader import TextReader
 
@@ -68,6 +71,7 @@ class Services:
     people: People
     catalogues: Catalogues
     decisions: Decisions
+    rewards: Rewards
     ledger: Ledger
     tools: Tools
     readers: tuple[Card, ...]
@@ -82,8 +86,10 @@ class Services:
     async def erase(self, person: Person) -> None:
         """Forget a person everywhere: their key, then every row, then grants and mood in memory."""
         await self.people.erase(person)
+        await self.rewards.erase(person.pseudonym)
         self.ledger.forget(person.pseudonym)
         self.tools.memory.forget(person.pseudonym)
+        self.tools.recommender.forget(person.pseudonym)
 
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""
@@ -130,6 +136,9 @@ async def open_services(
         )
         memory = Memory(half_life_s=settings.mood_half_life_s, expires_s=settings.mood_expires_s)
         ledger.listen(None, memory.decided)
+        rewards = Rewards(database, vault)
+        recommender = Recommender(catalogues, rewards, rewards, exploration=Exploration())
+        ledger.listen(None, recommender.decided)
 
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
         affect = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="affect"))
@@ -188,7 +197,7 @@ async def open_services(
             voice=voice,
             dictation=dictation,
             vad=vad,
-            catalogues=catalogues,
+            recommender=recommender,
             decisions=decisions,
             baselines=decisions,
             affect_budget_s=settings.affect_budget_ms / 1000,
@@ -196,6 +205,7 @@ async def open_services(
             clock=clock,
             new_id=new_id,
             normal=lambda: unpredictable.gauss(0.0, 1.0),
+            holdout=settings.mood_holdout,
         )
         yield Services(
             settings=settings,
@@ -203,6 +213,7 @@ async def open_services(
             people=People(database, vault, clock),
             catalogues=catalogues,
             decisions=decisions,
+            rewards=rewards,
             ledger=ledger,
             tools=tools,
             readers=tuple(reader.card for reader in (text, voice) if reader is not None),

@@ -17,14 +17,16 @@ from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.conversation.recommender import Chosen, Recommender, Wish
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading, Usual
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import Baselines, blurred
 from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person, subject
-from assistant.recommend import policy as ranking
-from assistant.recommend.catalogue import CatalogueSource
-from assistant.recommend.policy import DecisionLog, Recommendation, rank
+from assistant.recommend.holdout import Arm
+from assistant.recommend.holdout import arm as arm_of
+from assistant.recommend.moment import NOWHERE, Moment
+from assistant.recommend.policy import DecisionLog, Recommendation
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.text.reader import TextScores
 from assistant.tone.directive import Directive
@@ -82,7 +84,7 @@ class Tools:
     dictation: Dictation | None
     """What finds the words; no reader, and needs no grant."""
     vad: Vad
-    catalogues: CatalogueSource
+    recommender: Recommender
     decisions: DecisionLog
     baselines: Baselines
     affect_budget_s: float
@@ -94,6 +96,8 @@ class Tools:
     new_id: Callable[[], str]
     normal: Callable[[], float]
     """Draws from the standard normal distribution."""
+    holdout: float = 0.0
+    """Share of people whose recommendations never know the mood, so that its worth is always measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,10 @@ class _Moods:
     tone: Mood | None
     content: Mood | None
     shown: Mood | None
+    arm: Arm | None
+    """Of the standing experiment; None where nothing was granted for content."""
+    remembers: bool
+    """All that the mood for content rests on may be remembered."""
 
 
 class Conversation:
@@ -150,23 +158,28 @@ class Conversation:
         moods = await self._moods(now)
         decision = self.tools.new_id()
         directive = choose(moods.tone, self.person.profile, crisis=safety is not None)
-        slate = await self._slate(moods.content, decision)
-        await self._log(decision, now, slate, moods.content, directive)
+        chosen = await self._choose(moods, decision, now, Wish(_SLOTS))
+        await self._log(decision, now, chosen, moods.content, directive)
         shown = moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, now)
-        return Answer(shown, directive, slate, decision, safety)
+        return Answer(shown, directive, chosen.ranking.slate, decision, safety)
 
     async def rank(
         self, slots: int, candidates: Sequence[str] | None = None
     ) -> tuple[str, tuple[Recommendation, ...]]:
         """Rank the catalogue, or some of it, for now; the mood counts only with a grant for content."""
+        decision, chosen = await self.choose(Wish(slots, candidates))
+        return decision, chosen.ranking.slate
+
+    async def choose(self, wish: Wish) -> tuple[str, Chosen]:
+        """Rank as wished; the mood counts only with a grant for content."""
         now = self.tools.clock()
         moods = await self._moods(now)
         decision = self.tools.new_id()
-        slate = await self._slate(moods.content, decision, slots=slots, candidates=candidates)
-        await self._log(decision, now, slate, moods.content)
-        return decision, slate
+        chosen = await self._choose(moods, decision, now, wish)
+        await self._log(decision, now, chosen, moods.content, moment=wish.moment)
+        return decision, chosen
 
     async def mood(self) -> Mood | None:
         """The current mood, from the modalities that the person lets be read."""
@@ -181,6 +194,7 @@ class Conversation:
         )
         if record.event == "withdrawn" and purpose == "remember":
             await self.tools.baselines.forget(self.person.pseudonym, modality)
+            await self.tools.recommender.forget_mood(self.person.pseudonym)
         return record
 
     async def grant(self, modality: Modality) -> Grant | None:
@@ -255,33 +269,42 @@ class Conversation:
             modalities = [m for m in MODALITIES if wanted & purposes(grants, m)]
             return timeline.mood(now, modalities) if timeline is not None and modalities else None
 
-        return _Moods(told(frozenset({"tone"})), told(frozenset({"content"})), told(_INFERS))
+        uses_content = any("content" in purposes(grants, m) for m in MODALITIES)
+        arm = arm_of(self.person.pseudonym, salt=self.app.id, share=self.tools.holdout) if uses_content else None
+        content = None if arm == "blind" else told(frozenset({"content"}))
+        rests_on = () if content is None else content.evidence
+        remembers = all("remember" in purposes(grants, one.modality) for one in rests_on)
+        return _Moods(told(frozenset({"tone"})), content, told(_INFERS), arm, remembers)
 
-    async def _slate(
-        self, mood: Mood | None, seed: str, *, slots: int = _SLOTS, candidates: Sequence[str] | None = None
-    ) -> tuple[Recommendation, ...]:
-        items = (await self.tools.catalogues.get(self.app.id)).items
-        if candidates is not None:
-            wanted = set(candidates)
-            items = tuple(item for item in items if item.id in wanted)
-        return rank(items, self.person.profile, mood, slots=slots, seed=seed)
+    async def _choose(self, moods: _Moods, decision: str, now: float, wish: Wish) -> Chosen:
+        return await self.tools.recommender.choose(
+            self.app,
+            self.person,
+            moods.content,
+            wish,
+            decision=decision,
+            now=now,
+            arm=moods.arm,
+            remembers=moods.remembers,
+        )
 
     async def _log(
         self,
         decision: str,
         now: float,
-        slate: Sequence[Recommendation],
+        chosen: Chosen,
         content: Mood | None,
         directive: Directive | None = None,
+        moment: Moment = NOWHERE,
     ) -> None:
         """Keep what was chosen and from which inputs; no score of a mood."""
-        body: dict[str, Any] = {
-            "ranking": {
-                "policy": ranking.VERSION,
-                "inputs": ["profile.language", "profile.interests", *(["mood"] if content is not None else [])],
-                "items": [{"id": r.item.id, "propensity": r.propensity, "reason": r.reason} for r in slate],
-            }
-        }
+        inputs = [
+            "profile.language",
+            "profile.interests",
+            *moment.names,
+            *(["mood"] if content is not None else []),
+        ]
+        body: dict[str, Any] = {"ranking": {"inputs": inputs, **chosen.body}}
         if directive is not None:
             body["tone"] = {
                 "policy": directive.policy,

@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
-from assistant.server import consents, conversing, operations, people
+from assistant.server import consents, conversing, operations, people, recommending
 from assistant.server.asyncapi import describe_events
 from assistant.server.guard import SERVICES, guard
 from assistant.server.openapi import describe
@@ -44,6 +44,7 @@ def make_app(services: Services) -> web.Application:
         *people.ROUTES,
         *consents.ROUTES,
         *conversing.ROUTES,
+        *recommending.ROUTES,
         Route("GET", "/openapi.json", openapi, "This description", open=True),
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )

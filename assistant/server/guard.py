@@ -17,6 +17,7 @@ from aiohttp import web
 from assistant.errors import (
     AssistantError,
     Busy,
+    Conflict,
     Forbidden,
     Invalid,
     NotFound,
@@ -40,6 +41,7 @@ _STATUS: tuple[tuple[type[AssistantError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (Conflict, 409),
     (Busy, 503),
     (Unavailable, 503),
 )

@@ -66,13 +66,6 @@ class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
     context: dict[str, Any] = {}
 
 
-class RankBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What to rank: the whole catalogue, or only `candidates`."""
-
-    slots: Annotated[int, Meta(ge=1, le=100)] = 5
-    candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
-
-
 class Append(msgspec.Struct):
     """`input_audio_buffer.append`."""
 
