@@ -77,6 +77,9 @@ class Settings:
     baseline_days: float = _setting(365.0, "days that a baseline is kept since it last changed")
     decision_days: float = _setting(365.0, "days that decisions are kept")
     access_days: float = _setting(365.0, "days that the access log is kept")
+    mood_holdout: float = _setting(
+        0.1, "share of people whose recommendations never know the mood, so that its worth is always measured"
+    )
     affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
     update_budget_ms: int = _setting(
         150,
@@ -129,6 +132,8 @@ class Settings:
                 raise ConfigInvalid(f"{name} must look like sqlite:///FILE or postgresql://USER@HOST/NAME")
         if self.database == self.keys:
             raise ConfigInvalid("keys must be another database than database, or a backup would hold both")
+        if not 0 <= self.mood_holdout <= 1:
+            raise ConfigInvalid(f"mood_holdout must lie between 0 and 1, not {self.mood_holdout}")
         for name in ("mood_days", "baseline_days", "decision_days", "access_days", "grant_days",
                      "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "update_budget_ms",
                      "max_body_bytes", "max_streams", "max_streams_per_app",

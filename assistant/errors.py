@@ -85,6 +85,12 @@ class Taken(AssistantError):
     code = "taken"
 
 
+class Premature(AssistantError):
+    """Something else must come first."""
+
+    code = "premature"
+
+
 class Busy(AssistantError):
     """Too much work waits already; try again soon."""
 

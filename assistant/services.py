@@ -31,6 +31,7 @@ from assistant.conversation.budget import Budget, Limit, Prices
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.llm import Patience, Upstream, open_upstream
 from assistant.conversation.memory import Memory
+from assistant.conversation.recommender import Recommender
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
 from assistant.errors import ModelInvalid
@@ -39,6 +40,7 @@ from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import App, Person
+from assistant.recommend.bandits import Exploration
 from assistant.store.access import AccessLog
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
@@ -101,6 +103,7 @@ class Services:
         await self.kept.erase(app, people, actor)
         for person in people:
             self.tools.memory.forget(person.pseudonym)
+            self.tools.recommender.forget(person.pseudonym)
 
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""
@@ -137,6 +140,8 @@ async def open_services(
             calibration=read_calibration(),
         )
         ledger.listen(None, memory.decided)
+        recommender = Recommender(kept.catalogues, kept.rewards, kept.rewards, exploration=Exploration())
+        ledger.listen(None, recommender.decided)
         await stack.enter_async_context(ledger.following(changes_of(kept.database, kept.records)))
 
         quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
@@ -196,7 +201,7 @@ async def open_services(
             voice=voice,
             dictation=dictation,
             vad=vad,
-            catalogues=kept.catalogues,
+            recommender=recommender,
             decisions=kept.decisions,
             baselines=kept.decisions,
             moods=kept.moods,
@@ -208,6 +213,7 @@ async def open_services(
             clock=clock,
             new_id=new_id,
             normal=lambda: unpredictable.gauss(0.0, 1.0),
+            holdout=settings.mood_holdout,
         )
         await stack.enter_async_context(kept.purge.running())
         yield Services(

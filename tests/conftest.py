@@ -269,6 +269,7 @@ def settings(tmp_path: Path) -> Settings:
         affect_budget_ms=10_000,
         update_budget_ms=10_000,
         transcriber_model="none",
+        mood_holdout=0.0,
     )
 
 

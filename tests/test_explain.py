@@ -205,7 +205,7 @@ def test_an_abstention_is_explained_as_one():
         "read": {"tone": [], "content": ["voice"]},
         "ranking": {"policy": "p", "inputs": ["mood"], "items": [], "without_mood": []},
     }
-    words = explained(body, Used("ada", None, Mood.unsaid("too_noisy", 0.0)), [])["words"]
+    words = explained(body, Used("ada", None, Mood.unsaid("too_noisy", 0.0)), {}, [])["words"]
     assert "There was no estimate: too_noisy." in words
 
 
@@ -215,11 +215,11 @@ def test_disagreement_is_said():
         "ranking": {
             "policy": "p",
             "inputs": ["mood"],
-            "items": [{"id": "a", "reason": "r"}],
+            "items": [{"id": "a", "propensity": 1.0, "reason": "r"}],
             "without_mood": ["b"],
         },
     }
-    words = " ".join(explained(body, Used("ada", None, a_mood(disagreement=True)), [])["words"])
+    words = " ".join(explained(body, Used("ada", None, a_mood(disagreement=True)), {}, [])["words"])
     assert "voice and text disagree" in words
     assert "Without the mood the order would be: b." in words
 

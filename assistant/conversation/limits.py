@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assistant.profile.person import Profile
-from assistant.recommend.catalogue import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,3 @@ def content_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
 def tone_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
     """What of the profile may choose the tone."""
     return Profile(language=profile.language) if RESTRICTED in held else profile
-
-
-def offered(items: Sequence[Item], held: Sequence[Limit]) -> tuple[Item, ...]:
-    """What may be recommended at all."""
-    return tuple(item for item in items if not item.commercial) if GPC in held else tuple(items)

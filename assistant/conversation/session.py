@@ -7,12 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from assistant.consent.grant import Grant, purposes
 from assistant.consent.policy import disclosure, due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.limits import Limit, content_profile, limits, offered, tone_profile
+from assistant.conversation.decided import body_of
+from assistant.conversation.limits import GPC, Limit, content_profile, limits, tone_profile
+from assistant.conversation.recommender import Chosen, Wish
+from assistant.conversation.surroundings import completed
 from assistant.conversation.tools import Tools
 from assistant.conversation.used import Used
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
@@ -22,8 +24,10 @@ from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
 from assistant.profile.hours import is_quiet
 from assistant.profile.person import App, Person, subject
-from assistant.recommend import policy as ranking
-from assistant.recommend.policy import Recommendation, rank
+from assistant.recommend.holdout import Arm
+from assistant.recommend.holdout import arm as arm_of
+from assistant.recommend.moment import NOWHERE
+from assistant.recommend.policy import Recommendation
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
 from assistant.tone.policy import directed
@@ -71,6 +75,10 @@ class _Moods:
     tone: Mood | None
     content: Mood | None
     shown: Mood | None
+    arm: Arm | None
+    """Of the standing experiment; None where nothing was granted for content."""
+    remembers: bool
+    """All that the mood for content rests on may be remembered."""
 
 
 class Conversation:
@@ -112,7 +120,7 @@ class Conversation:
         situation = Situation(profile, moods.tone, crisis=safety is not None, quiet_hours=quiet)
         directive = self._directed(situation, policy, now)
         self.tools.memory.used.keep(decision, Used(self.person.pseudonym, moods.tone, None))
-        keep = partial(self._log, decision, now, None, None, held, directive, moods=moods)
+        keep = partial(self._log, decision, now, held, moods=moods, directive=directive)
         return Tuned(directive, decision, safety, keep)
 
     async def reply(self, words: str | None, said: Reading | Abstention | None) -> Answer:
@@ -150,29 +158,23 @@ class Conversation:
         )
         directive = self._directed(situation, policy, now)  # nothing is awaited between the moods and keeping them
         self.tools.memory.used.keep(decision, Used(self.person.pseudonym, moods.tone, moods.content))
-        slate = await self._slate(moods.content, decision, held)
-        blind = await self._slate(None, decision, held) if moods.content is not None else None
-        await self._log(decision, now, slate, moods.content, held, directive, moods=moods, blind=blind)
+        chosen = await self._choose(moods, decision, now, Wish(_SLOTS), held)
+        await self._log(decision, now, held, moods=moods, chosen=chosen, directive=directive)
         shown = moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, now)
-        return Answer(shown, directive, slate, decision, safety, held, quiet)
+        return Answer(shown, directive, chosen.ranking.slate, decision, safety, held, quiet)
 
-    async def rank(
-        self, slots: int, candidates: Sequence[str] | None = None
-    ) -> tuple[str, tuple[Recommendation, ...]]:
-        """Rank the catalogue, or some of it, for now; the mood counts only with a grant for content."""
+    async def choose(self, wish: Wish) -> tuple[str, Chosen]:
+        """Rank as wished; the mood counts only with a grant for content."""
         now = self.tools.clock()
         held = await self.limits()
         moods = await self._moods(now, held)
         decision = self.tools.new_id()
         self.tools.memory.used.keep(decision, Used(self.person.pseudonym, None, moods.content))
-        slate = await self._slate(moods.content, decision, held, slots=slots, candidates=candidates)
-        blind = None
-        if moods.content is not None:
-            blind = await self._slate(None, decision, held, slots=slots, candidates=candidates)
-        await self._log(decision, now, slate, moods.content, held, moods=moods, blind=blind)
-        return decision, slate
+        chosen = await self._choose(moods, decision, now, wish, held)
+        await self._log(decision, now, held, moods=moods, chosen=chosen)
+        return decision, chosen
 
     async def limits(self) -> tuple[Limit, ...]:
         """What the person asked not to be done."""
@@ -226,6 +228,7 @@ class Conversation:
         )
         if record.event == "withdrawn" and purpose == "remember":
             await self._forget(modality)
+            await self.tools.recommender.forget_mood(self.person.pseudonym)
         return record
 
     async def grant(self, modality: Modality) -> Grant | None:
@@ -305,76 +308,55 @@ class Conversation:
             modalities = [m for m in MODALITIES if wanted & purposes(grants, m)]
             return timeline.mood(now, modalities) if timeline is not None and modalities else None
 
-        content = None if held else told(frozenset({"content"}))
-        return _Moods(told(frozenset({"tone"})), content, told(_INFERS))
+        uses_content = not held and any("content" in purposes(grants, m) for m in MODALITIES)
+        arm = arm_of(self.person.pseudonym, salt=self.app.id, share=self.tools.holdout) if uses_content else None
+        content = told(frozenset({"content"})) if arm == "mood" else None
+        rests_on = () if content is None else content.evidence
+        remembers = all(
+            one.modality != "correction" and "remember" in purposes(grants, one.modality) for one in rests_on
+        )
+        return _Moods(told(frozenset({"tone"})), content, told(_INFERS), arm, remembers)
 
-    async def _slate(
-        self,
-        mood: Mood | None,
-        seed: str,
-        held: Sequence[Limit],
-        *,
-        slots: int = _SLOTS,
-        candidates: Sequence[str] | None = None,
-    ) -> tuple[Recommendation, ...]:
-        items = offered((await self.tools.catalogues.get(self.app.id)).items, held)
-        if candidates is not None:
-            wanted = set(candidates)
-            items = tuple(item for item in items if item.id in wanted)
-        return rank(items, content_profile(self.person.profile, held), mood, slots=slots, seed=seed)
+    async def _choose(self, moods: _Moods, decision: str, now: float, wish: Wish, held: Sequence[Limit]) -> Chosen:
+        """Rank as wished. What a person asked not to be used is no part of it, nor is the moment they are in."""
+        if held:
+            wish = replace(wish, moment=NOWHERE, offers=wish.offers and GPC not in held)
+        else:
+            known = await self.tools.moments.of(self.person.pseudonym)
+            wish = replace(wish, moment=completed(wish.moment, known, now))
+        return await self.tools.recommender.choose(
+            self.app,
+            self.person,
+            moods.content,
+            wish,
+            decision=decision,
+            now=now,
+            arm=moods.arm,
+            remembers=moods.remembers,
+            profile=content_profile(self.person.profile, held) if held else None,
+        )
 
     async def _log(
         self,
         decision: str,
         now: float,
-        slate: Sequence[Recommendation] | None,
-        content: Mood | None,
         held: Sequence[Limit],
-        directive: Directive | None = None,
         *,
         moods: _Moods,
-        blind: Sequence[Recommendation] | None = None,
+        chosen: Chosen | None = None,
+        directive: Directive | None = None,
     ) -> None:
-        """Keep what was chosen and from which inputs; no score of a mood. `blind`: the slate without the mood."""
-        interests = [] if held else ["profile.interests"]
-        body: dict[str, Any] = {
-            "read": {
-                "tone": _read_for(moods.tone) if directive else [],
-                "content": _read_for(moods.content) if slate is not None else [],
-            },
-        }
-        if slate is not None:
-            body["ranking"] = {
-                "policy": ranking.VERSION,
-                "inputs": ["profile.language", *interests, *(["mood"] if content is not None else [])],
-                "items": [{"id": r.item.id, "propensity": r.propensity, "reason": r.reason} for r in slate],
-            }
-        if slate is not None and blind is not None:
-            body["ranking"]["without_mood"] = [r.item.id for r in blind]
-        if directive is not None:
-            body["tone"] = {
-                "policy": directive.policy,
-                "inputs": list(directive.inputs),
-                "reasons": [reason.code for reason in directive.reasons],
-                "says": [reason.says for reason in directive.reasons],
-                "manner": directive.manner.choices(),
-                "without_mood": directive.without_mood.choices(),
-                "never": list(directive.never),
-            }
-        if held:
-            body["limits"] = [limit.code for limit in held]
+        """Keep what was chosen and from which inputs; no score of a mood."""
+        tone = moods.tone if directive is not None else None
+        content = moods.content if chosen is not None else None
         for purpose, used in (
             ("tone", directive is not None and directive.mood_used),
             ("content", content is not None),
         ):
             if used:
                 self.tools.uses.note(self.person.pseudonym, self.who, "mood", purpose)
+        body = body_of(held, tone=tone, content=content, chosen=chosen, directive=directive)
         await self.tools.decisions.add(decision, self.person.pseudonym, now, body)
-
-
-def _read_for(mood: Mood | None) -> list[str]:
-    """Which modalities a mood is from."""
-    return [] if mood is None else sorted(evidence.modality for evidence in mood.evidence)
 
 
 def abstained(modality: Modality, error: Exception) -> Abstention:

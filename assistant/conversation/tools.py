@@ -14,11 +14,11 @@ from assistant.consent.grant import Grant
 from assistant.consent.ledger import Ledger
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.conversation.recommender import Recommender
 from assistant.emotion import Abstention, Usual
 from assistant.mood.baseline import Baselines
 from assistant.mood.history import MoodLog
 from assistant.profile.moment import Moments
-from assistant.recommend.catalogue import CatalogueSource
 from assistant.recommend.policy import DecisionLog
 from assistant.text.reader import TextScores
 from assistant.tone.rules import Policies
@@ -76,7 +76,7 @@ class Tools:
     dictation: Dictation | None
     """What finds the words; no reader, and needs no grant."""
     vad: Vad
-    catalogues: CatalogueSource
+    recommender: Recommender
     decisions: DecisionLog
     baselines: Baselines
     moods: MoodLog
@@ -93,3 +93,5 @@ class Tools:
     new_id: Callable[[], str]
     normal: Callable[[], float]
     """Draws from the standard normal distribution."""
+    holdout: float = 0.0
+    """Share of people whose recommendations never know the mood, so that its worth is always measured."""

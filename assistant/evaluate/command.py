@@ -1,4 +1,4 @@
-"""`assistant evaluate voice|text|mood`: how good the served models are on files of your own."""
+"""`assistant evaluate voice|text|mood|recommend`: how good the served models are on files of your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, NotFound
-from assistant.evaluate import mood, report
+from assistant.evaluate import mood, recommend, report
 from assistant.evaluate.manifest import read_label_map, read_manifest, rescaled, scale_of
 from assistant.evaluate.run import BaselineMode, read_rows, with_baseline
 from assistant.evaluate.tasks import AFFECTS, TASKS, Sheet, Task, allowed
@@ -44,6 +44,14 @@ example:
 
   assistant evaluate text --data messages.csv --task sentiment --out results
 """,
+    "recommend": """\
+The folder holds the second stage of SiTunes as published: stage2_interactions.csv, stage2_env.json,
+stage2_wrist.npz and music_info.csv. The authors' ten splits are made again from their seeds. Intervals are 95 %
+percentile bootstrap over people.
+
+example:
+  assistant evaluate recommend --task situnes --data SiTunes --out results
+""",
 }
 _MORE = """
 Emotions and sentiments are scored over the classes present in the data (closed set): the prediction is the most
@@ -70,8 +78,16 @@ class Options:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands `voice`, `text` and `mood`, and `run` as what they do."""
-    commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text|mood")
+    """Add the subcommands `voice`, `text`, `mood` and `recommend`, and `run` as what they do."""
+    commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text|mood|recommend")
+    _configure_recommend(commands.add_parser(
+        "recommend",
+        help="measure what knowing the moment, and the mood, is worth",
+        description="Fit and measure recommendations with and without the moment; write report.json and "
+        "predictions.csv.",
+        epilog=_EPILOG["recommend"],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ))  # fmt: skip
     for modality, what in (("voice", "clips of speech"), ("text", "texts")):
         sub = commands.add_parser(
             modality,
@@ -114,6 +130,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _configure_recommend(sub: argparse.ArgumentParser) -> None:
+    sub.set_defaults(run=_run_recommend)
+    sub.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where the data set lies")
+    sub.add_argument("--task", choices=("situnes",), default="situnes", help="default: situnes")
+    sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
+    sub.add_argument(
+        "--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
+    )
+    sub.add_argument("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+
+
 def _scale(written: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in written.split(","))
@@ -142,6 +169,16 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("assistant evaluate: stopped; nothing was written", file=sys.stderr)
         return 130
+
+
+def _run_recommend(args: argparse.Namespace) -> int:
+    try:
+        names = recommend.Options.__dataclass_fields__
+        chosen = {name: value for name, value in vars(args).items() if name in names}
+        return recommend.evaluate(recommend.Options(**chosen))
+    except AssistantError as error:
+        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
+        return 2
 
 
 def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:

@@ -102,6 +102,7 @@ SCHEMA: dict[str, Any] = {
             {"modality": _TEXT, "at": _TIME, "data": _ANY},
         ),
         _line("decision", "What was chosen for them, and why.", {"id": _TEXT, "at": _TIME, "data": _ANY}),
+        _line("reward", "What came of a decision.", {"decision": _TEXT, "at": _TIME, "data": _ANY}),
         _line(
             "access",
             "Who read or used what is known of them.",

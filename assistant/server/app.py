@@ -24,6 +24,7 @@ from assistant.server import (
     moment,
     operations,
     people,
+    recommending,
     rights,
     tokens,
     tones,
@@ -89,6 +90,7 @@ def make_app(services: Services) -> web.Application:
             "GET", "/v1/twilio", twilio, "A phone call; who calls is said by its `start`", open=True, socket=True
         ),
         *chat.ROUTES,
+        *recommending.ROUTES,
         *explain.ROUTES,
         *tones.ROUTES,
         Route("GET", "/openapi.json", openapi, "This description", open=True),

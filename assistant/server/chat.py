@@ -153,7 +153,7 @@ async def _turn(
         directive, _ = directed(situation, await services.tools.policies.get(caller.app.id))
         told = phrases(Profile().language).disclosure if asked.first else None
         return Turn(asked, chat, created, None, directive, None, safety, told), None
-    noted(request, services, caller, person)
+    noted(request, services, caller, person.pseudonym)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     tuned = await conversation.tune(asked.text, fresh=asked.fresh)
     told = conversation.disclosure(again=asked.first)

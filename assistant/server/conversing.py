@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from assistant.recommend.catalogue import Catalogue, check
 from assistant.server.disclosure import gpc_of
 from assistant.server.guard import body_of
-from assistant.server.route import PERSON, Route, enter, enter_person, respond
-from assistant.server.wire import MessageBody, RankBody, answer_json, limits_json
-
-_MAX_CATALOGUE = 16 * 1024 * 1024
+from assistant.server.route import PERSON, Route, enter_person, respond
+from assistant.server.wire import MessageBody, answer_json
 
 
 async def get_mood(request: web.Request) -> web.Response:
@@ -29,25 +26,6 @@ async def post_message(request: web.Request) -> web.Response:
     return respond({**answer, "disclosure": conversation.disclosure()})
 
 
-async def put_catalogue(request: web.Request) -> web.Response:
-    """Replace what the app can recommend."""
-    services, caller = await enter(request)
-    catalogue = await body_of(request, Catalogue, _MAX_CATALOGUE)
-    check(catalogue)
-    await services.catalogues.put(caller.app.id, catalogue)
-    return respond({"version": catalogue.version, "items": len(catalogue.items)})
-
-
-async def post_rank(request: web.Request) -> web.Response:
-    """Rank the catalogue for a person, now."""
-    services, caller, person = await enter_person(request)
-    body = await body_of(request, RankBody, services.settings.max_body_bytes)
-    conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-    decision, slate = await conversation.rank(body.slots, body.candidates)
-    offers = [item.as_json() for item in slate]
-    return respond({"decision": decision, "recommendations": offers, **limits_json(await conversation.limits())})
-
-
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{PERSON}/mood", get_mood, "The current mood, or null", scope="infer"),
     Route(
@@ -58,6 +36,4 @@ ROUTES: tuple[Route, ...] = (
         MessageBody,
         scope="infer",
     ),
-    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue, scope="catalogue"),
-    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody, scope="infer"),
 )

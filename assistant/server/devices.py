@@ -54,7 +54,7 @@ async def get_owner(request: web.Request) -> web.Response:
     """Whose device it is: what a speaker asks that knows nothing but itself."""
     services, caller = await enter(request)
     person = await owner_of(services, caller, request.match_info["device"])
-    noted(request, services, caller, person)
+    noted(request, services, caller, person.pseudonym)
     return respond({"person": person.id})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,39 +11,40 @@ from aiohttp import web
 from assistant.consent.grant import Grant
 from assistant.conversation.used import Used
 from assistant.emotion import STATEMENT, Mood
-from assistant.errors import NotFound
 from assistant.profile.person import Person, subject
-from assistant.server.route import PERSON, Route, enter, noted, respond
+from assistant.recommend.explanation import Parts
+from assistant.recommend.explanation import explained as items_explained
+from assistant.server.route import DECISION, PERSON, Route, enter_decision, respond
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
 
-_MAX_DECISION = 128
 _GONE = "How it was estimated, and how sure that was, is kept in memory only and is gone by now."
 
 
 async def get_explanation(request: web.Request) -> web.Response:
     """What one decision was made from and why. Raises `NotFound` (`decision_unknown`)."""
-    services, caller = await enter(request)
-    decision = request.match_info["decision"]
-    if not (len(decision) <= _MAX_DECISION and decision.isprintable()):
-        raise NotFound("there is no such decision", code="decision_unknown")
-    pseudonym, at = await services.decisions.made(decision, caller.app.id)
-    if caller.holder is not None and caller.person != pseudonym:
-        raise NotFound("there is no such decision", code="decision_unknown")
-    body = await services.decisions.get(decision, pseudonym)
-    person, _ = await services.people.holder(caller.app, pseudonym)
-    noted(request, services, caller, person)
+    services, caller, decision, made = await enter_decision(request)
+    body = await services.decisions.get(decision, made.person)
+    person, _ = await services.people.holder(caller.app, made.person)
     grants = await services.ledger.grants(subject(caller.app, person))
     used = services.tools.memory.used.of(decision, services.clock())
-    return respond(
-        {"decision": decision, "person": person.id, "at": at, **explained(body, used, ways(person, body, grants))}
-    )
+    felt = services.tools.recommender.felt(decision, services.clock())
+    told = explained(body, used, felt, ways(person, body, grants))
+    return respond({"decision": decision, "person": person.id, "at": made.at, **told})
 
 
-def explained(body: dict[str, Any], used: Used | None, can_do: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A decision as it was kept, and the moods that it used while they are in memory, in words and in data."""
+def explained(
+    body: dict[str, Any],
+    used: Used | None,
+    felt: Mapping[str, Parts] | None,
+    can_do: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """A decision as it was kept, in words and in data.
+
+    `used` are its moods and `felt` what they added to each item's score, as long as they are in memory.
+    """
     tone = _tone(body["tone"], body) if "tone" in body else None
-    ranking = _ranking(body["ranking"], body) if "ranking" in body else None
+    ranking = _ranking(body["ranking"], body, felt) if "ranking" in body else None
     moods = {"tone": None if used is None else used.tone, "content": None if used is None else used.content}
     words = [
         *([] if tone is None else _of_tone(tone, moods["tone"])),
@@ -134,7 +135,7 @@ def _tone(kept: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ranking(kept: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+def _ranking(kept: dict[str, Any], body: dict[str, Any], felt: Mapping[str, Parts] | None) -> dict[str, Any]:
     ranked = [item["id"] for item in kept["items"]]
     used, without = "mood" in kept["inputs"], kept.get("without_mood", ranked)
     return {
@@ -142,7 +143,10 @@ def _ranking(kept: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
         "inputs": kept["inputs"],
         "read": body["read"]["content"] if used else [],
         "mood_used": used,
-        "items": kept["items"],
+        "arm": kept.get("arm"),
+        "active": kept.get("active", True),
+        "diversity": kept.get("diversity"),
+        "items": items_explained(kept["items"], felt if used else {}),
         "without_mood": without,
         "counterfactual": _order(ranked, without, used=used),
     }
@@ -219,7 +223,7 @@ def _choices(manner: dict[str, str]) -> str:
 ROUTES: tuple[Route, ...] = (
     Route(
         "GET",
-        "/v1/decisions/{decision}/explain",
+        f"{DECISION}/explain",
         get_explanation,
         "Why it was chosen, and what to do about it",
         scope="infer",

@@ -85,7 +85,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         raw = None if transport is None else transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
-        noted(request, services, caller, person)
+        noted(request, services, caller, person.pseudonym)
         conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
         session = _Session(services, caller, conversation, socket, transport)
         with request.app[WATCH].over(caller, session.end), request.app[METRICS].shedding(session.shed):

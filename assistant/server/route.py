@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from assistant.errors import Unauthenticated
+from assistant.errors import NotFound, Unauthenticated
 from assistant.profile.access import Scope
 from assistant.profile.person import App, Person
 from assistant.server.caller import CALLER, OPERATOR, Caller, caller_of, credential_of, is_token
@@ -18,6 +18,8 @@ from assistant.server.rates import RATES
 from assistant.services import Services
 
 PERSON = "/v1/people/{person}"
+DECISION = "/v1/decisions/{decision}"
+_MAX_DECISION = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ async def _admit(request: web.Request, route: Route) -> None:
     request[CALLER] = caller
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """For whom a decision was made, and when."""
+
+    person: str
+    """Pseudonym."""
+    at: float
+    """Unix seconds."""
+
+
 def respond(data: Any, status: int = 200) -> web.Response:
     """JSON out."""
     return web.Response(status=status, body=msgspec.json.encode(data), content_type="application/json")
@@ -82,15 +94,33 @@ async def enter_person(request: web.Request) -> tuple[Services, Caller, Person]:
     """The same, with the person that the path names; their access log takes note. Raises `NotFound`."""
     services, caller = await enter(request)
     person = await caller.named(services, request.match_info["person"])
-    noted(request, services, caller, person)
+    noted(request, services, caller, person.pseudonym)
     return services, caller, person
 
 
-def noted(request: web.Request, services: Services, caller: Caller, person: Person) -> None:
-    """Put into the person's access log what is asked for, without any id."""
+async def enter_decision(request: web.Request) -> tuple[Services, Caller, str, Made]:
+    """The same, with the decision that the path names and whose it is. Raises `NotFound` (`decision_unknown`)."""
+    services, caller = await enter(request)
+    decision = request.match_info["decision"]
+    if not (len(decision) <= _MAX_DECISION and decision.isprintable()):
+        raise unknown()
+    made = Made(*await services.decisions.made(decision, caller.app.id))
+    if caller.holder is not None and caller.person != made.person:
+        raise unknown()
+    noted(request, services, caller, made.person)
+    return services, caller, decision, made
+
+
+def unknown() -> NotFound:
+    """No such decision, or none of this caller's: the answer is the same."""
+    return NotFound("there is no such decision", code="decision_unknown")
+
+
+def noted(request: web.Request, services: Services, caller: Caller, pseudonym: str) -> None:
+    """Put into a person's access log what is asked for, without any id."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical
-    services.access.note(person.pseudonym, caller.key, f"{request.method} {path}")
+    services.access.note(pseudonym, caller.key, f"{request.method} {path}")
 
 
 async def enter_operations(request: web.Request) -> tuple[Services, App | None]:

@@ -63,13 +63,6 @@ class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
     context: ContextBody = msgspec.field(default_factory=ContextBody)
 
 
-class RankBody(msgspec.Struct, forbid_unknown_fields=True):
-    """What to rank: the whole catalogue, or only `candidates`."""
-
-    slots: Annotated[int, Meta(ge=1, le=100)] = 5
-    candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
-
-
 class Append(msgspec.Struct):
     """`input_audio_buffer.append`."""
 

@@ -73,6 +73,12 @@ SOURCES: tuple[Source, ...] = (
         (schema.decisions.c.at, schema.decisions.c.id),
         _sealed(lambda row: "decision", {"id": "id", "at": "at"}),
     ),
+    Source(
+        "reward",
+        schema.rewards,
+        (schema.rewards.c.number,),
+        _sealed(lambda row: "reward", {"decision": "decision", "at": "at"}),
+    ),
     Source("access", schema.accesses, (schema.accesses.c.seq,), _access),
 )
 """What an export holds besides the profile and the records of consent. Every table about people is here."""

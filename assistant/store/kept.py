@@ -25,6 +25,7 @@ from assistant.store.masters import masters_of
 from assistant.store.moods import Moods
 from assistant.store.people import People
 from assistant.store.purge import Purge
+from assistant.store.rewards import Rewards
 from assistant.store.vault import Vault, open_vault
 
 
@@ -38,6 +39,7 @@ class Kept:
     people: People
     catalogues: Catalogues
     decisions: Decisions
+    rewards: Rewards
     moods: Moods
     devices: Devices
     contexts: Contexts
@@ -112,6 +114,7 @@ async def open_kept(
             people=People(database, vault, clock),
             catalogues=Catalogues(database, clock),
             decisions=Decisions(database, vault),
+            rewards=Rewards(database, vault),
             moods=Moods(database, vault),
             devices=Devices(database, vault, clock),
             contexts=Contexts(database, vault, clock),

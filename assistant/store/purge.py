@@ -41,6 +41,7 @@ def terms(settings: Settings) -> tuple[Term, ...]:
         Term(schema.moods, schema.moods.c.at, settings.mood_days),
         Term(schema.remembered, schema.remembered.c.at, settings.baseline_days),
         Term(schema.decisions, schema.decisions.c.at, settings.decision_days),
+        Term(schema.rewards, schema.rewards.c.at, settings.decision_days),
         Term(schema.accesses, schema.accesses.c.last_at, settings.access_days),
         Term(schema.contexts, schema.contexts.c.expires_at, 0.0),
     )

@@ -163,6 +163,30 @@ accesses = Table(
     Index("accesses_at", "last_at"),
 )
 
+rewards = Table(
+    "rewards",
+    main,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("app", String, ForeignKey("apps.id"), nullable=False),
+    Column("person", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("app", "decision", "key"),
+    Index("rewards_app", "app", "number"),
+    Index("rewards_person", "person"),
+    sqlite_autoincrement=True,
+)
+
+learned = Table(
+    "learned",
+    main,
+    Column("app", String, ForeignKey("apps.id"), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
 secrets = MetaData()
 
 person_keys = Table(

@@ -1,0 +1,139 @@
+"""Acknowledged rewards, append-only, and what has been learned from them. What is about a person is sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from assistant.errors import NotFound
+from assistant.recommend.feedback import Decided, Outcome
+from assistant.store import schema
+from assistant.store.database import Database, StorageFailed
+from assistant.store.vault import Vault
+
+_rewards, _learned = schema.rewards, schema.learned
+
+_BATCH = 1_000
+"""Rewards read at a time."""
+_NUMBERING = 0x72657764
+"""Lock under which rewards are numbered, so that no reader sees a later number before an earlier one."""
+
+
+class Rewards:
+    """The log of rewards of all apps; `recommend.feedback.RewardLog`."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
+        """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
+        body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
+        row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
+        try:
+            async with self._database.write() as connection:
+                await self._database.take_turns(connection, _NUMBERING)  # numbers appear in their order
+                await connection.execute(insert(_rewards).values(**row))
+        except StorageFailed as error:
+            if isinstance(error.__cause__, IntegrityError):
+                return False
+            raise
+        return True
+
+    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+        """The rewards after the `number`th of the log, in order, and the number of the last.
+
+        Those of people who were erased meanwhile are gone, or can't be read any more: they are left out.
+        """
+        number, found = await self._after(app, number)
+        return number, [outcome for _, outcome in found]
+
+    async def of_people(self, app: str) -> list[tuple[str, Outcome]]:
+        """Every reward with the pseudonym of whose it is, in order."""
+        return (await self._after(app, 0))[1]
+
+    async def decisions(self, app: str) -> int:
+        """How many decisions the app's people were given."""
+        query = select(func.count()).select_from(schema.decisions)
+        query = query.join(schema.people, schema.people.c.pseudonym == schema.decisions.c.person)
+        async with self._database.read() as connection:
+            return int(await connection.scalar(query.where(schema.people.c.app == app)) or 0)
+
+    async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Outcome]]]:
+        found: list[tuple[str, Outcome]] = []
+        while batch := await self._batch(app, number):
+            for row in batch:
+                number = row.number
+                try:
+                    opened = await self._vault.open(row.person, "reward", row.body)
+                except NotFound:
+                    continue
+                found.append((row.person, msgspec.json.decode(opened, type=Outcome)))
+        return number, found
+
+    async def _batch(self, app: str, number: int) -> list[Any]:
+        query = select(_rewards.c.number, _rewards.c.person, _rewards.c.body)
+        query = query.where(_rewards.c.app == app, _rewards.c.number > number).order_by(_rewards.c.number)
+        async with self._database.read() as connection:
+            return list((await connection.execute(query.limit(_BATCH))).all())
+
+    async def snapshot(self, app: str) -> tuple[int, bytes] | None:
+        """The newest kept state and the number of the last reward in it."""
+        query = select(_learned.c.number, _learned.c.state).where(_learned.c.app == app)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else (row.number, row.state)
+
+    async def keep(self, app: str, number: int, state: bytes) -> None:
+        """Keep a state; an older one than is there changes nothing."""
+        newer = update(_learned).where(_learned.c.app == app, _learned.c.number < number)
+        known = select(func.count()).select_from(_learned).where(_learned.c.app == app)
+        async with self._database.write() as connection:
+            if await connection.scalar(known):
+                await connection.execute(newer.values(number=number, state=state))
+            else:
+                await connection.execute(insert(_learned).values(app=app, number=number, state=state))
+
+    async def forget_mood(self, person: str) -> None:
+        """Make every kept reward of a person blind: they don't let their mood be remembered any more."""
+        query = select(_rewards.c.number, _rewards.c.body).where(_rewards.c.person == person)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        for row in rows:
+            outcome = msgspec.json.decode(await self._vault.open(person, "reward", row.body), type=Outcome)
+            if outcome == outcome.blind:
+                continue
+            sealed = await self._vault.seal(person, "reward", msgspec.json.encode(outcome.blind))
+            blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed)
+            async with self._database.write() as connection:
+                await connection.execute(blind)
+
+    async def decision(self, app: str, decision: str) -> Decided:
+        """A decision made for one of the app's people. Raises `NotFound` (`decision_unknown`)."""
+        row = await self._decision(app, decision)
+        body = msgspec.json.decode(await self._vault.open(row.person, "decision", row.body))
+        return Decided(row.person, row.at, body["ranking"])
+
+    async def activate(self, app: str, decision: str) -> None:
+        """Mark a decision as shown. Raises `NotFound` (`decision_unknown`)."""
+        row = await self._decision(app, decision)
+        body = msgspec.json.decode(await self._vault.open(row.person, "decision", row.body))
+        body["ranking"]["active"] = True
+        sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(body))
+        table = schema.decisions
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
+
+    async def _decision(self, app: str, decision: str) -> Any:
+        table = schema.decisions
+        query = select(table.c.person, table.c.at, table.c.body)
+        query = query.join(schema.people, schema.people.c.pseudonym == table.c.person)
+        query = query.where(table.c.id == decision, schema.people.c.app == app)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound("there is no such decision", code="decision_unknown")
+        return row
