@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+OPEN = 8
+"""Figures of a model that are seen at once."""
 MODELS, MOOD = "figures", "mood figures"
 """Names of the comments: `<!-- figures -->` to `<!-- /figures -->`, and so on."""
 SHOWN = (
@@ -27,8 +29,11 @@ def table(models: Path) -> str:
         parts.append(f"**`{card['name']}`** ({size:.1f} MB). {card['summary']}\n\n*Licence:* {card['licence']}\n")
         figures = card.get("figures", [])
         variants = [figure for figure in figures if "; baseline" in figure["data"]]
-        if figures:
-            parts.append(_rows([figure for figure in figures if figure not in variants]))
+        first = [figure for figure in figures if figure not in variants]
+        if first:
+            parts.append(_rows(first[:OPEN]))
+        if more := first[OPEN:]:
+            parts.append(f"<details><summary>{len(more)} more figures</summary>\n\n{_rows(more)}\n</details>\n")
         if variants:
             words = "The same with a personal baseline (speaker: all clips known; online: only those before)"
             parts.append(f"<details><summary>{words}</summary>\n\n{_rows(variants)}\n</details>\n")

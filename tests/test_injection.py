@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from assistant.conversation.recommender import Recommender
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
 from assistant.emotion import Abstention, Estimate, Reading
+from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
 from assistant.tone.policy import choose
 from assistant.tone.render import NEVER, SENTENCES
@@ -102,7 +104,9 @@ Twins = tuple[Conversation, Conversation]
 async def twins(house: Any) -> Callable[..., Any]:
     """Makes two people alike, the first for what is hostile, each with a reader of their own."""
     app = await house.services.apps.by_key(house.key)
-    rest: Any = {"decisions": Kept(), "catalogues": Nothing(), "policies": Shipped()}
+    kept = house.services.kept
+    recommender = Recommender(Nothing(), kept.rewards, kept.rewards, exploration=Exploration())
+    rest: Any = {"decisions": Kept(), "recommender": recommender, "policies": Shipped()}
     tools: Tools = replace(house.services.tools, **rest)
 
     async def made(name: str, first: Any, second: Any, *, grant: bool = True, **profile: Any) -> Twins:

@@ -26,6 +26,7 @@ from assistant.profile.device import Device
 from assistant.profile.export import SCHEMA
 from assistant.profile.moment import Noted
 from assistant.profile.person import App, Person, Profile, subject
+from assistant.recommend.feedback import Outcome
 from assistant.store import schema
 from assistant.store.aggregates import K
 from assistant.store.export import SOURCES
@@ -78,6 +79,8 @@ class Office:
         await kept.moods.add(who, a_reading(), at)
         for number in range(decisions):
             await kept.decisions.add(f"{name} {number}", who, at + number, {"items": [CANARY]})
+        clicked = Outcome("a", "click", 0.3, 0.1, at, at)
+        await kept.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
         kept.access.note(who, "key_1", "GET /v1/people/{person}")
         await kept.access.flush()
         return person
@@ -125,7 +128,7 @@ async def test_an_export_has_everything_of_one_person_and_nothing_of_another(off
     kinds = Counter(line["record"] for line in lines)
     assert kinds == {
         "export": 1, "person": 1, "consent": 3, "device": 1, "context": 1, "baseline": 1, "mood": 1, "decision": 2,
-        "access": 1, "end": 1,
+        "reward": 1, "access": 1, "end": 1,
     }  # fmt: skip
     assert lines[0]["total"] == sum(lines[0]["counts"].values()) == lines[-1]["records"] == len(lines) - 2
     assert "bob" not in json.dumps(lines)
@@ -255,9 +258,9 @@ async def test_a_mood_lies_sealed_in_the_database(office: Office) -> None:
 @pytest.mark.parametrize(
     ("days", "left"),
     [
-        (0, {"moods", "remembered", "decisions", "accesses", "contexts", "devices"}),
-        (29, {"moods", "remembered", "decisions", "accesses", "devices"}),
-        (31, {"remembered", "decisions", "accesses", "devices"}),
+        (0, {"moods", "remembered", "decisions", "rewards", "accesses", "contexts", "devices"}),
+        (29, {"moods", "remembered", "decisions", "rewards", "accesses", "devices"}),
+        (31, {"remembered", "decisions", "rewards", "accesses", "devices"}),
         (366, {"devices"}),
     ],
 )

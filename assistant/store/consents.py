@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -14,6 +13,7 @@ from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
+from assistant.store.together import Together
 
 CHANNEL = "attune_consents"
 """Where PostgreSQL tells other processes that there are new records."""
@@ -25,28 +25,20 @@ _OF_PERSON = (
 )
 """Built once: every stream begins with it."""
 
-_Waiting = tuple[Record, "asyncio.Future[Record]"]
-
 
 class ConsentRecords:
     """The ledger's records. Those that come at the same time share one transaction, of at most `most` records."""
 
     def __init__(self, database: Database, *, most: int = 512) -> None:
         self._database = database
-        self._most = most
-        self._waiting: list[_Waiting] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._together = Together(self._write, most=most)
 
     async def append(self, record: Record) -> Record:
         """Keep one record, durable when this returns; with its place and its hash. Raises `StorageFailed`.
 
         An `expired` record that is there already is not written again. Who stops waiting leaves it to be written.
         """
-        kept: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, kept))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
-        return await kept
+        return await self._together.add(record)
 
     async def of(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
@@ -88,34 +80,11 @@ class ConsentRecords:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        if self._writer is not None:
-            await self._writer
+        await self._together.close()
 
-    async def _write(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            try:
-                await self._write_together(batch)
-            except Exception as error:
-                if len(batch) == 1:
-                    _refuse(batch, error)
-                    continue
-                for one in batch:  # so that a bad record spoils no other
-                    try:
-                        await self._write_together([one])
-                    except Exception as reason:
-                        _refuse([one], reason)
-            except BaseException:
-                for _, kept in batch:
-                    kept.cancel()
-                raise
-
-    async def _write_together(self, batch: Sequence[_Waiting]) -> None:
+    async def _write(self, records: Sequence[Record]) -> list[Record]:
         async with self._database.write() as connection:
-            records = await self._chained(connection, [record for record, _ in batch])
-        for (_, kept), record in zip(batch, records, strict=True):
-            if not kept.done():
-                kept.set_result(record)
+            return await self._chained(connection, records)
 
     async def _chained(self, connection: AsyncConnection, records: Sequence[Record]) -> list[Record]:
         await self._database.take_turns(connection, _CHAINING)
@@ -143,12 +112,6 @@ class ConsentRecords:
     async def _records(self, query: Any, values: dict[str, Any] | None = None) -> list[Record]:
         async with self._database.read() as connection:
             return [_record(row) for row in await connection.execute(query, values)]
-
-
-def _refuse(batch: Sequence[_Waiting], error: Exception) -> None:
-    for _, kept in batch:
-        if not kept.done():
-            kept.set_exception(error)
 
 
 def _values(record: Record) -> dict[str, Any]:

@@ -96,7 +96,9 @@ async def open_kept(
         access = AccessLog(database, clock)
         await stack.enter_async_context(access.writing())
         records = ConsentRecords(database)
-        stack.push_async_callback(records.close)
+        decisions, rewards = Decisions(database, vault), Rewards(database, vault)
+        for written in (records, decisions, rewards):
+            stack.push_async_callback(written.close)
         ledger = Ledger(records, notice=settings.notice, grant_days=settings.grant_days, clock=clock, new_id=new_id)
         purge = Purge(database, ledger, settings, clock)
 
@@ -113,8 +115,8 @@ async def open_kept(
             apps=apps,
             people=People(database, vault, clock),
             catalogues=Catalogues(database, clock),
-            decisions=Decisions(database, vault),
-            rewards=Rewards(database, vault),
+            decisions=decisions,
+            rewards=rewards,
             moods=Moods(database, vault),
             devices=Devices(database, vault, clock),
             contexts=Contexts(database, vault, clock),

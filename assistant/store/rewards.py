@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, insert, select, tuple_, update
 
 from assistant.errors import NotFound
 from assistant.recommend.feedback import Decided, Outcome
 from assistant.store import schema
-from assistant.store.database import Database, StorageFailed
+from assistant.store.database import Database
+from assistant.store.together import Together
 from assistant.store.vault import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
@@ -28,20 +29,34 @@ class Rewards:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
+        self._together = Together(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
         """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        try:
-            async with self._database.write() as connection:
-                await self._database.take_turns(connection, _NUMBERING)  # numbers appear in their order
-                await connection.execute(insert(_rewards).values(**row))
-        except StorageFailed as error:
-            if isinstance(error.__cause__, IntegrityError):
-                return False
-            raise
-        return True
+        return await self._together.add(row)
+
+    async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
+        """Keep those whose key is new; which of them were."""
+        async with self._database.write() as connection:
+            await self._database.take_turns(connection, _NUMBERING)
+            keys = tuple_(_rewards.c.app, _rewards.c.decision, _rewards.c.key)
+            known = select(_rewards.c.app, _rewards.c.decision, _rewards.c.key)
+            found = await connection.execute(known.where(keys.in_([_key(row) for row in rows])))
+            seen = {tuple(row) for row in found}
+            new = []
+            for row in rows:
+                new.append(_key(row) not in seen)
+                seen.add(_key(row))
+            fresh = [row for row, is_new in zip(rows, new, strict=True) if is_new]
+            if fresh:
+                await connection.execute(insert(_rewards), fresh)
+        return new
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        await self._together.close()
 
     async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
         """The rewards after the `number`th of the log, in order, and the number of the last.
@@ -137,3 +152,7 @@ class Rewards:
         if row is None:
             raise NotFound("there is no such decision", code="decision_unknown")
         return row
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["app"], row["decision"], row["key"]

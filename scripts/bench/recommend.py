@@ -23,7 +23,11 @@ from assistant.config import Settings, shipped_models
 from assistant.recommend.catalogue import Catalogue
 from assistant.server.app import running
 from assistant.services import open_services
-from assistant.store.vault import make_master_key
+from assistant.store.masters import make_master_key
+
+
+AT_ONCE = 32
+"""Requests at the same time, where many are counted."""
 
 
 async def measured(name: str, call: Callable[[int], Awaitable[None]], count: int, at_once: int) -> None:
@@ -59,6 +63,8 @@ async def bench(folder: Path, items: int, count: int) -> None:
         affect="absent",
         transcriber_model="none",
         log_level="ERROR",
+        rate_app="none",
+        rate_person="none",
     )
     async with open_services(replace(settings)) as services, running(services) as address:
         key = await services.apps.create_key("bench", "general")
@@ -92,11 +98,11 @@ async def bench(folder: Path, items: int, count: int) -> None:
                 await call("POST", f"/v1/decisions/{decision}/reward", body)
 
             print(f"{items} items")
-            await measured("bare handler (/healthz)", bare, count, 8)
-            await measured("a person's profile", person, count, 8)
-            await measured("rank, cold start", rank, count, 8)
-            await measured("reward, durable", reward, count, 8)
-            await measured("rank, after those rewards", rank, count, 8)
+            await measured("bare handler (/healthz)", bare, count, AT_ONCE)
+            await measured("a person's profile", person, count, AT_ONCE)
+            await measured("rank, cold start", rank, count, AT_ONCE)
+            await measured("reward, durable", reward, count, AT_ONCE)
+            await measured("rank, after those rewards", rank, count, AT_ONCE)
 
 
 def main() -> None:
