@@ -46,6 +46,7 @@ async def demo() -> int:
             "ATTUNE_HOST": "127.0.0.1",
             "ATTUNE_PORT": "0",
             "ATTUNE_LOG_LEVEL": "WARNING",
+            "ATTUNE_MOOD_HOLDOUT": "0",  # one in ten is never ranked by their mood, which would tell nothing here
         }
         try:
             key = (await _output("keys", "create", "--app", "demo", environment=environment)).splitlines()[-1]
@@ -115,6 +116,7 @@ async def _tell(client: aiohttp.ClientSession) -> None:
         _promise(
             allowed["mood"] is not None and allowed["mood"]["abstained"] is None, "a mood, now that she allows it"
         )
+        await _why(client, allowed)
         notice = await microphone.until("policy.notice")
         print(f"   notice to acknowledge first: {notice['about']}")
         await microphone.send({"type": "consent.update", "acknowledge": True, "notice": notice["notice"]})
@@ -243,6 +245,18 @@ def _answer(answer: Json) -> None:
     print(f"   mood    {_mood(answer['mood'])}")
     _directive(answer["directive"])
     _recommendations(answer["recommendations"])
+
+
+async def _why(client: aiohttp.ClientSession, answer: Json) -> None:
+    """Why the first item was offered, and what comes of it."""
+    decision = f"/v1/decisions/{answer['decision']}"
+    ranking = (await _call(client, "GET", f"{decision}/explain"))["ranking"]
+    first = ranking["items"][0]
+    parts = " ".join(f"{part:+.2f} {name}" for name, part in first["parts"].items() if part)
+    print(f"   why     {answer['recommendations'][0]['title']}: {first['score']:.2f} = {parts}")
+    print(f"           {ranking['counterfactual']}")
+    reward = await _call(client, "POST", f"{decision}/reward", {"item": first["id"], "kind": "completion"})
+    print(f"   reward  she listens to the end: {reward['reward']:.0f}, durable, and counted once")
 
 
 def _directive(directive: Json) -> None:
