@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -51,16 +52,27 @@ class Rewards:
         number, found = await self._after(app, number)
         return number, [outcome for _, outcome in found]
 
-    async def of_people(self, app: str) -> list[tuple[str, Outcome]]:
-        """Every reward with the pseudonym of whose it is, in order."""
-        return (await self._after(app, 0))[1]
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+        """The last number, and a person's newest rewards after the `number`th, `most` at most, in order.
 
-    async def decisions(self, app: str) -> int:
-        """How many decisions the app's people were given."""
-        query = select(func.count()).select_from(schema.decisions)
-        query = query.join(schema.people, schema.people.c.pseudonym == schema.decisions.c.person)
+        Nothing of who was erased.
+        """
+        query = select(_rewards.c.number, _rewards.c.body)
+        query = query.where(_rewards.c.person == person, _rewards.c.number > number)
+        query = query.order_by(_rewards.c.number.desc()).limit(most)
         async with self._database.read() as connection:
-            return int(await connection.scalar(query.where(schema.people.c.app == app)) or 0)
+            rows = (await connection.execute(query)).all()
+        if not rows:
+            return number, []
+        try:
+            opened = await self._vault.opener(person)
+        except NotFound:
+            return number, []
+
+        def read() -> list[Outcome]:
+            return [msgspec.json.decode(opened("reward", row.body), type=Outcome) for row in reversed(rows)]
+
+        return rows[0].number, await asyncio.to_thread(read)
 
     async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Outcome]]]:
         found: list[tuple[str, Outcome]] = []

@@ -23,7 +23,7 @@ from assistant.config import Settings, shipped_models
 from assistant.recommend.catalogue import Catalogue
 from assistant.server.app import running
 from assistant.services import open_services
-from assistant.store.vault import make_master_key
+from assistant.store.masters import make_master_key
 
 
 async def measured(name: str, call: Callable[[int], Awaitable[None]], count: int, at_once: int) -> None:
