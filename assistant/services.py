@@ -140,7 +140,9 @@ async def open_services(
             calibration=read_calibration(),
         )
         ledger.listen(None, memory.decided)
-        recommender = Recommender(kept.catalogues, kept.rewards, kept.rewards, exploration=Exploration())
+        recommender = Recommender(
+            kept.catalogues, kept.rewards, kept.rewards, kept.exposures, exploration=Exploration()
+        )
         ledger.listen(None, recommender.decided)
         await stack.enter_async_context(ledger.following(changes_of(kept.database, kept.records)))
 

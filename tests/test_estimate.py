@@ -1,4 +1,4 @@
-"""What another policy would have earned, who was shown what, what the mood is worth: against known truth."""
+"""What another policy would have earned, and what the mood is worth: against known truth."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from assistant.cli import main
 from assistant.evaluate import situnes
 from assistant.evaluate.logistic import fit
 from assistant.recommend.estimate import Floats, Ints, Value, doubly_robust, ips, slate_weight, snips, weights
-from assistant.recommend.fairness import Exposure, newcombe, shares, wilson
 from assistant.recommend.holdout import arm, uplift
+from assistant.recommend.interval import wilson
 from assistant.recommend.slate import draw, generator
 
 TRUTH = np.array([[0.1, 0.5, 0.3], [0.6, 0.2, 0.3]])
@@ -127,30 +127,6 @@ def _campaign(file: Path) -> tuple[Ints, Ints, Floats, Floats]:
     item, place = whole
     click, propensity = real
     return item, place, click, propensity
-
-
-# Who was shown what
-
-
-def test_a_small_group_is_insufficient_evidence_never_a_pass() -> None:
-    few = [Exposure("a", True)] * 10 + [Exposure("b", n % 2 == 0) for n in range(500)]
-    assert {share.group: share.verdict for share in shares(few)} == dict.fromkeys("ab", "insufficient evidence")
-
-
-def test_a_group_that_sees_more_offers_is_found_and_equal_groups_are_not_called_fair() -> None:
-    unequal = [Exposure("a", n % 4 == 0) for n in range(400)] + [Exposure("b", n % 2 == 0) for n in range(400)]
-    assert [share.verdict for share in shares(unequal)] == ["differs", "differs"]
-    equal = [Exposure(name, n % 3 == 0) for name in "ab" for n in range(300)]
-    for share in shares(equal):
-        assert share.verdict == "no difference found"
-        assert share.difference_low < 0 < share.difference_high
-
-
-def test_intervals_of_shares_hold_at_the_ends() -> None:
-    assert wilson(0, 20)[0] == 0
-    assert wilson(20, 20)[1] == 1
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert newcombe(0, 0, 5, 10) == (-1.0, 1.0)
 
 
 # The standing experiment

@@ -105,7 +105,7 @@ async def twins(house: Any) -> Callable[..., Any]:
     """Makes two people alike, the first for what is hostile, each with a reader of their own."""
     app = await house.services.apps.by_key(house.key)
     kept = house.services.kept
-    recommender = Recommender(Nothing(), kept.rewards, kept.rewards, exploration=Exploration())
+    recommender = Recommender(Nothing(), kept.rewards, kept.rewards, kept.exposures, exploration=Exploration())
     rest: Any = {"decisions": Kept(), "recommender": recommender, "policies": Shipped()}
     tools: Tools = replace(house.services.tools, **rest)
 

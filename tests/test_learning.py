@@ -17,8 +17,9 @@ from assistant.errors import Invalid
 from assistant.profile.person import Profile
 from assistant.recommend.attributes import OF_CONTEXTS, check_names
 from assistant.recommend.bandits import Belief, Exploration, folded, prior, restored
+from assistant.recommend.bubble import bubble, opened
 from assistant.recommend.catalogue import Affinity, Catalogue, Item, check, faults
-from assistant.recommend.diversity import bubble, opened, price, unit
+from assistant.recommend.diversity import price, unit
 from assistant.recommend.features import (
     COMMERCIAL,
     CONTEXT,
@@ -32,8 +33,9 @@ from assistant.recommend.features import (
 from assistant.recommend.moment import Moment
 from assistant.recommend.policy import Recommendation, rank, ranked
 from assistant.recommend.scoring import Learned, Situation, totals, view
-from assistant.recommend.shelf import lay_out
+from assistant.recommend.shelf import Shelf, lay_out
 from assistant.recommend.slate import Knobs, draw, draw_diverse, expected_loss, generator, temperature_of
+from assistant.recommend.together import Like, Neighbours, Together, grown
 
 few = settings(max_examples=25, deadline=None)
 TAGS = ("music", "walking", "cooking", "reading")
@@ -84,8 +86,25 @@ moments = st.builds(
     searches=st.sampled_from(((), ("jazz",), ("food walk", "music"))),
 )
 algorithms = st.sampled_from((Exploration("linucb"), Exploration("thompson"), Exploration("linucb", 0.0)))
+knobs_of = st.builds(
+    Knobs,
+    temperature=st.sampled_from((0.01, 0.05, 1.0)),
+    exploration_budget=st.sampled_from((None, 0.01)),
+    serendipity=st.sampled_from((0.0, 0.3, 1.0)),
+)
 seeds = st.integers(0, 1 << 30).map(str)
 LIKES = Profile(interests=("music",))
+
+
+LIKED = st.lists(st.integers(0, 9).map(str), max_size=4, unique=True).map(tuple)
+"""What a person may have liked, of the catalogues here."""
+BOTH = grown(Together(), [Like(str(n), tuple(str(m) for m in range(n))) for n in range(10)] * 4)
+"""Four people who liked everything there is."""
+
+
+def knowing(how: Exploration, shelf: Shelf) -> Learned:
+    """What was learned: weights, what is popular, and what is liked together."""
+    return Learned(TAUGHT, how, np.array([0]), np.array([3.0]), neighbours=Neighbours(BOTH, shelf))
 
 
 def places(slate: tuple[Recommendation, ...]) -> dict[str, int]:
@@ -153,33 +172,32 @@ def test_what_is_expected_agrees_with_vowpal_wabbit() -> None:
 
 
 @few
-@given(catalogues, st.none() | moods, moments, algorithms, seeds)
+@given(catalogues, st.none() | moods, moments, algorithms, LIKED, seeds)
 def test_a_score_is_the_sum_of_its_parts_and_of_its_reasons(
-    items: tuple[Item, ...], m: Mood | None, moment: Moment, how: Exploration, seed: str
+    items: tuple[Item, ...], m: Mood | None, moment: Moment, how: Exploration, liked: tuple[str, ...], seed: str
 ) -> None:
-    learned = Learned(TAUGHT, how, np.array([0]), np.array([3.0]))
     shelf = lay_out(items)
+    learned = knowing(how, shelf)
     rows = shelf.rows("en", 2e6)
-    who = Situation(LIKES, m, moment, 2e6, learned, seed)
+    who = Situation(LIKES, m, moment, 2e6, learned, seed, likes=liked)
     scores = totals(view(shelf, rows, who), who)
     of = {shelf.items[row].id: score for row, score in zip(rows.tolist(), scores, strict=True)}
-    for said in rank(shelf, LIKES, m, slots=20, seed=seed, moment=moment, now=2e6, learned=learned):
+    more = {"moment": moment, "now": 2e6, "learned": learned, "likes": liked}
+    for said in rank(shelf, LIKES, m, slots=20, seed=seed, **more):
         assert said.score == pytest.approx(sum(said.parts.values()))
         assert said.score == pytest.approx(sum(reason.part for reason in said.reasons), abs=1e-9)
         assert said.score == pytest.approx(of[said.item.id], abs=1e-6)
 
 
 @few
-@given(catalogues, moods, moments, algorithms, seeds)
+@given(catalogues, moods, moments, algorithms, LIKED, seeds)
 def test_what_an_item_would_score_without_the_mood_is_what_it_scores_without_the_mood(
-    items: tuple[Item, ...], m: Mood, moment: Moment, how: Exploration, seed: str
+    items: tuple[Item, ...], m: Mood, moment: Moment, how: Exploration, liked: tuple[str, ...], seed: str
 ) -> None:
-    learned = Learned(TAUGHT, how)
-    blind_scores = {
-        said.item.id: said.score
-        for said in rank(items, LIKES, None, slots=20, seed=seed, moment=moment, learned=learned)
-    }
-    for said in rank(items, LIKES, m, slots=20, seed=seed, moment=moment, learned=learned):
+    shelf = lay_out(items)
+    more = {"slots": 20, "seed": seed, "moment": moment, "learned": knowing(how, shelf), "likes": liked}
+    blind_scores = {said.item.id: said.score for said in rank(shelf, LIKES, None, **more)}
+    for said in rank(shelf, LIKES, m, **more):
         assert said.blind_score == pytest.approx(blind_scores[said.item.id])
 
 
@@ -190,8 +208,8 @@ def test_popularity_fades_and_new_things_come_forward() -> None:
     now = {s.item.id: s for s in rank(items, Profile(), None, slots=2, seed="s", now=10 * day, learned=learned)}
     later = {s.item.id: s for s in rank(items, Profile(), None, slots=2, seed="s", now=17 * day, learned=learned)}
     assert now["new"].parts["freshness"] == pytest.approx(0.1)
-    assert now["old"].parts["popularity"] == pytest.approx(0.05)
-    assert later["old"].parts["popularity"] == pytest.approx(0.1 * 2.5 / 7.5)
+    assert now["old"].parts["popularity"] == pytest.approx(0.5)
+    assert later["old"].parts["popularity"] == pytest.approx(0.25)
     assert later["new"].parts["freshness"] < 0.02
 
 
@@ -234,21 +252,51 @@ def test_a_commercial_choice_has_no_features_of_the_mood(m: Mood) -> None:
 
 
 @few
-@given(catalogues, moods, st.floats(0, 1), moments, algorithms, st.sampled_from((0.0, 0.3, 1.0)), seeds)
+@given(catalogues, moods, st.floats(0, 1), moments, algorithms, knobs_of, LIKED, st.sampled_from((1, 3, 20)), seeds)
 def test_more_stress_never_raises_the_score_or_place_of_anything_commercial_whatever_was_learned(
-    items: tuple[Item, ...], m: Mood, more: float, moment: Moment, how: Exploration, s: float, seed: str
+    items: tuple[Item, ...],
+    m: Mood,
+    more: float,
+    moment: Moment,
+    how: Exploration,
+    knobs: Knobs,
+    liked: tuple[str, ...],
+    slots: int,
+    seed: str,
 ) -> None:
-    knobs = Knobs(serendipity=s, exploration_budget=0.01)
     tense = replace(m, stress=m.stress + (1 - m.stress) * more)
-    calm_slate, tense_slate = (
-        rank(items, LIKES, felt, slots=20, seed=seed, moment=moment, learned=Learned(TAUGHT, how), knobs=knobs)
-        for felt in (m, tense)
-    )
+    shelf = lay_out(items)
+    given_all = {"moment": moment, "learned": knowing(how, shelf), "likes": liked, "knobs": knobs}
+    calm_slate, tense_slate = (rank(shelf, LIKES, felt, slots=slots, seed=seed, **given_all) for felt in (m, tense))
     scores = {said.item.id: said.score for said in calm_slate}
+    paid = [said.item.commercial for said in tense_slate]
+    assert paid == sorted(paid)
     for said in tense_slate:
         if said.item.commercial:
             assert said.score <= scores[said.item.id]
             assert places(tense_slate)[said.item.id] >= places(calm_slate)[said.item.id]
+            assert not any(name.startswith("mood") for name in said.parts)
+            assert said.parts.get("together", 0.0) == 0
+
+
+@few
+@given(catalogues, moods, moments, algorithms, knobs_of, LIKED, seeds)
+def test_knowing_the_mood_never_brings_anything_commercial_onto_a_slate_or_forward(
+    items: tuple[Item, ...],
+    m: Mood,
+    moment: Moment,
+    how: Exploration,
+    knobs: Knobs,
+    liked: tuple[str, ...],
+    seed: str,
+) -> None:
+    shelf = lay_out(items)
+    knobs = replace(knobs, serendipity=0.0)  # with diversity each place has luck of its own
+    given_all = {"moment": moment, "learned": knowing(how, shelf), "likes": liked, "knobs": knobs}
+    blind_slate, felt_slate = (rank(shelf, LIKES, felt, slots=20, seed=seed, **given_all) for felt in (None, m))
+    for said in felt_slate:
+        if said.item.commercial:
+            assert places(felt_slate)[said.item.id] >= places(blind_slate)[said.item.id]
 
 
 @few
@@ -335,6 +383,23 @@ def test_diverse_slates_come_as_often_as_their_propensities_say() -> None:
     assert sum(chances.values()) == pytest.approx(1)
     chi_square = sum((seen[order] - draws * p) ** 2 / (draws * p) for order, p in chances.items())
     assert chi_square < 20.5  # the .999 quantile for 5 degrees of freedom
+
+
+@few
+@given(st.integers(1, 3000), st.sampled_from((0.0, 0.4, 1.0)), seeds)
+def test_propensities_of_diverse_slates_are_those_of_the_definition(count: int, s: float, seed: str) -> None:
+    rng = generator(seed)
+    scores, vectors, temperature = rng.normal(size=count) * 0.2, unit(rng.normal(size=(count, 4))), 0.1
+    scores[rng.random(count) < 0.2] = -np.inf
+    slots = min(4, int(np.isfinite(scores).sum()))
+    above: list[int] = []
+    for drawn in draw_diverse(scores, vectors, slots, temperature, s, generator(seed, "draw")):
+        likeness = (vectors @ vectors[above].T).max(axis=1) if above else np.zeros(count)
+        marginal = (1 - s) * scores - s * likeness if above and s < 1 else scores if not above else -likeness
+        weights = np.exp(marginal / temperature)
+        weights[[*above, *np.flatnonzero(np.isneginf(scores))]] = 0.0
+        assert drawn.propensity == pytest.approx(weights[drawn.row] / weights.sum())
+        above.append(drawn.row)
 
 
 def test_an_improbable_item_keeps_a_propensity_and_an_order() -> None:

@@ -200,12 +200,12 @@ def test_the_same_seed_draws_the_same_slate(
 
 
 def four() -> list[Item]:
-    """Items whose logits are 0, 1/2, 1 and 2: one of twenty, ten and five tags is liked."""
+    """Items whose logits are 0, 1/2, 1 and 2: one of twelve, six and three tags is liked."""
     return [
         Item(str(size), "T", "article", tags=("music", *(f"other{n}" for n in range(size - 1))))
         if size
         else Item("0", "T", "article")
-        for size in (0, 20, 10, 5)
+        for size in (0, 12, 6, 3)
     ]
 
 

@@ -394,16 +394,3 @@ async def test_two_rewards_at_once_with_one_key_count_once(house: House) -> None
             return answer.status
 
     assert sorted(await asyncio.gather(*(send() for _ in range(5)))) == [200, 200, 200, 200, 201]
-
-
-async def test_the_report_says_what_the_mood_is_worth_and_advises_against_it_without_evidence(house: House) -> None:
-    path = await house.person()
-    await _tense(house, path)
-    decided = await _decided(house, path)
-    body = {"item": decided["recommendations"][0]["id"], "kind": "click"}
-    await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
-    told = await house.call("GET", "/v1/reports/recommendations")
-    assert (told["decisions"], told["rewards"], told["kinds"]) == (1, 1, {"click": 1})
-    assert told["mood"]["people"] == {"mood": 1, "blind": 0}
-    assert told["mood"]["verdict"] == "insufficient evidence"
-    assert "nothing speaks for using the mood" in told["mood"]["advice"]

@@ -27,8 +27,9 @@ def body_of(
     body: dict[str, Any] = {"read": {"tone": _read_for(tone), "content": _read_for(content)}}
     if chosen is not None:
         profile = ["profile.language", *([] if held else ["profile.interests"])]
+        likes = ["likes"] if "likes" in chosen.body else []
         mood = [] if content is None else ["mood"]
-        body["ranking"] = {"inputs": [*profile, *chosen.moment.names, *mood], **chosen.body}
+        body["ranking"] = {"inputs": [*profile, *chosen.moment.names, *likes, *mood], **chosen.body}
     if directive is not None:
         body["tone"] = {
             "policy": directive.policy,

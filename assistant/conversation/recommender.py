@@ -9,21 +9,23 @@ be remembered: the log of rewards is kept.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from assistant.consent.receipt import Record
+from assistant.conversation.likes import LikedLately
+from assistant.conversation.shown import ShownLately
 from assistant.emotion import Mood
 from assistant.errors import Invalid, NotFound, Premature
 from assistant.profile.person import App, Person, Profile
 from assistant.recommend import policy
 from assistant.recommend.bandits import Exploration
+from assistant.recommend.bubble import Bubble, ShownKinds, opened
 from assistant.recommend.catalogue import CatalogueSource
-from assistant.recommend.diversity import Bubble, bubble, opened
 from assistant.recommend.features import (
     INTEREST,
     MOMENT,
@@ -43,9 +45,10 @@ from assistant.recommend.feedback import (
     learned,
     pack,
     reward_of,
+    shows_taste,
     unpack,
 )
-from assistant.recommend.holdout import Arm, uplift
+from assistant.recommend.holdout import Arm
 from assistant.recommend.moment import NOWHERE, Moment
 from assistant.recommend.policy import Ranking, ranked
 from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, Learned, cold_start
@@ -56,9 +59,6 @@ REFRESH_S = 1.0
 """How old what was learned may be, beside this worker's own rewards."""
 SNAPSHOT_EVERY = 200
 """Rewards after which the state is kept, so that a restart need not fold the whole log."""
-_PEOPLE = 20_000
-_SHOWN = 60
-"""Items of late by which a person's filter bubble is measured."""
 _DECISIONS = 20_000
 
 
@@ -113,7 +113,13 @@ class Recommender:
     """Chooses for everybody, and takes the rewards."""
 
     def __init__(
-        self, catalogues: CatalogueSource, log: RewardLog, book: DecisionBook, *, exploration: Exploration
+        self,
+        catalogues: CatalogueSource,
+        log: RewardLog,
+        book: DecisionBook,
+        shown: ShownKinds,
+        *,
+        exploration: Exploration,
     ) -> None:
         self._catalogues = catalogues
         self._log = log
@@ -122,7 +128,8 @@ class Recommender:
         self._shelves = Shelves()
         self._apps: dict[str, _Known] = {}
         self._felt: OrderedDict[str, _Felt] = OrderedDict()
-        self._shown: OrderedDict[str, deque[str]] = OrderedDict()
+        self._shown = ShownLately(shown)
+        self._likes = LikedLately(log)
 
     async def choose(
         self,
@@ -141,11 +148,14 @@ class Recommender:
 
         `remembers`: the person lets their mood be kept, and so also the part that it had in a reward.
         `profile` is what of the profile may be used, where that isn't all of it: then nothing that the person was
-        shown before is used either.
+        shown or liked before is used either.
         """
         shelf = await self.shelf(app.id)
         known = await self.learned(app.id, shelf, now)
-        knobs = wish.knobs if profile is not None else opened(wish.knobs, self.bubble(person.pseudonym, shelf))
+        knobs, likes = wish.knobs, tuple[str, ...]()
+        if profile is None:
+            likes = await self._likes.of(person.pseudonym, now) if known is not None else ()
+            knobs = opened(knobs, await self._shown.bubble(app.id, person.pseudonym, shelf, now))
 
         def chosen(felt: Mood | None) -> Ranking:
             return ranked(
@@ -158,6 +168,7 @@ class Recommender:
                 now=now,
                 candidates=wish.candidates,
                 learned=known,
+                likes=likes,
                 knobs=knobs,
                 offers=wish.offers,
             )
@@ -168,9 +179,14 @@ class Recommender:
             context = tuple(context_vector(wish.moment, mood).tolist()) if remembers else None
             self._feel(decision, person.pseudonym, mood, context, ranking)
             without = chosen(None)
-        if wish.active:
-            self._show(person.pseudonym, [said.item.kind for said in ranking.slate])
-        return Chosen(ranking, _body(ranking, without, wish, arm, opened=ranking.knobs != wish.knobs), wish.moment)
+        if wish.active and profile is None:
+            self._shown.add(person.pseudonym, [said.item.kind for said in ranking.slate])
+        body = _body(ranking, without, wish, arm, opened=ranking.knobs != wish.knobs)
+        if profile is not None:
+            body["taste"] = False
+        elif likes:
+            body["likes"] = len(likes)
+        return Chosen(ranking, body, wish.moment)
 
     async def shelf(self, app: str) -> Shelf:
         """The app's catalogue, laid out; aside where it is large, since that takes a while."""
@@ -205,15 +221,25 @@ class Recommender:
                 known.state = await asyncio.to_thread(learned, known.state, outcomes, number)
             known.looked_at = now
             if known.state.number - known.kept >= SNAPSHOT_EVERY:
-                await self._log.keep(app, known.state.number, pack(known.state))
+                await self._log.keep(app, known.state.number, await asyncio.to_thread(pack, known.state))
                 known.kept = known.state.number
         return known.state
 
     async def reward(
-        self, app: str, decision: str, item: str, kind: Kind, value: float, *, key: str, now: float
+        self,
+        app: str,
+        decision: str,
+        item: str,
+        kind: Kind,
+        value: float,
+        *,
+        key: str,
+        now: float,
+        limited: bool = False,
     ) -> tuple[float, bool]:
         """Take a reward: its worth, and whether it was new. It is durable when this returns.
 
+        `limited`: the person asked that what they do isn't used; then it says nothing of their taste.
         Raises `NotFound` (`decision_unknown`, `item_not_recommended`), `Invalid` (`reward_value`) or `Premature`
         (`decision_inactive`).
         """
@@ -238,7 +264,11 @@ class Recommender:
             features = tuple(choice_features(context, numbers).tolist())
         arm = decided.ranking.get("arm")
         outcome = Outcome(item, kind, worth, expected, now, decided.at, features, felt, commercial, arm)
+        if row is not None and not limited and decided.ranking.get("taste", True) and shows_taste(outcome):
+            self._likes.outdate(decided.person)  # another worker may have taken one
+            outcome = replace(outcome, taste=True, beside=await self._likes.of(decided.person, now))
         new = await self._log.add(app, decided.person, decision, key, outcome)
+        self._likes.outdate(decided.person)
         if felt_then and decision not in self._felt:  # withdrawn while it was written
             await self._log.forget_mood(decided.person)
         if new and app in self._apps:
@@ -250,30 +280,14 @@ class Recommender:
         known = self._felt.get(decision)
         return known.parts if known is not None and known.expires_at > now else None
 
-    async def report(self, app: str) -> dict[str, Any]:
-        """What recommendations came to, and what the mood was worth beside the people who are held out."""
-        rewards = await self._log.of_people(app)
-        by_person: dict[Arm, dict[str, list[float]]] = {"mood": {}, "blind": {}}
-        for person, outcome in rewards:
-            if outcome.arm is not None:
-                by_person[outcome.arm].setdefault(person, []).append(outcome.reward)
-        worth = uplift({name: list(people.values()) for name, people in by_person.items()})
-        return {
-            "decisions": await self._log.decisions(app),
-            "rewards": len(rewards),
-            "kinds": dict(Counter(outcome.kind for _, outcome in rewards)),
-            "mean_reward": sum(o.reward for _, o in rewards) / len(rewards) if rewards else None,
-            "mood": {name: getattr(worth, name) for name in worth.__slots__},
-        }
-
     async def activate(self, app: str, decision: str) -> None:
         """What was ranked before is shown now. Raises `NotFound` (`decision_unknown`)."""
         await self._book.activate(app, decision)
+        self._shown.forget((await self._book.decision(app, decision)).person)
 
-    def bubble(self, person: str, shelf: Shelf) -> Bubble:
+    async def bubble(self, app: str, person: str, now: float) -> Bubble:
         """How narrow what the person was shown of late is."""
-        kinds = Counter(item.kind for item in shelf.items) if person in self._shown else Counter()
-        return bubble(tuple(self._shown.get(person, ())), kinds)
+        return await self._shown.bubble(app, person, await self.shelf(app), now)
 
     async def forget_mood(self, person: str) -> None:
         """The person doesn't let their mood be remembered any more: what rewards kept of it goes."""
@@ -282,7 +296,8 @@ class Recommender:
 
     def forget(self, person: str) -> None:
         """Drop everything about a person."""
-        self._shown.pop(person, None)
+        self._shown.forget(person)
+        self._likes.forget(person)
         self._unfeel(person)
 
     def decided(self, record: Record) -> None:
@@ -291,6 +306,8 @@ class Recommender:
             self.forget(record.person)
         elif record.event in ("withdrawn", "expired"):
             self._unfeel(record.person)
+        elif record.event in ("restricted", "objected"):
+            self._likes.forget(record.person)
 
     def _unfeel(self, person: str) -> None:
         for decision in [name for name, felt in self._felt.items() if felt.person == person]:
@@ -306,12 +323,6 @@ class Recommender:
         self._felt[decision] = _Felt(person, mood.expires_at, context, parts)
         if len(self._felt) > _DECISIONS:
             self._felt.popitem(last=False)
-
-    def _show(self, person: str, kinds: Sequence[str]) -> None:
-        self._shown.setdefault(person, deque(maxlen=_SHOWN)).extend(kinds)
-        self._shown.move_to_end(person)
-        if len(self._shown) > _PEOPLE:
-            self._shown.popitem(last=False)
 
     def _remembered(
         self, decision: str, decided: Decided, said: dict[str, Any], *, commercial: bool, now: float
@@ -342,6 +353,8 @@ def _body(
         "items": [
             {
                 "id": said.item.id,
+                "kind": said.item.kind,
+                "commercial": said.item.commercial,
                 "propensity": said.propensity,
                 "reason": said.reason,
                 "codes": [reason.code for reason in said.reasons if reason.part > 0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, NotFound
-from assistant.evaluate import mood, recommend, report
+from assistant.evaluate import logs, mood, recommend, report
 from assistant.evaluate.manifest import read_label_map, read_manifest, rescaled, scale_of
 from assistant.evaluate.run import BaselineMode, read_rows, with_baseline
 from assistant.evaluate.tasks import AFFECTS, TASKS, Sheet, Task, allowed
@@ -82,10 +83,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text|mood|recommend")
     _configure_recommend(commands.add_parser(
         "recommend",
-        help="measure what knowing the moment, and the mood, is worth",
-        description="Fit and measure recommendations with and without the moment; write report.json and "
-        "predictions.csv.",
-        epilog=_EPILOG["recommend"],
+        help="measure what knowing the moment is worth, or another policy from a log",
+        description="Fit and measure recommendations with and without the moment, or estimate from a log what "
+        "another policy would have earned; write report.json and predictions.csv.",
+        epilog=_EPILOG["recommend"] + logs.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ))  # fmt: skip
     for modality, what in (("voice", "clips of speech"), ("text", "texts")):
@@ -132,13 +133,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _configure_recommend(sub: argparse.ArgumentParser) -> None:
     sub.set_defaults(run=_run_recommend)
-    sub.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="where the data set lies")
-    sub.add_argument("--task", choices=("situnes",), default="situnes", help="default: situnes")
+    sub.add_argument("--data", type=Path, required=True, metavar="PATH", help="folder of the data set, or the log")
+    sub.add_argument("--task", choices=("situnes", "logs"), default="situnes", help="default: situnes")
+    sub.add_argument("--clip", type=_positive, default=math.inf, metavar="WEIGHT", help="logs: largest weight")
     sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
     sub.add_argument(
         "--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
     )
     sub.add_argument("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+
+
+def _positive(written: str) -> float:
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{written!r} is not a number greater than 0")
+    return value
 
 
 def _scale(written: str) -> tuple[float, float]:
@@ -173,9 +185,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_recommend(args: argparse.Namespace) -> int:
     try:
-        names = recommend.Options.__dataclass_fields__
-        chosen = {name: value for name, value in vars(args).items() if name in names}
-        return recommend.evaluate(recommend.Options(**chosen))
+        options: Any = logs.Options if args.task == "logs" else recommend.Options
+        names = options.__dataclass_fields__
+        chosen = options(**{name: value for name, value in vars(args).items() if name in names})
+        return logs.evaluate(chosen) if args.task == "logs" else recommend.evaluate(chosen)
     except AssistantError as error:
         print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
         return 2

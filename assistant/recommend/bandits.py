@@ -88,8 +88,9 @@ class Folded:
 
     def deviation(self, numbers: npt.NDArray[np.floating[Any]]) -> Floats:
         """Its standard deviation, [items, k] -> [items]."""
-        covariance = self.covariance.astype(numbers.dtype)
-        return np.asarray(np.sqrt(np.maximum(np.einsum("ik,ik->i", numbers @ covariance, numbers), 0.0)))
+        variance = np.einsum("ik,ik->i", numbers @ self.covariance.astype(numbers.dtype), numbers)
+        np.maximum(variance, 0.0, out=variance)
+        return np.asarray(np.sqrt(variance, out=variance))
 
 
 def folded(belief: Belief, context: Floats) -> Folded:

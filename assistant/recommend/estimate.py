@@ -42,14 +42,18 @@ def weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
     return np.asarray(np.minimum(target / logged, most))
 
 
-def ips(reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0) -> Value:
+def ips(
+    reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
+) -> Value:
     """Inverse propensity scoring (Horvitz & Thompson 1952): the mean of w r. Unbiased, of large variance."""
-    return _valued(weight * reward, np.ones_like(reward), weight, clusters, seed)
+    return _valued(weight * reward, np.ones_like(reward), weight, clusters, seed, replicates)
 
 
-def snips(reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0) -> Value:
+def snips(
+    reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
+) -> Value:
     """Self-normalised IPS (Swaminathan & Joachims 2015): sum w r / sum w. A little bias, far less variance."""
-    return _valued(weight * reward, weight, weight, clusters, seed)
+    return _valued(weight * reward, weight, weight, clusters, seed, replicates)
 
 
 def doubly_robust(
@@ -60,28 +64,44 @@ def doubly_robust(
     *,
     clusters: Ints | None = None,
     seed: int = 0,
+    replicates: int = 2000,
 ) -> Value:
     """Doubly robust (Dudik, Langford & Li 2011): the mean of expected + w (r - predicted).
 
     `predicted` is a model's reward for what was chosen, `expected` its mean under the target policy. Unbiased where
     the propensities are right, whatever the model; the better the model, the narrower. Fit the model on other rows.
     """
-    return _valued(expected + weight * (reward - predicted), np.ones_like(reward), weight, clusters, seed)
+    return _valued(
+        expected + weight * (reward - predicted), np.ones_like(reward), weight, clusters, seed, replicates
+    )
+
+
+def gain(
+    reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
+) -> Value:
+    """What the target earns beyond the policy that logged: the mean of (w - 1) r, by IPS row by row."""
+    return _valued((weight - 1) * reward, np.ones_like(reward), weight, clusters, seed, replicates)
+
+
+def mean_weight(weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000) -> Value:
+    """The mean of the weights, which is 1 where propensities are right and the log could take every choice."""
+    return _valued(weight, np.ones_like(weight), weight, clusters, seed, replicates)
 
 
 def _valued(
-    top: Floats, bottom: Floats, weight: Floats, clusters: Ints | None, seed: int, replicates: int = 2000
+    top: Floats, bottom: Floats, weight: Floats, clusters: Ints | None, seed: int, replicates: int
 ) -> Value:
     """The ratio of sums, and its bootstrap interval over whole clusters (each row is one by default)."""
     of = np.arange(len(top)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     count = int(of.max(initial=-1)) + 1
     tops, bottoms = (np.bincount(of, weights=x, minlength=count) for x in (top, bottom))
     low = high = float("nan")
-    if count > 1:
+    if count > 1 and replicates:
         rng = np.random.default_rng(seed)
         drawn = np.empty(replicates)
-        for start in range(0, replicates, 50):
-            picks = rng.integers(count, size=(min(50, replicates - start), count))
+        some = max(1, 1_000_000 // count)  # at a time: many rows would fill the memory
+        for start in range(0, replicates, some):
+            picks = rng.integers(count, size=(min(some, replicates - start), count))
             below = bottoms[picks].sum(axis=1)
             drawn[start : start + len(picks)] = tops[picks].sum(axis=1) / np.where(below > 0, below, np.nan)
         low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))

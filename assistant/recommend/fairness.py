@@ -1,99 +1,168 @@
-"""Who was shown what: exposure by group, with intervals. A small group is insufficient evidence, never a pass."""
+"""Who was shown what: exposure by declared group, with intervals over people.
+
+A small group is insufficient evidence, never a pass: it enters no number, neither its own nor that of others. And
+"no difference found" isn't "fair": the interval says which differences are still possible.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
+from assistant.recommend.exposure import Shown
+from assistant.recommend.interval import (
+    Figure,
+    Floats,
+    mean,
+    means_apart,
+    share,
+    shares_apart,
+    z_of,
+)
+from assistant.recommend.rates import best, by_person
+
 FEWEST = 30
-"""Decisions of a group, below which nothing is said of it."""
-_95 = 1.959964
+"""People of a group, below which nothing is said of it."""
+GROUPS = 50
+"""Groups that are compared; of more, the largest."""
+_KINDS, _ITEMS = 20, 20
+"""That were shown most."""
 
-Verdict = Literal["insufficient evidence", "differs", "no difference found"]
+Verdict = Literal["insufficient evidence", "differs", "may differ", "no difference found"]
+
+SAYS: Mapping[Verdict, str] = {
+    "insufficient evidence": f"fewer than {FEWEST} people, or nobody to compare them with: nothing can be said",
+    "differs": "the interval of the difference leaves out 0, also when widened for the number of comparisons",
+    "may differ": "the 95 % interval leaves out 0, but of so many comparisons one may by chance",
+    "no difference found": "which is not the same as fair: the interval says what is still possible",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
-    """One decision, as far as fairness needs it."""
+class Compared:
+    """One figure of a group, beside all other groups that are large enough."""
 
-    group: str
-    """What the app declared; never inferred."""
-    shown: bool
-    """The item, the kind or the offer in question was on the slate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How often a group was shown it, beside everybody else."""
-
-    group: str
-    decisions: int
-    share: float
-    low: float
-    high: float
-    """Wilson's 95 % interval of the share."""
-    difference: float
-    """The share minus that of all other groups."""
-    difference_low: float
-    difference_high: float
-    """Newcombe's 95 % interval of the difference."""
+    figure: Figure
+    difference: Figure | None
+    """To the others; None where there are none."""
     verdict: Verdict
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); (0, 1) without any observation.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """People who declared the same."""
 
-    >>> [round(end, 4) for end in wilson(5, 10)]
-    [0.2366, 0.7634]
+    name: str | None
+    """None: they declared nothing."""
+    people: int
+    slates: int
+    offers: Compared | None = None
+    """Share of the items shown that were commercial. This and all below only for a large enough group."""
+    reward: Compared | None = None
+    """Mean reward of a person for a slate."""
+    kinds: Mapping[str, Compared] = field(default_factory=dict)
+    """Share of the items shown, by kind."""
+    items: Mapping[str, Compared] = field(default_factory=dict)
+    """Share of the slates on which it was, by item."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One row for each person, one column for each measure."""
+
+    hits: Floats
+    trials: Floats
+    reward: Floats
+
+    def take(self, rows: Sequence[int]) -> _Table:
+        return _Table(self.hits[rows], self.trials[rows], self.reward[rows])
+
+
+def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[Group, ...]:
+    """Each group beside all others, the largest first; `declared` says by pseudonym what each person declared.
+
+    People that aren't in it are left out.
     """
-    if not count:
-        return 0.0, 1.0
-    share, square = hits / count, _95**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    half = _95 * math.sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    people = {person: theirs for person, theirs in by_person(shown).items() if person in declared}
+    rows: dict[str | None, list[int]] = {}
+    for row, person in enumerate(people):
+        rows.setdefault(declared[person], []).append(row)
+    ordered = sorted(rows, key=lambda name: (-len(rows[name]), name is None, name or ""))
+    large = [name for name in ordered if len(rows[name]) >= FEWEST][:GROUPS]
+    slates = list(people.values())
+    kinds, items = _most_shown(slates)
+    table = _table(slates, kinds, items)
+    comparisons = (2 + len(kinds) + len(items)) * (len(large) if len(large) > 2 else 1)
+    found = []
+    for name in ordered:
+        own = Group(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
+        if name in large:
+            others = [row for other in large if other != name for row in rows[other]]
+            own = _group(own, table.take(rows[name]), table.take(others), kinds, items, z_of(comparisons))
+        found.append(own)
+    return tuple(found)
 
 
-def newcombe(hits: int, count: int, other_hits: int, other_count: int) -> tuple[float, float]:
-    """The 95 % interval of a difference of shares, from Wilson's (Newcombe 1998, method 10).
+def _most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]]:
+    kinds: Counter[str] = Counter()
+    items: Counter[str] = Counter()
+    for theirs in people:
+        for one in theirs:
+            kinds.update(piece.kind for piece in one.pieces)
+            items.update(piece.item for piece in one.pieces)
+    return [name for name, _ in kinds.most_common(_KINDS)], [name for name, _ in items.most_common(_ITEMS)]
 
-    >>> [round(end, 3) for end in newcombe(56, 70, 48, 80)]
-    [0.052, 0.334]
-    """
-    if not count or not other_count:
-        return -1.0, 1.0
-    share, other = hits / count, other_hits / other_count
-    low, high = wilson(hits, count)
-    other_low, other_high = wilson(other_hits, other_count)
-    apart = share - other
-    return (
-        apart - math.sqrt((share - low) ** 2 + (other_high - other) ** 2),
-        apart + math.sqrt((high - share) ** 2 + (other - other_low) ** 2),
+
+def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Table:
+    """Columns: offers, then kinds, then items."""
+    columns = {("kind", name): 1 + at for at, name in enumerate(kinds)}
+    columns |= {("item", name): 1 + len(kinds) + at for at, name in enumerate(items)}
+    shape = (len(people), 1 + len(columns))
+    hits, trials = np.zeros(shape), np.zeros(shape)
+    for row, theirs in enumerate(people):
+        for one in theirs:
+            trials[row, : 1 + len(kinds)] += len(one.pieces)
+            trials[row, 1 + len(kinds) :] += bool(one.pieces)
+            for piece in one.pieces:
+                hits[row, 0] += piece.commercial
+                for key in (("kind", piece.kind), ("item", piece.item)):
+                    if key in columns:
+                        hits[row, columns[key]] += 1
+    return _Table(hits, trials, np.array([float(np.mean([best(one) for one in theirs])) for theirs in people]))
+
+
+def _group(own: Group, mine: _Table, others: _Table, kinds: list[str], items: list[str], wide: float) -> Group:
+    measured = [_share(mine, others, column, wide) for column in range(mine.hits.shape[1])]
+    reward = Compared(mean(mine.reward), None, "insufficient evidence")
+    if len(others.reward):
+        apart, widened = (means_apart(mine.reward, others.reward, *z) for z in ((), (wide,)))
+        reward = Compared(reward.figure, apart, _verdict(apart, widened))
+    return Group(
+        own.name,
+        own.people,
+        own.slates,
+        offers=measured[0],
+        reward=reward,
+        kinds=dict(zip(kinds, measured[1:], strict=False)),
+        items=dict(zip(items, measured[1 + len(kinds) :], strict=True)),
     )
 
 
-def shares(exposures: Sequence[Exposure], *, fewest: int = FEWEST) -> tuple[Share, ...]:
-    """Each group beside all others, in the order of the names.
-
-    "No difference found" is not "fair": the interval says which differences are still possible.
-    """
-    counts: dict[str, list[int]] = {}
-    for one in exposures:
-        count = counts.setdefault(one.group, [0, 0])
-        count[0] += one.shown
-        count[1] += 1
-    hits, total = sum(c[0] for c in counts.values()), len(exposures)
-    return tuple(_share(group, h, n, hits - h, total - n, fewest) for group, (h, n) in sorted(counts.items()))
+def _share(mine: _Table, others: _Table, column: int, wide: float) -> Compared:
+    hits, trials = mine.hits[:, column], mine.trials[:, column]
+    figure = share(hits, trials)
+    if not len(others.hits) or not trials.sum() or not others.trials[:, column].sum():
+        return Compared(figure, None, "insufficient evidence")
+    beside = (others.hits[:, column], others.trials[:, column])
+    apart = shares_apart(hits, trials, *beside)
+    return Compared(figure, apart, _verdict(apart, shares_apart(hits, trials, *beside, wide)))
 
 
-def _share(group: str, hits: int, count: int, other_hits: int, other_count: int, fewest: int) -> Share:
-    low, high = wilson(hits, count)
-    apart_low, apart_high = newcombe(hits, count, other_hits, other_count)
-    verdict: Verdict = "no difference found" if apart_low <= 0 <= apart_high else "differs"
-    if count < fewest or other_count < fewest:
-        verdict = "insufficient evidence"
-    other = other_hits / other_count if other_count else 0.0
-    share = hits / count
-    return Share(group, count, share, low, high, share - other, apart_low, apart_high, verdict)
+def _verdict(apart: Figure, widened: Figure) -> Verdict:
+    if apart.low <= 0 <= apart.high:
+        return "no difference found"
+    return "may differ" if widened.low <= 0 <= widened.high else "differs"

@@ -20,6 +20,7 @@ from assistant.recommend.features import ITEM, MOMENT, SIZE
 from assistant.recommend.holdout import Arm
 from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned
 from assistant.recommend.shelf import Shelf
+from assistant.recommend.together import LIKED, Like, Neighbours, Together, grown, packed, unpacked
 
 Kind = Literal["click", "completion", "dwell", "rating", "conversion", "none"]
 
@@ -98,6 +99,10 @@ class Outcome:
     commercial: bool = False
     arm: Arm | None = None
     """Of the standing experiment (`holdout`); None where the person let no mood be used."""
+    taste: bool = False
+    """It shows what the person likes (`shows_taste`) and they don't object to that being used."""
+    beside: tuple[str, ...] = ()
+    """Where it does: what they had liked last, the newest first."""
 
     @property
     def blind(self) -> Outcome:
@@ -113,6 +118,12 @@ class Outcome:
         return bool(self.features) and not late and not (self.commercial and self.kind == "conversion")
 
 
+def shows_taste(outcome: Outcome) -> bool:
+    """A reward says what a person likes: a click's worth or more, in time, and of nothing commercial."""
+    late = outcome.at - outcome.decided_at > LATE_S
+    return outcome.reward >= LIKED and not outcome.commercial and not late
+
+
 class RewardLog(Protocol):
     """Where rewards are kept. `store` implements it."""
 
@@ -122,14 +133,11 @@ class RewardLog(Protocol):
     async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
         """The rewards after the `number`th of the log, in order, and the number of the last."""
 
-    async def of_people(self, app: str) -> list[tuple[str, Outcome]]:
-        """Every reward with the pseudonym of whose it is, in order."""
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+        """The last number, and a person's newest rewards after the `number`th, `most` at most, in order."""
 
     async def forget_mood(self, person: str) -> None:
         """Make every kept reward of a person blind: they don't let their mood be remembered any more."""
-
-    async def decisions(self, app: str) -> int:
-        """How many decisions the app's people were given."""
 
     async def snapshot(self, app: str) -> tuple[int, bytes] | None:
         """The newest kept state and the number of the last reward in it."""
@@ -165,12 +173,15 @@ class State:
     belief: Belief = field(default_factory=prior)
     popularity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Item to its rewards, decayed to a time: (mass, Unix seconds)."""
+    together: Together = field(default_factory=Together)
+    """What the same people liked."""
     number: int = 0
     """Of the last reward in the log that is in it."""
 
 
 def learned(state: State, outcomes: Iterable[Outcome], number: int) -> State:
     """The state after some more rewards, of which the last has this number."""
+    outcomes = list(outcomes)
     belief, popularity = state.belief, dict(state.popularity)
     for outcome in outcomes:
         if outcome.teaches:
@@ -180,7 +191,8 @@ def learned(state: State, outcomes: Iterable[Outcome], number: int) -> State:
             now = max(since, outcome.at)
             mass = _decayed(mass, now - since) + _decayed(outcome.reward, now - outcome.at)
             popularity[outcome.item] = (mass, now)
-    return State(belief, popularity, number)
+    likes = (Like(outcome.item, outcome.beside) for outcome in outcomes if outcome.taste)
+    return State(belief, popularity, grown(state.together, likes), number)
 
 
 def _decayed(mass: float, age_s: float) -> float:
@@ -196,28 +208,32 @@ def laid_out(state: State, shelf: Shelf, now: float, exploration: Exploration) -
         popular=np.array([row for row, _, _ in known], dtype=np.int64),
         mass=np.array([_decayed(mass, max(0.0, now - at)) for _, mass, at in known]),
         at=now,
+        neighbours=Neighbours(state.together, shelf) if state.together.pairs else None,
     )
 
 
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 def pack(state: State) -> bytes:
     """The state's sums as bytes."""
     belief: Floats = np.concatenate([state.belief.precision[np.triu_indices(SIZE)], state.belief.moment])
-    body = (_LAYOUT, SIZE, state.number, state.belief.count, belief.tobytes(), dict(state.popularity))
-    return msgspec.msgpack.encode(body)
+    sums = (state.number, state.belief.count, belief.tobytes(), dict(state.popularity), packed(state.together))
+    return msgspec.msgpack.encode((_LAYOUT, SIZE, msgspec.msgpack.encode(sums)))
 
 
-def unpack(packed: bytes) -> State:
-    """Undo `pack`; from another layout of features nothing can be restored, and learning begins again."""
-    layout, size, number, count, belief, popularity = msgspec.msgpack.decode(
-        packed, type=tuple[int, int, int, int, bytes, dict[str, tuple[float, float]]]
-    )
+_Sums = tuple[int, int, bytes, dict[str, tuple[float, float]], tuple[list[str], list[int], list[list[int]]]]
+
+
+def unpack(kept: bytes) -> State:
+    """Undo `pack`; from another layout nothing can be restored, and learning begins again with the whole log."""
+    layout, size, *rest = msgspec.msgpack.decode(kept)
     if (layout, size) != (_LAYOUT, SIZE):
         return State()
+    number, count, belief, popularity, together = msgspec.msgpack.decode(rest[0], type=_Sums)
     numbers = np.frombuffer(belief, dtype=np.float64)
     precision = np.zeros((SIZE, SIZE))
     precision[np.triu_indices(SIZE)] = numbers[:-SIZE]
     precision += np.triu(precision, 1).T
-    return State(restored(precision, numbers[-SIZE:].copy(), count), popularity, number)
+    belief_again = restored(precision, numbers[-SIZE:].copy(), count)
+    return State(belief_again, popularity, unpacked(*together), number)

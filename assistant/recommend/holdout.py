@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+Floats = npt.NDArray[np.float64]
 Arm = Literal["mood", "blind"]
 
 SHARE = 0.1
@@ -76,13 +78,20 @@ def uplift(rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int 
     low, high = -1.0, 1.0
     if min(people.values()) >= 2:
         rng = np.random.default_rng(seed)
-        drawn = {
-            name: values[rng.integers(len(values), size=(replicates, len(values)))].mean(axis=1)
-            for name, values in means.items()
-        }
+        drawn = {name: _drawn(values, replicates, rng) for name, values in means.items()}
         low, high = (float(end) for end in np.percentile(drawn["mood"] - drawn["blind"], [2.5, 97.5]))
     if min(people.values()) < FEWEST:
         verdict = "insufficient evidence"
     else:
         verdict = "helps" if low > 0 else "harms" if high < 0 else "not significant"
     return Uplift(people, reward, reward["mood"] - reward["blind"], low, high, verdict, ADVICE[verdict])
+
+
+def _drawn(values: Floats, replicates: int, rng: np.random.Generator) -> Floats:
+    """Means of people drawn with replacement, a few at a time: many people would fill the memory."""
+    some = max(1, 1_000_000 // len(values))
+    parts = [
+        values[rng.integers(len(values), size=(min(some, replicates - start), len(values)))].mean(axis=1)
+        for start in range(0, replicates, some)
+    ]
+    return np.concatenate(parts)

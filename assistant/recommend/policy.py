@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from assistant.recommend.moment import NOWHERE, Moment
 from assistant.recommend.scoring import Bools, Ints, Learned, Situation, View, believed, parts, totals, view
 from assistant.recommend.shelf import Shelf, lay_out
 from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
+from assistant.recommend.together import because
 
 __all__ = [
     "TEMPERATURE",
@@ -35,11 +37,12 @@ __all__ = [
     "ranked",
 ]
 
-VERSION = "rank-2"
+VERSION = "rank-3"
 WORDS = {
-    "interest": "matches what you said you like: {tags}",
+    "interest": "matches what you said you like",
     "search": "matches what you looked for lately",
     "popularity": "others liked it lately",
+    "together": "people who liked what you liked, liked this too",
     "freshness": "it is new",
     "learned": "people in such a moment liked the like of it",
     "exploration": "to find out whether it is liked",
@@ -50,7 +53,7 @@ WORDS = {
     "mood_exploration": "to find out whether it suits such a mood",
     "catalogue": "something from the catalogue",
 }
-"""What each part of a score says to a person."""
+"""What each part of a score says to a person. Where it is known from what, a ranking says that too."""
 
 
 class DecisionLog(Protocol):
@@ -141,52 +144,59 @@ def ranked(
     now: float = 0.0,
     candidates: Sequence[str] | None = None,
     learned: Learned | None = None,
+    likes: Sequence[str] = (),
     knobs: Knobs = Knobs(),  # noqa: B008
     offers: bool = True,
 ) -> Ranking:
     """Choose up to `slots` items. `mood` is None where there is no consent to use it for content.
 
     Items in another language than the person's are left out, unless there are none in theirs; so is what isn't
-    available `now` (Unix seconds), and, without `offers`, everything commercial.
+    available `now` (Unix seconds), and, without `offers`, everything commercial. `likes` are the ids of what the
+    person liked last, the newest first.
     """
     mood = usable(mood)
     shelf = items if isinstance(items, Shelf) else lay_out(items)
     rows = shelf.rows(profile.language, now, candidates)
     if not offers:
         rows = rows[~shelf.commercial[rows]]
-    who = Situation(profile, mood, moment, now, learned, seed)
+    who = Situation(profile, mood, moment, now, learned, seed, likes=tuple(likes))
     who = replace(who, beliefs=believed(who))
     seen = view(shelf, rows, who)
     scores = totals(seen, who)
     temperature = knobs.temperature
     if knobs.exploration_budget is not None:
         temperature = temperature_of(scores if mood is None else totals(seen, who.blind), knobs)
+    diverse = knobs.serendipity > 0
+    noise = np.empty(0) if diverse else -np.log(generator(seed).standard_exponential(len(rows)))
+    vectors = shelf.vectors if len(rows) == len(shelf.items) else shelf.vectors[rows]
     places: list[Drawn] = []
-    noise = np.empty(0) if knobs.serendipity else -np.log(generator(seed).standard_exponential(len(rows)))
-    whole = len(rows) == len(shelf.items)
-    vectors = shelf.vectors if whole else shelf.vectors[rows]
-    for name, tier in _tiers(shelf.commercial if whole else shelf.commercial[rows], mood_used=mood is not None):
-        wanted = min(slots - len(places), len(rows) if tier is None else int(tier.sum()))
+    cost = Price(0.0, 0.0)
+    for name, others in _tiers(seen.commercial, mood_used=mood is not None):
+        wanted = min(slots - len(places), len(rows) - len(others))
         if wanted <= 0:
             continue
-        of_tier = scores if tier is None else np.where(tier, scores, -np.inf)
-        if knobs.serendipity:
+        of_tier = scores
+        if len(others):
+            of_tier = scores.copy()
+            of_tier[others] = -np.inf
+        if diverse:
             rng = generator(seed, name)
+            cost = cost if places else price(of_tier, vectors, wanted, knobs.serendipity)
             places += draw_diverse(of_tier, vectors, wanted, temperature, knobs.serendipity, rng)
         else:
             places += draw(of_tier, noise, wanted, temperature)
-    cost = Price(0.0, 0.0)
-    if knobs.serendipity:
-        first = np.ones(len(rows), dtype=bool) if mood is None else ~shelf.commercial[rows]
-        cost = price(scores[first], vectors[first], slots, knobs.serendipity)
     return Ranking(_slate(shelf, rows, places, seen, who), knobs, temperature, cost, mood is not None)
 
 
-def _tiers(commercial: Bools, *, mood_used: bool) -> list[tuple[str, Bools | None]]:
-    """Which of the scored rows, in the order in which places are filled; None: all of them."""
-    if not mood_used or not commercial.any():
-        return [("all", None)]
-    return [("free", ~commercial), ("commercial", commercial)]
+def _tiers(commercial: Bools, *, mood_used: bool) -> list[tuple[str, Ints]]:
+    """In the order in which places are filled: a name, and the scored rows that are not of it."""
+    paid = np.flatnonzero(commercial) if mood_used else _NONE
+    if not len(paid):
+        return [("all", paid)]
+    return [("free", paid), ("commercial", np.flatnonzero(~commercial))]
+
+
+_NONE = np.empty(0, dtype=np.int64)
 
 
 def _slate(
@@ -194,23 +204,32 @@ def _slate(
 ) -> tuple[Recommendation, ...]:
     at = np.array([one.row for one in places], dtype=np.int64)
     chosen, taken = rows[at], parts(seen.take(at), who)
+    plain, felt = ({name: part.tolist() for name, part in some.items()} for some in (taken.plain, taken.felt))
     found = []
     for place, (row, drawn) in enumerate(zip(chosen.tolist(), places, strict=True)):
         item = shelf.items[row]
-        own = {name: float(part[place]) for name, part in taken.plain.items()}
+        own = {name: part[place] for name, part in plain.items()}
         if not item.commercial:
-            own |= {name: float(part[place]) for name, part in taken.felt.items()}
-        reasons = _reasons(item, own, who.profile)
+            for name, part in felt.items():
+                own[name] = part[place]
+        reasons = _reasons(own, row, shelf, who)
         said = reasons[0].words if reasons and reasons[0].part > 0 else WORDS["catalogue"]
         found.append(Recommendation(item, sum(own.values()), own, drawn.propensity, said, reasons))
     return tuple(found)
 
 
-def _reasons(item: Item, parts: dict[str, float], profile: Profile) -> tuple[Reason, ...]:
-    tags = ", ".join(sorted(set(item.tags) & set(profile.interests)))
-    found = [
-        Reason(name, WORDS[name].format(tags=tags) if name == "interest" else WORDS[name], part)
-        for name, part in parts.items()
-        if part
-    ]
-    return tuple(sorted(found, key=lambda reason: -reason.part))
+def _reasons(parts: dict[str, float], row: int, shelf: Shelf, who: Situation) -> tuple[Reason, ...]:
+    largest = sorted(((part, name) for name, part in parts.items() if part), key=itemgetter(0), reverse=True)
+    return tuple([Reason(name, _words(name, row, shelf, who), part) for part, name in largest])
+
+
+def _words(code: str, row: int, shelf: Shelf, who: Situation) -> str:
+    """What a part says of one item, with what it is known from."""
+    if code == "interest":
+        tags = sorted(set(shelf.items[row].tags) & set(who.profile.interests))
+        return f"{WORDS[code]}: {', '.join(tags)}"
+    if code == "together" and who.learned is not None and who.learned.neighbours is not None:
+        liked = because(who.learned.neighbours, who.likes, row)
+        if liked in shelf.place:
+            return f"because people who liked {shelf.items[shelf.place[liked]].title} liked this too"
+    return WORDS[code]

@@ -1,8 +1,8 @@
 """The score of every item as a sum of named parts: what is known at the start, and what was learned since.
 
-Cold start: declared interests, recent searches, the mood's affinity, popularity and freshness. To it comes what the
-belief has learned (`bandits`): the reward that the cold start left unexplained, and a bonus for exploring. No part
-of a commercial item's score depends on the mood.
+Cold start: declared interests, recent searches, the mood's affinity, popularity and freshness; then what people who
+liked the same liked (`together`). To it comes what the belief has learned (`bandits`): the reward that all these
+left unexplained, and a bonus for exploring. No part of a commercial item's score depends on the mood.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind
 from assistant.recommend.moment import Moment
 from assistant.recommend.shelf import Shelf
 from assistant.recommend.slate import generator
+from assistant.recommend.together import Neighbours, together
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Parts = dict[str, Floats]
 
-INTEREST_WEIGHT = 0.5
+INTEREST_WEIGHT = 0.3
 SEARCH_WEIGHT = 0.3
-POPULARITY_WEIGHT = 0.1
+POPULARITY_WEIGHT = 0.5
+"""Of the most popular item; the others' by their share of its rewards."""
 FRESHNESS_WEIGHT = 0.1
 POPULARITY_HALF_LIFE_S = 7 * 86_400.0
-POPULARITY_HALF = 5.0
-"""Decayed rewards at which an item's popularity is half of the most."""
+POPULARITY_FEW = 5.0
+"""Decayed rewards below which even the most popular item hasn't the whole weight."""
 FRESHNESS_HALF_LIFE_S = 3 * 86_400.0
 
 
@@ -48,6 +50,8 @@ class Learned:
     """Their rewards, decayed to the time `at`."""
     at: float = 0.0
     """Unix seconds."""
+    neighbours: Neighbours | None = None
+    """What is liked together; None where nothing is known of that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +95,8 @@ class Situation:
     seed: str
     beliefs: Beliefs | None = None
     """What `believed` says, so that it is worked out once."""
+    likes: tuple[str, ...] = ()
+    """Ids of what the person liked last, the newest first; empty where that may not be used."""
 
     @property
     def blind(self) -> Situation:
@@ -108,7 +114,7 @@ class View:
     liked: Floats
     searched: Floats
     plain: Parts
-    """Parts that need no weights: freshness and popularity."""
+    """Parts that need no weights: freshness, popularity and what is liked together."""
 
     def take(self, at: Ints) -> View:
         """Some of them."""
@@ -129,6 +135,8 @@ def view(shelf: Shelf, rows: Ints, who: Situation) -> View:
         plain["freshness"] = FRESHNESS_WEIGHT * np.exp2(-age / FRESHNESS_HALF_LIFE_S)
     if who.learned is not None:
         plain["popularity"] = taken(_popularity(who.learned, len(shelf.items), who.now))
+        if who.likes and who.learned.neighbours is not None:
+            plain["together"] = taken(together(who.learned.neighbours, who.likes, len(shelf.items)))
     searches = who.moment.searches
     return View(
         shelf.numbers if whole else shelf.numbers[rows],
@@ -164,16 +172,16 @@ def _weighed(seen: View, who: Situation, rows: Ints | slice) -> Floats:
         if beliefs.drawn is not None:
             weights += beliefs.drawn[who.mood is not None]
     numbers, liked, searched = seen.numbers[rows], seen.liked[rows], seen.searched[rows]
-    score = np.asarray(numbers @ weights + weights[INTEREST] * liked)
-    if who.moment.searches:
-        score += weights[SEARCH] * searched
+    score = np.asarray(numbers @ weights)
+    own = np.flatnonzero((liked != 0) | (searched != 0))
+    score[own] += weights[INTEREST] * liked[own] + weights[SEARCH] * searched[own]
     if beliefs is not None and beliefs.how.algorithm == "linucb":
-        deviation = belief.deviation(seen.light[rows]).astype(np.float64)  # what explores needs no more digits
-        own = np.flatnonzero((liked != 0) | (searched != 0))
-        filled = numbers[own]
+        deviation = belief.deviation(seen.light[rows])  # what explores needs no more digits
+        filled = seen.light[rows][own]
         filled[:, INTEREST], filled[:, SEARCH] = liked[own], searched[own]
         deviation[own] = belief.deviation(filled)
-        score += beliefs.how.width * deviation
+        deviation *= beliefs.how.width
+        score += deviation
     return score
 
 
@@ -233,5 +241,5 @@ def cold_start(parts: Mapping[str, float]) -> float:
 def _popularity(learned: Learned, size: int, now: float) -> Floats:
     popularity = np.zeros(size)
     mass = learned.mass * 2.0 ** (-max(0.0, now - learned.at) / POPULARITY_HALF_LIFE_S)
-    popularity[learned.popular] = POPULARITY_WEIGHT * mass / (mass + POPULARITY_HALF)
+    popularity[learned.popular] = POPULARITY_WEIGHT * mass / max(mass.max(initial=0.0), POPULARITY_FEW)
     return popularity

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ Ints = npt.NDArray[np.int64]
 
 TEMPERATURE = 0.05
 """Of the softmax: small, so that little is explored."""
+_BLOCK = 512
+"""Rows that are summed before it is looked in which of them luck falls."""
 COLDEST = 1e-4
 """Lowest temperature: as good as no exploration, and every propensity still positive."""
 
@@ -45,7 +48,7 @@ class Knobs:
 def generator(seed: str, stream: str = "") -> np.random.Generator:
     """Randomness that belongs to a decision; each stream of it is independent of the others."""
     digest = hashlib.sha256(f"{seed}{stream and chr(0) + stream}".encode()).digest()
-    return np.random.default_rng(list(digest[:16]))
+    return np.random.default_rng(int.from_bytes(digest[:16]))
 
 
 def expected_loss(scores: Floats, temperature: float) -> float:
@@ -112,7 +115,12 @@ def draw(scores: Floats, noise: Floats, slots: int, temperature: float) -> list[
 
 
 def draw_diverse(
-    scores: Floats, vectors: Floats, slots: int, temperature: float, serendipity: float, rng: np.random.Generator
+    scores: Floats,
+    vectors: npt.NDArray[np.floating[Any]],
+    slots: int,
+    temperature: float,
+    serendipity: float,
+    rng: np.random.Generator,
 ) -> list[Drawn]:
     """The first `slots` places, each drawn from the softmax of its marginal relevance.
 
@@ -120,20 +128,43 @@ def draw_diverse(
     or 0. The first place is drawn by the score alone.
     """
     count = min(slots, len(scores))
-    likeness = np.zeros(len(scores))
     found: list[Drawn] = []
-    taken = np.isneginf(scores)
-    scores = np.where(taken, 0.0, scores)
+    logits = scores / temperature
+    base = (1 - serendipity) * logits if serendipity < 1 else np.where(np.isneginf(scores), -np.inf, 0.0)
+    likeness: npt.NDArray[np.floating[Any]] = np.empty(0)
+    weights = np.empty_like(logits)
     for place in range(count):
-        marginal = scores if place == 0 else (1 - serendipity) * scores - serendipity * likeness
-        logits = np.where(taken, -np.inf, marginal / temperature)
-        weights = np.exp(logits - logits.max())
-        row = int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))
-        row = min(row, len(scores) - 1)
-        if taken[row] or weights[row] == 0:  # rounding at the very end
-            row = int(np.argmax(weights))
-        found.append(Drawn(row, float(weights[row] / weights.sum())))
-        taken[row] = True
+        np.subtract(logits, logits.max(), out=weights)
+        np.exp(weights, out=weights)
+        row, total = _fallen(weights, rng.random())
+        found.append(Drawn(row, float(weights[row] / total)))
+        base[row] = -np.inf
         closeness = vectors @ vectors[row]
-        likeness = closeness if place == 0 else np.maximum(likeness, closeness)
+        likeness = closeness if place == 0 else np.maximum(likeness, closeness, out=likeness)
+        np.multiply(likeness, -serendipity / temperature, out=logits)
+        logits += base
     return found
+
+
+def _fallen(weights: Floats, luck: float) -> tuple[int, float]:
+    """The row on which `luck`, even in [0, 1), falls when each row is as wide as its weight; and the sum of all.
+
+    >>> _fallen(np.array([1.0, 0.0, 3.0]), 0.25)
+    (2, 4.0)
+    """
+    if len(weights) <= 4 * _BLOCK:
+        ends = weights.cumsum()
+        total = float(ends[-1])
+        row = min(int(ends.searchsorted(luck * total, side="right")), len(weights) - 1)
+    else:
+        starts = np.arange(0, len(weights), _BLOCK)
+        ends = np.add.reduceat(weights, starts).cumsum()
+        total = float(ends[-1])
+        block = min(int(ends.searchsorted(luck * total, side="right")), len(starts) - 1)
+        begun = float(ends[block - 1]) if block else 0.0
+        inside = weights[starts[block] : starts[block] + _BLOCK].cumsum()
+        row = min(int(inside.searchsorted(luck * total - begun, side="right")), len(inside) - 1)
+        row += int(starts[block])
+    if weights[row] == 0:  # rounding at an end
+        row = int(weights.argmax())
+    return row, total

@@ -140,14 +140,22 @@ async def post_batch(request: web.Request) -> web.Response:
 
 async def post_reward(request: web.Request) -> web.Response:
     """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
-    services, caller, decision, _ = await enter_decision(request)
+    services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody, services.settings.max_body_bytes)
     key = body.key or request.headers.get("Idempotency-Key") or f"{body.kind} {body.item}"
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
     recommender = services.tools.recommender
+    standing = await services.ledger.standing(made.person)
     reward, new = await recommender.reward(
-        caller.app.id, decision, body.item, body.kind, body.value, key=key, now=services.clock()
+        caller.app.id,
+        decision,
+        body.item,
+        body.kind,
+        body.value,
+        key=key,
+        now=services.clock(),
+        limited=gpc_of(request) or standing.restricted or standing.objected,
     )
     answer = {"reward": reward, "counted": new, "rule": TABLE[body.kind].says}
     return respond(answer, 201 if new else 200)
@@ -158,12 +166,6 @@ async def post_activate(request: web.Request) -> web.Response:
     services, caller, decision, _ = await enter_decision(request)
     await services.tools.recommender.activate(caller.app.id, decision)
     return respond({"decision": decision, "active": True})
-
-
-async def get_report(request: web.Request) -> web.Response:
-    """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
-    services, caller = await enter(request)
-    return respond(await services.tools.recommender.report(caller.app.id))
 
 
 def _wish(body: RankBody) -> Wish:
@@ -221,12 +223,5 @@ ROUTES: tuple[Route, ...] = (
         "What was ranked ahead is shown now",
         scope="infer",
         personal=True,
-    ),
-    Route(
-        "GET",
-        "/v1/reports/recommendations",
-        get_report,
-        "What recommendations and the mood are worth",
-        scope="catalogue",
     ),
 )

@@ -13,7 +13,7 @@ from assistant.emotion import Baseline, Modality
 from assistant.errors import NotFound
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.together import Together
+from assistant.store.gathering import Gathering
 from assistant.store.vault import Vault
 
 
@@ -23,12 +23,12 @@ class Decisions:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._together = Together(self._write)
+        self._gathering = Gathering(self._write)
 
     async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
         """Keep one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
-        await self._together.add({"id": decision, "person": person, "at": at, "body": sealed})
+        await self._gathering.add({"id": decision, "person": person, "at": at, "body": sealed})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
         async with self._database.write() as connection:
@@ -37,7 +37,7 @@ class Decisions:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        await self._together.close()
+        await self._gathering.close()
 
     async def get(self, decision: str, person: str) -> dict[str, Any]:
         """Raises `NotFound` (`decision_unknown`)."""

@@ -21,6 +21,7 @@ from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.devices import Devices
 from assistant.store.export import Exports
+from assistant.store.exposures import Exposures
 from assistant.store.masters import masters_of
 from assistant.store.moods import Moods
 from assistant.store.people import People
@@ -40,6 +41,7 @@ class Kept:
     catalogues: Catalogues
     decisions: Decisions
     rewards: Rewards
+    exposures: Exposures
     moods: Moods
     devices: Devices
     contexts: Contexts
@@ -117,6 +119,7 @@ async def open_kept(
             catalogues=Catalogues(database, clock),
             decisions=decisions,
             rewards=rewards,
+            exposures=Exposures(database, vault),
             moods=Moods(database, vault),
             devices=Devices(database, vault, clock),
             contexts=Contexts(database, vault, clock),

@@ -28,7 +28,7 @@ _AT_ONCE = 500
 """Ids in one query."""
 
 
-class _Stored(msgspec.Struct):
+class Stored(msgspec.Struct):
     """What the profile column holds, sealed."""
 
     id: str
@@ -135,10 +135,10 @@ class People:
             return (await connection.execute(_BY_LOOKUP, values)).first()
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
-        return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(_Stored(person, profile)))
+        return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(Stored(person, profile)))
 
     async def _open(self, row: Any) -> Person:
-        stored = msgspec.json.decode(await self._vault.open(row.pseudonym, "profile", row.profile), type=_Stored)
+        stored = msgspec.json.decode(await self._vault.open(row.pseudonym, "profile", row.profile), type=Stored)
         return Person(row.pseudonym, stored.id, row.version, stored.profile)
 
 

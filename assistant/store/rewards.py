@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from assistant.errors import NotFound
 from assistant.recommend.feedback import Decided, Outcome
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.together import Together
+from assistant.store.gathering import Gathering
 from assistant.store.vault import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
@@ -29,13 +30,13 @@ class Rewards:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._together = Together(self._write)
+        self._gathering = Gathering(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
         """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        return await self._together.add(row)
+        return await self._gathering.add(row)
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Keep those whose key is new; which of them were."""
@@ -56,7 +57,7 @@ class Rewards:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        await self._together.close()
+        await self._gathering.close()
 
     async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
         """The rewards after the `number`th of the log, in order, and the number of the last.
@@ -66,16 +67,27 @@ class Rewards:
         number, found = await self._after(app, number)
         return number, [outcome for _, outcome in found]
 
-    async def of_people(self, app: str) -> list[tuple[str, Outcome]]:
-        """Every reward with the pseudonym of whose it is, in order."""
-        return (await self._after(app, 0))[1]
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+        """The last number, and a person's newest rewards after the `number`th, `most` at most, in order.
 
-    async def decisions(self, app: str) -> int:
-        """How many decisions the app's people were given."""
-        query = select(func.count()).select_from(schema.decisions)
-        query = query.join(schema.people, schema.people.c.pseudonym == schema.decisions.c.person)
+        Nothing of who was erased.
+        """
+        query = select(_rewards.c.number, _rewards.c.body)
+        query = query.where(_rewards.c.person == person, _rewards.c.number > number)
+        query = query.order_by(_rewards.c.number.desc()).limit(most)
         async with self._database.read() as connection:
-            return int(await connection.scalar(query.where(schema.people.c.app == app)) or 0)
+            rows = (await connection.execute(query)).all()
+        if not rows:
+            return number, []
+        try:
+            opened = await self._vault.opener(person)
+        except NotFound:
+            return number, []
+
+        def read() -> list[Outcome]:
+            return [msgspec.json.decode(opened("reward", row.body), type=Outcome) for row in reversed(rows)]
+
+        return rows[0].number, await asyncio.to_thread(read)
 
     async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Outcome]]]:
         found: list[tuple[str, Outcome]] = []

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -82,17 +82,21 @@ class Vault:
 
     async def opener(self, person: str) -> Opener:
         """What decrypts many of one person's data, also in another thread. Raises `NotFound`; it, `Unavailable`."""
-        key = await self._key(person)
+        return _opener(person, await self._key(person))
 
-        def opened(kind: str, sealed: bytes) -> bytes:
-            try:
-                return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
-            except (InvalidTag, ValueError) as error:
-                raise Unavailable(
-                    "stored data was changed or belongs to another key", code="data_corrupt"
-                ) from error
-
-        return opened
+    async def openers(self, people: Collection[str]) -> dict[str, Opener]:
+        """The same for many people, without those whose key is gone. Keys that weren't in memory don't stay."""
+        unknown = [person for person in people if person not in self._known]
+        keys = {person: self._known[person] for person in people if person in self._known}
+        table = schema.person_keys
+        for start in range(0, len(unknown), _BATCH):
+            query = select(table.c.person, table.c.wrapped, table.c.master)
+            query = query.where(table.c.person.in_(unknown[start : start + _BATCH]))
+            async with self._database.read() as connection:
+                rows = (await connection.execute(query)).all()
+            for row in rows:
+                keys[row.person] = AESGCM(await self._masters.unwrap(row.master, row.wrapped, row.person.encode()))
+        return {person: _opener(person, key) for person, key in keys.items()}
 
     async def outdated(self) -> int:
         """How many keys another master key than the newest wraps."""
@@ -145,6 +149,16 @@ class Vault:
         if len(self._known) > _KEYS_KEPT:
             self._known.popitem(last=False)
         return key
+
+
+def _opener(person: str, key: AESGCM) -> Opener:
+    def opened(kind: str, sealed: bytes) -> bytes:
+        try:
+            return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
+        except (InvalidTag, ValueError) as error:
+            raise Unavailable("stored data was changed or belongs to another key", code="data_corrupt") from error
+
+    return opened
 
 
 async def open_vault(database: Database, masters: MasterKeys) -> Vault:

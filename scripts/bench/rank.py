@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from assistant.recommend.policy import ranked
 from assistant.recommend.scoring import Learned
 from assistant.recommend.shelf import lay_out
 from assistant.recommend.slate import Knobs
+from assistant.recommend.together import Like, Neighbours, Together, grown
 
 TAGS = [f"tag{n}" for n in range(200)]
 KINDS = ("article", "music", "exercise", "video", "offer")
@@ -43,6 +45,15 @@ def catalogue(count: int) -> list[Item]:
     ]
 
 
+def liked_together(items: int) -> Together:
+    """2,000 people who each liked 20 items; the first items more often."""
+    rng = np.random.default_rng(2)
+    chances = 1 / np.arange(1, items + 1) ** 0.8
+    drawn = rng.choice(items, size=(2_000, 20), p=chances / chances.sum())
+    people = [[f"i{n}" for n in dict.fromkeys(row)] for row in drawn.tolist()]
+    return grown(Together(), [Like(item, row[:at]) for row in people for at, item in enumerate(row)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, nargs="+", default=[1_000, 100_000])
@@ -58,6 +69,8 @@ def main() -> None:
         shelf = lay_out(catalogue(count))
         laid_out = time.perf_counter() - started
         learned = Learned(belief, Exploration("linucb"), np.arange(min(count, 1000)), np.ones(min(count, 1000)))
+        tastes = replace(learned, neighbours=Neighbours(liked_together(min(count, 5000)), shelf))
+        likes = tuple(f"i{n}" for n in range(1, 21))
         cases = {
             "cold start, no mood": {"mood": False},
             "cold start, mood": {"mood": True},
@@ -66,6 +79,7 @@ def main() -> None:
                 "mood": True,
                 "learned": Learned(belief, Exploration("thompson"), learned.popular, learned.mass),
             },
+            "LinUCB, mood, 20 likes": {"mood": True, "learned": tastes, "likes": likes},
             "LinUCB, mood, diverse": {"mood": True, "learned": learned, "knobs": Knobs(serendipity=0.3)},
         }
         requests = args.requests if count <= 10_000 else max(200, args.requests // 10)

@@ -25,7 +25,6 @@ from assistant.server.app import running
 from assistant.services import open_services
 from assistant.store.masters import make_master_key
 
-
 AT_ONCE = 32
 """Requests at the same time, where many are counted."""
 

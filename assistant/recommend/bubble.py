@@ -1,0 +1,139 @@
+"""Filter bubbles: how narrow what one person was shown of late has become, and the limit that acts on it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from assistant.recommend.slate import Knobs
+
+LATELY = 60
+"""Items of late by which a person's bubble is measured."""
+FEWEST = 20
+"""Items shown, below which nothing is said of a bubble."""
+NARROW = 0.35
+"""Normalised entropy below which a person's slates count as narrow."""
+DRIFTING = 0.5
+"""Divergence between the earlier and the later half above which their slates count as drifting."""
+OPENING = 0.3
+"""The least serendipity for a person whose slates are narrow or drift while narrowing."""
+
+Passed = Literal["narrow", "drifting"]
+
+
+class ShownKinds(Protocol):
+    """Where it is kept what a person was shown. `store` implements it."""
+
+    async def kinds(self, person: str, most: int) -> list[str]:
+        """The kinds of the last `most` items that the person, by pseudonym, was shown, oldest first.
+
+        Without what was shown while the person, or the signal of their browser, asked that nothing about them be
+        used.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """How narrow what a person was shown is."""
+
+    shown: int
+    """Items."""
+    kinds: int
+    """Different ones among them that the catalogue has."""
+    of: int
+    """Kinds of the catalogue."""
+    entropy: float
+    """Of the kinds shown, 0 (always one kind) to 1 (all kinds of the catalogue alike)."""
+    drift: float
+    """Jensen-Shannon divergence, in bits, between the kinds of the earlier and of the later half: 0 to 1."""
+    narrowing: bool
+    """The later half has less entropy than the earlier."""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the catalogue's kinds that were among them."""
+        return self.kinds / self.of if self.of else 0.0
+
+    @property
+    def passed(self) -> Passed | None:
+        """Which limit is passed; None: none, or too little was shown to say."""
+        if self.shown < FEWEST:
+            return None
+        if self.entropy < NARROW:
+            return "narrow"
+        return "drifting" if self.drift > DRIFTING and self.narrowing else None
+
+    @property
+    def acts(self) -> bool:
+        """A limit is passed."""
+        return self.passed is not None
+
+    @property
+    def words(self) -> list[str]:
+        """What it comes to, for the person."""
+        if not self.shown:
+            return ["Nothing that you were shown of late is known here."]
+        told = [
+            f"Of late you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are.",
+        ]
+        if self.shown < FEWEST:
+            return [*told, f"That is too little to say how varied it is: it takes {FEWEST}."]
+        told.append(
+            f"They are varied to {self.entropy:.0%} (100 %: all kinds alike; under {NARROW:.0%} counts as narrow)."
+        )
+        match self.passed:
+            case "narrow":
+                why = "it had become narrow"
+            case "drifting":
+                why = "it was changing, and becoming narrower"
+            case _:
+                return [*told, "That is varied enough: nothing is done about it."]
+        return [*told, f"So more different things are mixed in than were asked for, since {why}."]
+
+
+def bubble(kinds: Sequence[str], catalogue: Collection[str]) -> Bubble:
+    """Measure the kinds that were shown to a person, oldest first, against the different kinds of the catalogue.
+
+    >>> bubble(["news"] * 30, {"news", "music"}).entropy
+    0.0
+    >>> bubble(["news", "music"] * 15, {"news", "music"}).entropy
+    1.0
+    """
+    half = len(kinds) // 2
+    early, late = _shares(kinds[:half]), _shares(kinds[half:])
+    most = math.log2(len(catalogue)) if len(catalogue) > 1 else 0.0
+    return Bubble(
+        shown=len(kinds),
+        kinds=len(set(kinds).intersection(catalogue)),
+        of=len(catalogue),
+        entropy=min(1.0, _entropy(_shares(kinds)) / most) if most else 1.0,
+        drift=_divergence(early, late),
+        narrowing=_entropy(late) < _entropy(early),
+    )
+
+
+def opened(knobs: Knobs, seen: Bubble) -> Knobs:
+    """The knobs, with more serendipity where the limit acts.
+
+    >>> opened(Knobs(), bubble(["news"] * 30, {"news", "music"})).serendipity
+    0.3
+    """
+    return replace(knobs, serendipity=max(knobs.serendipity, OPENING)) if seen.acts else knobs
+
+
+def _shares(kinds: Sequence[str]) -> dict[str, float]:
+    return {kind: count / len(kinds) for kind, count in Counter(kinds).items()}
+
+
+def _entropy(shares: Mapping[str, float]) -> float:
+    return -sum(p * math.log2(p) for p in shares.values() if p > 0) + 0.0
+
+
+def _divergence(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    if not one or not other:
+        return 0.0
+    middle = {kind: (one.get(kind, 0.0) + other.get(kind, 0.0)) / 2 for kind in {*one, *other}}
+    return max(0.0, _entropy(middle) - (_entropy(one) + _entropy(other)) / 2)

@@ -1,0 +1,200 @@
+"""What people were shown and what came of it, read back for measuring: bounded, and opened beside the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import exists, select, tuple_
+
+from assistant.errors import NotFound
+from assistant.profile.person import Profile
+from assistant.recommend.exposure import Came, Piece, Sample, Shown
+from assistant.recommend.holdout import Arm
+from assistant.store import schema
+from assistant.store.database import Database
+from assistant.store.people import Stored
+from assistant.store.vault import Opener, Vault
+
+MOST = 20_000
+"""Decisions that one report reads."""
+_CHUNK = 250
+"""Decisions opened at a time: some milliseconds, since streams want the interpreter too."""
+_REWARDS = 4
+"""Rewards read for a decision, on the average of a chunk."""
+_PAGE, _PAGES = 12, 5
+"""A person's decisions, of which what they were shown of late is made."""
+
+_d, _p, _r = schema.decisions, schema.people, schema.rewards
+
+
+class _Item(msgspec.Struct):
+    id: str
+    kind: str | None = None
+    """None in decisions of a version that didn't keep it."""
+    commercial: bool = False
+
+
+class _Ranking(msgspec.Struct):
+    items: tuple[_Item, ...] = ()
+    active: bool = True
+    arm: Arm | None = None
+
+
+class _Kept(msgspec.Struct):
+    """A decision, as far as it is about what was shown."""
+
+    ranking: _Ranking | None = None
+    limits: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[_Item, ...]:
+        """The items that were shown, without those that say no kind."""
+        if self.ranking is None or not self.ranking.active:
+            return ()
+        return tuple(item for item in self.ranking.items if item.kind is not None)
+
+
+_decision = msgspec.json.Decoder(_Kept).decode
+_reward = msgspec.json.Decoder(Came).decode
+
+
+class Exposures:
+    """What an app's people were shown. One report is read at a time; another one waits."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+        self._turn = asyncio.Lock()
+
+    async def kinds(self, person: str, most: int) -> list[str]:
+        """See `recommend.bubble.ShownKinds`. It looks at the last decisions only, a few dozen."""
+        found: list[str] = []
+        newest = select(_d.c.body).where(_d.c.person == person).order_by(_d.c.at.desc(), _d.c.id.desc())
+        for page in range(_PAGES):
+            async with self._database.read() as connection:
+                rows = (await connection.execute(newest.limit(_PAGE).offset(page * _PAGE))).all()
+            if rows:
+                try:
+                    opened = await self._vault.opener(person)
+                except NotFound:  # erased just now
+                    return []
+            for row in rows:
+                kept = _decision(opened("decision", row.body))
+                if not kept.limits:
+                    found += [item.kind for item in reversed(kept.shown) if item.kind is not None]
+            if len(rows) < _PAGE or len(found) >= most:
+                break
+        return found[:most][::-1]
+
+    async def sample(self, app: str, since: float, *, most: int = MOST) -> Sample:
+        """The app's latest slates since a time in Unix seconds, with their rewards; at most so many decisions."""
+        shown: list[Shown] = []
+        read, whole, used = 0, True, _Used(self._database)
+        async with self._turn:
+            async for rows in self._pages(app, since, most + 1):
+                read += len(rows)
+                if read > most:
+                    rows, read, whole = rows[: most - read], most, False
+                rows = [row for row in rows if row.person in await used.of(rows)]
+                openers = await self._vault.openers({row.person for row in rows})
+                rewards, all_of_them = await self._rewards(app, [row.id for row in rows])
+                whole = whole and all_of_them
+                shown += await asyncio.to_thread(_opened, rows, rewards, openers)
+        return Sample(shown, read, since, whole)
+
+    async def declared(self, people: Collection[str], of: Callable[[Profile], str | None]) -> dict[str, str | None]:
+        """What each of these people, by pseudonym, declared of one thing; without those that were erased."""
+        named, found = list(people), dict[str, str | None]()
+        async with self._turn:
+            for start in range(0, len(named), _CHUNK):
+                query = select(_p.c.pseudonym, _p.c.profile)
+                query = query.where(_p.c.pseudonym.in_(named[start : start + _CHUNK]))
+                async with self._database.read() as connection:
+                    rows = (await connection.execute(query)).all()
+                openers = await self._vault.openers([row.pseudonym for row in rows])
+                found |= await asyncio.to_thread(_profiles, rows, openers, of)
+        return found
+
+    async def _pages(self, app: str, since: float, most: int) -> AsyncIterator[Sequence[Any]]:
+        # no join: SQLite would go through all people, and sort all their decisions for every page
+        theirs = exists().where(_p.c.pseudonym == _d.c.person, _p.c.app == app)
+        query = select(_d.c.id, _d.c.person, _d.c.at, _d.c.body).where(theirs, _d.c.at >= since)
+        query = query.order_by(_d.c.at.desc(), _d.c.id.desc())
+        before: tuple[float, str] | None = None
+        while most > 0:
+            page = query.limit(min(_CHUNK, most))
+            if before is not None:
+                page = page.where(_d.c.at <= before[0], tuple_(_d.c.at, _d.c.id) < tuple_(*before))
+            async with self._database.read() as connection:
+                rows = (await connection.execute(page)).all()
+            if rows:
+                yield rows
+            if len(rows) < min(_CHUNK, most):
+                return
+            most -= len(rows)
+            before = (rows[-1].at, rows[-1].id)
+
+    async def _rewards(self, app: str, decisions: Sequence[str]) -> tuple[Sequence[Any], bool]:
+        """Those of the decisions, and whether these are all."""
+        most = _REWARDS * _CHUNK
+        query = select(_r.c.decision, _r.c.person, _r.c.body).where(_r.c.app == app, _r.c.decision.in_(decisions))
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.limit(most + 1))).all()
+        return rows[:most], len(rows) <= most
+
+
+class _Used:
+    """Whose data may be used: not that of people who had its use restricted. Each is looked up once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._may: dict[str, bool] = {}
+
+    async def of(self, rows: Sequence[Any]) -> set[str]:
+        people = {row.person for row in rows}
+        if unknown := people - self._may.keys():
+            query = select(_p.c.pseudonym).where(_p.c.pseudonym.in_(unknown), ~_restricted())
+            async with self._database.read() as connection:
+                may = set((await connection.execute(query)).scalars())
+            self._may |= {person: person in may for person in unknown}
+        return {person for person in people if self._may[person]}
+
+
+def _restricted() -> Any:
+    said, later = schema.consents.alias("said"), schema.consents.alias("later")
+    ended = exists().where(
+        later.c.person == said.c.person, later.c.event == "unrestricted", later.c.seq > said.c.seq
+    )
+    return exists().where(said.c.person == _p.c.pseudonym, said.c.event == "restricted", ~ended)
+
+
+def _opened(rows: Sequence[Any], rewards: Sequence[Any], openers: Mapping[str, Opener]) -> list[Shown]:
+    came: defaultdict[str, list[Came]] = defaultdict(list)
+    for row in rewards:
+        if row.person in openers:
+            came[row.decision].append(_reward(openers[row.person]("reward", row.body)))
+    found = []
+    for row in rows:
+        if row.person not in openers:  # erased just now
+            continue
+        kept = _decision(openers[row.person]("decision", row.body))
+        if kept.ranking is None or not kept.ranking.active:
+            continue
+        pieces = tuple(Piece(item.id, item.kind or "", item.commercial) for item in kept.shown)
+        found.append(Shown(row.person, row.at, pieces, tuple(came[row.id]), kept.ranking.arm))
+    return found
+
+
+def _profiles(
+    rows: Sequence[Any], openers: Mapping[str, Opener], of: Callable[[Profile], str | None]
+) -> dict[str, str | None]:
+    read = msgspec.json.Decoder(Stored).decode
+    return {
+        row.pseudonym: of(read(openers[row.pseudonym]("profile", row.profile)).profile)
+        for row in rows
+        if row.pseudonym in openers
+    }
