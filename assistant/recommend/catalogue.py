@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,8 +11,13 @@ from typing import Protocol
 import msgspec
 
 from assistant.errors import Invalid
+from assistant.recommend.attributes import OF_ITEMS, refusal
 
 MAX_ITEMS = 100_000
+MAX_FEATURES = 32
+"""Of one item."""
+SHOWN_FAULTS = 100
+"""Faults listed in one answer; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,15 @@ class Item:
     minutes: int | None = None
     affinity: Affinity = field(default_factory=Affinity)
     commercial: bool = False
+    features: dict[str, float] = field(default_factory=dict)
+    """Further numbers of the app's own, each in [-1, 1]; none about price, eligibility or a queue."""
+    published_at: float | None = None
+    """Unix seconds."""
+    available: bool = True
+    available_from: float | None = None
+    """Unix seconds."""
+    available_until: float | None = None
+    """Unix seconds; from then on it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +70,63 @@ class CatalogueSource(Protocol):
         """The app's catalogue; an empty one where it has put none."""
 
 
-def check(catalogue: Catalogue) -> None:
-    """Raise `Invalid` unless the catalogue keeps the rules.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one item."""
 
-    Ids are unique, affinities lie in [-1, 1], and nothing commercial may gain from distress: its affinity to
-    stress is at most 0 and to valence at least 0 (`commercial_affinity`).
+    index: int
+    """Its place in the list, from 0; -1 for the catalogue as a whole."""
+    code: str
+    says: str
+
+
+def faults(catalogue: Catalogue) -> Iterator[Fault]:
+    """Everything that breaks a rule, in the order of the items.
+
+    Ids are unique, affinities and features lie in [-1, 1], no feature may be one of `attributes.OF_ITEMS`, and
+    nothing commercial may gain from distress: its affinity to stress is at most 0 and to valence at least 0.
     """
     if len(catalogue.items) > MAX_ITEMS:
-        raise Invalid(f"at most {MAX_ITEMS} items, not {len(catalogue.items)}", code="catalogue_too_large")
+        yield Fault(-1, "catalogue_too_large", f"at most {MAX_ITEMS} items, not {len(catalogue.items)}")
+        return
     seen: set[str] = set()
-    for item in catalogue.items:
+    for index, item in enumerate(catalogue.items):
         if not item.id or item.id in seen:
-            raise Invalid(f"item ids must be unique and not empty: {item.id!r}", code="item_id")
+            yield Fault(index, "item_id", f"item ids must be unique and not empty: {item.id!r}")
         seen.add(item.id)
-        if not all(
-            -1 <= value <= 1 for value in (item.affinity.stress, item.affinity.valence, item.affinity.arousal)
-        ):
-            raise Invalid(f"the affinities of {item.id!r} must lie between -1 and 1", code="item_affinity")
-        if item.commercial and (item.affinity.stress > 0 or item.affinity.valence < 0):
-            raise Invalid(
+        liking = item.affinity
+        if not (-1 <= liking.stress <= 1 and -1 <= liking.valence <= 1 and -1 <= liking.arousal <= 1):
+            yield Fault(index, "item_affinity", f"the affinities of {item.id!r} must lie between -1 and 1")
+        if item.commercial and (liking.stress > 0 or liking.valence < 0):
+            yield Fault(
+                index,
+                "commercial_affinity",
                 f"{item.id!r} is commercial and may not gain from stress or from an unpleasant mood",
-                code="commercial_affinity",
             )
+        if item.features:
+            yield from _feature_faults(index, item)
+        times = (item.published_at, item.available_from, item.available_until)
+        if not all(at is None or math.isfinite(at) for at in times):
+            yield Fault(index, "item_time", f"the times of {item.id!r} must be finite Unix seconds")
+
+
+def _feature_faults(index: int, item: Item) -> Iterator[Fault]:
+    if len(item.features) > MAX_FEATURES:
+        yield Fault(index, "item_features", f"{item.id!r} has more than {MAX_FEATURES} features")
+    for name, value in item.features.items():
+        refused = refusal(name, OF_ITEMS)
+        if refused is not None:
+            yield Fault(index, refused.code, f"{item.id!r} may not have the feature {name!r}: {refused.says}")
+        if not -1 <= value <= 1:
+            yield Fault(index, "item_features", f"the features of {item.id!r} must lie between -1 and 1")
+
+
+def check(catalogue: Catalogue) -> None:
+    """Raise `Invalid` with the code of the first fault, unless the catalogue keeps the rules."""
+    found = list(faults(catalogue))
+    if found:
+        more = f" (and {len(found) - 1} more faults)" if len(found) > 1 else ""
+        raise Invalid(found[0].says + more, code=found[0].code)
 
 
 def starter() -> Catalogue:

@@ -1,0 +1,138 @@
+"""Learning from rewards: one Gaussian belief over the shared weights, for LinUCB and for Thompson sampling.
+
+The belief is Bayesian linear regression with known noise: precision A = ridge I + sum x x', moment b = sum r x.
+Both are sums, so the order of rewards doesn't matter and workers that saw the same rewards believe the same. The
+covariance A^-1 is carried along by the formula of Sherman and Morrison (1950), exactly.
+
+The features are an outer product of context and item (`features`), and the context is the same for all items of a
+request. So the belief is first folded over the context into one over an item's numbers, 16 instead of 176, and a
+hundred thousand items cost milliseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.recommend.features import SIZE
+
+Floats = npt.NDArray[np.float64]
+
+Algorithm = Literal["linucb", "thompson"]
+
+RIDGE = 1.0
+"""Prior precision of each weight."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Belief:
+    """What is believed of the weights."""
+
+    precision: Floats
+    """[d, d]."""
+    covariance: Floats
+    """[d, d]: its inverse."""
+    moment: Floats
+    """[d]."""
+    mean: Floats
+    """[d]: the ridge regression's weights, covariance times moment."""
+    count: int
+    """Rewards learned from."""
+
+    def learned(self, features: Floats, target: float) -> Belief:
+        """After one more reward. Costs d squared."""
+        step = self.covariance @ features
+        gain = step / (1 + features @ step)
+        return Belief(
+            self.precision + np.outer(features, features),
+            self.covariance - np.outer(gain, step),
+            self.moment + target * features,
+            self.mean + gain * (target - features @ self.mean),
+            self.count + 1,
+        )
+
+
+def prior(size: int = SIZE, ridge: float = RIDGE) -> Belief:
+    """Nothing learned yet.
+
+    >>> belief = prior(2).learned(np.array([1.0, 0.0]), 1.0)
+    >>> belief.mean.tolist()  # shrunk half way to 0 by the prior
+    [0.5, 0.0]
+    """
+    return Belief(ridge * np.eye(size), np.eye(size) / ridge, np.zeros(size), np.zeros(size), 0)
+
+
+def restored(precision: Floats, moment: Floats, count: int) -> Belief:
+    """A belief from its sums, as they were kept."""
+    inverse = np.linalg.inv(precision)
+    inverse = (inverse + inverse.T) / 2
+    return Belief(precision, inverse, moment, inverse @ moment, count)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Folded:
+    """The belief over an item's numbers in one context."""
+
+    mean: Floats
+    """[k]."""
+    covariance: Floats
+    """[k, k]."""
+
+    def expected(self, numbers: Floats) -> Floats:
+        """Expected reward of each item, [items, k] -> [items]."""
+        return np.asarray(numbers @ self.mean)
+
+    def deviation(self, numbers: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Its standard deviation, [items, k] -> [items]."""
+        covariance = self.covariance.astype(numbers.dtype)
+        return np.asarray(np.sqrt(np.maximum(np.einsum("ik,ik->i", numbers @ covariance, numbers), 0.0)))
+
+
+def folded(belief: Belief, context: Floats) -> Folded:
+    """The belief in a context of c numbers: mean (c' x I) m and covariance (c' x I) S (c x I)."""
+    size = len(context)
+    each = len(belief.moment) // size
+    half = context @ belief.covariance.reshape(size, each * size * each)
+    covariance = context @ half.reshape(each, size, each).transpose(1, 0, 2).reshape(size, each * each)
+    return Folded(context @ belief.mean.reshape(size, each), covariance.reshape(each, each))
+
+
+@dataclass(frozen=True, slots=True)
+class Exploration:
+    """How much uncertainty is worth."""
+
+    algorithm: Algorithm = "linucb"
+    width: float = 0.1
+    """LinUCB: standard deviations added to the mean (Li et al. 2010). Thompson: by which the deviation of the drawn
+    weights is multiplied (Agrawal & Goyal 2013)."""
+
+
+def drawn_weights(belief: Folded, how: Exploration, rng: np.random.Generator) -> Floats:
+    """What Thompson sampling adds to an item's weights, [k].
+
+    It is drawn once a decision, from its seed: given it, the propensities of the slate are exact.
+    """
+    values, vectors = np.linalg.eigh(belief.covariance)
+    scale = np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(len(values))
+    return np.asarray(how.width * (vectors @ scale))
+
+
+def bonus(belief: Folded, numbers: Floats, how: Exploration, rng: np.random.Generator) -> Floats:
+    """What exploring adds to the expected reward of each item, [items, k] -> [items]."""
+    if how.algorithm == "linucb":
+        return how.width * belief.deviation(numbers)
+    return np.asarray(numbers @ drawn_weights(belief, how, rng))
+
+
+def half_width(belief: Folded, numbers: Floats, *, sigmas: float = 1.96) -> Floats:
+    """Half the width of the 95 % interval of the expected reward, for noise of deviation 1/2.
+
+    >>> alone = folded(prior(1), np.array([1.0]))
+    >>> half_width(alone, np.array([[1.0]])).round(2).tolist()
+    [0.98]
+    """
+    return sigmas * math.sqrt(0.25) * belief.deviation(numbers)

@@ -1,0 +1,104 @@
+"""What another policy would have earned, from the logs of this one: IPS, SNIPS and doubly robust, with intervals.
+
+Every decision is logged with the exact probability with which it was taken, so the value of a policy that was never
+run can be estimated without bias, as long as the logging policy might have taken its choices too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The mean reward of a policy."""
+
+    value: float
+    low: float
+    high: float
+    """95 % bootstrap interval over clusters."""
+    effective: float
+    """Effective sample size, (sum w)^2 / sum w^2 (Kish 1965): as many decisions of the policy's own."""
+    largest: float
+    """The largest weight; where it is a large part of all, trust nothing."""
+
+
+def weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
+    """Importance weights: the target's probability of what was chosen over the logged one.
+
+    Raises ValueError where a logged probability isn't in (0, 1]: from such a log no estimate would be right.
+
+    >>> weights(np.array([0.5, 0.0]), np.array([0.25, 0.5])).tolist()
+    [2.0, 0.0]
+    """
+    if not np.all((logged > 0) & (logged <= 1)):
+        raise ValueError("every logged propensity must be greater than 0 and at most 1")
+    return np.asarray(np.minimum(target / logged, most))
+
+
+def ips(reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0) -> Value:
+    """Inverse propensity scoring (Horvitz & Thompson 1952): the mean of w r. Unbiased, of large variance."""
+    return _valued(weight * reward, np.ones_like(reward), weight, clusters, seed)
+
+
+def snips(reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0) -> Value:
+    """Self-normalised IPS (Swaminathan & Joachims 2015): sum w r / sum w. A little bias, far less variance."""
+    return _valued(weight * reward, weight, weight, clusters, seed)
+
+
+def doubly_robust(
+    reward: Floats,
+    weight: Floats,
+    predicted: Floats,
+    expected: Floats,
+    *,
+    clusters: Ints | None = None,
+    seed: int = 0,
+) -> Value:
+    """Doubly robust (Dudik, Langford & Li 2011): the mean of expected + w (r - predicted).
+
+    `predicted` is a model's reward for what was chosen, `expected` its mean under the target policy. Unbiased where
+    the propensities are right, whatever the model; the better the model, the narrower. Fit the model on other rows.
+    """
+    return _valued(expected + weight * (reward - predicted), np.ones_like(reward), weight, clusters, seed)
+
+
+def _valued(
+    top: Floats, bottom: Floats, weight: Floats, clusters: Ints | None, seed: int, replicates: int = 2000
+) -> Value:
+    """The ratio of sums, and its bootstrap interval over whole clusters (each row is one by default)."""
+    of = np.arange(len(top)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    count = int(of.max(initial=-1)) + 1
+    tops, bottoms = (np.bincount(of, weights=x, minlength=count) for x in (top, bottom))
+    low = high = float("nan")
+    if count > 1:
+        rng = np.random.default_rng(seed)
+        drawn = np.empty(replicates)
+        for start in range(0, replicates, 50):
+            picks = rng.integers(count, size=(min(50, replicates - start), count))
+            below = bottoms[picks].sum(axis=1)
+            drawn[start : start + len(picks)] = tops[picks].sum(axis=1) / np.where(below > 0, below, np.nan)
+        low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
+    square = float(weight @ weight)
+    return Value(
+        value=float(tops.sum() / bottoms.sum()) if bottoms.sum() > 0 else float("nan"),
+        low=low,
+        high=high,
+        effective=float(weight.sum()) ** 2 / square if square else 0.0,
+        largest=float(weight.max(initial=0.0)),
+    )
+
+
+def slate_weight(target: Floats, logged: Floats) -> float:
+    """The weight of a whole slate: the product over its places, each given those above it.
+
+    >>> slate_weight(np.array([0.5, 0.5]), np.array([0.25, 1.0]))
+    1.0
+    """
+    return float(np.prod(weights(target, logged)))

@@ -1,0 +1,223 @@
+"""Rewards: what came of a decision, as one number in [0, 1] by a table, and what is learned from it.
+
+What was acknowledged is in an append-only log; what was learned is a fold over the log. So a state can always be
+made again: from nothing, or from a snapshot and the rewards after it. Sums don't depend on the order, and every
+worker that has folded the same rewards knows the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+import msgspec
+import numpy as np
+
+from assistant.errors import Invalid
+from assistant.recommend.bandits import Belief, Exploration, Floats, prior, restored
+from assistant.recommend.features import ITEM, MOMENT, SIZE
+from assistant.recommend.holdout import Arm
+from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned
+from assistant.recommend.shelf import Shelf
+
+Kind = Literal["click", "completion", "dwell", "rating", "conversion", "none"]
+
+DWELL_HALF_S = 30.0
+"""Seconds of attention that are worth half a reward."""
+LATE_S = 30 * 86_400.0
+"""After this a reward is kept, but nothing is learned from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How one kind of reward becomes a number."""
+
+    lowest: float
+    highest: float
+    """What the value may be, in the app's unit."""
+    says: str
+
+
+TABLE: Mapping[Kind, Worth] = {
+    "click": Worth(0.0, 1.0, "0.3 for a click: it shows interest, not liking"),
+    "dwell": Worth(0.0, 86_400.0, "seconds s of attention: s / (s + 30)"),
+    "completion": Worth(0.0, 1.0, "the share that was finished"),
+    "rating": Worth(1.0, 5.0, "one to five stars, evenly from 0 to 1"),
+    "conversion": Worth(0.0, 1.0, "1; of an item that isn't commercial only"),
+    "none": Worth(0.0, 1.0, "0: it was shown and nothing came of it"),
+}
+"""Each kind of reward, what its value may be, and its worth. A commercial conversion teaches nothing: the learned
+policy must not find out when people buy."""
+_CLICK = 0.3
+
+
+def reward_of(kind: Kind, value: float = 1.0) -> float:
+    """The number in [0, 1]. Raises `Invalid` (`reward_value`) for a value that this kind can't have.
+
+    >>> [reward_of("click"), reward_of("dwell", 30.0), reward_of("rating", 4.0), reward_of("none")]
+    [0.3, 0.5, 0.75, 0.0]
+    """
+    worth = TABLE[kind]
+    if not worth.lowest <= value <= worth.highest:
+        raise Invalid(
+            f"the value of a {kind} lies between {worth.lowest:g} and {worth.highest:g}", code="reward_value"
+        )
+    match kind:
+        case "click":
+            return _CLICK * value
+        case "dwell":
+            return value / (value + DWELL_HALF_S)
+        case "rating":
+            return (value - 1) / 4
+        case "none":
+            return 0.0
+        case _:
+            return value
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One acknowledged reward."""
+
+    item: str
+    kind: Kind
+    reward: float
+    """In [0, 1]."""
+    expected: float
+    """What the cold start expected (`scoring.cold_start`) without the mood."""
+    at: float
+    """Unix seconds: when it came."""
+    decided_at: float
+    """Unix seconds: when the item was shown."""
+    features: tuple[float, ...] = ()
+    """Of the choice; those of the mood are 0 unless it lives and the person let it be remembered. Empty: nothing is
+    learned but popularity."""
+    felt: float = 0.0
+    """What the mood added to `expected`, where `features` have it."""
+    commercial: bool = False
+    arm: Arm | None = None
+    """Of the standing experiment (`holdout`); None where the person let no mood be used."""
+
+    @property
+    def blind(self) -> Outcome:
+        """The same without the mood."""
+        features = np.array(self.features)
+        features[len(MOMENT) * len(ITEM) :] = 0.0
+        return replace(self, features=tuple(features.tolist()), felt=0.0)
+
+    @property
+    def teaches(self) -> bool:
+        """Something is learned from it."""
+        late = self.at - self.decided_at > LATE_S
+        return bool(self.features) and not late and not (self.commercial and self.kind == "conversion")
+
+
+class RewardLog(Protocol):
+    """Where rewards are kept. `store` implements it."""
+
+    async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
+        """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
+
+    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+        """The rewards after the `number`th of the log, in order, and the number of the last."""
+
+    async def of_people(self, app: str) -> list[tuple[str, Outcome]]:
+        """Every reward with the pseudonym of whose it is, in order."""
+
+    async def forget_mood(self, person: str) -> None:
+        """Make every kept reward of a person blind: they don't let their mood be remembered any more."""
+
+    async def decisions(self, app: str) -> int:
+        """How many decisions the app's people were given."""
+
+    async def snapshot(self, app: str) -> tuple[int, bytes] | None:
+        """The newest kept state and the number of the last reward in it."""
+
+    async def keep(self, app: str, number: int, state: bytes) -> None:
+        """Keep a state; an older one than is there changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision as it was kept."""
+
+    person: str
+    """Pseudonym."""
+    at: float
+    ranking: dict[str, Any]
+
+
+class DecisionBook(Protocol):
+    """Where decisions are found again."""
+
+    async def decision(self, app: str, decision: str) -> Decided:
+        """Raises `NotFound` (`decision_unknown`)."""
+
+    async def activate(self, app: str, decision: str) -> None:
+        """Mark a decision as shown. Raises `NotFound`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What an app's rewards have taught."""
+
+    belief: Belief = field(default_factory=prior)
+    popularity: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Item to its rewards, decayed to a time: (mass, Unix seconds)."""
+    number: int = 0
+    """Of the last reward in the log that is in it."""
+
+
+def learned(state: State, outcomes: Iterable[Outcome], number: int) -> State:
+    """The state after some more rewards, of which the last has this number."""
+    belief, popularity = state.belief, dict(state.popularity)
+    for outcome in outcomes:
+        if outcome.teaches:
+            belief = belief.learned(np.array(outcome.features), outcome.reward - outcome.expected - outcome.felt)
+        if outcome.reward > 0 and not outcome.commercial:
+            mass, since = popularity.get(outcome.item, (0.0, outcome.at))
+            now = max(since, outcome.at)
+            mass = _decayed(mass, now - since) + _decayed(outcome.reward, now - outcome.at)
+            popularity[outcome.item] = (mass, now)
+    return State(belief, popularity, number)
+
+
+def _decayed(mass: float, age_s: float) -> float:
+    return float(mass * 2.0 ** (-age_s / POPULARITY_HALF_LIFE_S))
+
+
+def laid_out(state: State, shelf: Shelf, now: float, exploration: Exploration) -> Learned:
+    """The state as ranking wants it: aligned with a shelf."""
+    known = [(shelf.place[item], *mass) for item, mass in state.popularity.items() if item in shelf.place]
+    return Learned(
+        state.belief,
+        exploration,
+        popular=np.array([row for row, _, _ in known], dtype=np.int64),
+        mass=np.array([_decayed(mass, max(0.0, now - at)) for _, mass, at in known]),
+        at=now,
+    )
+
+
+_LAYOUT = 1
+
+
+def pack(state: State) -> bytes:
+    """The state's sums as bytes."""
+    belief: Floats = np.concatenate([state.belief.precision[np.triu_indices(SIZE)], state.belief.moment])
+    body = (_LAYOUT, SIZE, state.number, state.belief.count, belief.tobytes(), dict(state.popularity))
+    return msgspec.msgpack.encode(body)
+
+
+def unpack(packed: bytes) -> State:
+    """Undo `pack`; from another layout of features nothing can be restored, and learning begins again."""
+    layout, size, number, count, belief, popularity = msgspec.msgpack.decode(
+        packed, type=tuple[int, int, int, int, bytes, dict[str, tuple[float, float]]]
+    )
+    if (layout, size) != (_LAYOUT, SIZE):
+        return State()
+    numbers = np.frombuffer(belief, dtype=np.float64)
+    precision = np.zeros((SIZE, SIZE))
+    precision[np.triu_indices(SIZE)] = numbers[:-SIZE]
+    precision += np.triu(precision, 1).T
+    return State(restored(precision, numbers[-SIZE:].copy(), count), popularity, number)

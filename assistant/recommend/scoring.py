@@ -1,0 +1,237 @@
+"""The score of every item as a sum of named parts: what is known at the start, and what was learned since.
+
+Cold start: declared interests, recent searches, the mood's affinity, popularity and freshness. To it comes what the
+belief has learned (`bandits`): the reward that the cold start left unexplained, and a bonus for exploring. No part
+of a commercial item's score depends on the mood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.emotion import Mood
+from assistant.profile.person import Profile
+from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, folded
+from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector
+from assistant.recommend.moment import Moment
+from assistant.recommend.shelf import Shelf
+from assistant.recommend.slate import generator
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Parts = dict[str, Floats]
+
+INTEREST_WEIGHT = 0.5
+SEARCH_WEIGHT = 0.3
+POPULARITY_WEIGHT = 0.1
+FRESHNESS_WEIGHT = 0.1
+POPULARITY_HALF_LIFE_S = 7 * 86_400.0
+POPULARITY_HALF = 5.0
+"""Decayed rewards at which an item's popularity is half of the most."""
+FRESHNESS_HALF_LIFE_S = 3 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What rewards have taught, laid out for one shelf."""
+
+    belief: Belief
+    exploration: Exploration = field(default_factory=Exploration)
+    popular: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Rows that were rewarded at all."""
+    mass: Floats = field(default_factory=lambda: np.empty(0))
+    """Their rewards, decayed to the time `at`."""
+    at: float = 0.0
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beliefs:
+    """The belief folded over one context, and what Thompson sampling drew for it."""
+
+    how: Exploration
+    without: Folded
+    """Of the moment alone."""
+    knowing: Folded
+    """With the mood; the same where there is none."""
+    drawn: tuple[Floats, Floats] | None
+    """What was drawn, without and with the mood."""
+
+
+def believed(who: Situation) -> Beliefs | None:
+    """What is believed in a situation; None before the first reward."""
+    if who.learned is None:
+        return None
+    how, context = who.learned.exploration, context_vector(who.moment, who.mood)
+    without = folded(who.learned.belief, blind(context))
+    knowing = without if who.mood is None else folded(who.learned.belief, context)
+    if how.algorithm == "linucb":
+        return Beliefs(how, without, knowing, None)
+    lone = drawn_weights(without, how, generator(who.seed, "weights"))
+    both = lone if who.mood is None else drawn_weights(knowing, how, generator(who.seed, "weights"))
+    return Beliefs(how, without, knowing, (lone, both))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Situation:
+    """Who is asking, when, and what has been learned: everything that a score depends on besides the item."""
+
+    profile: Profile
+    mood: Mood | None
+    """Only with a grant for content."""
+    moment: Moment
+    now: float
+    """Unix seconds."""
+    learned: Learned | None
+    seed: str
+    beliefs: Beliefs | None = None
+    """What `believed` says, so that it is worked out once."""
+
+    @property
+    def blind(self) -> Situation:
+        """The same without the mood."""
+        return self if self.mood is None else replace(self, mood=None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Some rows of a shelf as a person sees them, without a copy of the whole shelf."""
+
+    numbers: Floats
+    light: npt.NDArray[np.float32]
+    commercial: Bools
+    liked: Floats
+    searched: Floats
+    plain: Parts
+    """Parts that need no weights: freshness and popularity."""
+
+    def take(self, at: Ints) -> View:
+        """Some of them."""
+        plain = {name: part[at] for name, part in self.plain.items()}
+        return View(self.numbers[at], self.light[at], self.commercial[at], self.liked[at], self.searched[at], plain)
+
+
+def view(shelf: Shelf, rows: Ints, who: Situation) -> View:
+    """Rows of a shelf, ascending, as a person sees them in a situation."""
+    whole = len(rows) == len(shelf.items)
+
+    def taken(values: Floats) -> Floats:
+        return values if whole else values[rows]
+
+    plain: Parts = {}
+    if shelf.dated:
+        age = np.maximum(who.now - taken(shelf.published), 0.0)
+        plain["freshness"] = FRESHNESS_WEIGHT * np.exp2(-age / FRESHNESS_HALF_LIFE_S)
+    if who.learned is not None:
+        plain["popularity"] = taken(_popularity(who.learned, len(shelf.items), who.now))
+    searches = who.moment.searches
+    return View(
+        shelf.numbers if whole else shelf.numbers[rows],
+        shelf.light if whole else shelf.light[rows],
+        shelf.commercial if whole else shelf.commercial[rows],
+        taken(shelf.liked(who.profile.interests)),
+        taken(shelf.searched(searches)) if searches else np.zeros(len(rows)),
+        plain,
+    )
+
+
+def totals(seen: View, who: Situation) -> Floats:
+    """[rows]: the scores alone, of however many items. `parts` says what they are made of."""
+    score = _weighed(seen, who, slice(None))
+    if who.mood is not None and seen.commercial.any():
+        paid = np.flatnonzero(seen.commercial)
+        score[paid] = _weighed(seen, who.blind, paid)
+    for part in seen.plain.values():
+        score += part
+    return score
+
+
+def _weighed(seen: View, who: Situation, rows: Ints | slice) -> Floats:
+    """What the numbers of some rows come to, by the weights of the cold start and those learned."""
+    weights = np.zeros(len(ITEM))
+    weights[INTEREST], weights[SEARCH] = INTEREST_WEIGHT, SEARCH_WEIGHT
+    if who.mood is not None:
+        weights[AFFINITY] = _felt(who.mood)
+    beliefs = who.beliefs or believed(who)
+    if beliefs is not None:
+        belief = beliefs.without if who.mood is None else beliefs.knowing
+        weights += belief.mean
+        if beliefs.drawn is not None:
+            weights += beliefs.drawn[who.mood is not None]
+    numbers, liked, searched = seen.numbers[rows], seen.liked[rows], seen.searched[rows]
+    score = np.asarray(numbers @ weights + weights[INTEREST] * liked)
+    if who.moment.searches:
+        score += weights[SEARCH] * searched
+    if beliefs is not None and beliefs.how.algorithm == "linucb":
+        deviation = belief.deviation(seen.light[rows]).astype(np.float64)  # what explores needs no more digits
+        own = np.flatnonzero((liked != 0) | (searched != 0))
+        filled = numbers[own]
+        filled[:, INTEREST], filled[:, SEARCH] = liked[own], searched[own]
+        deviation[own] = belief.deviation(filled)
+        score += beliefs.how.width * deviation
+    return score
+
+
+def _felt(mood: Mood) -> tuple[float, float, float]:
+    """What the cold start makes of each affinity: to stress, valence and arousal."""
+    return mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """The parts of the scores of some items. They sum to `totals`."""
+
+    plain: Parts
+    """Each [rows]; none depends on the mood."""
+    felt: Parts
+    """Each [rows]: what the mood adds; 0 for everything commercial. Empty without a mood."""
+
+
+def parts(seen: View, who: Situation) -> Taken:
+    """The parts of the scores of a few rows, such as those of a slate."""
+    numbers = seen.numbers.copy()
+    numbers[:, INTEREST], numbers[:, SEARCH] = seen.liked, seen.searched
+    plain: Parts = {"interest": INTEREST_WEIGHT * seen.liked}
+    felt: Parts = {}
+    if who.moment.searches:
+        plain["search"] = SEARCH_WEIGHT * seen.searched
+    plain |= seen.plain
+    free = ~seen.commercial
+    if who.mood is not None:
+        for column, (name, weight) in enumerate(zip(_FELT, _felt(who.mood), strict=True)):
+            felt[name] = free * (numbers[:, AFFINITY][:, column] * weight)
+    beliefs = who.beliefs or believed(who)
+    if beliefs is not None:
+        plain["learned"] = beliefs.without.expected(numbers)
+        plain["exploration"] = _bonus(beliefs, numbers, knowing=False)
+        if who.mood is not None:
+            felt["mood_learned"] = free * (beliefs.knowing.expected(numbers) - plain["learned"])
+            felt["mood_exploration"] = free * (_bonus(beliefs, numbers, knowing=True) - plain["exploration"])
+    return Taken(plain, felt)
+
+
+def _bonus(beliefs: Beliefs, numbers: Floats, *, knowing: bool) -> Floats:
+    if beliefs.drawn is not None:
+        return np.asarray(numbers @ beliefs.drawn[knowing])
+    return beliefs.how.width * (beliefs.knowing if knowing else beliefs.without).deviation(numbers)
+
+
+_FELT = ("mood_stress", "mood_valence", "mood_arousal")
+_LEARNED = frozenset({"learned", "exploration", "mood_learned", "mood_exploration"})
+
+
+def cold_start(parts: Mapping[str, float]) -> float:
+    """The part of a score that was there before anything was learned: what a reward is compared with."""
+    return sum(value for name, value in parts.items() if name not in _LEARNED)
+
+
+def _popularity(learned: Learned, size: int, now: float) -> Floats:
+    popularity = np.zeros(size)
+    mass = learned.mass * 2.0 ** (-max(0.0, now - learned.at) / POPULARITY_HALF_LIFE_S)
+    popularity[learned.popular] = POPULARITY_WEIGHT * mass / (mass + POPULARITY_HALF)
+    return popularity
