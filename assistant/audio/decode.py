@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 import soxr
@@ -12,27 +14,111 @@ from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
 from assistant.errors import Invalid
 
+LONGEST_S = 600.0
+"""Seconds that are read at most: 38 MB of samples. A longer recording is read in parts."""
+_BLOCK_S = 10
+_BEFORE_S = 1.0
+"""A container is entered this much before the part that is wanted: decoders need a run-up."""
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,eac3,flac,flv,g722,gsm,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,nut,ogg,"
+    "sln,sox,tta,voc,w64,wav,webm,wv,ape,dsf,mpc,tak"
+)
+"""Demuxers that hold their sound themselves. Playlists and scripts, which name other files, are left out."""
 
-def read_audio(file: Path, *, start_s: float = 0.0, end_s: float | None = None) -> Samples:
-    """Read any file that libsndfile reads: channels averaged, resampled to 16 kHz, cut to [start_s, end_s).
 
-    Raises `Invalid`: `file_missing`, `audio_unreadable`, `audio_empty` or `audio_not_finite`.
+def read_audio(
+    file: Path, *, start_s: float = 0.0, end_s: float | None = None, longest_s: float = LONGEST_S
+) -> Samples:
+    """Read any file that libsndfile or FFmpeg reads: channels averaged, 16 kHz, cut to [start_s, end_s).
+
+    Only that part is decoded, in blocks. Raises `Invalid`: `file_missing`, `audio_unreadable`, `audio_empty`,
+    `audio_not_finite`, or `audio_too_long` for more than `longest_s` seconds.
     """
     if not file.is_file():
         raise Invalid(f"there is no file {file}", code="file_missing")
+    resampler: soxr.ResampleStream | None = None
+    blocks: list[Samples] = []
+    samples = 0
+    for rate, block in _blocks(file, start_s, end_s, longest_s):
+        if not np.isfinite(block).all():
+            raise Invalid(f"{file} holds samples that are not numbers", code="audio_not_finite")
+        if rate != SAMPLE_RATE:
+            resampler = resampler or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+            block = resampler.resample_chunk(block)
+        blocks.append(block)
+        samples += len(block)
+        if samples > longest_s * SAMPLE_RATE:
+            raise _too_long(file, longest_s)
+    if resampler is not None:
+        blocks.append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
+    read: Samples = np.concatenate(blocks).astype(np.float32, copy=False) if blocks else np.empty(0, np.float32)
+    if not len(read):
+        until = "its end" if end_s is None else f"{end_s:g} s"
+        raise Invalid(f"{file} holds no audio between {start_s:g} s and {until}", code="audio_empty")
+    return read
+
+
+def _too_long(file: Path, longest_s: float) -> Invalid:
+    return Invalid(
+        f"{file} is longer than {longest_s:g} s: say which part is meant (trim_start_s, trim_end_s)",
+        code="audio_too_long",
+    )
+
+
+def _blocks(file: Path, start_s: float, end_s: float | None, longest_s: float) -> Iterator[tuple[int, Samples]]:
+    """The rate in Hz and mono samples, a few seconds at a time."""
     try:
-        with soundfile.SoundFile(file) as opened:
-            rate = opened.samplerate
-            opened.seek(min(round(start_s * rate), opened.frames))
-            wanted = -1 if end_s is None else max(0, round((end_s - start_s) * rate))
-            read = opened.read(wanted, dtype="float32", always_2d=True)
+        opened = soundfile.SoundFile(file)
+    except soundfile.LibsndfileError as error:
+        yield from _contained(file, start_s, end_s, str(error))
+        return
+    try:
+        with opened:
+            rate, first = opened.samplerate, min(round(start_s * opened.samplerate), opened.frames)
+            left = opened.frames - first
+            if end_s is not None:
+                left = min(left, max(0, round((end_s - start_s) * rate)))
+            if left > (longest_s + 1) * rate:
+                raise _too_long(file, longest_s)
+            opened.seek(first)
+            while left > 0:
+                read = opened.read(min(left, _BLOCK_S * rate), dtype="float32", always_2d=True)
+                if not len(read):  # a header that promises more than there is
+                    break
+                left -= len(read)
+                yield rate, read.mean(axis=1, dtype=np.float32)
     except (soundfile.LibsndfileError, ValueError) as error:
-        raise Invalid(f"{file} is no audio that can be read: {error}", code="audio_unreadable") from error
-    samples: Samples = read.mean(axis=1, dtype=np.float32)
-    if not len(samples):
-        raise Invalid(f"{file} holds no audio between {start_s} and {end_s or 'its end'} s", code="audio_empty")
-    if not np.isfinite(samples).all():
-        raise Invalid(f"{file} holds samples that are not numbers", code="audio_not_finite")
-    if rate != SAMPLE_RATE:
-        samples = np.asarray(soxr.resample(samples, rate, SAMPLE_RATE), dtype=np.float32)
-    return samples
+        raise _unreadable(file, str(error)) from error
+
+
+def _unreadable(file: Path, why: str) -> Invalid:
+    return Invalid(f"{file} is no audio that can be read: {why}", code="audio_unreadable")
+
+
+def _contained(file: Path, start_s: float, end_s: float | None, why: str) -> Iterator[tuple[int, Samples]]:
+    """What libsndfile doesn't know (`why`): AAC, M4A, WebM, AMR, WMA, the sound of films."""
+    try:
+        with file.open("rb") as raw, av.open(raw, "r", options={"format_whitelist": _CONTAINERS}) as opened:
+            if not opened.streams.audio:
+                raise _unreadable(file, "it has no sound")
+            stream = opened.streams.audio[0]
+            begins = float((stream.start_time or 0) * (stream.time_base or 0))
+            if start_s > _BEFORE_S:
+                opened.seek(round((start_s + begins - _BEFORE_S) * av.time_base))
+            floats = av.AudioResampler(format="fltp")
+            at: int | None = None
+            for heard in opened.decode(stream):
+                for frame in floats.resample(heard):
+                    rate = frame.sample_rate
+                    if at is None:  # later times can be rounded: samples are counted
+                        at = 0 if heard.time is None else round((heard.time - begins) * rate)
+                    block = frame.to_ndarray().mean(axis=0, dtype=np.float32)
+                    first = max(0, round(start_s * rate) - at)
+                    last = len(block) if end_s is None else max(0, round(end_s * rate) - at)
+                    at += len(block)
+                    if len(part := block[first:last]):
+                        yield rate, part
+                    if last < len(block):
+                        return
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(file, why if isinstance(error, av.InvalidDataError) else str(error)) from error

@@ -7,125 +7,91 @@ import asyncio
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from assistant import __version__
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
-from assistant.errors import AssistantError, NotFound
-from assistant.evaluate import logs, mood, recommend, report
-from assistant.evaluate.manifest import read_label_map, read_manifest, rescaled, scale_of
-from assistant.evaluate.run import BaselineMode, read_rows, with_baseline
-from assistant.evaluate.tasks import AFFECTS, TASKS, Sheet, Task, allowed
+from assistant.errors import AssistantError, Invalid, NotFound
+from assistant.evaluate import badrows, compare, fitting, logs, mood, protocol, recommend, report, schema
+from assistant.evaluate.conditions import Disturbance, parsed, prepared
+from assistant.evaluate.cost import cost
+from assistant.evaluate.findings import further, grouped
+from assistant.evaluate.foreign_card import adapted, answerable, is_foreign
+from assistant.evaluate.foreign_card import notes as foreign_notes
+from assistant.evaluate.journal import Journal
+from assistant.evaluate.leakage import leakage, read_against
+from assistant.evaluate.manifest import read_label_map, read_manifest, refuse, rescaled, scale_of, told_by, unknown
+from assistant.evaluate.options import EPILOG, MORE, Options, add_arguments, count
+from assistant.evaluate.provenance import digest, identity, provenance
+from assistant.evaluate.reading import PIECE, Reading
+from assistant.evaluate.rows import Rows
+from assistant.evaluate.run import Engine, Outcome, Pace, read_rows, with_baseline
+from assistant.evaluate.sweep import swept
+from assistant.evaluate.tasks import AFFECTS, Sheet, allowed
 from assistant.inference.card import Card, read_card, stem_of
-from assistant.inference.model import SessionFactory, onnx_session, open_model
+from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 
-_EPILOG = {
-    "voice": """\
-The manifest has the columns `file` (relative to it, or absolute), `speaker`, and one for the task: `emotion`,
-`stress` (0 or 1), or any of `valence`, `arousal`. It may have trim_start_s, trim_end_s and gender.
+__all__ = ["Options", "configure", "evaluate", "run"]
 
-example:
-  file,speaker,emotion
-  audio/a1.flac,anna,anger
-  audio/b1.flac,bert,happy
-
-  echo '{"happy": "joy", "bored": null}' > map.json
-  assistant evaluate voice --data clips.csv --label-map map.json --baseline online --out results
-""",
-    "text": """\
-The manifest has the columns `text` and one for the task: `labels` (names joined by a bar; none is a label too),
-`emotion`, `sentiment` (negative, neutral, positive), `stress` (0 or 1), or any of `valence`, `arousal`,
-`dominance`. It may have id, group and speaker.
-
-example:
-  text,sentiment
-  what a day!,positive
-
-  assistant evaluate text --data messages.csv --task sentiment --out results
-""",
-    "recommend": """\
-The folder holds the second stage of SiTunes as published: stage2_interactions.csv, stage2_env.json,
-stage2_wrist.npz and music_info.csv. The authors' ten splits are made again from their seeds. Intervals are 95 %
-percentile bootstrap over people.
-
-example:
-  assistant evaluate recommend --task situnes --data SiTunes --out results
-""",
-}
-_MORE = """
-Emotions and sentiments are scored over the classes present in the data (closed set): the prediction is the most
-probable one of those. Intervals are 95 % percentile bootstrap, over whole speakers where there are speakers.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked for; the report repeats it."""
-
-    modality: Literal["voice", "text"]
-    data: Path
-    task: Task = "emotion"
-    label_map: Path | None = None
-    model: Path | None = None
-    baseline: BaselineMode = "none"
-    abstain: Literal["wrong", "drop"] = "wrong"
-    out: Path = Path("evaluation")
-    scale: tuple[float, float] | None = None
-    bootstrap: int = 1000
-    seed: int = 0
-    with_text: bool = False
+JOURNAL = "run.journal"
+"""In --out: what was read so far. It stays, so that `--resume` can report the same answers otherwise, at once."""
+_WHAT: Mapping[Literal["voice", "text"], str] = {"voice": "clips of speech", "text": "texts"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands `voice`, `text`, `mood` and `recommend`, and `run` as what they do."""
-    commands = parser.add_subparsers(dest="modality", required=True, metavar="voice|text|mood|recommend")
+    commands = parser.add_subparsers(
+        dest="modality", required=True, metavar="voice|text|mood|recommend|compare|schema"
+    )
     _configure_recommend(commands.add_parser(
         "recommend",
         help="measure what knowing the moment is worth, or another policy from a log",
         description="Fit and measure recommendations with and without the moment, or estimate from a log what "
-        "another policy would have earned; write report.json and predictions.csv.",
-        epilog=_EPILOG["recommend"] + logs.EPILOG,
+        "another policy would have earned; write a report and predictions.csv.",
+        epilog=EPILOG["recommend"] + logs.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ))  # fmt: skip
-    for modality, what in (("voice", "clips of speech"), ("text", "texts")):
+    for modality, what in _WHAT.items():
         sub = commands.add_parser(
             modality,
             help=f"measure a {modality} model on labelled {what}",
-            description=f"Run the served {modality} model over labelled {what} of your own; write report.json and "
-            "predictions.csv.",
-            epilog=_EPILOG[modality] + _MORE,
+            description=f"Run the served {modality} model over labelled {what} of your own; write a report "
+            "(JSON, HTML, a model card) and predictions.csv.",
+            epilog=EPILOG[modality] + MORE,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         sub.set_defaults(run=run)
-        add = sub.add_argument
-        add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
-        add("--task", choices=TASKS[modality], default="emotion", help="default: emotion")
-        add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
-        behind = "; its stem is the one beside it, else the shipped one" if modality == "voice" else ""
-        add("--model", type=Path, metavar="FOLDER",
-            help=f"folder with card.toml (default: the shipped {modality}){behind}")  # fmt: skip
-        if modality == "voice":
-            add("--baseline", choices=("none", "speaker", "online"), default="none",
-                help="take out how each speaker usually sounds: known from all their clips (speaker), or only "
-                "from those before, in the order of the manifest (online)")  # fmt: skip
-        else:
-            add("--with-text", action="store_true", help="copy the texts into predictions.csv")
-        add("--abstain", choices=("wrong", "drop"), default="wrong",
-            help="count abstentions as wrong (default), or leave them out")  # fmt: skip
-        add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-        add("--scale", type=_scale, metavar="LOW,HIGH", help="ends of the affect labels, as in --scale=-3,3 "
-            "(default: the smallest usual scale that holds them all)")  # fmt: skip
-        add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-        add("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+        add_arguments(sub, modality)
+    compare.configure(
+        commands.add_parser(
+            "compare",
+            help="a leaderboard over several reports, with tests on the rows that all scored",
+            description="Compare models on the rows that all of them scored; print a leaderboard, and write it for "
+            "papers.",
+            epilog=compare.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+    schema.configure(
+        commands.add_parser(
+            "schema",
+            help="print the JSON schema of report.json",
+            description="Print the JSON schema of report.json.",
+            epilog=schema.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     mood.configure(
         commands.add_parser(
             "mood",
             help="measure the fused mood on labelled sessions",
             description="Run the served readers and the fusion over sessions of your own, turn by turn; write "
-            "report.json and predictions.csv.",
-            epilog=mood.EPILOG + _MORE,
+            "a report (JSON, HTML, a model card) and predictions.csv.",
+            epilog=mood.EPILOG + MORE,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
     )
@@ -138,9 +104,9 @@ def _configure_recommend(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--clip", type=_positive, default=math.inf, metavar="WEIGHT", help="logs: largest weight")
     sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
     sub.add_argument(
-        "--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
+        "--bootstrap", type=count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
     )
-    sub.add_argument("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+    sub.add_argument("--seed", type=count, default=0, metavar="N", help="of the bootstrap (default 0)")
 
 
 def _positive(written: str) -> float:
@@ -153,33 +119,19 @@ def _positive(written: str) -> float:
     return value
 
 
-def _scale(written: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in written.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{written!r} doesn't look like LOW,HIGH") from None
-    if not -1e9 < low < high < 1e9:
-        raise argparse.ArgumentTypeError(f"{written!r}: LOW must be less than HIGH")
-    return low, high
-
-
-def _count(written: str) -> int:
-    if not written.isdecimal():
-        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
-    return int(written)
-
-
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
     names = Options.__dataclass_fields__
     options = Options(**{name: value for name, value in vars(args).items() if name in names})
     try:
-        return evaluate(options)
+        return evaluate(options, session=session)
     except AssistantError as error:
         print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("assistant evaluate: stopped; nothing was written", file=sys.stderr)
+        kept = (options.out / JOURNAL).is_file()
+        told = "the same command with --resume goes on from here" if kept else "nothing was written"
+        print(f"assistant evaluate: stopped; {told}", file=sys.stderr)
         return 130
 
 
@@ -197,12 +149,19 @@ def _run_recommend(args: argparse.Namespace) -> int:
 def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
     """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
     started = time.monotonic()
-    if not options.data.is_file():
+    if not options.data.exists():
         raise NotFound(f"there is no file {options.data}", code="file_missing")
+    protocol.check(options)
+    if options.fit:
+        return fitting.evaluate(options, session=session)
     folder = options.model or shipped_models() / options.modality
-    card = read_card(folder)
-    names = allowed(options.task, options.modality, card)
+    card = adapted(read_card(folder))
+    names = answerable(card, options.task, allowed(options.task, options.modality, card))
+    if options.baseline != "none" and is_foreign(card):
+        raise Invalid(f"{card.name} gives nothing that a baseline learns from", code="baseline_unsupported")
+    disturbances = [prepared(condition, options.seed) for condition in parsed(options.conditions)]
     label_map = read_label_map(options.label_map, names)
+    read = Rows()
     manifest = read_manifest(
         options.data,
         options.modality,
@@ -210,40 +169,140 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         allowed=names,
         label_map=label_map,
         need_speaker=options.baseline != "none",
+        columns=dict(options.columns),
+        table=options.table,
+        strict=options.strict,
+        more=further(options.groups),
+        keep=read.append,
     )
-    rows, bad = list(manifest.rows), list(manifest.bad)
+    rows, bad = read, list(manifest.bad)
     scale = options.scale
     if options.task == "affect" and rows:
         scale = scale or scale_of(rows)
-        rows, outside = rescaled(rows, scale)
-        bad += outside
+        rows = Rows()
+        for row in read:
+            inside, outside = rescaled([row], scale)
+            for moved in inside:
+                rows.append(moved)
+            bad += outside
+    if options.strict:
+        refuse(options.data, bad)
+    if manifest.unmapped:
+        print(unknown(manifest.unmapped, most=report.SHOWN_BAD), file=sys.stderr)
+    columns = dict(options.columns)
+    trained = read_against(options.against, options.modality, columns) if options.against else []
     report.prepare(options.out, rows=len(rows), columns=max(3, len(names)))
     model = open_model(folder, session)
-    stem = open_model(_stem_folder(card), session) if options.modality == "voice" else None
-    outcomes, unread = asyncio.run(read_rows(model, options.modality, rows, stem=stem))
+    behind = options.modality == "voice" and not is_foreign(card)
+    stem = open_model(_stem_folder(card), session) if behind else None
+    pace = Pace()
+    outcomes, unread = asyncio.run(
+        read_rows(
+            model,
+            options.modality,
+            rows,
+            stem=stem,
+            workers=options.workers,
+            journal=_journal(options, card, stem),
+            engine=_engine(options, folder, card),
+            pace=pace,
+            strict=options.data if options.strict else None,
+        )
+    )
+    if options.strict:
+        refuse(options.data, unread)
     bad += unread
     report.tell(bad)
+    badrows.write(options.out, options.data, bad)
     if not outcomes:
         print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
         return 1
     outcomes = with_baseline(outcomes, options.baseline, card.data.get("population", {}).get("center", ()))
+
+    def hear(disturb: Disturbance) -> Sequence[Outcome]:
+        print(f"under {disturb.condition.name}:", file=sys.stderr)
+        found, _ = asyncio.run(
+            read_rows(
+                model,
+                options.modality,
+                rows,
+                stem=stem,
+                disturb=disturb,
+                workers=options.workers,
+                journal=_journal(options, card, stem, disturb),
+                engine=_engine(options, folder, card, disturb),
+            )
+        )
+        return with_baseline(found, options.baseline, card.data.get("population", {}).get("center", ()))
+
     sheet = report.sheet_of(options.task, card, outcomes)
+    models = [model] if stem is None else [model, stem]
+    spent = cost(Reading(model, options.modality, stem=stem), models, outcomes, pace)
     drop = options.abstain == "drop"
-    found = report.findings(sheet, outcomes, drop=drop, replicates=options.bootstrap, seed=options.seed)
+    found = report.findings(
+        sheet, outcomes, drop=drop, replicates=options.bootstrap, seed=options.seed, columns=grouped(options.groups)
+    )
+    if options.against:
+        found["leakage"] = leakage(rows, trained, against=options.against.name)
+    if disturbances:
+        found["conditions"] = swept(
+            disturbances, sheet, outcomes, hear, card, drop=drop, replicates=options.bootstrap, seed=options.seed
+        )
     written: dict[str, Any] = {
+        "provenance": provenance(options.data, seed=options.seed, label_map=options.label_map),
         "task": options.task,
         **found,
-        "model": _identity(card) | ({} if stem is None else {"stem": _identity(stem.card)}),
+        "model": identity(card) | ({} if stem is None else {"stem": identity(stem.card)}),
         "options": _told(options, label_map, scale),
         "bad_rows": report.bad_rows(bad),
         "left_out": manifest.left_out,
-        "notes": _notes(options, card, sheet, manifest.columns, scale),
+        "notes": _notes(options, card, sheet, manifest.columns, scale) + told_by(manifest),
+        "cost": spent,
         "seconds": round(time.monotonic() - started, 3),
     }
     report.write(options.out, written, sheet, outcomes, with_text=options.with_text)
     print(report.table(written))
-    print(f"  in {options.out}: report.json, predictions.csv")
+    if options.against:
+        print(f"  against {options.against.name}: {found['leakage']['verdict']}")
+    print(f"  in {options.out}: {report.FILES}")
     return 0
+
+
+def _journal(options: Options, card: Card, stem: Model | None, disturb: Disturbance | None = None) -> Journal:
+    """The journal of this run; what it may go on from must come from the same data, model and columns."""
+    key: dict[str, Any] = {
+        "attune": __version__,
+        "data": digest(options.data),
+        "modality": options.modality,
+        "model": card.sha256,
+        "card": digest(card.folder / "card.toml"),
+        "stem": None if stem is None else stem.card.sha256,
+        "columns": dict(options.columns),
+        "table": options.table,
+        "piece": PIECE[options.modality],
+    }
+    file = options.out / JOURNAL
+    if disturb is not None:
+        key["condition"] = disturb.identity
+        file = file.with_stem(f"{file.stem}.{disturb.condition.name}")
+    return (Journal.resume if options.resume else Journal.start)(file, key)
+
+
+def _engine(options: Options, folder: Path, card: Card, disturb: Disturbance | None = None) -> Engine | None:
+    """Ray where it is asked for, else None: threads of this process."""
+    if options.engine == "local":
+        return None
+    from assistant.evaluate.ray_engine import ray_engine
+
+    stem = _stem_folder(card) if options.modality == "voice" and not is_foreign(card) else None
+    return ray_engine(
+        folder,
+        options.modality,
+        stem=stem,
+        workers=options.workers,
+        address=options.ray_address,
+        disturb=disturb,
+    )
 
 
 def _stem_folder(card: Card) -> Path:
@@ -253,12 +312,10 @@ def _stem_folder(card: Card) -> Path:
     return beside if (beside / "card.toml").is_file() else shipped_models() / name
 
 
-def _identity(card: Card) -> dict[str, str]:
-    return {"name": card.name, "sha256": card.sha256}
-
-
 def _told(options: Options, label_map: Any, scale: tuple[float, float] | None) -> dict[str, Any]:
     told = asdict(options) | {"label_map": dict(label_map), "scale": scale}
+    for how in ("resume", "workers", "engine", "ray_address"):  # they change no figure
+        del told[how]
     return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
 
 
@@ -280,7 +337,7 @@ def _notes(
         unsaid = [n for n in AFFECTS if n in columns and n not in sheet.names]
         if unsaid:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model doesn't say it")
-    return notes
+    return notes + foreign_notes(card, options.task) + protocol.seen(card, options.data)
 
 
 def _said(options: Options) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from assistant.errors import Invalid
-from assistant.evaluate.manifest import BadRow, cells_of, number_of
+from assistant.evaluate.labels import number_of
+from assistant.evaluate.manifest import BadRow
 from assistant.evaluate.metrics import Floats
+from assistant.evaluate.tables import table_of
 
 _NEEDED = ("action", "reward", "propensity", "target")
 _MODELLED = ("expected", "expected_target")
@@ -32,15 +34,12 @@ class Log:
 
 
 def read(file: Path) -> Log:
-    """Read a CSV or TSV, by its ending, gzipped or not. Rows that can't be used are collected, with reasons.
+    """Read a CSV, TSV, JSON lines, JSON or Parquet by its ending. Rows that can't be used are collected.
 
     Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_column_missing`, `manifest_unreadable`).
     """
-    table = cells_of(file)
-    _, header = next(table)
-    if isinstance(header, str):
-        raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
-    columns = [cell.strip().casefold() for cell in header]
+    table = table_of(file)
+    columns = table.columns
     modelled = [name for name in _MODELLED if name in columns]
     missing = [f"`{name}`" for name in (*_NEEDED, *(_MODELLED if modelled else ())) if name not in columns]
     if missing:
@@ -51,11 +50,10 @@ def read(file: Path) -> Log:
     over = next((name for name in ("person", "group") if name in columns), None)
     rows: list[tuple[int, str, dict[str, float], str]] = []
     bad: list[BadRow] = []
-    for line, cells in table:
+    for line, cell in table.rows():
         try:
-            if isinstance(cells, str):
-                raise ValueError(cells)
-            cell = dict(zip(columns, cells, strict=True))
+            if isinstance(cell, str):
+                raise ValueError(cell)
             row = {name: _number(cell, name) for name in (*_NEEDED[1:], *modelled)}
         except ValueError as error:
             bad.append(BadRow(line, str(error)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import math
 import sys
 import time
@@ -18,6 +17,7 @@ import numpy as np
 from assistant.evaluate import report
 from assistant.evaluate.logbook import Log, read
 from assistant.evaluate.metrics import Floats, cluster_numbers
+from assistant.evaluate.provenance import provenance
 from assistant.recommend import estimate
 from assistant.recommend.estimate import Value
 
@@ -77,6 +77,7 @@ def evaluate(options: Options) -> int:
         "clipped": int((plain > options.clip).sum()),
     }
     written: dict[str, Any] = {
+        "provenance": provenance(options.data, seed=options.seed),
         "task": "logs",
         "n": len(log.lines),
         "clusters": len(np.unique(cluster_numbers(log.of))),
@@ -96,9 +97,7 @@ def evaluate(options: Options) -> int:
         "notes": warnings(log, found, plain, options.clip),
         "seconds": round(time.monotonic() - started, 3),
     }
-    with (options.out / "report.json").open("w", encoding="utf-8") as file:
-        json.dump(written, file, indent=2, allow_nan=False)
-        file.write("\n")
+    report.save(options.out, written)
     _write_weights(options.out / "predictions.csv", log, weight)
     _print(written, options.out)
     return 0
@@ -188,4 +187,4 @@ def _print(written: Mapping[str, Any], out: Path) -> None:
     print(f"  effective sample size {spread['effective_sample_size']:.1f}, largest weight {spread['largest']:.3g}")
     for note in written["notes"]:
         print(f"  {note}")
-    print(f"  in {out}: report.json, predictions.csv")
+    print(f"  in {out}: {report.FILES}")

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import math
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from assistant.errors import Invalid, NotFound
+from assistant.errors import Invalid
+from assistant.evaluate import audformat, emobox
+from assistant.evaluate.labels import LabelMap, Labels, UnknownLabel, labels_of, listed, number_of
+from assistant.evaluate.labels import read_label_map as read_label_map
+from assistant.evaluate.tables import Cells, Table, plain, renamed, table_of
 from assistant.evaluate.tasks import SCALES, Task
 
-LabelMap = Mapping[str, str | None]
+SHOWN_STRICT = 10
+"""Bad rows named when `--strict` stops a run."""
+HELP = """\
+The table is CSV, TSV (gzipped or not), JSON lines, JSON or Parquet by its ending; a list of EmoBox as it is; or an
+audformat database: its folder, whose tables bring their speakers along. --columns says what yours are called:
 
-_LONGEST_CELL = 10_000_000
-"""Characters; the csv module's own limit, 131,072, is less than some documents have."""
+  assistant evaluate voice --data emodb --table emotion.test --label-map map.json
+  assistant evaluate voice --data cafe_test_fold_1.jsonl --columns 'speaker=key:cafe-(\\d+)' --label-map map.json
+
+A row that can't be scored is told, counted, and written with its line and reason to bad_rows.csv; --strict stops
+there instead. --against names what the model was trained on: shared speakers and near-duplicates are reported.
+"""
+_USED = ("speaker", "gender", "group", "text")
+"""Columns that may lie in another table of a database."""
+_NOTHING: Mapping[str, str] = {}
+_NO_AFFECT: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +39,7 @@ class Row:
     """One row to score."""
 
     line: int
-    """Line of the manifest on which it begins, from 1."""
+    """Line of the manifest on which it begins, from 1; its number, from 1, where rows are no lines."""
     name: str
     """`file` as written, or the `id` of a text where there is one."""
     file: Path | None = None
@@ -39,8 +51,10 @@ class Row:
     gender: str = ""
     labels: tuple[str, ...] = ()
     """One for a class task, any number for `labels`, none for affect."""
-    affect: Mapping[str, float] = field(default_factory=dict)
+    affect: Mapping[str, float] = field(default_factory=lambda: _NO_AFFECT)
     """Affect labels, on the manifest's scale; only those that the row has."""
+    more: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """Further columns that were asked for, such as `corpus`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,8 @@ class BadRow:
     reason: str
     perhaps_alone: bool = False
     """It failed beside others in a batch, and any of them may be the cause."""
+    name: str = ""
+    """The `file` or `id` of the row, where it could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +78,53 @@ class Manifest:
     left_out: int
     """Rows whose label the map leaves out on purpose."""
     columns: tuple[str, ...]
+    unmapped: Mapping[str, int] = field(default_factory=dict)
+    """Labels that are neither ours nor in the map, with their rows; these rows are bad."""
+    sources: tuple[Path, ...] = ()
+    """The files that the table is made of."""
+    notes: tuple[str, ...] = ()
 
 
-def read_label_map(file: Path | None, allowed: Sequence[str]) -> LabelMap:
-    """Read {"theirs": "ours" or null}. Raises `Invalid` (`label_map_invalid`), `NotFound` (`file_missing`)."""
-    if file is None:
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise NotFound(f"can't read the label map {file}: {error.strerror}", code="file_missing") from error
-    except ValueError as error:
-        raise Invalid(f"the label map {file} is not JSON: {error}", code="label_map_invalid") from error
-    if not isinstance(found, dict):
-        raise Invalid(f'the label map {file} must look like {{"theirs": "ours"}}', code="label_map_invalid")
-    known = {_plain(name): name for name in allowed}
-    wrong = sorted({str(ours) for ours in found.values() if ours is not None and _plain(str(ours)) not in known})
-    if wrong:
-        raise Invalid(
-            f"the label map {file} names {', '.join(wrong)}; known: {', '.join(allowed)}, or null to leave out",
-            code="label_map_invalid",
-        )
-    return {
-        _plain(str(theirs)): None if ours is None else known[_plain(str(ours))] for theirs, ours in found.items()
-    }
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the rows of a table are read for."""
+
+    modality: Literal["voice", "text"]
+    task: Task
+    allowed: Sequence[str]
+    label_map: LabelMap = field(default_factory=dict)
+    need_speaker: bool = False
+    more: Sequence[str] = ()
+    """Further columns to keep with each row."""
 
 
-def _plain(name: str) -> str:
-    return name.strip().casefold()
+def open_table(
+    file: Path,
+    *,
+    columns: Mapping[str, str] = _NOTHING,
+    table: str | None = None,
+    wanted: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Table:
+    """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
+
+    `columns` is {"ours": "theirs"}, see `tables.renamed`; `wanted` are the columns that a table of a database must
+    have one of, and `more` those that it may take from other tables, as we call them. Raises `NotFound`
+    (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
+    `table_unclear`, `table_pickled`).
+    """
+    if audformat.is_database(file):
+        theirs = {name: plain(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]}
+        needed = [
+            *map(theirs.__getitem__, [*_USED, *more]),
+            *(plain(one.partition(":")[0]) for one in columns.values()),
+        ]
+        found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
+    elif table is not None:
+        raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
+    else:
+        found = emobox.as_ours(table_of(file))
+    return renamed(found, columns) if columns else found
 
 
 def read_manifest(
@@ -100,173 +135,161 @@ def read_manifest(
     allowed: Sequence[str],
     label_map: LabelMap | None = None,
     need_speaker: bool = False,
+    columns: Mapping[str, str] = _NOTHING,
+    table: str | None = None,
+    more: Sequence[str] = (),
+    strict: bool = False,
+    keep: Callable[[Row], None] | None = None,
 ) -> Manifest:
-    """Read a CSV or TSV, by its ending, gzipped or not.
+    """Read a whole table with its labels.
 
-    Raises `NotFound` (`file_missing`) and `Invalid`: `manifest_column_missing`, `manifest_unreadable`. Rows that
-    can't be understood are collected, never raised.
+    Rows that can't be understood are collected; `strict` raises `Invalid` for them: `label_unmapped` with all
+    labels that are unknown, else `row_invalid` with the first rows. Where `keep` is given, it takes the
+    rows one by one, and the manifest holds none, so that a large table needn't fit into memory. Raises also what
+    `open_table` and `check_columns` raise.
     """
+    wanted = allowed if task == "affect" else [task]
+    opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more)
+    question = Question(modality, task, allowed, label_map or {}, need_speaker, more)
+    check_columns(opened, question)
     rows: list[Row] = []
+    keep = keep or rows.append
     bad: list[BadRow] = []
     left_out = 0
-    table = cells_of(file)
-    _, header = next(table)
-    if isinstance(header, str):
-        raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
-    columns = [_plain(cell) for cell in header]
-    _check_columns(file, columns, modality, task, allowed)
-    for line, cells in table:
-        try:
-            if isinstance(cells, str):
-                raise ValueError(cells)
-            row = row_of(line, columns, cells, modality, file.parent)
-            if need_speaker and not row.speaker:
-                raise ValueError("no speaker, and a personal baseline needs one")
-            labelled = with_labels(row, dict(zip(columns, cells, strict=False)), task, allowed, label_map or {})
-        except ValueError as error:
-            bad.append(BadRow(line, str(error)))
-            continue
-        if labelled is None:
+    unmapped: Counter[str] = Counter()
+    for found in labelled(opened, question, unmapped):
+        if isinstance(found, Row):
+            keep(found)
+        elif found is None:
             left_out += 1
         else:
-            rows.append(labelled)
-    return Manifest(tuple(rows), tuple(bad), left_out, tuple(columns))
+            bad.append(found)
+    if strict:
+        refuse(file, bad, unmapped)
+    return Manifest(
+        tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, _notes(opened, question)
+    )
 
 
-def cells_of(file: Path) -> Iterator[tuple[int, list[str] | str]]:
-    """The header, then each row with the line it begins on: its cells, or why they can't be read."""
-    packed = file.suffix.lower() == ".gz"
-    ending = Path(file.stem).suffix.lower() if packed else file.suffix.lower()
-    if ending not in (".csv", ".tsv"):
-        raise Invalid(f"{file} must end in .csv, .tsv, .csv.gz or .tsv.gz", code="manifest_unreadable")
-    if not file.is_file():
-        raise NotFound(f"there is no file {file}", code="file_missing")
-    limit = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        with gzip.open(file) if packed else file.open("rb") as raw:
-            opened = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-            reader = csv.reader(opened, delimiter="\t" if ending == ".tsv" else ",")
-            header: list[str] | None = None
-            while True:
-                line = reader.line_num + 1
-                try:
-                    cells = next(reader, None)
-                except csv.Error as error:
-                    yield line, f"not readable as a row: {error}"
-                    continue
-                if cells is None:
-                    break
-                if not cells:  # a blank line
-                    continue
-                if header is not None and len(cells) != len(header):
-                    yield line, f"{len(cells)} cells where there are {len(header)} columns"
-                elif ending == ".tsv" and any("\n" in cell and "\t" in cell for cell in cells):
-                    yield line, f"a quote opens here and rows up to line {reader.line_num} ran together"
-                else:
-                    header = header or cells
-                    yield line, cells
-            if header is None:
-                raise Invalid(f"{file} is empty", code="manifest_unreadable")
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not UTF-8: {error.reason}", code="manifest_unreadable") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
-    finally:
-        csv.field_size_limit(limit)
+def _notes(table: Table, question: Question) -> tuple[str, ...]:
+    if question.modality == "voice" and "speaker" not in table.columns:
+        return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
+    return ()
 
 
-def _check_columns(file: Path, columns: Sequence[str], modality: str, task: Task, allowed: Sequence[str]) -> None:
-    wanted = ["file", "speaker"] if modality == "voice" else ["text"]
-    if task != "affect":
-        wanted.append(task)
-    missing = [f"the column `{name}`" for name in wanted if name not in columns]
-    if task == "affect" and not any(name in columns for name in allowed):
-        missing.append("one of " + ", ".join(f"`{name}`" for name in allowed))
+def refuse(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
+    """Raise `Invalid` (`label_unmapped`, `row_invalid`) where there is anything bad: what `--strict` is for."""
+    if unmapped:
+        raise Invalid(f"{file}: {unknown(unmapped)}", code="label_unmapped")
+    if len(bad):
+        first = sorted(bad, key=lambda row: row.line)[:SHOWN_STRICT]
+        told = "".join(f"\n  line {row.line}: {row.reason}" for row in first)
+        more = f"\n  and {len(bad) - len(first)} more" if len(bad) > len(first) else ""
+        raise Invalid(f"{file} has {len(bad)} bad rows, and --strict allows none:{told}{more}", code="row_invalid")
+
+
+def told_by(manifest: Manifest) -> list[str]:
+    """What a report says of the table itself."""
+    return [*manifest.notes, *([unknown(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else [])]
+
+
+def unknown(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
+    """A sentence about labels that are not mapped, all of them with their counts."""
+    many = f"{len(unmapped)} labels are" if len(unmapped) > 1 else "1 label is"
+    return f"{many} not mapped: {listed(unmapped, most=most)}; name them in --label-map, or null to leave them out"
+
+
+def labelled(
+    table: Table, question: Question, unmapped: Counter[str] | None = None
+) -> Iterator[Row | BadRow | None]:
+    """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
+
+    Counts unknown labels in `unmapped`.
+    """
+    for line, cells in table.rows():
+        if isinstance(cells, str):
+            yield BadRow(line, cells)
+            continue
+        try:
+            row = row_of(line, cells, question.modality, table.folders, question.more)
+            if question.need_speaker and not row.speaker:
+                raise ValueError("no speaker, and a baseline or --fit needs one")
+            labels = labels_of(cells, question.task, question.allowed, question.label_map)
+        except ValueError as error:
+            if unmapped is not None and isinstance(error, UnknownLabel):
+                unmapped[error.label] += 1
+            yield BadRow(line, str(error), name=_name(cells, question.modality))
+            continue
+        yield None if labels is None else _with(row, labels)
+
+
+def _with(row: Row, labels: Labels) -> Row:
+    """As `dataclasses.replace`, which took half of the time of a large table."""
+    affect = _NO_AFFECT if labels.affect is None else labels.affect
+    where = (row.line, row.name, row.file, row.text, row.start_s, row.end_s)
+    return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more)
+
+
+def check_columns(table: Table, question: Question) -> None:
+    """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
+    wanted = ["file"] if question.modality == "voice" else ["text"]
+    if question.modality == "voice" and (table.names_speakers or question.need_speaker):
+        wanted.append("speaker")
+    if question.task == "affect":
+        need(table, [*wanted, *question.more], question.allowed)
+    else:
+        need(table, [*wanted, question.task, *question.more])
+
+
+def need(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
+    """See that a table has all `wanted` columns and `one_of` those; else `manifest_column_missing`."""
+    missing = [f"the column `{name}`" for name in dict.fromkeys(wanted) if name not in table.columns]
+    if one_of and not any(name in table.columns for name in one_of):
+        missing.append("one of " + ", ".join(f"`{name}`" for name in one_of))
     if missing:
         raise Invalid(
-            f"{file} lacks {' and '.join(missing)}; it has {', '.join(columns) or 'none'}",
+            f"{table.file} lacks {' and '.join(missing)}; it has {', '.join(table.columns) or 'none'} "
+            "(--columns ours=theirs says what they are called)",
             code="manifest_column_missing",
         )
 
 
-def row_of(line: int, columns: Sequence[str], cells: Sequence[str], modality: str, folder: Path) -> Row:
+def row_of(line: int, cell: Cells, modality: str, folders: Sequence[Path], more: Sequence[str] = ()) -> Row:
     """One row without its labels. Raises `ValueError` with the reason when it can't be scored."""
-    cell = dict(zip(columns, cells, strict=True))
-    row = Row(
-        line=line,
-        name=cell.get("file" if modality == "voice" else "id", "").strip(),
-        speaker=cell.get("speaker", "").strip(),
-        group=cell.get("group", "").strip(),
-        gender=cell.get("gender", "").strip(),
-    )
+    name, text, file = _name(cell, modality), "", None
+    start, end = 0.0, None
     if modality == "text":
-        return replace(row, text=cell["text"])
-    if not row.name:
-        raise ValueError("no file named")
-    file = folder / row.name
-    try:
-        found = file.is_file()
-    except OSError as error:  # a name longer than the file system allows
-        raise ValueError(f"{row.name[:40]} can't be a file: {error.strerror}") from error
-    if not found:
-        raise ValueError(f"there is no file {row.name}")
-    start = number_of(cell, "trim_start_s") or 0.0
-    end = number_of(cell, "trim_end_s")
-    if start < 0 or (end is not None and end <= start):
-        raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
-    return replace(row, file=file, start_s=start, end_s=end)
+        text = cell["text"]
+    else:
+        if not name:
+            raise ValueError("no file named")
+        start, end = number_of(cell, "trim_start_s") or 0.0, number_of(cell, "trim_end_s")
+        file = _found(name, folders)
+        if start < 0 or (end is not None and end <= start):
+            raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
+    kept = {column: _kept(cell, column) for column in more} if more else _NOTHING
+    who = (_kept(cell, "speaker"), _kept(cell, "group"), _kept(cell, "gender"))
+    return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
 
 
-def number_of(cell: Mapping[str, str], column: str) -> float | None:
-    """A finite number, None where the cell is empty. Raises `ValueError` for anything else."""
-    written = cell.get(column, "").strip()
-    if not written:
-        return None
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{column} is not a number: {written[:40]!r}")
-    return value
+def _name(cell: Cells, modality: str) -> str:
+    return cell.get("file" if modality == "voice" else "id", "").strip()
 
 
-def with_labels(
-    row: Row, cell: Mapping[str, str], task: Task, allowed: Sequence[str], label_map: LabelMap
-) -> Row | None:
-    """The row with its labels; None where the map leaves it out; ValueError where they can't be understood."""
-    if task == "affect":
-        affect = {name: value for name in allowed if (value := number_of(cell, name)) is not None}
-        if not affect:
-            raise ValueError("no label")
-        return replace(row, affect=affect)
-    written = [name for name in (cell[task].split("|") if task == "labels" else [cell[task]]) if name.strip()]
-    if not written and task != "labels":  # an empty set of labels is a label; no class is not
-        raise ValueError("no label")
-    ours = {_plain(name): name for name in allowed}
-    names: dict[str, None] = {}
-    for name in written:
-        plain = _plain(name)
-        if plain not in label_map and plain not in ours:
-            plain = _whole(plain)
-        if plain in label_map:
-            mapped = label_map[plain]
-        elif plain in ours:
-            mapped = ours[plain]
-        else:
-            raise ValueError(
-                f"unknown label {name.strip()[:40]!r}; name it in --label-map, or null to leave it out"
-            )
-        if mapped is not None:
-            names[mapped] = None
-    if written and not names:
-        return None
-    return replace(row, labels=tuple(names))
+def _kept(cell: Cells, column: str) -> str:
+    """One string in memory however many rows have it."""
+    return sys.intern(cell.get(column, "").strip())
 
 
-def _whole(written: str) -> str:
-    """Whole numbers as tables of floats write them: `1.0` is `1`."""
-    return written.removesuffix(".0")
+def _found(name: str, folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        try:
+            if (file := folder / name).is_file():
+                return file
+        except (OSError, ValueError) as error:  # a name longer than the file system allows, or a zero byte
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(f"{name[:40]} can't be a file: {why}") from error
+    raise ValueError(f"there is no file {name}")
 
 
 def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
@@ -293,7 +316,8 @@ def rescaled(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row]
     bad: list[BadRow] = []
     for row in rows:
         if any(not low <= value <= high for value in row.affect.values()):
-            bad.append(BadRow(row.line, f"a label lies outside the scale {low:g} to {high:g}"))
+            reason = f"a label lies outside the scale {low:g} to {high:g}"
+            bad.append(BadRow(row.line, reason, name=row.name))
         else:
             moved = {name: 2 * (value - low) / (high - low) - 1 for name, value in row.affect.items()}
             kept.append(replace(row, affect=moved))

@@ -19,6 +19,7 @@ from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
 from assistant.evaluate import metrics, report
 from assistant.evaluate.manifest import BadRow, Row, read_label_map
+from assistant.evaluate.provenance import provenance
 from assistant.evaluate.run import Outcome, read_rows
 from assistant.evaluate.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
 from assistant.evaluate.tasks import Sheet
@@ -124,6 +125,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         return report.findings(*one, drop=False, replicates=options.bootstrap, seed=options.seed)
 
     written: dict[str, Any] = {
+        "provenance": provenance(options.data, seed=options.seed, label_map=options.label_map),
         "task": "mood",
         **found((sheet, outcomes)),
         "compared": {name: found(one)["metrics"] for name, one in compared.items()},
@@ -143,7 +145,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     for name, figures in written["compared"].items():
         print(f"  {name:<20} uar {_shown(figures['uar'])}")
     print(f"  sets of 90 %         {_sets_shown(written['sets'])}")
-    print(f"  in {options.out}: report.json, predictions.csv")
+    print(f"  in {options.out}: {report.FILES}")
     return 0
 
 

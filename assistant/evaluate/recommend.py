@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from assistant.errors import Invalid
 from assistant.evaluate import metrics, report, situnes
 from assistant.evaluate.logistic import fit
 from assistant.evaluate.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.provenance import provenance
 from assistant.evaluate.served import served_scores
 
 RIDGES = (1.0, 3.0, 10.0)
@@ -37,7 +37,7 @@ class Options:
 
 
 def evaluate(options: Options) -> int:
-    """Measure, write `report.json` and `predictions.csv`, and print the figures. Raises `AssistantError`."""
+    """Measure, write the report and `predictions.csv`, and print the figures. Raises `AssistantError`."""
     started = time.monotonic()
     if not options.data.is_dir():
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
@@ -47,6 +47,7 @@ def evaluate(options: Options) -> int:
     scores = _offline(heard, splits) | served_scores(heard, splits)
     found = figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
     written: dict[str, Any] = {
+        "provenance": provenance(options.data, seed=options.seed),
         "task": options.task,
         "n": len(heard.ids),
         "clusters": len(set(heard.people)),
@@ -63,9 +64,7 @@ def evaluate(options: Options) -> int:
         "notes": notes(found),
         "seconds": round(time.monotonic() - started, 3),
     }
-    with (options.out / "report.json").open("w", encoding="utf-8") as file:
-        json.dump(written, file, indent=2)
-        file.write("\n")
+    report.save(options.out, written)
     _write_predictions(options.out / "predictions.csv", heard, splits, scores)
     print(f"{options.task}: {written['n']} rows, {written['clusters']} people, {written['splits']} splits")
     for name, figure in found.items():

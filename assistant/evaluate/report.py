@@ -1,4 +1,4 @@
-"""What a run leaves behind: `predictions.csv`, `report.json`, and a short table for the terminal."""
+"""What a run leaves behind: `report.json`, `report.html`, `card.md`, `predictions.csv`, and a table to print."""
 
 from __future__ import annotations
 
@@ -7,133 +7,29 @@ import json
 import math
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from assistant.errors import Invalid, Unavailable
-from assistant.evaluate import metrics
+from assistant.evaluate.document import document
+from assistant.evaluate.findings import findings as findings
+from assistant.evaluate.findings import jsonable
+from assistant.evaluate.findings import sheet_of as sheet_of
+from assistant.evaluate.glossary import headline
 from assistant.evaluate.manifest import BadRow
-from assistant.evaluate.metrics import Figure
+from assistant.evaluate.modelcard import model_card
+from assistant.evaluate.provenance import SCHEMA
 from assistant.evaluate.run import Outcome
-from assistant.evaluate.tasks import Sheet, Task, answer, chosen, class_names, statistics
-from assistant.inference.card import Card
+from assistant.evaluate.tasks import Sheet
 
-FEWEST = 30
-"""Rows below which a group's figures say more about chance than about the group."""
 SHOWN_BAD = 50
 """Bad rows listed in the report; all are counted."""
+FILES = "report.html, report.json, card.md, predictions.csv"
+"""What `write` leaves, as it is told."""
 _ROOM = 4_000_000
 """Bytes that must be free before a run starts, beside those of the predictions."""
-
-
-def sheet_of(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
-    """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
-    used = {name for o in outcomes for name in (*o.row.labels, *o.row.affect)}
-    names = class_names(task, card, used)
-    shape = (len(outcomes), len(names))
-    sheet = Sheet(
-        task=task,
-        names=names,
-        truth=np.full(shape, np.nan) if task == "affect" else np.zeros(shape),
-        given=np.full(shape, np.nan),
-        deviation=np.full(shape if task == "affect" else (len(outcomes), 0), np.nan),
-        predicted=np.zeros(shape, dtype=bool),
-        answered=np.array([o.scores is not None for o in outcomes], dtype=bool),
-        clusters=metrics.cluster_numbers([o.row.speaker for o in outcomes]),
-    )
-    for at, outcome in enumerate(outcomes):
-        for column, name in enumerate(names):
-            if name in outcome.row.labels:
-                sheet.truth[at, column] = 1
-            elif name in outcome.row.affect:
-                sheet.truth[at, column] = outcome.row.affect[name]
-        if outcome.scores is not None:
-            sheet.given[at], sheet.deviation[at] = answer(task, outcome.scores, names)
-            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at], sheet.names)
-    return sheet
-
-
-def findings(
-    sheet: Sheet, outcomes: Sequence[Outcome], *, drop: bool, replicates: int, seed: int
-) -> dict[str, Any]:
-    """The part of the report that is computed: n, abstained, metrics, per_class, confusion, groups."""
-
-    def measured(part: Sheet) -> dict[str, Figure]:
-        clusters = int(part.clusters.max(initial=-1)) + 1
-        return metrics.figures(statistics(part, drop=drop), clusters, replicates=replicates, seed=seed)
-
-    counts = sheet.counts(drop=drop).sum(axis=0)
-    precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
-    per_class = {
-        name: {
-            "precision": float(precision[at]),
-            "recall": float(recall[at]),
-            "f1": float(f1[at]),
-            "support": int(counts[2, at]),
-        }
-        for at, name in enumerate(sheet.names)
-    }
-    return {
-        "n": len(outcomes),
-        "clusters": int(sheet.clusters.max(initial=-1)) + 1,
-        "abstained": dict(sorted(Counter(o.abstained for o in outcomes if o.abstained).items())),
-        "metrics": _jsonable(measured(sheet)),
-        "per_class": {} if sheet.task == "affect" else per_class,
-        "confusion": {} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        "groups": {
-            key: {
-                "column": column,
-                "n": int(rows.sum()),
-                **(
-                    {"metrics": _jsonable(measured(sheet.take(rows)))}
-                    if rows.sum() >= FEWEST
-                    else {"metrics": {}, "note": "insufficient evidence"}
-                ),
-            }
-            for key, column, rows in _groups(outcomes)
-        },
-    }
-
-
-def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
-    """True class to predicted class to rows; `abstained` is a column where abstentions count."""
-    table: dict[str, dict[str, int]] = {}
-    for at, name in enumerate(sheet.names):
-        rows = sheet.truth[:, at] > 0
-        table[name] = {
-            other: int((rows & sheet.predicted[:, column]).sum()) for column, other in enumerate(sheet.names)
-        }
-        if not drop:
-            table[name]["abstained"] = int((rows & ~sheet.answered).sum())
-    return table
-
-
-def _groups(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str, metrics.Bools]]:
-    seen: set[str] = set()
-    for column in ("group", "gender"):
-        values = np.array([getattr(o.row, column) for o in outcomes], dtype=object)
-        for value in sorted(set(values) - {""}):
-            key = value if value not in seen else f"{column} {value}"
-            seen.add(key)
-            yield key, column, np.asarray(values == value, dtype=bool)
-
-
-def _jsonable(value: Any) -> Any:
-    """Figures as objects, and undefined numbers as null: NaN is no JSON."""
-    if isinstance(value, Figure):
-        return {"value": _jsonable(value.value), "low": _jsonable(value.low), "high": _jsonable(value.high)}
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(inner) for inner in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value
 
 
 def bad_rows(bad: Sequence[BadRow]) -> dict[str, Any]:
@@ -177,7 +73,8 @@ def _replacing(file: Path, *, keep: bool = False) -> Iterator[TextIO]:
     """Write beside `file`, then put it in its place; `keep` only tries, and leaves what is there."""
     beside = file.with_name(f".{file.name}.part")
     try:
-        with beside.open("w", encoding="utf-8", newline="") as opened:
+        # a file name may hold bytes that are no UTF-8; they are written as escapes
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
             yield opened
         if not keep:
             beside.replace(file)
@@ -188,13 +85,28 @@ def _replacing(file: Path, *, keep: bool = False) -> Iterator[TextIO]:
 def write(
     out: Path, report: Mapping[str, Any], sheet: Sheet, outcomes: Sequence[Outcome], *, with_text: bool
 ) -> None:
-    """Write both files. Raises `Unavailable` (`out_unwritable`)."""
-    try:
-        with _replacing(out / "predictions.csv") as file:
-            csv.writer(file, lineterminator="\n").writerows(_lines(sheet, outcomes, with_text=with_text))
+    """Write all files of a run. Raises `Unavailable` (`out_unwritable`)."""
+    with _writing(out), _replacing(out / "predictions.csv") as file:
+        csv.writer(file, lineterminator="\n").writerows(_lines(sheet, outcomes, with_text=with_text))
+    save(out, report)
+
+
+def save(out: Path, report: Mapping[str, Any]) -> None:
+    """Write `report.json`, and what is drawn from it alone: `report.html` and `card.md`. Raises as `write` does."""
+    plain = jsonable({"schema": SCHEMA, **report})
+    with _writing(out):
         with _replacing(out / "report.json") as file:
-            json.dump(_jsonable(report), file, indent=2, ensure_ascii=False, allow_nan=False)
+            json.dump(plain, file, indent=2, ensure_ascii=False, allow_nan=False)
             file.write("\n")
+        for name, content in (("report.html", document(plain)), ("card.md", model_card(plain))):
+            with _replacing(out / name) as file:
+                file.write(content)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error
 
@@ -232,9 +144,24 @@ def table(report: Mapping[str, Any]) -> str:
         f"{report['task']} with {report['model']['name']}: {report['n']} rows, {report['clusters']} clusters, "
         f"{abstained} abstained, {bad} bad, {report['seconds']:.1f} s",
         *(_line(name, figure) for name, figure in report["metrics"].items()),
+        *_beside(report),
         *(f"  {note}" for note in report["notes"]),
     ]
     return "\n".join(lines)
+
+
+def _beside(report: Mapping[str, Any]) -> Iterator[str]:
+    """The leading figure under other conditions and by fold, and what gaps were found."""
+    key = next(iter(headline(report)), "")
+    for one in report.get("conditions") or ():
+        if key in one["metrics"]:
+            yield _line(f"{key}, {one['name']}", one["metrics"][key])
+    for fold in (report.get("folds") or {}).get("of") or ():
+        if isinstance(found := fold["metrics"].get(key), Mapping):
+            yield _line(f"{key} without {fold['held_out']}", found)
+    for gap in report.get("gaps") or ():
+        if gap["verdict"] == "gap":
+            yield f"  gap by {gap['column']}: {gap['metric']} of {gap['best']} and of {gap['worst']} differ"
 
 
 def _line(name: str, figure: Mapping[str, float | None]) -> str:

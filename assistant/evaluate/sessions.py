@@ -10,7 +10,9 @@ from assistant.audio.voice import VoiceScores, relative_to
 from assistant.config import Settings
 from assistant.emotion import MODALITIES, Modality, Mood, Reading
 from assistant.errors import Invalid
-from assistant.evaluate.manifest import BadRow, LabelMap, Manifest, Row, cells_of, number_of, row_of, with_labels
+from assistant.evaluate.labels import LabelMap, labels_of, number_of
+from assistant.evaluate.manifest import BadRow, Manifest, Row, row_of
+from assistant.evaluate.tables import Cells, table_of
 from assistant.evaluate.tasks import Scores
 from assistant.mood.baseline import usual
 from assistant.mood.conformal import UNCALIBRATED, Calibration
@@ -87,15 +89,12 @@ def _reading(scores: Scores, timeline: Timeline, population: Sequence[float]) ->
 def read_sessions(
     file: Path, *, allowed: Sequence[str], label_map: LabelMap, gap_s: float = GAP_S
 ) -> tuple[Manifest, tuple[SessionRow, ...]]:
-    """Read a CSV or TSV of turns: `session`, `order`, `emotion`, and `text`, `file` or both; perhaps `at_s`.
+    """Read a table of turns: `session`, `order`, `emotion`, and `text`, `file` or both; perhaps `at_s`.
 
     The turns come session by session in their order. Raises `NotFound` and `Invalid` as `read_manifest` does.
     """
-    table = cells_of(file)
-    _, header = next(table)
-    if isinstance(header, str):
-        raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
-    columns = [name.strip().casefold() for name in header]
+    table = table_of(file)
+    columns = table.columns
     missing = [f"the column `{name}`" for name in ("session", "order", "emotion") if name not in columns]
     if not {"text", "file"} & set(columns):
         missing.append("one of `text`, `file`")
@@ -104,35 +103,34 @@ def read_sessions(
     found: dict[str, list[tuple[float, float | None, Row]]] = {}
     bad: list[BadRow] = []
     left_out = 0
-    for line, cells in table:
+    for line, cell in table.rows():
         try:
-            if isinstance(cells, str):
-                raise ValueError(cells)
-            cell = dict(zip(columns, cells, strict=True))
+            if isinstance(cell, str):
+                raise ValueError(cell)
             order, at_s = number_of(cell, "order"), number_of(cell, "at_s")
             if not cell["session"].strip() or order is None:
                 raise ValueError("no session, or no order")
-            row = with_labels(_turn(line, columns, cells, file.parent), cell, "emotion", allowed, label_map)
+            row = _turn(line, cell, file.parent)
+            labels = labels_of(cell, "emotion", allowed, label_map)
         except ValueError as error:
             bad.append(BadRow(line, str(error)))
             continue
-        if row is None:
+        if labels is None:
             left_out += 1
         else:
-            found.setdefault(row.speaker, []).append((order, at_s, row))
+            found.setdefault(row.speaker, []).append((order, at_s, replace(row, labels=labels.names)))
     rows = tuple(
         SessionRow(row, gap_s * place if at_s is None else at_s)
         for turns in found.values()
         for place, (_, at_s, row) in enumerate(sorted(turns, key=lambda turn: turn[0]))
     )
-    return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, tuple(columns)), rows
+    return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, columns), rows
 
 
-def _turn(line: int, columns: Sequence[str], cells: Sequence[str], folder: Path) -> Row:
-    cell = dict(zip(columns, cells, strict=True))
+def _turn(line: int, cell: Cells, folder: Path) -> Row:
     text, session = cell.get("text", ""), cell["session"].strip()
     if cell.get("file", "").strip():
-        return replace(row_of(line, columns, cells, "voice", folder), text=text, speaker=session)
+        return replace(row_of(line, cell, "voice", [folder]), text=text, speaker=session)
     if not text.strip():
         raise ValueError("neither a text nor a file")
-    return replace(row_of(line, columns, cells, "text", folder), speaker=session)
+    return replace(row_of(line, cell, "text", [folder]), speaker=session)

@@ -1,0 +1,140 @@
+"""What the figures of a report are called, what they mean, and between which ends they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure of a report, for readers."""
+
+    name: str
+    """As a table shows it."""
+    meaning: str
+    """A clause that follows the name."""
+    ends: tuple[float, float] | None = (0.0, 1.0)
+    """Between which it lies; None where it has no upper end."""
+    better: Literal["higher", "lower", ""] = "higher"
+
+
+_AFFECT = ("valence", "arousal", "dominance")
+_KNOWN: Mapping[str, Metric] = {
+    "uar": Metric("UAR", "unweighted average recall: the mean of the classes' recalls"),
+    "macro_recall": Metric("Macro recall", "the mean of the classes' recalls"),
+    "accuracy": Metric("Accuracy (WA)", "the share of rows that were right"),
+    "macro_f1": Metric("Macro F1", "the mean of the classes' F1"),
+    "micro_f1": Metric("Micro F1", "F1 over all decisions together"),
+    "weighted_f1": Metric("Weighted F1", "the mean of the classes' F1, weighted by how often they occur"),
+    "f1": Metric("F1", "harmonic mean of precision and recall of the positive class"),
+    "precision": Metric("Precision", "the share of what was said that was right"),
+    "recall": Metric("Recall", "the share of what there was that was said"),
+    "auc": Metric("AUC", "the chance that a positive ranks above a negative"),
+    "macro_auc": Metric("Macro AUC", "the mean of the classes' AUC, one against the rest"),
+    "ece": Metric("ECE", "expected calibration error: how far confidence is from being right", better="lower"),
+    "brier": Metric("Brier", "squared error of the probabilities, summed over classes", (0.0, 2.0), "lower"),
+    "nll": Metric("NLL", "negative log likelihood of the true class", None, "lower"),
+    "aurc": Metric("AURC", "area under the risk-coverage curve", better="lower"),
+    "coverage": Metric("Coverage", "the share of rows that were answered"),
+    "selective_uar": Metric("Selective UAR", "UAR over the surest 80 % of the rows"),
+    "coverage_90": Metric("Held by 90 %", "the share of labels inside the 90 % interval", better=""),
+    "pearson": Metric("Pearson", "correlation", (-1.0, 1.0)),
+    "ccc": Metric("CCC", "concordance correlation", (-1.0, 1.0)),
+    "mae": Metric("MAE", "mean absolute error", None, "lower"),
+    "logged": Metric("Logged", "what the log itself earned", None),
+    "ips": Metric("IPS", "inverse propensity scoring: the mean of reward times weight", None),
+    "snips": Metric("SNIPS", "the same, normalised by the weights", None),
+    "dr": Metric("DR", "doubly robust: a model of the reward, corrected by the log", None),
+    "gain": Metric("Gain", "what the other policy earns beyond the log", None),
+    "mean_weight": Metric("Mean weight", "1 where propensities and targets are right", None, ""),
+    "rmse": Metric("RMSE", "root mean squared error", None, "lower"),
+}
+_HEADLINE: Mapping[str, tuple[str, ...]] = {
+    "labels": ("macro_f1",),
+    "emotion": ("uar",),
+    "sentiment": ("macro_recall",),
+    "stress": ("f1", "auc"),
+    "affect": tuple(f"ccc_{name}" for name in _AFFECT),
+    "mood": ("uar",),
+    "situnes": ("auc_with_situation", "auc_without_situation", "gain_of_mood"),
+    "logs": ("ips", "snips", "dr", "logged"),
+}
+
+
+def metric(key: str) -> Metric:
+    """The metric of a report's key; a key that nobody knows is told by its own words.
+
+    >>> metric("uar").name, metric("ccc_valence").name, metric("gain_of_mood").name
+    ('UAR', 'CCC, valence', 'Gain of mood')
+    """
+    if key in _KNOWN:
+        return _KNOWN[key]
+    stem, _, last = key.rpartition("_")
+    if last in _AFFECT and stem in _KNOWN:
+        of = _KNOWN[stem]
+        return Metric(f"{of.name}, {last}", of.meaning, of.ends, of.better)
+    if key.startswith("selective_"):
+        return Metric("Selective " + metric(stem.removeprefix("selective_") or last).name, f"at {last} % coverage")
+    words = key.replace("_", " ")
+    if key.startswith("gain_"):
+        return Metric(words.capitalize(), "a difference", (-1.0, 1.0))
+    if key.startswith("auc_"):
+        return Metric("AUC " + words.removeprefix("auc "), "the chance that what was liked ranks higher")
+    return Metric(words[:1].upper() + words[1:], "", None, "")
+
+
+def headline(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of the figures that a report leads with: those of its task, else its first.
+
+    >>> headline({"task": "emotion", "metrics": {"accuracy": {}, "uar": {}}})
+    ('uar',)
+    """
+    has = report["metrics"]
+    wanted = tuple(key for key in _HEADLINE.get(report["task"], ()) if key in has)
+    return wanted or tuple(has)[:1]
+
+
+def number(value: float | None, places: int = 3) -> str:
+    """A figure as a table shows it; a dash where it is undefined.
+
+    >>> number(0.5), number(-0.25, 2), number(None), number(12345.678), number(-0.00001)
+    ('0.500', '−0.25', '–', '12,346', '0.000')
+    """
+    if value is None:
+        return "–"
+    written = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{places}f}"
+    return "−" + written[1:] if written.startswith("-") and float(written.replace(",", "")) else written.lstrip("-")
+
+
+def interval(figure: Mapping[str, float | None] | None, between: str = " to ") -> str:
+    """The ends of a figure's interval; empty where it has none.
+
+    >>> interval({"value": 0.5, "low": 0.4, "high": 0.6}), interval({"value": 1.0, "low": None, "high": None})
+    ('0.400 to 0.600', '')
+    """
+    if not figure or figure.get("low") is None or figure.get("high") is None:
+        return ""
+    return f"{number(figure['low'])}{between}{number(figure['high'])}"
+
+
+def count(number_of: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "row"), count(1440, "row"), count(2, "class", "classes")
+    ('1 row', '1,440 rows', '2 classes')
+    """
+    return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def written(value: Any) -> str:
+    """A number, or a figure with its interval, in one cell.
+
+    >>> written({"value": 0.5, "low": 0.4, "high": 0.6}), written(0.25)
+    ('0.500 [0.400, 0.600]', '0.250')
+    """
+    if isinstance(value, Mapping):
+        inside = interval(value, ", ")
+        return number(value.get("value")) + (f" [{inside}]" if inside else "")
+    return number(value)

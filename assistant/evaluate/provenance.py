@@ -1,0 +1,114 @@
+"""Where a report comes from: the command, the versions, the hashes, the machine. Nothing of it names a person."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from assistant import __version__
+from assistant.inference.card import Card
+
+SCHEMA = "attune-evaluation/1"
+"""The form of `report.json`; `report.schema.json` describes it."""
+_PACKAGES = ("av", "numpy", "onnxruntime", "soundfile", "soxr", "tokenizers")
+"""On which the figures depend."""
+_BLOCK = 1 << 20
+
+
+def provenance(
+    data: Path, *, seed: int, label_map: Path | None = None, command: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """All but `when` is the same for two runs of one command on one machine. `command` is this process's own."""
+    told: dict[str, Any] = {
+        "command": list(_command() if command is None else command),
+        "attune": __version__,
+        "versions": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": {"cpu": _cpu(), "cores": os.cpu_count() or 1},
+        "seed": seed,
+        "data": {"name": short(data), "sha256": digest(data)},
+    }
+    if label_map is not None:
+        told["label_map"] = {"name": label_map.name, "sha256": digest(label_map)}
+    return told | {"when": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def short(path: Path) -> str:
+    """A file by its name and the folder it was typed with: many are called manifest.csv.
+
+    >>> short(Path("/data/emodb/manifest.csv")), short(Path("clips.csv")), short(Path("../clips.csv"))
+    ('emodb/manifest.csv', 'clips.csv', 'clips.csv')
+    """
+    return "/".join(part for part in path.parts[-2:] if part not in ("..", path.anchor)) or str(path)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, over the names and hashes of the files right in it, in order of name.
+
+    Audio and other files that a manifest names are not part of it. A path that isn't there has the empty hash "".
+    """
+    if path.is_dir():
+        inside = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        lines = (os.fsencode(f"{digest(file)}  {file.name}\n") for file in inside)
+        return hashlib.sha256(b"".join(lines)).hexdigest()
+    if not path.is_file():
+        return ""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def identity(card: Card) -> dict[str, Any]:
+    """A model as a report names it: its hash, and what its card says of it."""
+    told: dict[str, Any] = {"name": card.name, "sha256": card.sha256, "kind": card.kind, "licence": card.licence}
+    for name in ("version", "summary"):
+        if said := card.data.get(name):
+            told[name] = str(said)
+    told["labels"] = list(card.labels)
+    corpora = card.data.get("training_data", ())
+    if isinstance(corpora, list | tuple):
+        told["training_data"] = [
+            {key: str(one[key]) for key in ("name", "licence", "note") if key in one}
+            for one in corpora
+            if isinstance(one, Mapping)
+        ]
+    return told
+
+
+def _command() -> list[str]:
+    """What was typed, with the program by its name: where it is installed is nobody's business."""
+    program = Path(sys.argv[0]).name
+    return ["assistant" if program == "__main__.py" else program, *sys.argv[1:]]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() == "model name":
+                    return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
