@@ -1,4 +1,4 @@
-# Sourced by the other scripts: a virtual environment in .venv with exactly the locked dependencies and Attune itself.
+# Sourced by the other scripts: a virtual environment in .venv with exactly the dependencies of $lock and Attune itself.
 # Needs only Python 3.11 or newer and its pip. PYTHON=... chooses the interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,13 +16,15 @@ find_python() {
 }
 
 stamp=.venv/installed
-wanted=$(cat requirements.txt pyproject.toml | cksum)
-if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+wanted=$(cat "$lock" pyproject.toml | cksum)
+if ! grep -qxF "$wanted" "$stamp" 2>/dev/null; then
   python=$(find_python)
   echo "Setting up .venv with $("$python" --version) (once; a minute or so) ..." >&2
   "$python" -m venv .venv
   pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
-  "${pip[@]}" --require-hashes -r requirements.txt
+  "${pip[@]}" --require-hashes -r "$lock"
   "${pip[@]}" --no-deps --no-build-isolation --editable .
-  echo "$wanted" >"$stamp"
+  # the lock of the tests holds all of the other, in the same versions
+  cat requirements.txt pyproject.toml | cksum >"$stamp"
+  echo "$wanted" >>"$stamp"
 fi
