@@ -27,12 +27,12 @@ from assistant.evaluate.leakage import leakage, read_against
 from assistant.evaluate.manifest import read_label_map, read_manifest, refuse, rescaled, scale_of, told_by, unknown
 from assistant.evaluate.options import EPILOG, MORE, Options, add_arguments, count
 from assistant.evaluate.provenance import digest, identity, provenance
-from assistant.evaluate.reading import PIECE, Reading
+from assistant.evaluate.reading import PIECE, Reading, stem_folder
 from assistant.evaluate.rows import Rows
 from assistant.evaluate.run import Engine, Outcome, Pace, read_rows, with_baseline
 from assistant.evaluate.sweep import swept
 from assistant.evaluate.tasks import AFFECTS, Sheet, allowed
-from assistant.inference.card import Card, read_card, stem_of
+from assistant.inference.card import Card, read_card
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 
 __all__ = ["Options", "configure", "evaluate", "run"]
@@ -194,7 +194,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     report.prepare(options.out, rows=len(rows), columns=max(3, len(names)))
     model = open_model(folder, session)
     behind = options.modality == "voice" and not is_foreign(card)
-    stem = open_model(_stem_folder(card), session) if behind else None
+    stem = open_model(stem_folder(card), session) if behind else None
     pace = Pace()
     outcomes, unread = asyncio.run(
         read_rows(
@@ -294,7 +294,7 @@ def _engine(options: Options, folder: Path, card: Card, disturb: Disturbance | N
         return None
     from assistant.evaluate.ray_engine import ray_engine
 
-    stem = _stem_folder(card) if options.modality == "voice" and not is_foreign(card) else None
+    stem = stem_folder(card) if options.modality == "voice" and not is_foreign(card) else None
     return ray_engine(
         folder,
         options.modality,
@@ -303,13 +303,6 @@ def _engine(options: Options, folder: Path, card: Card, disturb: Disturbance | N
         address=options.ray_address,
         disturb=disturb,
     )
-
-
-def _stem_folder(card: Card) -> Path:
-    """The stem beside a voice model, else the shipped one of that name."""
-    name, _ = stem_of(card)
-    beside = card.folder.resolve().parent / name
-    return beside if (beside / "card.toml").is_file() else shipped_models() / name
 
 
 def _told(options: Options, label_map: Any, scale: tuple[float, float] | None) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from assistant.evaluate.labels import read_label_map
 from assistant.evaluate.manifest import BadRow, read_manifest, refuse
 from assistant.evaluate.options import Options
 from assistant.evaluate.provenance import identity, provenance
-from assistant.inference.card import read_card, stem_of
+from assistant.evaluate.reading import stem_folder
+from assistant.inference.card import read_card
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
 
@@ -43,11 +44,8 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     card = read_card(folder)
     if "states" not in card.inputs:
         raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
-    name, _ = stem_of(card)
-    beside = card.folder.resolve().parent / name
-    stem_folder = beside if (beside / "card.toml").is_file() else shipped_models() / name
     report.prepare(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
-    model, stem = open_model(folder, session), open_model(stem_folder, session)
+    model, stem = open_model(folder, session), open_model(stem_folder(card), session)
     bad = list(manifest.bad)
 
     def unread(rows: Sequence[BadRow]) -> None:

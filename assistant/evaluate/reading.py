@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder
 from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceReader
+from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
@@ -24,7 +26,7 @@ from assistant.evaluate.manifest import Row
 from assistant.evaluate.outcomes import Met
 from assistant.evaluate.tasks import Scores
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
-from assistant.inference.card import Card
+from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model
 from assistant.text.reader import TextReader, TextScores
 
@@ -151,6 +153,13 @@ class Reading:
         if not _finite(scores):
             return Met(line, bad="the model gave values that are not numbers"), False
         return Met(line, seconds, scores), False
+
+
+def stem_folder(card: Card) -> Path:
+    """The stem beside a voice model, else the shipped one of that name."""
+    name, _ = stem_of(card)
+    beside = card.folder.resolve().parent / name
+    return beside if (beside / "card.toml").is_file() else shipped_models() / name
 
 
 def _reader(
