@@ -26,6 +26,7 @@ from assistant.profile.device import Device
 from assistant.profile.export import SCHEMA
 from assistant.profile.moment import Noted
 from assistant.profile.person import App, Person, Profile, subject
+from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import Outcome
 from assistant.store import schema
 from assistant.store.aggregates import K
@@ -295,6 +296,22 @@ async def test_the_purge_spares_whoever_had_the_use_of_their_data_restricted(off
     await office.kept.purge.run()
     assert (await office.rows(ada))["moods"] == 1
     assert (await office.rows(bob))["moods"] == 0
+
+
+@pytest.mark.parametrize("way", ["withdrawn", "expired"])
+async def test_a_reward_is_blind_once_the_mood_may_not_be_remembered(databases: Any, way: str) -> None:
+    async with opening(databases, Clock(), grant_days=2) as office:
+        ada, at = await office.full(), office.clock.now
+        knowing = Outcome("b", "click", 0.3, 0.1, at, at, features=(0.1,) * SIZE, felt=0.2)
+        await office.kept.rewards.add(office.app.id, ada.pseudonym, "ada 1", "click b", knowing)
+        await office.kept.purge.run()
+        assert (await office.kept.rewards.after(office.app.id, 0))[1][-1] == knowing
+        if way == "withdrawn":
+            await office.allow(ada, "text", "remember", False)
+        else:
+            office.clock.now += 3 * DAY
+        await office.kept.purge.run()
+        assert (await office.kept.rewards.after(office.app.id, 0))[1][-1] == knowing.blind
 
 
 @pytest.mark.parametrize("way", ["withdrawn", "expired"])

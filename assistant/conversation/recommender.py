@@ -207,7 +207,9 @@ class Recommender:
 
     async def state(self, app: str, now: float) -> State:
         """What the app's acknowledged rewards have taught, caught up to `REFRESH_S` ago."""
-        known = self._apps.setdefault(app, _Known())
+        known = self._apps.get(app)
+        if known is None:
+            known = self._apps[app] = _Known()
         if now - known.looked_at < REFRESH_S:
             return known.state
         async with known.lock:

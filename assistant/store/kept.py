@@ -102,7 +102,7 @@ async def open_kept(
         for written in (records, decisions, rewards):
             stack.push_async_callback(written.close)
         ledger = Ledger(records, notice=settings.notice, grant_days=settings.grant_days, clock=clock, new_id=new_id)
-        purge = Purge(database, ledger, settings, clock)
+        purge = Purge(database, ledger, settings, clock, rewards.forget_mood)
 
         def decided(record: Record) -> None:
             purge.decided(record)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Column, ColumnElement, Select, Table, and_, delete, exists, select, tuple_
+from sqlalchemy import Column, ColumnElement, Select, Table, and_, delete, exists, select, true, tuple_
 
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
@@ -59,11 +59,20 @@ def cutoff(now: float, days: float) -> float:
 class Purge:
     """Removes what must not be kept any more. Who had the use of their data restricted keeps what is merely old."""
 
-    def __init__(self, database: Database, ledger: Ledger, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Callable[[], float],
+        blind: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """`blind` takes the mood out of a person's kept rewards."""
         self._database = database
         self._ledger = ledger
         self._terms = terms(settings)
         self._clock = clock
+        self._blind = blind
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Mapping[str, int]:
@@ -74,7 +83,9 @@ class Purge:
             old = and_(term.since <= cutoff(now, term.days), ~_restricted(term.table.c.person))
             gone[term.table.name] = await self._remove(term.table, old)
         for table in (schema.moods, schema.remembered):
-            gone[table.name] += await self._remove(table, ~_remembers(table, now))
+            gone[table.name] += await self._remove(table, ~_remembers(table.c.person, now, table.c.modality))
+        for person in await self._felt(now):
+            await self._blind(person)
         for table in PERSONAL:  # what another process wrote of somebody while they were erased
             gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _nobodys(table))
         if any(gone.values()):
@@ -111,9 +122,18 @@ class Purge:
         try:
             for table in (schema.moods, schema.remembered):
                 mine = and_(table.c.person == record.person, table.c.modality == record.modality)
-                await self._remove(table, and_(mine, ~_remembers(table, self._clock())))
+                lasts = _remembers(table.c.person, self._clock(), table.c.modality)
+                await self._remove(table, and_(mine, ~lasts))
+            await self._blind(record.person)
         except AssistantError as error:
             log.warning("what may not be remembered is removed later: %s", error.code)
+
+    async def _felt(self, now: float) -> Sequence[str]:
+        """Whose rewards still hold a mood that may not be remembered."""
+        table = schema.rewards
+        query = select(table.c.person).where(table.c.felt, ~_remembers(table.c.person, now)).distinct()
+        async with self._database.read() as connection:
+            return (await connection.scalars(query)).all()
 
     async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
         """Remove rows in batches, so that nobody waits long for the writer."""
@@ -143,8 +163,10 @@ def _restricted(person: ColumnElement[str]) -> ColumnElement[bool]:
     return exists().where(said.c.person == person, said.c.event == "restricted", ~lifted)
 
 
-def _remembers(table: Table, now: float) -> ColumnElement[bool]:
-    """Whether the person of a row grants that its modality be remembered, as the ledger says."""
+def _remembers(
+    person: ColumnElement[str], now: float, modality: ColumnElement[str] | None = None
+) -> ColumnElement[bool]:
+    """Whether a person grants that a modality be remembered, or any, as the ledger says."""
     said, later = schema.consents.alias("said"), schema.consents.alias("later")
     ended = exists().where(
         later.c.person == said.c.person,
@@ -154,8 +176,8 @@ def _remembers(table: Table, now: float) -> ColumnElement[bool]:
         later.c.seq > said.c.seq,
     )
     return exists().where(
-        said.c.person == table.c.person,
-        said.c.modality == table.c.modality,
+        said.c.person == person,
+        true() if modality is None else said.c.modality == modality,
         said.c.purpose == "remember",
         said.c.event == "granted",
         said.c.expires_at > now,

@@ -36,7 +36,7 @@ class Rewards:
         """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        return await self._gathering.add(row)
+        return await self._gathering.add(row | {"felt": outcome != outcome.blind})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Keep those whose key is new; which of them were."""
@@ -126,15 +126,17 @@ class Rewards:
 
     async def forget_mood(self, person: str) -> None:
         """Make every kept reward of a person blind: they don't let their mood be remembered any more."""
-        query = select(_rewards.c.number, _rewards.c.body).where(_rewards.c.person == person)
+        query = select(_rewards.c.number, _rewards.c.body).where(_rewards.c.person == person, _rewards.c.felt)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         for row in rows:
-            outcome = msgspec.json.decode(await self._vault.open(person, "reward", row.body), type=Outcome)
-            if outcome == outcome.blind:
-                continue
+            try:
+                opened = await self._vault.open(person, "reward", row.body)
+            except NotFound:  # erased meanwhile
+                return
+            outcome = msgspec.json.decode(opened, type=Outcome)
             sealed = await self._vault.seal(person, "reward", msgspec.json.encode(outcome.blind))
-            blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed)
+            blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed, felt=False)
             async with self._database.write() as connection:
                 await connection.execute(blind)
 

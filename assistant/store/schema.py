@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -172,6 +173,7 @@ rewards = Table(
     Column("decision", String, nullable=False),
     Column("key", String, nullable=False),
     Column("at", Float, nullable=False),
+    Column("felt", Boolean, nullable=False),
     Column("body", LargeBinary, nullable=False),
     UniqueConstraint("app", "decision", "key"),
     Index("rewards_app", "app", "number"),

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("decision", sa.String, nullable=False),
         sa.Column("key", sa.String, nullable=False),
         sa.Column("at", sa.Float, nullable=False),
+        sa.Column("felt", sa.Boolean, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.UniqueConstraint("app", "decision", "key"),
         sqlite_autoincrement=True,
