@@ -20,7 +20,7 @@ from assistant.consent.receipt import Record
 from assistant.conversation.likes import LikedLately
 from assistant.conversation.shown import ShownLately
 from assistant.emotion import Mood
-from assistant.errors import Invalid, NotFound, Premature
+from assistant.errors import NotFound, Premature
 from assistant.profile.person import App, Person, Profile
 from assistant.recommend import policy
 from assistant.recommend.bandits import Exploration
@@ -378,12 +378,3 @@ def _body(
     if without is not None:
         body["without_mood"] = [said.item.id for said in without.slate]
     return body
-
-
-def checked_moment(moment: Moment) -> Moment:
-    """The moment, if its numbers can be. Raises `Invalid` (`context_invalid`)."""
-    if moment.hour is not None and not 0 <= moment.hour < 24:
-        raise Invalid("context.hour lies from 0 up to 24", code="context_invalid")
-    if moment.weekday is not None and not 0 <= moment.weekday <= 6:
-        raise Invalid("context.weekday lies between 0 (Monday) and 6", code="context_invalid")
-    return moment

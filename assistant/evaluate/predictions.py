@@ -19,7 +19,6 @@ from assistant.evaluate.sheet import Sheet, Task
 
 _BLOCK = 10_000
 """Rows that are text at one time."""
-_FIRST = ("file", "id")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

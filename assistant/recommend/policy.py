@@ -72,11 +72,6 @@ class Reason:
     words: str
     part: float
 
-    @property
-    def of_mood(self) -> bool:
-        """It comes from the mood."""
-        return self.code.startswith("mood_")
-
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
