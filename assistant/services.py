@@ -24,14 +24,13 @@ from assistant.audio.encoder import Encoder
 from assistant.audio.transcribe import Transcriber
 from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceReader, check_baseline
+from assistant.chat.budget import Budget, Limit, Prices
+from assistant.chat.upstream import Patience, Upstream, open_upstream
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor
-from assistant.conversation.budget import Budget, Limit, Prices
 from assistant.conversation.dictation import Dictation
-from assistant.conversation.llm import Patience, Upstream, open_upstream
 from assistant.conversation.memory import Memory
-from assistant.conversation.recommender import Recommender
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
 from assistant.errors import ModelInvalid
@@ -41,16 +40,17 @@ from assistant.inference.model import Model, SessionFactory, onnx_session, open_
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import App, Person
 from assistant.recommend.bandits import Exploration
-from assistant.store.access import AccessLog
+from assistant.recommend.service import Recommender
+from assistant.store.access_log import AccessLog
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
 from assistant.store.changes import changes_of
 from assistant.store.contexts import Contexts
 from assistant.store.decisions import Decisions
 from assistant.store.devices import Devices
-from assistant.store.kept import Kept, open_kept
 from assistant.store.people import People
 from assistant.store.policies import AppPolicies
+from assistant.store.storage import Kept, open_kept
 from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)

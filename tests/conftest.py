@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import shutil
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +30,11 @@ from assistant.recommend.catalogue import starter
 from assistant.server.app import running
 from assistant.services import Services, open_services
 from assistant.store.database import migrate
-from assistant.store.masters import make_master_key
+from assistant.store.keys.masters import make_master_key
+from scripts.bench.postgres import Server, binaries, running_postgres
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from postgres import Server, binaries, running_postgres
-
-DATA = Path(__file__).parents[1].parent / "shared" / "data"
+ROOT = Path(__file__).parents[1]
+DATA = ROOT.parent / "shared" / "data"
 _SESSIONS: dict[Path, Session] = {}
 NOW = 1_800_000_000.0
 
@@ -334,7 +332,7 @@ _STARTER = msgspec.json.encode(starter())
 @pytest.fixture(scope="session")
 def recording() -> Samples:
     """The demo's recording: three utterances of a LibriVox reading."""
-    return read_audio(Path(__file__).parents[1] / "assistant" / "demo" / "reading.flac")
+    return read_audio(ROOT / "assistant" / "demo" / "reading.flac")
 
 
 @pytest.fixture(scope="session")

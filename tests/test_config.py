@@ -12,8 +12,9 @@ import pytest
 
 from assistant.config import Settings, load_settings, shipped_models
 from assistant.errors import ConfigInvalid
+from tests.conftest import ROOT
 
-README = Path(__file__).parents[1] / "README.md"
+README = ROOT / "README.md"
 Write = Callable[[str], Path]
 every_setting = pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 

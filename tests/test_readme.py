@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import ROOT
 
 
 def test_the_figures_are_those_of_the_cards():
-    script = [sys.executable, ROOT / "scripts" / "readme_figures.py", "--check"]
+    script = [sys.executable, ROOT / "scripts" / "cards" / "readme_figures.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -55,7 +55,7 @@ def configure(
 def create(args: argparse.Namespace, settings: Settings) -> int:
     """Make an API key, and the database and the master key where they don't exist yet."""
     from assistant.store.database import migrate
-    from assistant.store.masters import make_master_key, masters_of
+    from assistant.store.keys.masters import make_master_key, masters_of
 
     if not settings.master_key:
         make_master_key(settings.master_key_file)

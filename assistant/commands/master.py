@@ -28,8 +28,8 @@ def rotate(args: argparse.Namespace, settings: Settings) -> int:
     master keys stand in ATTUNE_MASTER_KEY, put the new one first there, restart the servers, then run this.
     """
     from assistant.store.database import Database
-    from assistant.store.masters import add_master_key, masters_of, retire_master_keys
-    from assistant.store.vault import open_vault
+    from assistant.store.keys.masters import add_master_key, masters_of, retire_master_keys
+    from assistant.store.keys.vault import open_vault
 
     async def done() -> int:
         database = Database(settings.keys, shreds=True)

@@ -23,7 +23,7 @@ from assistant.errors import ConfigInvalid, Invalid, NotFound
 
 if TYPE_CHECKING:  # the database is loaded when it is needed
     from assistant.profile.person import App, Person
-    from assistant.store.kept import Kept
+    from assistant.store.storage import Kept
 
 OPERATOR = Actor("operator", "command")
 _TOGETHER = 200
@@ -130,7 +130,7 @@ async def _write(kept: Kept, app: App, person: Person, out: BinaryIO, *, quiet: 
 
 @asynccontextmanager
 async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Kept, App]]:
-    from assistant.store.kept import open_kept
+    from assistant.store.storage import open_kept
 
     async with open_kept(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as kept:
         yield kept, await kept.apps.named(args.app)

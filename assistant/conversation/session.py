@@ -11,9 +11,8 @@ from functools import partial
 from assistant.consent.grant import Grant, purposes
 from assistant.consent.policy import disclosure, due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.decided import body_of
+from assistant.conversation.decision import body_of
 from assistant.conversation.limits import GPC, Limit, content_profile, limits, tone_profile
-from assistant.conversation.recommender import Chosen, Wish
 from assistant.conversation.surroundings import completed
 from assistant.conversation.tools import Tools
 from assistant.conversation.used import Used
@@ -27,7 +26,8 @@ from assistant.profile.person import App, Person, subject
 from assistant.recommend.holdout import Arm
 from assistant.recommend.holdout import arm as arm_of
 from assistant.recommend.moment import NOWHERE
-from assistant.recommend.policy import Recommendation
+from assistant.recommend.ranking import Recommendation
+from assistant.recommend.service import Chosen, Wish
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
 from assistant.tone.policy import directed

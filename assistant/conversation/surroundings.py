@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from assistant.profile.moment import Noted
+from assistant.profile.context import Noted
 from assistant.recommend.moment import SEARCHES, Activity, Moment
 
 

@@ -16,22 +16,36 @@ from assistant import __version__
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, Invalid, NotFound
-from assistant.evaluate import badrows, compare, fitting, logs, mood, protocol, recommend, report, schema
-from assistant.evaluate.conditions import Disturbance, parsed, prepared
-from assistant.evaluate.cost import cost
-from assistant.evaluate.findings import further, grouped
-from assistant.evaluate.foreign_card import adapted, answerable, is_foreign
-from assistant.evaluate.foreign_card import notes as foreign_notes
-from assistant.evaluate.journal import Journal
-from assistant.evaluate.leakage import leakage, read_against
-from assistant.evaluate.manifest import read_label_map, read_manifest, refuse, rescaled, scale_of, told_by, unknown
+from assistant.evaluate import mood
+from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
+from assistant.evaluate.fit import flow as fitting
+from assistant.evaluate.fit import protocol
+from assistant.evaluate.leakage.check import leakage, read_against
 from assistant.evaluate.options import EPILOG, MORE, Options, add_arguments, count
-from assistant.evaluate.provenance import digest, identity, provenance
-from assistant.evaluate.reading import PIECE, Reading, stem_folder
-from assistant.evaluate.rows import Rows
-from assistant.evaluate.run import Engine, Outcome, Pace, read_rows, with_baseline
-from assistant.evaluate.sweep import swept
-from assistant.evaluate.tasks import AFFECTS, Sheet, allowed
+from assistant.evaluate.ranking import logs, recommend
+from assistant.evaluate.report import compare, schema
+from assistant.evaluate.report import files as report
+from assistant.evaluate.report.findings import further, grouped
+from assistant.evaluate.report.provenance import digest, identity, provenance
+from assistant.evaluate.report.sweep import swept
+from assistant.evaluate.run.conditions import Disturbance, parsed, prepared
+from assistant.evaluate.run.cost import cost
+from assistant.evaluate.run.engine import Engine, Outcome, Pace, read_rows, with_baseline
+from assistant.evaluate.run.foreign_card import adapted, answerable, is_foreign
+from assistant.evaluate.run.foreign_card import notes as foreign_notes
+from assistant.evaluate.run.journal import Journal
+from assistant.evaluate.run.rows import Rows
+from assistant.evaluate.run.worker import PIECE, Reading, stem_folder
+from assistant.evaluate.tables import bad_rows as badrows
+from assistant.evaluate.tables.manifest import (
+    read_label_map,
+    read_manifest,
+    refuse,
+    rescaled,
+    scale_of,
+    told_by,
+    unknown,
+)
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
 
@@ -292,7 +306,7 @@ def _engine(options: Options, folder: Path, card: Card, disturb: Disturbance | N
     """Ray where it is asked for, else None: threads of this process."""
     if options.engine == "local":
         return None
-    from assistant.evaluate.ray_engine import ray_engine
+    from assistant.evaluate.run.ray_engine import ray_engine
 
     stem = stem_folder(card) if options.modality == "voice" and not is_foreign(card) else None
     return ray_engine(

@@ -17,12 +17,13 @@ import numpy as np
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
-from assistant.evaluate import metrics, report
-from assistant.evaluate.manifest import BadRow, Row, read_label_map
-from assistant.evaluate.provenance import provenance
-from assistant.evaluate.run import Outcome, read_rows
-from assistant.evaluate.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
-from assistant.evaluate.tasks import Sheet
+from assistant.evaluate.figures import metrics
+from assistant.evaluate.figures.tasks import Sheet
+from assistant.evaluate.report import files as report
+from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.run.engine import Outcome, read_rows
+from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
+from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
 from assistant.inference.card import Card, read_card, stem_of
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 from assistant.mood.conformal import read_calibration

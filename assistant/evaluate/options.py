@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from assistant.evaluate import conditions, folds, foreign_card, manifest
-from assistant.evaluate.run import BaselineMode
-from assistant.evaluate.tasks import TASKS, Task
+from assistant.evaluate.figures.tasks import TASKS, Task
+from assistant.evaluate.fit import folds
+from assistant.evaluate.run import conditions, foreign_card
+from assistant.evaluate.run.engine import BaselineMode
+from assistant.evaluate.tables import manifest
 
 EPILOG = {
     "voice": """\

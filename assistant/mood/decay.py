@@ -2,7 +2,7 @@
 
 How alike two utterances of one person are was counted in the scenes of MELD (train): for each dimension, the
 correlation of the labels at a distance of 6 to 100 s falls as `c * 2 ** (-seconds / half_life)`, with c near .3.
-`scripts/measure_mood.py --only decay` counts again. Films are faster than most lives: a deployment may set its own
+`scripts/mood/measure.py --only decay` counts again. Films are faster than most lives: a deployment may set its own
 half-life, and the other dimensions follow in proportion.
 """
 

@@ -20,7 +20,7 @@ _AGREE = 2.0
 """Two readings disagree when they lie more than this many joint deviations apart."""
 TRUST: Mapping[Modality, float] = {"voice": 0.7, "text": 0.3}
 """How much each modality's log-probabilities count while both are fresh; chosen on half of the speakers, paired
-with texts of the same emotion (`scripts/measure_mood.py --only trust`)."""
+with texts of the same emotion (`scripts/mood/measure.py --only trust`)."""
 _LEAST = 1e-3
 """Probability below which an emotion is not taken as ruled out by one modality alone."""
 _STRESSED = 0.6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assistant.recommend.policy import WORDS
+from assistant.recommend.ranking import WORDS
 
 Parts = Mapping[str, float]
 

@@ -18,8 +18,8 @@ from assistant.errors import Invalid
 from assistant.recommend.bandits import Belief, Exploration, Floats, prior, restored
 from assistant.recommend.features import ITEM, MOMENT, SIZE
 from assistant.recommend.holdout import Arm
+from assistant.recommend.item_table import Shelf
 from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned
-from assistant.recommend.shelf import Shelf
 from assistant.recommend.together import LIKED, Like, Neighbours, Together, grown, packed, unpacked
 
 Kind = Literal["click", "completion", "dwell", "rating", "conversion", "none"]

@@ -17,8 +17,8 @@ from assistant.emotion import Mood
 from assistant.profile.person import Profile
 from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, folded
 from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector
+from assistant.recommend.item_table import Shelf
 from assistant.recommend.moment import Moment
-from assistant.recommend.shelf import Shelf
 from assistant.recommend.slate import generator
 from assistant.recommend.together import Neighbours, together
 

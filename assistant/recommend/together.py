@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from assistant.recommend.shelf import Shelf
+from assistant.recommend.item_table import Shelf
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -12,38 +12,38 @@ from aiohttp import WSCloseCode, web
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
-from assistant.server import (
+from assistant.server.docs.asyncapi import describe_events
+from assistant.server.docs.openapi import describe
+from assistant.server.http.connection import listen
+from assistant.server.http.cors import Origins, cors
+from assistant.server.http.guard import SERVICES, guard
+from assistant.server.http.metrics import METRICS, Metrics, measured
+from assistant.server.http.oidc import OPERATORS, Operators
+from assistant.server.http.openai import openai_errors
+from assistant.server.http.rate_limit import RATES, Rates
+from assistant.server.http.route import Route, admitted, respond
+from assistant.server.live.realtime import realtime
+from assistant.server.live.streams import STREAMS, Streams
+from assistant.server.live.twilio import add_twilio, twilio
+from assistant.server.live.watch import WATCH, Watch
+from assistant.server.routes import (
     apps,
     chat,
     consents,
-    conversing,
     corrections,
     devices,
     disclosure,
     explain,
-    moment,
     operations,
     people,
-    recommending,
     reports,
     rights,
     tokens,
-    tones,
 )
-from assistant.server.asyncapi import describe_events
-from assistant.server.connection import listen
-from assistant.server.cors import Origins, cors
-from assistant.server.guard import SERVICES, guard
-from assistant.server.metrics import METRICS, Metrics, measured
-from assistant.server.oidc import OPERATORS, Operators
-from assistant.server.openai import openai_errors
-from assistant.server.openapi import describe
-from assistant.server.rates import RATES, Rates
-from assistant.server.realtime import realtime
-from assistant.server.route import Route, admitted, respond
-from assistant.server.streams import STREAMS, Streams
-from assistant.server.twilio import add_twilio, twilio
-from assistant.server.watch import WATCH, Watch
+from assistant.server.routes import context as moment
+from assistant.server.routes import messages as conversing
+from assistant.server.routes import recommendations as recommending
+from assistant.server.routes import tone_policy as tones
 from assistant.services import Services, open_services
 
 log = logging.getLogger(__name__)

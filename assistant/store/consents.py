@@ -13,7 +13,7 @@ from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.gathering import Gathering
+from assistant.store.group_commit import Gathering
 
 CHANNEL = "attune_consents"
 """Where PostgreSQL tells other processes that there are new records."""

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, select
 
-from assistant.profile.moment import Noted
+from assistant.profile.context import Noted
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.vault import Vault
+from assistant.store.keys.vault import Vault
 
 
 class Contexts:

@@ -13,8 +13,8 @@ from assistant.emotion import Baseline, Modality
 from assistant.errors import NotFound
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.gathering import Gathering
-from assistant.store.vault import Vault
+from assistant.store.group_commit import Gathering
+from assistant.store.keys.vault import Vault
 
 
 class Decisions:

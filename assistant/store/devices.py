@@ -15,7 +15,7 @@ from assistant.profile.device import MAX_DEVICES, Device
 from assistant.profile.person import App, Person
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.vault import Vault
+from assistant.store.keys.vault import Vault
 
 
 class Devices:

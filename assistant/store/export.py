@@ -14,9 +14,9 @@ from assistant.consent.ledger import Ledger
 from assistant.profile.export import FORMAT, consented
 from assistant.profile.person import App, Person
 from assistant.store import schema
-from assistant.store.access import AccessLog
+from assistant.store.access_log import AccessLog
 from assistant.store.database import Database
-from assistant.store.vault import Opener, Vault
+from assistant.store.keys.vault import Opener, Vault
 
 _CHUNK = 5000
 

@@ -12,12 +12,12 @@ from sqlalchemy import exists, select, tuple_
 
 from assistant.errors import NotFound
 from assistant.profile.person import Profile
-from assistant.recommend.exposure import Came, Piece, Sample, Shown
 from assistant.recommend.holdout import Arm
+from assistant.recommend.measures.exposure import Came, Piece, Sample, Shown
 from assistant.store import schema
 from assistant.store.database import Database
+from assistant.store.keys.vault import Opener, Vault
 from assistant.store.people import Stored
-from assistant.store.vault import Opener, Vault
 
 MOST = 20_000
 """Decisions that one report reads."""

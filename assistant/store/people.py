@@ -14,7 +14,7 @@ from assistant.errors import Conflict, NotFound
 from assistant.profile.person import App, Person, Profile
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.vault import Vault
+from assistant.store.keys.vault import Vault
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
 """Tables of which each row is about one person. The ledger keeps its records, which name nobody without the key."""

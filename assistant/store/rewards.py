@@ -13,8 +13,8 @@ from assistant.errors import NotFound
 from assistant.recommend.feedback import Decided, Outcome
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.gathering import Gathering
-from assistant.store.vault import Vault
+from assistant.store.group_commit import Gathering
+from assistant.store.keys.vault import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
 

@@ -2,7 +2,7 @@
 
 A transparent table of rules: first-person statements of a wish or an intent to die or to hurt oneself, and fear for
 somebody close. It errs towards offering help, and its only output is the route to it. It is no diagnosis and no
-risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/measure_crisis.py` how much of it is found.
+risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much of it is found.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from behaviour.reading import Read, rate
+from scripts.behaviour.reading import Read, rate
 
 Entry = dict[str, Any]
 

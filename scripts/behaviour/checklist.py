@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from behaviour.reading import Read, Said, rate
-
 from assistant.emotion import SENTIMENTS
+from scripts.behaviour.reading import Read, Said, rate
 
 TOLERANCE = 0.1
 """Of confidences, as published with the directional tests."""

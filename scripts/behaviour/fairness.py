@@ -15,7 +15,8 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from behaviour.people import (
+
+from scripts.behaviour.people import (
     EVALUATIVE,
     SENTENCES,
     Descriptor,
@@ -27,7 +28,7 @@ from behaviour.people import (
     templates,
     with_names,
 )
-from behaviour.reading import Read, Said, mean
+from scripts.behaviour.reading import Read, Said, mean
 
 Entry = dict[str, Any]
 

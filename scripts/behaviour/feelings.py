@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from behaviour.reading import Read, Said, mean
+from scripts.behaviour.reading import Read, Said, mean
 
 Entry = dict[str, Any]
 

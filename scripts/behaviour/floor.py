@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
-from behaviour.reading import Said
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from text_data import SENTIMENT, SENTIMENTS, train_sets
 
 from assistant.text.clean import clean
+from scripts.behaviour.reading import Said
+from scripts.text.data import SENTIMENT, SENTIMENTS, train_sets
 
 FILE = "behaviour_floor.joblib"
 

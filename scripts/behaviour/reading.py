@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from assistant.emotion import SENTIMENTS
-from assistant.evaluate import metrics
-from assistant.evaluate.manifest import Row
-from assistant.evaluate.run import Outcome, read_rows
+from assistant.evaluate.figures import metrics
+from assistant.evaluate.run.engine import Outcome, read_rows
+from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from assistant.text.reader import TextScores
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from behaviour.reading import Read, Said, mean
-from behaviour.transforms import TRANSFORMS, pairs
+from scripts.behaviour.reading import Read, Said, mean
+from scripts.behaviour.transforms import TRANSFORMS, pairs
 
 Entry = dict[str, Any]
 GOAL = 0.95

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 from random import Random
 
-from behaviour.people import swapped
-from text_data import dreaddit_table, table
+from scripts.behaviour.people import swapped
+from scripts.text.data import dreaddit_table, table
 
 SHORTEST, LONGEST = 4, 40
 """Words."""

@@ -34,7 +34,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from scripts.paths import ROOT
+
 _STRENGTHS = (1e-3, 1e-2, 1e-1)
 """C of the linear models; chosen on inner folds of the training speakers."""
 

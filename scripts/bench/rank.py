@@ -17,10 +17,10 @@ from assistant.profile.person import Profile
 from assistant.recommend.bandits import Exploration, prior
 from assistant.recommend.catalogue import Affinity, Item
 from assistant.recommend.features import SIZE
+from assistant.recommend.item_table import lay_out
 from assistant.recommend.moment import Moment
-from assistant.recommend.policy import ranked
+from assistant.recommend.ranking import ranked
 from assistant.recommend.scoring import Learned
-from assistant.recommend.shelf import lay_out
 from assistant.recommend.slate import Knobs
 from assistant.recommend.together import Like, Neighbours, Together, grown
 

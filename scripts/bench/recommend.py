@@ -17,13 +17,13 @@ from pathlib import Path
 import aiohttp
 import msgspec
 import numpy as np
-from rank import catalogue
 
 from assistant.config import Settings, shipped_models
 from assistant.recommend.catalogue import Catalogue
 from assistant.server.app import running
 from assistant.services import open_services
-from assistant.store.masters import make_master_key
+from assistant.store.keys.masters import make_master_key
+from scripts.bench.rank import catalogue
 
 AT_ONCE = 32
 """Requests at the same time, where many are counted."""

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -22,16 +21,14 @@ from pathlib import Path
 from sqlalchemy import insert, text
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from postgres import running_postgres
-
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor
 from assistant.profile.person import App, Person, Profile, subject
 from assistant.store import schema
 from assistant.store.consents import ConsentRecords
-from assistant.store.kept import Kept, open_kept
+from assistant.store.storage import Kept, open_kept
+from scripts.bench.postgres import running_postgres
 
 APP = Actor("app", "bench")
 RECORDS = 100_000

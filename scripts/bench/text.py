@@ -1,7 +1,7 @@
 """Texts per second of the shipped text model beside the same model in fp32, and which kernels ran.
 
 Both graphs run in turn, batch by batch, on one thread, with the session options of the server, so that a noisy
-machine slows both. The fp32 graph is a by-product of scripts/export_text.py.
+machine slows both. The fp32 graph is a by-product of scripts/text/export.py.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import onnxruntime
 from tqdm import tqdm
 
 from assistant.inference.model import session_options
+from scripts.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30, help="rounds for each shape")
     args = parser.parse_args()
     if not args.fp32.exists():
-        parser.error(f"{args.fp32} is missing: scripts/export_text.py makes it (--work says where)")
+        parser.error(f"{args.fp32} is missing: scripts/text/export.py makes it (--work says where)")
     info = Path("/proc/cpuinfo")
     flags = set(info.read_text().split()) if info.exists() else set()
     print("processor:", ", ".join(flag for flag in FLAGS if flag in flags) or "flags unknown")

@@ -1,7 +1,7 @@
 """Milliseconds of a window of speech: the shipped stem and head beside Whisper base's whole encoder in fp32.
 
 The graphs run in turn on one thread, with the session options of the server, so that a noisy machine slows all of
-them. scripts/export_stem.py --fp32 makes the encoder.
+them. scripts/voice/export_stem.py --fp32 makes the encoder.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from assistant.inference.model import onnx_session
+from scripts.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16_000
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     add("--runs", type=int, default=60, help="rounds (%(default)s)")
     args = parser.parse_args()
     if not args.whole.is_dir():
-        parser.error(f"{args.whole} is missing: scripts/export_stem.py --fp32 makes it (--work says where)")
+        parser.error(f"{args.whole} is missing: scripts/voice/export_stem.py --fp32 makes it (--work says where)")
     whole, stem, head = (onnx_session(folder / "model.onnx") for folder in (args.whole, args.stem, args.model))
     random = np.random.default_rng(0)
     audio = (random.normal(size=(1, round(args.seconds * RATE))) / 10).astype(np.float32)

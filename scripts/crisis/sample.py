@@ -14,15 +14,14 @@ import argparse
 import csv
 import gzip
 import hashlib
-import os
 import random
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("ATTUNE_DATA", ROOT.parent / "shared" / "data"))
+from scripts.paths import DATA
+
 FILE = Path(__file__).with_name("sample.csv")
 SEED = 20261121
 LONGEST = 300

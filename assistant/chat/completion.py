@@ -1,0 +1,190 @@
+"""Chat completions in the shapes of OpenAI's API: what a request asks, and what answers look like. Pure.
+
+Everything that isn't read here is passed on as it came, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from assistant.chat.budget import Usage, tokens_in
+from assistant.errors import Invalid
+
+_READ = 20_000
+"""Characters of the last message that are read; of a longer one its beginning and its end."""
+_COMPLETION_TOKENS = 1024
+"""Set aside for an answer where the request names no limit."""
+_PER_MESSAGE = 4
+"""Tokens around each message, about."""
+
+
+class StreamOptions(msgspec.Struct):
+    """What a stream is to hold besides the answer."""
+
+    include_usage: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    """`text`, or a kind of JSON."""
+
+    type: str = "text"
+
+
+class ChatBody(msgspec.Struct):
+    """A request as OpenAI's API has it. This much is read of it, everything else passed on. `user`: the person."""
+
+    messages: list[msgspec.Raw]
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+    response_format: ResponseFormat | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    n: int | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for a chat completion."""
+
+    body: Mapping[str, msgspec.Raw]
+    messages: tuple[msgspec.Raw, ...]
+    model: str
+    user: str | None
+    stream: bool
+    include_usage: bool
+    """A stream is to end with its usage."""
+    text: str
+    """What the user last said, as far as it is read; empty where there is nothing to read."""
+    fresh: bool
+    """It was said just now: nothing but instructions comes after it."""
+    first: bool
+    """Nobody answered yet: a conversation begins."""
+    strict: bool
+    """The answer must be JSON, to which nothing can be added."""
+    most: Usage
+    """What it may come to, about."""
+
+    def payload(self, instruction: str, *, model: str = "", include_usage: bool = False) -> bytes:
+        """What is passed on: with an instruction of our own before all messages, and without the user's id."""
+        body: dict[str, Any] = dict(self.body)
+        body.pop("user", None)
+        system = [{"role": "system", "content": instruction}] if instruction else []
+        body["messages"] = [*system, *self.messages]
+        if model:
+            body["model"] = model
+        if include_usage and self.stream and not self.include_usage:
+            given = body.get("stream_options")
+            options = msgspec.json.decode(given) if given is not None else None
+            body["stream_options"] = {**(options or {}), "include_usage": True}
+        return msgspec.json.encode(body)
+
+
+def read_request(data: bytes) -> Request:
+    """A request, checked only as far as it is read. Raises `Invalid`.
+
+    >>> asked = read_request(b'{"messages": [{"role": "user", "content": "Hi"}], "user": "ada", "seed": 7}')
+    >>> asked.text, asked.fresh, asked.first, asked.user
+    ('Hi', True, True, 'ada')
+    >>> asked.payload("Be friendly.")
+    b'{"messages":[{"role":"system","content":"Be friendly."},{"role": "user", "content": "Hi"}],"seed":7}'
+    """
+    try:
+        body = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        asked = msgspec.json.decode(data, type=ChatBody)
+        messages = [msgspec.json.decode(message, type=_Message) for message in asked.messages]
+    except msgspec.ValidationError as error:
+        raise Invalid(f"not the expected shape: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("this is not JSON", code="invalid_json") from None
+    if not messages:
+        raise Invalid("`messages` needs at least one message")
+    spoken = [message.role for message in messages if message.role not in ("system", "developer")]
+    last = next((message for message in reversed(messages) if message.role == "user"), None)
+    answers = max(1, asked.n or 1)
+    longest = max(0, asked.max_completion_tokens or asked.max_tokens or _COMPLETION_TOKENS)
+    return Request(
+        body=body,
+        messages=tuple(asked.messages),
+        model=asked.model or "",
+        user=asked.user or None,
+        stream=bool(asked.stream),
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+        text="" if last is None else shortened(words_of(last.content)),
+        fresh=bool(spoken) and spoken[-1] == "user",
+        first="assistant" not in spoken,
+        strict=asked.response_format is not None and asked.response_format.type != "text",
+        most=Usage(prompt_tokens(asked.messages), answers * longest),
+    )
+
+
+def words_of(content: Any) -> str:
+    """The words of a message's content: a text, or parts of which some are text.
+
+    >>> words_of([{"type": "text", "text": "Look"}, {"type": "image_url"}, {"type": "text", "text": 1}])
+    'Look'
+    """
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = (part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text")
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def shortened(text: str) -> str:
+    """What is read of a text.
+
+    >>> len(shortened("a" * 50_000)), shortened("Hi")
+    (20001, 'Hi')
+    """
+    half = _READ // 2
+    return text if len(text) <= _READ else f"{text[:half]}\n{text[-half:]}"
+
+
+def prompt_tokens(messages: list[msgspec.Raw]) -> int:
+    """About how many tokens the messages are."""
+    return sum(tokens_in(bytes(message)) + _PER_MESSAGE for message in messages)
+
+
+def completion(
+    chat: str, created: int, model: str, text: str, usage: Usage, attune: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A whole answer of the embedded replier."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {
+        "id": chat,
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "usage": usage.as_json(),
+        "attune": attune,
+    }
+
+
+def chunk(
+    chat: str, created: int, model: str, delta: Mapping[str, Any], *, index: int = 0, finish: str | None = None
+) -> dict[str, Any]:
+    """A part of a streamed answer."""
+    return {
+        "id": chat,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}],
+    }
+
+
+def usage_chunk(chat: str, created: int, model: str, usage: Usage) -> dict[str, Any]:
+    """The last part of a streamed answer where its usage was asked for."""
+    return chunk(chat, created, model, {}) | {"choices": [], "usage": usage.as_json()}

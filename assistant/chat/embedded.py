@@ -1,0 +1,89 @@
+"""The embedded replier: short, honest, ready-made answers, so that the product works without a language model.
+
+It claims to be no human, to know nothing and to feel nothing. Its answers depend on the directive, the language, a
+simple intent and a seed: the same decision is always answered with the same words, and what somebody wrote is never
+repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+
+from assistant.chat.phrases import LANGUAGES, Intent, Phrases
+from assistant.text.crisis import Safety
+from assistant.tone.directive import Manner
+
+MODEL = "attune-embedded"
+"""As which the replier is listed."""
+_ORDER: tuple[Intent, ...] = ("goodbye", "thanks", "greeting", "feeling", "question", "request")
+_CURT: tuple[Intent, ...] = ("goodbye", "thanks", "greeting")
+_FEW = 6
+"""Words: a longer message that begins with a greeting wants more than one back."""
+_READ = 2000
+"""Characters that an intent is looked for in."""
+
+
+def phrases(language: str) -> Phrases:
+    """Those of a language; English where there are none."""
+    return LANGUAGES.get(language, LANGUAGES["en"])
+
+
+def intent_of(text: str, language: str = "en") -> Intent:
+    """What a message is for, told by a few signs of its language, then of English.
+
+    >>> [intent_of(text) for text in ("Hi there", "Thanks a lot!", "bye", "I feel so alone", "Play some jazz")]
+    ['greeting', 'thanks', 'goodbye', 'feeling', 'request']
+    >>> intent_of("Hello, could you tell me when the next train to Berlin leaves?"), intent_of("Blue.")
+    ('question', 'other')
+    >>> intent_of("Ich bin so müde", "de"), intent_of("Hello", "de"), intent_of("merci", "fr")
+    ('feeling', 'greeting', 'thanks')
+    """
+    plain = text[:_READ].strip().lower()
+    few = len(plain.split()) <= _FEW
+    known = dict.fromkeys((phrases(language).signs[intent], LANGUAGES["en"].signs[intent]) for intent in _ORDER)
+    for intent, signs in zip(_ORDER, known, strict=True):
+        if (few or intent not in _CURT) and any(re.search(sign, plain) for sign in signs):
+            return intent
+    return "other"
+
+
+def reply(text: str, manner: Manner, *, language: str, seed: str, first: bool, safety: Safety | None = None) -> str:
+    """An answer to `text`. `first`: it begins the conversation, and says that a machine speaks.
+
+    >>> manner = Manner(acknowledgement="explicit", verbosity="brief")
+    >>> reply("I am so worried", manner, language="en", seed="d1", first=False)
+    'That sounds hard. I am here to listen.'
+    >>> reply("Danke!", Manner(), language="de", seed="d4", first=True)
+    'Hier antwortet ein Computerprogramm, kein Mensch. Gerne.'
+    """
+    spoken = phrases(language)
+    if safety is not None:
+        return help_text(safety, language)
+    intent = intent_of(text, language)
+    variants = spoken.says[intent]
+    said = variants[hashlib.sha256(seed.encode()).digest()[0] % len(variants)]
+    if manner.formality == "casual":
+        said = spoken.casual.get(intent, said)
+    sentences = [spoken.disclosure] if first else []
+    if intent not in _CURT and manner.acknowledgement != "none":
+        sentences.append(spoken.explicit if manner.acknowledgement == "explicit" else spoken.light)
+    sentences += said[:1] if manner.verbosity == "brief" else said
+    return " ".join(sentences)
+
+
+def help_text(safety: Safety, language: str) -> str:
+    """The way to human help, in words."""
+    spoken = phrases(language)
+    message = spoken.for_them if safety.rule == "concern_for_other" else spoken.for_you
+    return "\n".join((message, *map(partial(str.format, "- {}"), safety.resources)))
+
+
+def pieces(text: str) -> list[str]:
+    """A text in the pieces in which it is streamed: words with the space before them.
+
+    >>> pieces("You are welcome."), "".join(pieces("a\\n- b  c")) == "a\\n- b  c"
+    (['You', ' are', ' welcome.'], True)
+    """
+    return re.findall(r"\s*\S+|\s+$", text)

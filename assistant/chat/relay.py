@@ -1,0 +1,197 @@
+"""What comes from the language model's server on its way to whoever asked: passed on, with ours beside it. Pure.
+
+Of the answer's words only how many there are is kept; where the way to human help is due they are searched for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from assistant.chat.budget import Usage, tokens_in
+from assistant.chat.completion import chunk
+from assistant.chat.sse import DONE, END, event
+from assistant.errors import Unavailable
+from assistant.text.help import names_help
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What is ours."""
+
+    member: Mapping[str, Any]
+    """The member `attune`."""
+    help: str = ""
+    """The way to human help, in words, where it is due."""
+    country: str | None = None
+    """Whose lines count as help."""
+    strict: bool = False
+    """The answer must be JSON: help stands in the member alone."""
+
+    def missing(self, said: str) -> str:
+        """What has to be added to an answer, or nothing."""
+        if not self.help or self.strict or names_help(said, self.country):
+            return ""
+        return f"\n\n{self.help}" if said.strip() else self.help
+
+
+def passed_whole(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str, Any], Usage]:
+    """A whole answer with ours in it, and its usage; `prompt`: about how many tokens were sent.
+
+    Raises `Unavailable` (`upstream_invalid`) where it is no completion.
+    """
+    try:
+        answer = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+        raise Unavailable("the language model's server answered with something else", code="upstream_invalid")
+    said = 0
+    for choice in answer["choices"]:
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            content = message.get("content")
+            text = content if isinstance(content, str) else ""
+            said += tokens_in(text) + _tokens_of_calls(message)
+            if missing := ours.missing(text):
+                message["content"] = text + missing
+    usage = usage_of(answer.get("usage")) or Usage(prompt, said)
+    return {**answer, "attune": ours.member}, usage
+
+
+def usage_of(given: Any) -> Usage | None:
+    """The usage that a server tells.
+
+    >>> usage_of({"prompt_tokens": 5, "completion_tokens": 2}), usage_of(None), usage_of({"prompt_tokens": "x"})
+    (Usage(prompt=5, completion=2, measured=True), None, None)
+    """
+    if not isinstance(given, dict):
+        return None
+    prompt, said = given.get("prompt_tokens"), given.get("completion_tokens", 0)
+    if not isinstance(prompt, int) or not isinstance(said, int):
+        return None
+    return Usage(prompt, said, measured=True)
+
+
+@dataclass(slots=True)
+class Passing:
+    """One streamed answer."""
+
+    ours: Addition
+    include_usage: bool
+    """Whoever asked wants it; else it is kept from them."""
+    prompt: int
+    """About how many tokens were sent."""
+    _head: dict[str, Any] = field(default_factory=dict)
+    _said: dict[int, list[str]] = field(default_factory=dict)
+    """Words of each answer, only where help is due."""
+    _helped: set[int] = field(default_factory=set)
+    _tokens: int = 0
+    _told: Usage | None = None
+    _began: bool = False
+    _finished: bool = False
+    _done: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        """As told; else about."""
+        return self._told or Usage(self.prompt if self._began else 0, self._tokens)
+
+    def feed(self, data: bytes) -> bytes:
+        """What to send for one event."""
+        if self._done:
+            return b""
+        if data == END:
+            return self._end()
+        try:
+            part = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Unavailable("the language model's server sent something else", code="upstream_invalid") from None
+        if not isinstance(part, dict):
+            return event(data)
+        if not self._began:
+            self._head = {name: part[name] for name in ("id", "created", "model") if name in part}
+        before = b"".join(self._marked(help) for help in self._helps(part))
+        self._count(part)
+        told = usage_of(part.get("usage"))
+        if told is not None:
+            self._told = told
+            if not self.include_usage and not part.get("choices"):
+                return before
+        if "error" in part:
+            self._finished = True
+            return before + self.help() + event(data)
+        if self._began:
+            return before + event(data)
+        return before + self._marked(part)
+
+    def close(self) -> bytes:
+        """What to send where the stream ended without saying so. Raises `Unavailable` where it broke off."""
+        if self._done:
+            return b""
+        if not self._finished:
+            raise Unavailable("the language model's server broke off", code="upstream_interrupted")
+        return self._end()
+
+    def help(self) -> bytes:
+        """The way to human help where it is due and was not said yet: before a stream ends in any way."""
+        indices = sorted(self._said) or [0]
+        return b"".join(self._marked(part) for index in indices for part in self._help(index))
+
+    def _marked(self, part: dict[str, Any]) -> bytes:
+        """One event; the first of all carries our member."""
+        ours = {} if self._began else {"attune": self.ours.member}
+        self._began = True
+        return event(msgspec.json.encode({**part, **ours}))
+
+    def _end(self) -> bytes:
+        self._done = True
+        return self.help() + DONE
+
+    def _helps(self, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """What has to come before the part that finishes an answer."""
+        for choice in _choices(part):
+            if choice.get("finish_reason") is not None:
+                self._finished = True
+                delta = choice.get("delta")
+                content = delta.get("content") if isinstance(delta, dict) else None
+                if not content:  # a part may say its last words and finish at once: then help comes after it
+                    yield from self._help(_index(choice))
+
+    def _help(self, index: int) -> Iterator[dict[str, Any]]:
+        if index not in self._helped and (missing := self.ours.missing("".join(self._said.get(index, ())))):
+            self._helped.add(index)
+            head = self._head
+            yield chunk(
+                head.get("id", ""), head.get("created", 0), head.get("model", ""), {"content": missing}, index=index
+            )
+
+    def _count(self, part: dict[str, Any]) -> None:
+        for choice in _choices(part):
+            delta = choice.get("delta")
+            if not isinstance(delta, dict):
+                continue
+            text = delta.get("content")
+            if isinstance(text, str) and text:
+                self._tokens += 1  # a part is about a token
+                if self.ours.help:
+                    self._said.setdefault(_index(choice), []).append(text)
+            self._tokens += _tokens_of_calls(delta)
+
+
+def _choices(part: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = part.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def _index(choice: dict[str, Any]) -> int:
+    index = choice.get("index", 0)
+    return index if isinstance(index, int) else 0
+
+
+def _tokens_of_calls(message: dict[str, Any]) -> int:
+    calls = message.get("tool_calls")
+    return tokens_in(msgspec.json.encode(calls)) if calls else 0

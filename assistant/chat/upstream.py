@@ -1,0 +1,276 @@
+"""A client of any OpenAI-compatible server: the only module outside the server that speaks HTTP.
+
+It passes bytes on and knows nothing of what they say. It waits a limited time for the connection, the first token,
+the next token and the whole; it tries again, after a random pause, only where not a byte of an answer came; and it
+leaves alone for a while who fails again and again. Neither the key nor anything that was said is logged or put into
+errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import aiohttp
+
+from assistant.chat.breaker import Breaker
+from assistant.chat.sse import Events
+from assistant.errors import AssistantError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_AGAIN = (502, 503, 504)
+_KEY_REFUSED = (401, 403)
+_LONGEST = 32 * 1024 * 1024
+"""Bytes of a whole answer."""
+_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
+
+
+class Refused(AssistantError):
+    """The other server understood the request and refuses it; what it says is for whoever asked."""
+
+    code = "upstream_refused"
+
+    def __init__(self, status: int, body: bytes, retry_after: str | None) -> None:
+        super().__init__("the language model's server refused the request")
+        self.status = status
+        self.body = body
+        self.retry_after = retry_after
+
+
+class _Failed(Unavailable):
+    """It didn't answer, or not as it should; `again`: another try may do."""
+
+    code = "upstream_failed"
+
+    def __init__(self, message: str, *, code: str, again: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.again = again
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, and how often to try."""
+
+    connect_s: float = 3.0
+    first_s: float = 30.0
+    """Until the first token of a stream, all tries together."""
+    between_s: float = 20.0
+    """Between two pieces of a stream."""
+    total_s: float = 300.0
+    retries: int = 2
+
+
+def pause(attempt: int, chance: float) -> float:
+    """Seconds before try number `attempt` (from 1): a random share of a time that doubles (full jitter).
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    >>> [pause(attempt, 1.0) for attempt in (1, 2, 3, 9)], pause(3, 0.25)
+    ([0.2, 0.4, 0.8, 2.0], 0.2)
+    """
+    return chance * min(_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_PAUSE_S)
+
+
+class Upstream:
+    """One server; shared by all chats."""
+
+    def __init__(
+        self,
+        client: aiohttp.ClientSession,
+        url: str,
+        key: str,
+        patience: Patience,
+        *,
+        breaker: Breaker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._patience = patience
+        self._clock = clock
+        self._chance = chance
+        self.breaker = breaker or Breaker()
+
+    async def complete(self, payload: bytes) -> bytes:
+        """The whole answer to a request. Raises `Refused` or `Unavailable`."""
+        ends = self._clock() + self._patience.total_s
+        async with contextlib.aclosing(
+            self._answer("POST", "/chat/completions", payload, ends, ends, math.inf)
+        ) as received:
+            return b"".join([part async for part in received])
+
+    async def models(self) -> bytes:
+        """Its models, as it lists them. Raises `Refused` or `Unavailable`."""
+        ends = self._clock() + self._patience.first_s
+        async with contextlib.aclosing(self._answer("GET", "/models", None, ends, ends, math.inf)) as received:
+            return b"".join([part async for part in received])
+
+    async def stream(self, payload: bytes) -> AsyncGenerator[bytes, None]:
+        """The data of each event of the answer, as they come.
+
+        Raises `Refused` or `Unavailable`: before the first event, or in the midst.
+        """
+        now = self._clock()
+        first, ends = now + self._patience.first_s, now + self._patience.total_s
+        events = Events()
+        between_s = self._patience.between_s
+        answer = self._answer("POST", "/chat/completions", payload, first, ends, between_s)
+        async with contextlib.aclosing(answer) as received:
+            async for part in received:
+                for data in events.feed(part):
+                    yield data
+
+    def _admitted(self) -> None:
+        now = self._clock()
+        if not self.breaker.admits(now):
+            raise _Failed(
+                "the language model's server failed and is left alone for a moment", code="upstream_resting"
+            )
+        self.breaker = self.breaker.asked(now)
+
+    async def _answer(
+        self, method: str, path: str, payload: bytes | None, first: float, ends: float, between_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        """The parts of an answer; tried again until its first part is there. Times by this client's clock."""
+        for attempt in range(1, self._patience.retries + 2):
+            self._admitted()
+            try:
+                async with contextlib.aclosing(self._tried(method, path, payload, first, ends, between_s)) as parts:
+                    async for part in parts:
+                        yield part
+                return
+            except _Failed as failure:
+                wait_s = pause(attempt, self._chance())
+                if not failure.again or attempt > self._patience.retries or self._clock() + wait_s >= first:
+                    raise
+                log.info("the language model's server is asked again (%s)", failure.code)
+            await asyncio.sleep(wait_s)
+
+    async def _tried(
+        self, method: str, path: str, payload: bytes | None, first: float, ends: float, between_s: float
+    ) -> AsyncGenerator[bytes, None]:
+        began, size = False, 0
+        outcome: Literal["given_up", "answered", "failed"] = "given_up"
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                response = await stack.enter_async_context(self._asked(method, path, payload, min(first, ends)))
+                await self._check(response, min(first, ends))
+                while True:
+                    until = min(ends, self._clock() + between_s)
+                    part = await self._part(response, until if began else min(first, ends), began=began)
+                    if not part:
+                        break
+                    size += len(part)
+                    if size > _LONGEST:
+                        raise _Failed("the language model's server doesn't stop", code="upstream_invalid")
+                    if not began:
+                        self.breaker = self.breaker.succeeded()
+                    began, outcome = True, "answered"
+                    yield part
+                if not began:
+                    raise _Failed(
+                        "the language model's server answered nothing", code="upstream_invalid", again=True
+                    )
+        except _Failed:
+            outcome = "failed"
+            raise
+        except Refused:
+            outcome = "answered"
+            raise
+        finally:
+            self._learnt(outcome)
+
+    def _learnt(self, outcome: Literal["given_up", "answered", "failed"]) -> None:
+        now = self._clock()
+        match outcome:
+            case "answered":
+                self.breaker = self.breaker.succeeded()
+            case "failed":
+                self.breaker = self.breaker.failed(now)
+            case "given_up":
+                self.breaker = self.breaker.given_up(now)
+
+    @contextlib.asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, payload: bytes | None, until: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The head of the answer; its connection is closed at the end unless all of it was read."""
+        headers = {**self._headers, "Content-Type": "application/json"}
+        request = self._client.request(
+            method,
+            self._url + path,
+            data=payload,
+            headers=headers,
+            allow_redirects=False,  # the key is for this server alone
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s),
+        )
+        with _failures(again=True):
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                response = await request
+        try:
+            yield response
+        finally:
+            if response.content.at_eof():
+                response.release()
+            else:
+                response.close()
+
+    async def _check(self, response: aiohttp.ClientResponse, until: float) -> None:
+        if response.status == 200:
+            return
+        if response.status in _KEY_REFUSED:  # its words might quote the key
+            log.error("the language model's server refuses the key (%d)", response.status)
+            raise _Failed("the language model's server refuses this server's key", code="upstream_unauthorized")
+        if 400 <= response.status < 500:
+            with _failures(again=False):
+                async with asyncio.timeout(max(0.0, until - self._clock())):
+                    body = await response.content.read(1024 * 1024)
+            raise Refused(response.status, body, response.headers.get("Retry-After"))
+        again = response.status in _AGAIN
+        raise _Failed(
+            f"the language model's server answered with {response.status}", code="upstream_failed", again=again
+        )
+
+    async def _part(self, response: aiohttp.ClientResponse, until: float, *, began: bool) -> bytes:
+        with _failures(again=not began):
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                return await response.content.readany()
+
+
+@contextlib.contextmanager
+def _failures(*, again: bool) -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError:
+        raise _Failed(
+            "the language model's server can't be reached in time", code="upstream_unreachable", again=again
+        ) from None
+    except TimeoutError:
+        raise _Failed("the language model's server took too long", code="upstream_timeout") from None
+    except aiohttp.ClientConnectorError:
+        raise _Failed(
+            "the language model's server can't be reached", code="upstream_unreachable", again=again
+        ) from None
+    except (aiohttp.ClientError, ConnectionError):
+        raise _Failed("the language model's server broke off", code="upstream_interrupted", again=again) from None
+
+
+@contextlib.asynccontextmanager
+async def open_upstream(url: str, key: str, patience: Patience) -> AsyncIterator[Upstream | None]:
+    """A client of the server at `url`; None where there is none. Closed at the end."""
+    if not url:
+        yield None
+        return
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield Upstream(client, url, key, patience)

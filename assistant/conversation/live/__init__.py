@@ -1,0 +1,1 @@
+"""One live microphone: audio in, events out."""

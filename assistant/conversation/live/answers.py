@@ -1,0 +1,126 @@
+"""Finished utterances on their way to an answer: the last estimate, the words, the reply, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assistant.audio import SAMPLE_RATE
+from assistant.audio.encoder import States
+from assistant.audio.pcm import Samples
+from assistant.conversation.live.captions import Captions
+from assistant.conversation.live.estimate import estimate
+from assistant.conversation.live.events import Affect, Event, Failed, Replied
+from assistant.conversation.session import Conversation
+from assistant.emotion import Abstention, Mood, Reading
+from assistant.errors import AssistantError
+
+log = logging.getLogger(__name__)
+
+_UNANSWERED = 2
+"""Utterances that may wait for their answers before more is heard."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spoken:
+    """A finished utterance."""
+
+    item: str
+    captions: Captions | None
+    """Tells its words; None where nobody wants them."""
+    end_ms: int
+    """Where it ends in the stream, with the silence that ended it."""
+    audio: Samples
+    readable: Samples | None
+    """What of the audio may be read for affect, the very same array where all may; None where nothing may."""
+
+
+class Answers:
+    """The answers of one stream. Estimates are made at once; words and reply wait for those before them."""
+
+    def __init__(
+        self, conversation: Conversation, emit: Callable[[Event], None], may_read: Callable[[], bool]
+    ) -> None:
+        self._conversation = conversation
+        self._tools = conversation.tools
+        self._emit = emit
+        self._may_read = may_read
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def add(self, spoken: Spoken) -> None:
+        """Begin to answer; returns at once unless too many answers are due."""
+        task = asyncio.create_task(self._answer(spoken, self._tasks[-1] if self._tasks else None))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+        if len(self._tasks) > _UNANSWERED:
+            await asyncio.wait(self._tasks[:1])
+
+    async def settled(self) -> None:
+        """Wait until all are given."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Give up on the rest."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def tell(
+        self,
+        item: str,
+        said: Reading | Abstention,
+        window: Samples,
+        end_ms: int,
+        *,
+        current: Callable[[], bool] | None = None,
+    ) -> None:
+        """Tell an estimate that ends at `end_ms`: the last of an utterance, or one to be `current` still."""
+        mood = await self._conversation.mood()
+        if mood is None and isinstance(said, Abstention):
+            mood = Mood.unsaid(said.reason, self._tools.clock())
+        if self._may_read() and (current is None or current()):  # consent may have gone meanwhile
+            self._emit(Affect(item, current is None, len(window) / SAMPLE_RATE, end_ms, said, mood))
+
+    async def _answer(self, spoken: Spoken, before: asyncio.Task[None] | None) -> None:
+        heard = self._shared(spoken, before)
+        try:
+            said = await self._read(spoken, heard)
+            if before is not None:
+                await asyncio.wait([before])
+            words = None if spoken.captions is None else await spoken.captions.wholly(spoken.audio, heard)
+            self._emit(Replied(spoken.item, await self._conversation.reply(words, said)))
+        except Exception as error:
+            if not isinstance(error, AssistantError):
+                log.error("an utterance was not answered (%s)", type(error).__name__)
+            self._emit(Failed(spoken.item, error))
+        finally:
+            if heard is not None:
+                heard.cancel()
+
+    def _shared(self, spoken: Spoken, before: asyncio.Task[None] | None) -> asyncio.Future[list[States]] | None:
+        """One pass of the stem for voice and words: where both want the same audio, and the words are next.
+
+        Where the words have to wait, so much that was heard would only fill the memory.
+        """
+        dictation = self._tools.dictation
+        if spoken.captions is None or dictation is None or spoken.readable is not spoken.audio:
+            return None
+        if before is not None or dictation.crowded:
+            return None
+        return asyncio.ensure_future(dictation.encode(spoken.audio, prompt_s=self._tools.affect_budget_s))
+
+    async def _read(
+        self, spoken: Spoken, heard: asyncio.Future[list[States]] | None
+    ) -> Reading | Abstention | None:
+        if spoken.readable is None or not self._may_read():
+            return None
+        said = await estimate(
+            self._conversation, spoken.readable, budget_s=self._tools.affect_budget_s, heard=heard
+        )
+        if said is not None:
+            await self.tell(spoken.item, said, spoken.readable, spoken.end_ms)
+        return said

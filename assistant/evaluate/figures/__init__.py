@@ -1,0 +1,1 @@
+"""The figures: what is computed from labels and answers, with intervals."""

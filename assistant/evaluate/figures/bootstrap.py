@@ -1,0 +1,161 @@
+"""Intervals by resampling whole clusters, in bounded memory whatever the number of rows.
+
+A figure is a formula of sums over rows. So a replicate needs only the resampled sums: rows are added up a block
+at a time, a million of them once, and a replicate is one product of weights and sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic, interval
+
+MANY = 10_000
+"""Clusters that are drawn one by one; of more, random ones are drawn together."""
+_ROOM = 4_000_000
+"""Most numbers in one block of anything: 32 MB."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Sums over rows, and the figures that are formulas of them."""
+
+    shape: tuple[int, ...]
+    """Of the sums of one row."""
+    of: Callable[[Ints], Floats]
+    """Numbers of rows, [some], to what they add, [some, *shape]."""
+    formulas: Mapping[str, Formula]
+    """Sums, [..., *shape], to one value each, [...]."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Values known better than by the formula, which then serves the interval only."""
+
+    @property
+    def width(self) -> int:
+        """Numbers in the sums of one row."""
+        return prod(self.shape)
+
+
+def tally(rows: Floats, formulas: Mapping[str, Formula]) -> Tally:
+    """The tally of a table that lies in memory, [rows, ...]."""
+    return Tally(rows.shape[1:], lambda some: rows[some], formulas)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Rows in the order of their clusters."""
+
+    order: Ints
+    """[rows]: numbers of rows, those of a cluster side by side."""
+    cluster: Ints
+    """[rows]: cluster of each row, in that order."""
+    count: int
+    """Clusters."""
+
+    @classmethod
+    def of(cls, clusters: Ints) -> Layout:
+        """From the cluster of each row; clusters are numbered from 0."""
+        order = np.argsort(clusters, kind="stable").astype(np.int64)
+        return cls(order, clusters[order], int(clusters.max(initial=-1)) + 1)
+
+    def slices(self, width: int) -> Iterator[tuple[int, int]]:
+        """Ranges of clusters whose sums of `width` numbers fit one block."""
+        step = max(1, _ROOM // max(1, width))
+        return ((first, min(first + step, self.count)) for first in range(0, self.count, step))
+
+    def totals(self, tallies: Sequence[Tally], first: int, last: int) -> Floats:
+        """Sums of the clusters from `first` to before `last`, all tallies side by side: [clusters, widths]."""
+        width = sum(one.width for one in tallies)
+        found = np.zeros((last - first, width))
+        start, end = np.searchsorted(self.cluster, [first, last])
+        step = max(1, _ROOM // max(1, width))
+        for at in range(int(start), int(end), step):
+            stop = min(at + step, int(end))
+            rows, where = self.order[at:stop], self.cluster[at:stop] - first
+            block = np.concatenate([one.of(rows).reshape(len(rows), -1) for one in tallies], axis=1)
+            begins = np.flatnonzero(np.diff(where, prepend=-1))
+            found[where[begins]] += np.add.reduceat(block, begins, axis=0)
+        return found
+
+
+def merged(clusters: Ints, strata: Ints | None = None, *, seed: int, most: int = MANY) -> Ints:
+    """Clusters as they are, or above `most` random ones together, of one stratum each: [rows] twice -> [rows].
+
+    Sums of independent clusters are as independent, so intervals and tests over them hold; they cost less. Ten
+    thousand sums tell a standard deviation to 0.7 %, a thousand replicates of it to 2 %.
+
+    >>> merged(np.array([0, 1, 2, 3, 4]), seed=0, most=2).tolist()
+    [0, 0, 1, 0, 1]
+    """
+    count = int(clusters.max(initial=-1)) + 1
+    if count <= most:
+        return clusters
+    strata = np.zeros_like(clusters) if strata is None else strata
+    each = max(1, most // (int(strata.max()) + 1))
+    mixed = np.random.default_rng(seed).permutation(count)[clusters] % each
+    _, found = np.unique(strata * each + mixed, return_inverse=True)
+    return np.asarray(found, dtype=np.int64)
+
+
+def apart(sums: Floats, tallies: Sequence[Tally]) -> Iterator[tuple[Tally, Floats]]:
+    """Sums of tallies side by side, [..., widths], as each tally's own, [..., *shape]."""
+    at = 0
+    for one in tallies:
+        yield one, sums[..., at : at + one.width].reshape(*sums.shape[:-1], *one.shape)
+        at += one.width
+
+
+def figures(
+    tallies: Sequence[Tally],
+    clusters: Ints,
+    *,
+    free: Mapping[str, Statistic] | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """Each figure with its 95 % percentile bootstrap interval (Efron 1979) over whole clusters, [rows] -> figures.
+
+    `free` are statistics of the clusters' weights themselves. All figures see the same resamples.
+    Replicates in which one is undefined are left out of its interval; there is none (NaN) with fewer than two
+    clusters, or where most replicates are undefined. Above `MANY` clusters, random ones are drawn together.
+
+    >>> right = tally(np.array([[1.0], [1.0], [0.0]]), {"hits": lambda sums: sums[..., 0]})
+    >>> figures([right], np.arange(3), replicates=200)["hits"]
+    Figure(value=2.0, low=0.0, high=3.0)
+    """
+    layout, free = Layout.of(merged(clusters, seed=seed)), free or {}
+    count = layout.count
+    width = sum(one.width for one in tallies)
+    weights = _weights(count, replicates if count > 1 else 0, seed)
+    whole, drawn = np.zeros(width), np.zeros((len(weights), width))
+    for first, last in layout.slices(width):
+        totals = layout.totals(tallies, first, last)
+        whole += totals.sum(axis=0)
+        drawn += weights[:, first:last].astype(np.float64) @ totals
+    found: dict[str, Figure] = {}
+    for (one, sums), (_, resampled) in zip(apart(whole[None], tallies), apart(drawn, tallies), strict=True):
+        for name, formula in one.formulas.items():
+            value = one.values.get(name, float(formula(sums)[0]))
+            found[name] = Figure(value, *interval(formula(resampled)))
+    for name, statistic in free.items():
+        value = float(statistic(np.ones((1, count)))[0])
+        step = max(1, _ROOM // max(1, count))
+        parts = [statistic(weights[at : at + step].astype(np.float64)) for at in range(0, len(weights), step)]
+        found[name] = Figure(value, *interval(np.concatenate(parts) if parts else np.empty(0)))
+    return found
+
+
+def _weights(count: int, replicates: int, seed: int) -> npt.NDArray[np.uint16]:
+    """How often each cluster is drawn, [replicates, clusters]."""
+    rng = np.random.default_rng(seed)
+    found = np.empty((replicates, count), dtype=np.uint16)
+    step = max(1, _ROOM // max(1, count))
+    for at in range(0, replicates, step):
+        now = min(step, replicates - at)
+        picks = rng.integers(count, size=(now, count)) + count * np.arange(now)[:, None]
+        found[at : at + now] = np.bincount(picks.ravel(), minlength=now * count).reshape(now, count)
+    return found

@@ -1,0 +1,207 @@
+"""Groups of rows, and whether the figures of one are worse than those of another by more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from assistant.evaluate.figures import bootstrap, measures, permutation
+from assistant.evaluate.figures.bootstrap import Layout, Tally
+from assistant.evaluate.figures.metrics import Bools, Figure, Floats, Formula, Ints
+from assistant.evaluate.figures.sheet import Sheet
+
+FEWEST = 30
+"""Rows below which a group's figures say more about chance than about the group."""
+FEWEST_CLUSTERS = 5
+"""Clusters below which a group says more about those people than about the group."""
+INSUFFICIENT = "insufficient evidence"
+SIGNIFICANT = 0.05
+_PAIRWISE = 6
+"""Groups up to which every pair is tested; of more, each is tested against all the others together."""
+
+
+def groups_of(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, Bools]]:
+    """The key, column and rows of every group; a key that two columns share is told with its column.
+
+    >>> [key for key, _, _ in groups_of({"group": ["a", "", "b"], "site": ["b", "c", ""]})]
+    ['a', 'b', 'site b', 'c']
+    """
+    seen: set[str] = set()
+    for column, values in columns.items():
+        here = np.array(values, dtype=object)
+        for value in sorted(set(values) - {""}):
+            key = value if value not in seen else f"{column} {value}"
+            seen.add(key)
+            yield key, column, np.asarray(here == value, dtype=bool)
+
+
+def lacking(rows: int, clusters: int) -> str | None:
+    """Why a group of this size can't be judged, None where it can."""
+    if rows < FEWEST:
+        return f"{INSUFFICIENT}: {rows} rows, fewer than {FEWEST}"
+    if clusters < FEWEST_CLUSTERS:
+        return f"{INSUFFICIENT}: {clusters} clusters, fewer than {FEWEST_CLUSTERS}"
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """Sums of the rows that one cluster has in one group."""
+
+    sums: Floats
+    """[cells, ...]."""
+    cluster: Ints
+    """[cells]."""
+    group: Ints
+    """[cells]."""
+    clusters: int
+    nested: bool
+    """Every cluster lies in one group."""
+
+    def side(self, groups: Sequence[int]) -> Floats:
+        """What each cluster has in some groups together, [clusters, ...]."""
+        found = np.zeros((self.clusters, *self.sums.shape[1:]))
+        some = np.isin(self.group, groups)
+        np.add.at(found, self.cluster[some], self.sums[some])
+        return found
+
+
+def gaps(
+    sheet: Sheet, columns: Mapping[str, Sequence[str]], *, drop: bool, replicates: int, seed: int
+) -> list[dict[str, Any]]:
+    """For each column, how far its best group is from its worst, and whether chance may be all that is behind it.
+
+    Groups that are too small are left out by name; with fewer than two others the verdict is `INSUFFICIENT`.
+    Classes that not all of the groups have are left out of means over classes. The interval is of those two groups,
+    over clusters. p is by permutation: clusters change groups, or, where they have rows in both, swap them. It is
+    Holm's over all pairs; of more than six groups, the smaller one of the best and the worst against the others.
+    """
+    return [gap for name, values in columns.items() for gap in _column(sheet, name, values, drop, replicates, seed)]
+
+
+def _column(
+    sheet: Sheet, column: str, values: Sequence[str], drop: bool, replicates: int, seed: int
+) -> Iterator[dict[str, Any]]:
+    names, code = np.unique(np.array(values, dtype=str), return_inverse=True)
+    sizes = {at: int((code == at).sum()) for at, name in enumerate(names) if name}
+    if len(sizes) < 2:
+        return
+    ok = [
+        at for at, rows in sizes.items() if not lacking(rows, len(np.unique(sheet.clusters[code == at])))
+    ]  # fmt: skip
+    rows = np.flatnonzero(np.isin(code, ok))
+    place = {at: number for number, at in enumerate(ok)}
+    of = np.array([place[int(at)] for at in code[rows]], dtype=np.int64)
+    told = [str(names[at]) for at in ok]
+    common = _common(sheet, rows, of, len(ok))
+    main = measures.main(sheet, common, drop=drop)
+    shared = {"column": column, "left_out": [str(names[at]) for at in sizes if at not in place]}
+    none = Figure(np.nan, np.nan, np.nan)
+    if len(ok) < 2:
+        for metric in main.formulas:
+            yield shared | {"metric": metric, "best": None, "worst": None, "gap": none, "p": None,
+                            "verdict": INSUFFICIENT, "values": {}, "tests": []}  # fmt: skip
+        return
+    cells = _cells(main, sheet.clusters[rows], rows, of, seed)
+    sums = np.stack([cells.side([at]).sum(axis=0) for at in range(len(ok))])
+    for metric, formula in main.formulas.items():
+        each = formula(sums)
+        if not np.isfinite(each).all():
+            yield shared | {"metric": metric, "best": None, "worst": None, "gap": none, "p": None,
+                            "verdict": INSUFFICIENT, "values": dict(zip(told, each.tolist(), strict=True)),
+                            "tests": []}  # fmt: skip
+            continue
+        best, worst = int(each.argmax()), int(each.argmin())
+        if best == worst:
+            worst = (best + 1) % len(ok)
+        low, high = _interval(cells, formula, best, worst, replicates, seed)
+        tests = _tests(cells, formula, len(ok), seed)
+        p = tests[min(best, worst), max(best, worst)] if len(ok) <= _PAIRWISE else min(tests[best,], tests[worst,])
+        yield shared | {
+            "metric": metric,
+            "best": told[best],
+            "worst": told[worst],
+            "gap": Figure(float(each[best] - each[worst]), low, high),
+            "p": p,
+            "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
+            "values": dict(zip(told, each.tolist(), strict=True)),
+            "tests": [
+                {
+                    "groups": [told[at] for at in some],
+                    "against": "each other" if len(some) > 1 else "the rest",
+                    "p": p,
+                }
+                for some, p in tests.items()
+            ],
+        }
+
+
+def _common(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> list[int]:
+    """The classes that every group has."""
+    if sheet.task == "affect":
+        return list(range(len(sheet.names)))
+    return [
+        at
+        for at in range(len(sheet.names))
+        if groups and (np.bincount(of[sheet.truth[rows, at] > 0], minlength=groups) > 0).all()
+    ]
+
+
+def _cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cells:
+    _, clusters = np.unique(clusters, return_inverse=True)
+    count, groups = int(clusters.max()) + 1, int(of.max()) + 1
+    nested = len(np.unique(clusters * groups + of)) == count
+    clusters = bootstrap.merged(clusters, of if nested else None, seed=seed)
+    count = int(clusters.max()) + 1
+    keys, cell = np.unique(clusters * groups + of, return_inverse=True)
+    layout = Layout.of(cell.astype(np.int64))
+    sums = layout.totals([replace(main, of=lambda some: main.of(rows[some]))], 0, layout.count)
+    return _Cells(sums.reshape(len(sums), *main.shape), keys // groups, keys % groups, count, nested)
+
+
+def _interval(
+    cells: _Cells, formula: Formula, best: int, worst: int, replicates: int, seed: int
+) -> tuple[float, float]:
+    either = np.stack([cells.side([best]), cells.side([worst])], axis=1)
+
+    def gap(sums: Floats) -> Floats:
+        return np.asarray(formula(sums[..., 0, :, :]) - formula(sums[..., 1, :, :]))
+
+    there: Bools = (either != 0).reshape(len(either), -1).sum(axis=1) > 0
+    of = np.arange(int(there.sum()))
+    found = bootstrap.figures([bootstrap.tally(either[there], {"gap": gap})], of, replicates=replicates, seed=seed)
+    return found["gap"].low, found["gap"].high
+
+
+def _tests(cells: _Cells, formula: Formula, groups: int, seed: int) -> dict[tuple[int, ...], float]:
+    """Holm's p of every pair, or of each group against the others."""
+    every = range(groups)
+    asked: list[tuple[int, ...]] = list(combinations(every, 2)) if groups <= _PAIRWISE else [(at,) for at in every]
+    found = {}
+    for some in asked:
+        one = cells.side([some[0]])
+        other = cells.side([some[1]] if len(some) > 1 else [at for at in every if at != some[0]])
+        found[some] = _chance(one, other, formula, nested=cells.nested, seed=seed)
+    return permutation.holm(found)
+
+
+def _chance(one: Floats, other: Floats, formula: Formula, *, nested: bool, seed: int) -> float:
+    flat, shape = [side.reshape(len(side), -1) for side in (one, other)], one.shape[1:]
+    there = [(side != 0).sum(axis=1) > 0 for side in flat]
+    either = there[0] | there[1]
+    first, second = flat[0][either], flat[1][either]
+    observed = float(formula(one.sum(axis=0)) - formula(other.sum(axis=0)))
+    if nested:
+        blocks, exact = permutation.assignments(there[0][either].astype(np.float64), seed)
+        pooled = first + second
+        pairs = ((sides @ pooled, (1 - sides) @ pooled) for sides in blocks)
+    else:
+        blocks, exact = permutation.swaps(len(first), seed)
+        move = second - first
+        pairs = ((first.sum(axis=0) + s @ move, second.sum(axis=0) - s @ move) for s in blocks)
+    drawn = (formula(a.reshape(-1, *shape)) - formula(b.reshape(-1, *shape)) for a, b in pairs)
+    return permutation.p_value(observed, drawn, exact=exact)

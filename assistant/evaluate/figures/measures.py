@@ -1,0 +1,209 @@
+"""The figures of each task: which there are, and what they are sums of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from assistant.evaluate.figures import bootstrap, metrics, ranking
+from assistant.evaluate.figures.affects import affects
+from assistant.evaluate.figures.bootstrap import Layout, Tally, apart
+from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.figures.ranking import Ranked
+from assistant.evaluate.figures.sheet import Sheet
+
+ECE_LEAST = 0.1
+"""Label predictions below this are left out of the calibration error: nearly all are, and all are near 0."""
+SELECTIVE = 0.8
+"""Part of the rows that `selective_uar` accepts."""
+_ORDER = (
+    "uar", "macro_recall", "f1", "auc", "accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_auc", "ece",
+    "brier", "nll", "aurc", "selective_uar", "coverage",
+)  # fmt: skip
+_OF_CLASSES: Mapping[str, metrics.Formula] = {
+    "accuracy": metrics.accuracy,
+    "macro_f1": metrics.macro_f1,
+    "micro_f1": metrics.micro_f1,
+    "weighted_f1": metrics.weighted_f1,
+}
+
+
+def figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
+    """The figures of the sheet's task with their intervals over clusters.
+
+    `drop` leaves abstentions out; else they are wrong, or the empty set. `ece`, `brier` and `nll` are of the rows
+    that were answered, whatever `drop` says.
+    """
+    found = bootstrap.figures(
+        tallies(sheet, drop=drop), sheet.clusters, free=free(sheet, drop=drop), replicates=replicates, seed=seed
+    )
+    return {name: found[name] for name in sorted(found, key=_place)}
+
+
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else -1
+
+
+def statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
+    """The same as functions of the clusters' weights, for differences of your own. Holds all clusters' sums."""
+    found: dict[str, Statistic] = {}
+    layout = Layout.of(sheet.clusters)
+    several = tallies(sheet, drop=drop)
+    sums = layout.totals(several, 0, layout.count)
+    for one, own in apart(sums, several):
+        for name, formula in one.formulas.items():
+            found[name] = _of_weights(own, formula)
+    found |= free(sheet, drop=drop)
+    return {name: found[name] for name in sorted(found, key=_place)}
+
+
+def _of_weights(sums: Floats, formula: metrics.Formula) -> Statistic:
+    flat = sums.reshape(len(sums), -1)
+    return lambda weights: formula((weights @ flat).reshape(len(weights), *sums.shape[1:]))
+
+
+def tallies(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    """What the figures are sums of, but for those that `free` gives."""
+    if sheet.task == "affect":
+        found = [affects(sheet), ranking.aurc_tally(sheet.confidence(), sheet.loss(drop=True))]
+    else:
+        found = _of_names(sheet, drop=drop)
+    asked = np.stack([np.ones(len(sheet)), sheet.answered], axis=1)
+    return [*found, bootstrap.tally(asked, {"coverage": metrics.share})]
+
+
+def free(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
+    """Areas under the ROC curve where clusters are few: those are functions of pairs of clusters."""
+    name = area(sheet)
+    count = int(sheet.clusters.max(initial=-1)) + 1
+    if name is None or not ranking.exactly(len(sheet), count):
+        return {}
+    return {name: ranking.auc_by_pairs(ranked(sheet, drop=drop), sheet.clusters, count)}
+
+
+def area(sheet: Sheet) -> str | None:
+    """What the area under the ROC curve is called here, if there is one."""
+    if sheet.task == "affect" or len(sheet.names) < 2:
+        return None
+    return "auc" if sheet.task == "stress" else "macro_auc"
+
+
+def ranked(sheet: Sheet, *, drop: bool) -> Ranked:
+    """What areas under the ROC curve are of: every class against the rest, or stress."""
+    columns = slice(1, 2) if sheet.task == "stress" else slice(None)
+    keep = sheet.answered if drop else np.ones_like(sheet.answered)
+    return Ranked(sheet.given[:, columns], sheet.truth[:, columns], keep)
+
+
+def _of_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    formulas: dict[str, metrics.Formula] = {}
+    alone = len(sheet.names) < 2 and sheet.task != "labels"
+    if sheet.task == "labels":
+        formulas = {"macro_f1": metrics.macro_f1_all} | {k: _OF_CLASSES[k] for k in ("micro_f1", "weighted_f1")}
+    elif sheet.task == "stress":
+        formulas = {"f1": lambda sums: metrics.f1(sums)[..., 1], "accuracy": metrics.accuracy, "uar": metrics.uar}
+    else:
+        formulas = {"macro_recall" if sheet.task == "sentiment" else "uar": metrics.uar, **_OF_CLASSES}
+    shape = (3, len(sheet.names))
+    found = [
+        Tally(shape, lambda some: sheet.counts(some, drop=drop), formulas),
+        Tally((3, metrics.BINS), lambda some: binned(sheet, some), {"ece": metrics.ece}),
+        _scores(sheet),
+    ]
+    if sheet.task != "labels":
+        found += _selected(sheet, drop=drop)
+    name = area(sheet)
+    if name is not None and not ranking.exactly(len(sheet), int(sheet.clusters.max(initial=-1)) + 1):
+        found.append(ranking.auc_tally(ranked(sheet, drop=drop), name=name))
+    if alone:  # the only class there is can't be missed: nothing was measured
+        return [Tally((1,), _nothing, dict.fromkeys([n for one in found for n in one.formulas], _undefined))]
+    return found
+
+
+def main(sheet: Sheet, names: Sequence[int], *, drop: bool) -> Tally:
+    """The figures that groups and models are compared by, over some of the names; more is better in all of them."""
+    some = list(names)
+    if sheet.task == "affect":
+        whole = affects(sheet)
+        return replace(whole, formulas={k: f for k, f in whole.formulas.items() if k.startswith("ccc_")})
+
+    def of(formula: metrics.Formula) -> metrics.Formula:
+        return lambda sums: formula(sums[..., some])
+
+    formulas: dict[str, metrics.Formula] = {
+        "labels": {"macro_f1": of(metrics.macro_f1_all), "micro_f1": metrics.micro_f1},
+        "stress": {"f1": lambda sums: metrics.f1(sums)[..., 1], "accuracy": metrics.accuracy},
+        "sentiment": {"macro_recall": of(metrics.uar), "accuracy": metrics.accuracy},
+        "emotion": {"uar": of(metrics.uar), "accuracy": metrics.accuracy},
+        "affect": {},
+    }[sheet.task]
+    if len(some) < 2 and sheet.task != "labels":
+        formulas = dict.fromkeys(formulas, lambda sums: np.full(sums.shape[:-2], np.nan))
+    return Tally((3, len(sheet.names)), lambda rows: sheet.counts(rows, drop=drop), formulas)
+
+
+def comparable(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    """The figures that two models are compared by: those of `main`, and the quality of their probabilities."""
+    first = main(sheet, range(len(sheet.names)), drop=drop)
+    if sheet.task in ("emotion", "sentiment") and len(sheet.names) > 1:
+        first = replace(first, formulas={**first.formulas, "macro_f1": metrics.macro_f1})
+    return [first] if sheet.task == "affect" else [first, _scores(sheet)]
+
+
+def _scores(sheet: Sheet) -> Tally:
+    return Tally((2, 2), lambda some: _errors(sheet, some), {
+        "brier": lambda sums: metrics.mean(sums[..., 0, :]), "nll": lambda sums: metrics.mean(sums[..., 1, :]),
+    })  # fmt: skip
+
+
+def _selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    """Of confidence: `aurc`, and `selective_uar` of the rows above the threshold that accepts `SELECTIVE` of them.
+
+    The threshold stays as it is in the resamples.
+    """
+    confidence, loss = sheet.confidence(), sheet.loss(drop=drop)
+    judged = np.sort(confidence[np.isfinite(loss)])
+    least = judged[int((1 - SELECTIVE) * len(judged) + 1e-9)] if len(judged) else np.inf
+    accepted = (confidence >= least) & np.isfinite(loss)
+
+    def rows(some: Ints) -> Floats:
+        return sheet.counts(some, drop=drop) * accepted[some, None, None]
+
+    selective = Tally((3, len(sheet.names)), rows, {"selective_uar": metrics.uar})
+    return [ranking.aurc_tally(confidence, loss), selective]
+
+
+def _nothing(some: Ints) -> Floats:
+    return np.zeros((len(some), 1))
+
+
+def _undefined(sums: Floats) -> Floats:
+    return np.full(sums.shape[:-1], np.nan)
+
+
+def binned(sheet: Sheet, some: Ints | slice) -> Floats:
+    """Calibration by bin, [rows, 3, BINS]: of every label at `ECE_LEAST` or more, P(stress), or the top class."""
+    answered = sheet.answered[some]
+    given = np.where(answered[:, None], sheet.given[some], 0.0)
+    if sheet.task == "labels":
+        row, column = np.nonzero((given >= ECE_LEAST) & answered[:, None])
+    else:
+        row = np.flatnonzero(answered)
+        column = np.ones_like(row) if sheet.task == "stress" else given[row].argmax(axis=1)
+    hit = (sheet.truth[some][row, column] > 0).astype(np.float64)
+    return metrics.calibration(given[row, column].astype(np.float64), hit, row, len(answered))
+
+
+def _errors(sheet: Sheet, some: Ints) -> Floats:
+    """Rows answered beside their Brier score and log loss, [rows, 2, 2]; of label sets the means over labels."""
+    answered = sheet.answered[some]
+    truth = (sheet.truth[some] > 0).astype(np.float64)
+    given = np.where(answered[:, None], sheet.given[some], truth).astype(np.float64)
+    squared, surprise = metrics.brier(given, truth), metrics.nll(given, truth)
+    if sheet.task == "labels":
+        labels = max(1, len(sheet.names))
+        squared, surprise = squared / labels, (surprise + metrics.nll(1 - given, 1 - truth)) / labels
+    once = answered.astype(np.float64)
+    return np.stack([np.stack([once, once * squared], axis=1), np.stack([once, once * surprise], axis=1)], axis=1)

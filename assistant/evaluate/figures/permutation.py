@@ -1,0 +1,105 @@
+"""Tests by permutation: how often chance alone would show as much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations
+from math import comb
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from assistant.evaluate.figures.metrics import Floats
+
+K = TypeVar("K")
+
+PERMUTATIONS = 2000
+"""Random permutations, where there are too many to try all."""
+_NUMBERS = 400_000_000
+"""Most numbers that are permuted altogether: many clusters get fewer permutations, but at least `_LEAST`."""
+_LEAST = 200
+_ROOM = 4_000_000
+"""Most numbers in one block: 32 MB."""
+_TIES = 1e-9
+"""Differences closer than this count as equal."""
+
+
+def swaps(clusters: int, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
+    """Which clusters swap sides, in blocks of [some, clusters]; and whether these are all ways there are.
+
+    >>> blocks, exact = swaps(2, seed=0)
+    >>> np.concatenate(list(blocks)).tolist(), exact
+    ([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], True)
+    """
+    if clusters < 60 and 2**clusters <= permutations:
+        every = (np.arange(2**clusters)[:, None] >> np.arange(clusters)) & 1
+        return iter([every.astype(np.float64)]), True
+    return _random(clusters, permutations, lambda rng, n: rng.integers(2, size=(n, clusters)), seed), False
+
+
+def assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
+    """All, or random, ways to give the same sides to other clusters: 0 or 1 each, [clusters] -> [some, clusters].
+
+    >>> blocks, exact = assignments(np.array([1.0, 0.0, 0.0]), seed=0)
+    >>> np.concatenate(list(blocks)).tolist(), exact
+    ([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], True)
+    """
+    clusters, ones = len(sides), int(sides.sum())
+    if comb(clusters, ones) <= permutations:
+        every = np.zeros((comb(clusters, ones), clusters))
+        for at, chosen in enumerate(combinations(range(clusters), ones)):
+            every[at, list(chosen)] = 1
+        return iter([every]), True
+
+    def draw(rng: np.random.Generator, n: int) -> Floats:
+        return rng.permuted(np.tile(sides, (n, 1)), axis=1)
+
+    return _random(clusters, permutations, draw, seed), False
+
+
+def _random(
+    clusters: int, permutations: int, draw: Callable[[np.random.Generator, int], npt.NDArray[Any]], seed: int
+) -> Iterator[Floats]:
+    rng = np.random.default_rng(seed)
+    left = min(permutations, max(_LEAST, _NUMBERS // max(1, clusters)))
+    while left:
+        now = min(left, max(1, _ROOM // max(1, clusters)))
+        yield np.asarray(draw(rng, now), dtype=np.float64)
+        left -= now
+
+
+def p_value(observed: float, drawn: Iterable[Floats], *, exact: bool) -> float:
+    """Two-sided: the share of permutations that differ from nothing at least as much.
+
+    Of random permutations the observed one counts as one more, (1 + as extreme) / (1 + all) (Phipson and Smyth
+    2010); so the smallest p is one over their number. NaN where the difference is undefined.
+
+    >>> p_value(2.0, [np.array([2.0, -2.0, 0.0, 1.0])], exact=True)
+    0.5
+    """
+    if not np.isfinite(observed):
+        return float("nan")
+    extreme = every = 0
+    for block in drawn:
+        known = block[np.isfinite(block)]
+        extreme += int((np.abs(known) >= abs(observed) - _TIES).sum())
+        every += len(known)
+    if not exact:
+        extreme, every = extreme + 1, every + 1
+    return extreme / every if every else float("nan")
+
+
+def holm(p: Mapping[K, float]) -> dict[K, float]:
+    """Adjusted for being several (Holm 1979, Scandinavian Journal of Statistics 6:65); NaN stays out.
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'b': 0.06, 'c': 0.06}
+    """
+    known = sorted((value, at, key) for at, (key, value) in enumerate(p.items()) if np.isfinite(value))
+    found = dict.fromkeys(p, float("nan"))
+    most = 0.0
+    for place, (value, _, key) in enumerate(known):
+        most = max(most, min(1.0, (len(known) - place) * value))
+        found[key] = most
+    return {key: round(value, 12) for key, value in found.items()}

@@ -1,0 +1,105 @@
+"""What can be asked of a model: for each task its label columns, the model's answer, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from assistant.audio.voice import VoiceScores
+from assistant.emotion import EMOTIONS, SENTIMENTS
+from assistant.errors import Invalid
+from assistant.evaluate.figures.measures import statistics as statistics
+from assistant.evaluate.figures.metrics import Bools, Floats
+from assistant.evaluate.figures.sheet import Sheet as Sheet
+from assistant.evaluate.figures.sheet import Task as Task
+from assistant.inference.card import Card
+from assistant.text.reader import TextScores
+
+Scores = TextScores | VoiceScores
+
+AFFECTS = ("valence", "arousal", "dominance")
+TASKS: Mapping[str, tuple[Task, ...]] = {
+    "voice": ("emotion", "stress", "affect"),
+    "text": ("labels", "emotion", "sentiment", "stress", "affect"),
+}
+"""What each modality can be asked."""
+
+SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 100.0))
+"""Conventional scales of affect labels, smallest first."""
+
+
+def allowed(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
+    """The names that labels of a task may have, in the order in which they are shown."""
+    match task:
+        case "labels":
+            return card.labels
+        case "emotion":
+            return tuple(dict.fromkeys((*card.labels, *EMOTIONS)))
+        case "sentiment":
+            return SENTIMENTS
+        case "stress":
+            return ("0", "1")
+        case "affect":
+            return AFFECTS if modality == "text" else AFFECTS[:2]
+
+
+def class_names(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
+    """The columns of a sheet: the classes present (closed set), all labels of the card, or the affects used."""
+    match task:
+        case "labels":
+            return card.labels
+        case "stress":
+            return ("0", "1")
+        case _:
+            known = (*card.labels, *EMOTIONS, *SENTIMENTS, *AFFECTS)
+            return tuple(name for name in dict.fromkeys(known) if name in used)
+
+
+def answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """What the model said for one row: probabilities or means [names], and deviations [names] (affect only).
+
+    Probabilities of emotions and sentiments are normalised over `names`. For emotions in text the shared seven
+    are the groups of `TextScores.shared`; where a name is none of them, every name is the model's own label.
+    """
+    match task, scores:
+        case "labels", TextScores():
+            return np.asarray(scores.emotions, dtype=np.float64), np.empty(0)
+        case "sentiment", TextScores():
+            return _closed(dict(zip(SENTIMENTS, scores.sentiment, strict=True)), names), np.empty(0)
+        case "emotion", _:
+            own = {name: float(p) for name, p in zip(scores.card.labels, scores.emotions, strict=True)}
+            if isinstance(scores, TextScores):
+                own = scores.shared if set(names) <= set(EMOTIONS) else {**scores.shared, **own}
+            return _closed(own, names), np.empty(0)
+        case "stress", _:
+            return np.array([1 - scores.stress, scores.stress]), np.empty(0)
+        case "affect", _:
+            at = [AFFECTS.index(name) for name in names]
+            return (
+                np.asarray(scores.affect, dtype=np.float64)[at],
+                np.asarray(scores.affect_deviation, dtype=np.float64)[at],
+            )
+    raise Invalid(f"a voice model says nothing for the task {task}", code="task_unknown")
+
+
+def _closed(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:
+    values = np.array([float(probabilities.get(name, 0.0)) for name in names])
+    total = values.sum()
+    return values / total if total > 0 else np.full(len(values), 1 / max(1, len(values)))
+
+
+def chosen(task: Task, scores: Scores, given: Floats, names: Sequence[str]) -> Bools:
+    """The names predicted for one row, as a mask [names]; none for affect."""
+    if task == "labels" and isinstance(scores, TextScores):
+        return np.isin(scores.card.labels, scores.labels)
+    if task == "stress":
+        stressed = scores.stress >= float(scores.card.data.get("stress_threshold", 0.5))
+        return np.array([not stressed, stressed])
+    mask = np.zeros(len(given), dtype=bool)
+    if task == "sentiment" and isinstance(scores, TextScores):
+        given = given * np.array([scores.sentiment_weights[SENTIMENTS.index(name)] for name in names])
+    if task != "affect" and len(given):
+        mask[int(np.argmax(given))] = True
+    return mask

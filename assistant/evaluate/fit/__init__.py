@@ -1,0 +1,1 @@
+"""A head fitted on a researcher's own labels, with speakers left out."""

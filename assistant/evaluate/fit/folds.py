@@ -1,0 +1,99 @@
+"""Who is tested by whom: folds that keep every speaker on one side, and a corpus left out as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from assistant.errors import Invalid
+from assistant.evaluate.figures.metrics import Ints
+
+HELP = """\
+--fit head trains a linear head on the frozen stem with the labels of the manifest, under any names, and reads every
+clip with a head that did not learn from its speaker (--folds), or from its corpus (--leave-out corpus). Ridge and
+temperature are chosen on inner folds; energy and pitch with the same folds are the floor. What the stem hears is
+kept in DIR/features, so that a second run is quick: it is as personal as the clips, so delete it with them.
+
+  assistant evaluate voice --data clips.csv --fit head --folds 5 --out results --save-model models/mine
+  assistant evaluate voice --data other.csv --model models/mine --out other-results
+  ATTUNE_VOICE_MODEL=$PWD/models/mine assistant serve
+"""
+FEWEST_SPEAKERS = 3
+"""One to test, and two so that the training can choose its ridge on a speaker it didn't learn from."""
+
+
+def speaker_folds(speakers: Sequence[str], target: Ints, k: int, seed: int) -> Ints:
+    """The fold of each row, [rows], from 0: no speaker in two folds, classes spread as evenly as that allows.
+
+    Speakers are taken largest first, equals in an order drawn with `seed`; each goes to the fold that leaves the
+    counts of every class most alike, as scikit-learn's StratifiedGroupKFold does. With k as large as the number of
+    speakers or larger each is a fold. Raises `Invalid` (`too_few_speakers`) for fewer than `FEWEST_SPEAKERS`.
+
+    >>> speaker_folds(["a", "a", "b", "b", "c", "c"], np.array([0, 1, 0, 1, 0, 1]), 3, seed=0).tolist()
+    [1, 1, 2, 2, 0, 0]
+    """
+    names, who = np.unique(np.asarray(speakers, dtype=object).astype(str), return_inverse=True)
+    if len(names) < FEWEST_SPEAKERS:
+        raise Invalid(
+            f"the rows that can be read have {len(names)} speakers; speaker-disjoint folds need at least "
+            f"{FEWEST_SPEAKERS}: label more speakers, or check the column `speaker`",
+            code="too_few_speakers",
+        )
+    return spread_out(who.astype(np.int64), target, min(k, len(names)), seed)
+
+
+def spread_out(who: Ints, target: Ints, k: int, seed: int) -> Ints:
+    """Give whole groups `who` [rows], numbered from 0, to k folds; [rows]. See `speaker_folds`."""
+    groups, classes = int(who.max()) + 1, int(target.max()) + 1
+    counts = np.zeros((groups, classes))
+    np.add.at(counts, (who, target), 1)
+    share = counts / counts.sum(axis=0).clip(min=1)
+    drawn = np.random.default_rng(seed).permutation(groups)
+    order = drawn[np.argsort(-counts[drawn].sum(axis=1), kind="stable")]
+    held, rows = np.zeros((k, classes)), np.zeros(k)
+    place = np.zeros(groups, dtype=np.int64)
+    for turn, group in enumerate(order):
+        open_to = np.flatnonzero(rows == 0) if groups - turn <= int((rows == 0).sum()) else np.arange(k)
+        uneven = []
+        for fold in open_to:
+            after = held.copy()
+            after[fold] += share[group]
+            uneven.append((round(float(after.std(axis=0).mean()), 9), rows[fold], int(fold)))
+        chosen = min(uneven)[2]
+        held[chosen] += share[group]
+        rows[chosen] += counts[group].sum()
+        place[group] = chosen
+    return place[who]
+
+
+def left_out(values: Sequence[str], column: str) -> tuple[Ints, tuple[str, ...]]:
+    """The fold of each row when each value of a column is left out in turn, and the values.
+
+    Raises `Invalid` (`too_few_parts`) for fewer than two values.
+
+    >>> place, names = left_out(["emodb", "ravdess", "emodb"], "corpus")
+    >>> place.tolist(), names
+    ([0, 1, 0], ('emodb', 'ravdess'))
+    """
+    names, place = np.unique(np.asarray(values, dtype=object).astype(str), return_inverse=True)
+    if len(names) < 2:
+        raise Invalid(
+            f"--leave-out {column}: the rows that can be read have {len(names)} value in that column; it takes two "
+            "or more, so that one can be tested by the others",
+            code="too_few_parts",
+        )
+    return place.astype(np.int64), tuple(names.tolist())
+
+
+def shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...]:
+    """Speakers that are in more than one fold, sorted: there must be none.
+
+    >>> shared_speakers(["a", "b", "a"], np.array([0, 0, 1]))
+    ('a',)
+    """
+    seen: dict[str, int] = {}
+    return tuple(
+        sorted({name for name, fold in zip(speakers, place.tolist(), strict=True)
+                if seen.setdefault(name, fold) != fold})
+    )  # fmt: skip

@@ -1,0 +1,184 @@
+"""A linear head on the frozen stem: learned from labelled clips, calibrated on speakers it did not learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant.audio.voice import VoiceScores
+from assistant.evaluate.figures.metrics import Floats, Ints
+from assistant.evaluate.fit import softmax
+from assistant.evaluate.fit.feature_cache import Clip
+from assistant.evaluate.fit.folds import spread_out
+from assistant.evaluate.fit.lesson import Lesson
+from assistant.evaluate.fit.softmax import Features, Linear
+from assistant.inference.card import Card
+
+PENALTIES = (10_000.0, 1000.0, 100.0, 10.0)
+"""The ridges tried, strongest first, over the number of rows."""
+NEUTRAL = 0.35
+"""Share of neutral speech in the mean speaker's usual: between acted corpora and daily life, as in the shipped."""
+_INNER = 3
+_STEPS, _LAST_STEPS = 40, 100
+TENSE = ("anger", "fear")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What was learned. Both readings are calibrated logits of the labels."""
+
+    labels: tuple[str, ...]
+    raw: Linear
+    """Of somebody unknown."""
+    relative: Linear
+    """Of what differs from a mean speaker; a personal baseline takes out the rest."""
+    center: tuple[float, ...]
+    """The observation of a mean speaker: where a baseline begins."""
+    spread: tuple[float, ...]
+    """Deviation between speakers of their mean observations."""
+    penalties: tuple[float, float]
+    """The ridges chosen for both readings."""
+    factors: tuple[float, float]
+    """Their inverse temperatures."""
+
+    def scores(self, clip: Clip, card: Card) -> VoiceScores:
+        """What the served reader says of a clip with this head behind it, without a baseline."""
+        emotions = np.exp(softmax.log_chances(self.raw(clip.windows))).mean(axis=0)
+        relative = self.relative(clip.windows)
+        relative = (relative - relative.mean(axis=1, keepdims=True)).mean(axis=0)
+        tense = [self.labels.index(name) for name in TENSE if name in self.labels]
+        return VoiceScores(
+            card=card,
+            emotions=emotions / emotions.sum(),
+            affect=clip.affect[:2],
+            affect_deviation=clip.affect[2:4],
+            stress=min(1.0, float(emotions[tense].sum())) if tense else float(clip.affect[4]),
+            observation=(*relative[:-1].tolist(), *clip.affect[:2].tolist()),
+        )
+
+
+def train(known: Lesson, rows: Ints, *, seed: int, place: Ints | None = None) -> Head:
+    """Learn from these rows alone.
+
+    Inner folds (`place` [rows], else `inner_folds`) choose the ridge by the balanced log loss and give the readings
+    of unheard speakers that temperatures and the mean speaker come from.
+    """
+    if place is None:
+        place = inner_folds(known, rows, seed)
+    raw = _chosen(known.features, known, rows, place)
+    relative = _chosen(known.own, known, rows, place)
+    weight = _weights(known, rows)
+    final = raw.final(known.features, known, weight)
+    moved = relative.final(known.own, known, weight)
+    moved = _of_a_mean_speaker(moved, known, rows)
+    seen = np.zeros((len(rows), len(known.labels)))
+    for fold, head in enumerate(relative.heads):
+        learned, tested = rows[place != fold], rows[place == fold]
+        seen[place == fold] = _of_a_mean_speaker(head, known, learned)(known.features[tested])
+    ratios = relative.factor * (seen - seen.mean(axis=1, keepdims=True))
+    observed = np.concatenate([ratios[:, :-1], known.affect[rows]], axis=1)
+    center, spread = population(observed, known, rows)
+    return Head(
+        known.labels, final, moved, center, spread, (raw.penalty, relative.penalty), (raw.factor, relative.factor)
+    )
+
+
+def inner_folds(known: Lesson, rows: Ints, seed: int) -> Ints:
+    """Three folds of the speakers of these rows, [rows]; of clips where there is but one speaker.
+
+    Where they are of several corpora each corpus is a fold: who is to meet another corpus must be judged by that.
+    """
+    corpora, place = np.unique(known.corpus[rows], return_inverse=True)
+    if len(corpora) > 1:
+        return place.astype(np.int64)
+    who = np.unique(known.who[rows], return_inverse=True)[1].astype(np.int64)
+    groups = who if who.max() else np.arange(len(rows))
+    return spread_out(groups, known.target[rows], min(_INNER, int(groups.max()) + 1), seed)
+
+
+def reading(known: Lesson, rows: Ints, *, seed: int) -> Linear:
+    """Only the calibrated reading of somebody unknown: what the floor needs."""
+    return _chosen(known.features, known, rows, inner_folds(known, rows, seed)).final(
+        known.features, known, _weights(known, rows)
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """A ridge, with the heads of the inner folds and the factor that calibrates what they say."""
+
+    penalty: float
+    factor: float
+    heads: tuple[Linear, ...]
+    rows: Ints
+
+    def final(self, features: Features, known: Lesson, weight: Floats) -> Linear:
+        """The same ridge on all rows, calibrated."""
+        return _fit(features, known, weight, self.penalty, _LAST_STEPS).scaled(self.factor)
+
+
+def _chosen(features: Features, known: Lesson, rows: Ints, place: Ints) -> _Choice:
+    target = known.target[rows]
+    said = np.zeros((len(PENALTIES), len(rows), len(known.labels)))
+    heads: list[list[Linear]] = [[] for _ in PENALTIES]
+    for fold in range(int(place.max()) + 1):
+        weight = _weights(known, rows[place != fold])
+        last: Linear | None = None
+        for at, penalty in enumerate(PENALTIES):
+            last = _fit(features, known, weight, penalty, _STEPS, last)
+            heads[at].append(last)
+            said[at, place == fold] = last(features[rows[place == fold]])
+    even = softmax.balanced(target, known.corpus[rows])
+    factors = [softmax.temperature(logits, target) for logits in said]
+    losses = [softmax.surprise(f * logits, target, even) for f, logits in zip(factors, said, strict=True)]
+    best = int(np.argmin(losses))
+    return _Choice(PENALTIES[best], factors[best], tuple(heads[best]), rows)
+
+
+def _weights(known: Lesson, rows: Ints) -> Floats:
+    weight = np.zeros(len(known.target))
+    weight[rows] = softmax.balanced(known.target[rows], known.corpus[rows])
+    return weight
+
+
+def _fit(
+    features: Features, known: Lesson, weight: Floats, penalty: float, steps: int, start: Linear | None = None
+) -> Linear:
+    classes, learned = len(known.labels), np.flatnonzero(weight)
+    several = len(np.unique(known.corpus[learned])) > 1
+    allowed = softmax.competing(known.target, known.corpus, classes) if several else None
+    return softmax.fit(
+        features, known.target, weight, ridge=penalty / len(learned), classes=classes, allowed=allowed, start=start,
+        steps=steps,
+    )  # fmt: skip
+
+
+def _of_a_mean_speaker(head: Linear, known: Lesson, learned: Ints) -> Linear:
+    """A reading of what differs from the speaker, for whom the mean of those it learned from stands in."""
+    usual = known.means[np.unique(known.who[learned])].mean(axis=0)
+    return Linear(head.weight, head.bias - head.weight @ usual)
+
+
+def population(observed: Floats, known: Lesson, rows: Ints) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean over speakers of their observations [rows, numbers], neutral speech counting by its usual share; and the
+    deviation between speakers of one corpus.
+    """
+    who, corpus = known.who[rows], known.corpus[rows]
+
+    def means(part: Ints) -> tuple[Floats, Ints]:
+        names, at, index = np.unique(who[part], return_index=True, return_inverse=True)
+        sums = np.zeros((len(names), observed.shape[1]))
+        np.add.at(sums, index, observed[part])
+        return sums / np.bincount(index)[:, None], corpus[part][at]
+
+    every, where = means(np.arange(len(rows)))
+    for one in np.unique(where):
+        every[where == one] -= every[where == one].mean(axis=0)
+    neutral = (
+        known.target[rows] == known.labels.index("neutral") if "neutral" in known.labels else np.zeros(len(rows))
+    )
+    parts = [means(np.flatnonzero(mask))[0].mean(axis=0) for mask in (neutral == 1, neutral == 0) if mask.any()]
+    center = parts[0] if len(parts) == 1 else NEUTRAL * parts[0] + (1 - NEUTRAL) * parts[1]
+    spread = np.maximum(every.std(axis=0), 1e-3)
+    return tuple(np.round(center, 4).tolist()), tuple(np.round(spread, 4).tolist())

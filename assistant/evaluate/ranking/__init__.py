@@ -1,0 +1,1 @@
+"""Evaluation of recommendations: SiTunes, and logs of other policies."""

@@ -1,0 +1,204 @@
+"""SiTunes (Grigorev et al. 2024, CHIIR): songs rated in the field, with mood, wrist, weather and time.
+
+The folder has the second stage as published: the files `stage2_interactions.csv`, `stage2_env.json`,
+`stage2_wrist.npz` or `.npy`, and `music_info.csv`, gzipped or not. The task and the ten splits are the authors':
+rating 3 or more is liked; for the seeds 101 to 110 each person's rows are shuffled and cut at 70, 10 and 20 %.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.figures.metrics import Bools, Floats, Ints
+from assistant.evaluate.ranking.logistic import crossed, one_hot, standard
+
+SEEDS = tuple(range(101, 111))
+LIKED = 3.0
+"""Ratings from here are liked, as in the authors' configuration."""
+
+_SONG = (
+    "popularity",
+    "loudness",
+    "danceability",
+    "energy",
+    "speechiness",
+    "acousticness",
+    "instrumentalness",
+    "valence",
+    "tempo",
+    "duration",
+    "F0final_sma_amean",
+    "F0final_sma_stddev",
+    "audspec_lengthL1norm_sma_stddev",
+    "pcm_RMSenergy_sma_stddev",
+    "pcm_fftMag_psySharpness_sma_amean",
+    "pcm_fftMag_psySharpness_sma_stddev",
+    "pcm_zcr_sma_amean",
+    "pcm_zcr_sma_stddev",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listening:
+    """One row for each distinct interaction, ordered by person."""
+
+    ids: tuple[str, ...]
+    people: tuple[int, ...]
+    songs: tuple[int, ...]
+    genres: tuple[str, ...]
+    rating: Floats
+    """1 to 5."""
+    song: Floats
+    """[rows, 18]: what the song is like, raw."""
+    mood: Floats
+    """[rows, 2]: valence and arousal before listening, in [-1, 1]."""
+    activity: Ints
+    """[rows]: 0 still, 1 coming to rest, 2 walking, 3 unknown, 4 lying, 5 running; the commonest of 30."""
+    wrist: Floats
+    """[rows, 6]: mean and deviation of heart rate, intensity and steps."""
+    time: Ints
+    """[rows]: 1 morning, 2 afternoon, 3 evening."""
+    weather: Floats
+    """[rows, 4]: kind (0 sunny, 1 cloudy, 2 rainy), pressure, temperature, humidity."""
+    place: Floats
+    """[rows, 4]: two coordinates as published (moved), speed, and the moment in Unix seconds."""
+
+    @property
+    def liked(self) -> Bools:
+        """[rows]."""
+        return self.rating >= LIKED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Rows for fitting, for choosing the penalty, and for the figures."""
+
+    train: Ints
+    valid: Ints
+    test: Ints
+
+
+def read(folder: Path) -> Listening:
+    """Read the second stage. Raises `NotFound` (`file_missing`) or `Invalid` (`situnes_shape`)."""
+    try:
+        with _opened(folder, "stage2_interactions.csv") as file:
+            rows = list(csv.DictReader(file))
+        with _opened(folder, "stage2_env.json") as file:
+            surroundings = json.load(file)
+        with _opened(folder, "music_info.csv") as file:
+            music = {int(float(song["item_id"])): song for song in csv.DictReader(file)}
+        return _listening(rows, [surroundings[row["inter_id"]] for row in rows], _wrist(folder), music)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise Invalid(
+            f"{folder} doesn't look like SiTunes, stage 2: {type(error).__name__}", code="situnes_shape"
+        ) from error
+
+
+def _opened(folder: Path, name: str) -> Any:
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+    raise NotFound(f"there is no {name} in {folder}", code="file_missing")
+
+
+def _wrist(folder: Path) -> Floats:
+    for file in (folder / "stage2_wrist.npz", folder / "stage2_wrist.npy"):
+        if file.is_file():
+            loaded = np.load(file, allow_pickle=False)
+            signals = loaded[loaded.files[0]] if file.suffix == ".npz" else loaded
+            return np.asarray(signals, dtype=np.float64)
+    raise NotFound(f"there is no stage2_wrist.npz in {folder}", code="file_missing")
+
+
+def _listening(
+    rows: Sequence[Mapping[str, str]], around: Sequence[Any], wrist: Floats, music: Mapping[int, Any]
+) -> Listening:
+    if len(wrist) != len(rows) or wrist.shape[1:] != (30, 4):
+        raise ValueError("the wrist array has another shape")
+    seen: set[object] = set()
+    keep: list[int] = []
+    for at, (row, there) in enumerate(zip(rows, around, strict=True)):
+        names = ("user_id", "item_id", "timestamp", "rating")
+        key = (*(row[name] for name in names), json.dumps(there, sort_keys=True), wrist[at].tobytes())
+        if key not in seen:  # the authors drop rows that differ in the mood only
+            seen.add(key)
+            keep.append(at)
+    keep.sort(key=lambda at: int(rows[at]["user_id"]))
+    signals = wrist[keep]
+    songs = [int(rows[at]["item_id"]) for at in keep]
+
+    def column(name: str) -> list[float]:
+        return [float(rows[at][name]) for at in keep]
+
+    return Listening(
+        ids=tuple(rows[at]["inter_id"] for at in keep),
+        people=tuple(int(rows[at]["user_id"]) for at in keep),
+        songs=tuple(songs),
+        genres=tuple(music[song]["general_genre"] for song in songs),
+        rating=np.array(column("rating")),
+        song=np.array([[float(music[song][name]) for name in _SONG] for song in songs]),
+        mood=np.array([column("emo_pre_valence"), column("emo_pre_arousal")]).T,
+        activity=np.array([np.bincount(one[:, 3].astype(np.int64)).argmax() for one in signals]),
+        wrist=np.concatenate([signals[:, :, :3].mean(axis=1), signals[:, :, :3].std(axis=1, ddof=1)], axis=1),
+        time=np.array([int(around[at]["time"]) for at in keep]),
+        weather=np.array([around[at]["weather"] for at in keep], dtype=np.float64),
+        place=np.array([[*around[at]["GPS"], float(rows[at]["timestamp"])] for at in keep], dtype=np.float64),
+    )
+
+
+def split(people: Sequence[int], seed: int) -> Split:
+    """The authors' split of one seed: `people` in their order, each shuffled and cut at 70 and 80 %."""
+    random = np.random.RandomState(seed)
+    owner = np.array(people)
+    parts: tuple[list[Ints], list[Ints], list[Ints]] = ([], [], [])
+    for person in sorted(set(people)):
+        own = np.flatnonzero(owner == person)
+        own = own[random.permutation(len(own))]
+        first, second = int(len(own) * 0.7), int(len(own) * (0.7 + 0.1))
+        for part, some in zip(parts, (own[:first], own[first:second], own[second:]), strict=True):
+            part.append(some)
+    train, valid, test = (np.concatenate(part) for part in parts)
+    return Split(train, valid, test)
+
+
+def blocks(heard: Listening) -> dict[str, Floats]:
+    """The columns by what they are about; activity is also crossed with what the song is like.
+
+    Columns are standardised over all rows: that uses no rating.
+    """
+    song = standard(heard.song)
+    activity = one_hot(heard.activity.tolist())
+    weather = np.concatenate([one_hot(heard.weather[:, 0].tolist()), standard(heard.weather[:, 1:])], axis=1)
+    return {
+        "base": np.concatenate([one_hot(heard.people), one_hot(heard.songs), song, one_hot(heard.genres)], axis=1),
+        "activity": np.concatenate([activity, crossed(activity, song / 2)], axis=1),
+        "pulse_and_steps": standard(heard.wrist),
+        "weather_and_time": np.concatenate([weather, one_hot(heard.time.tolist())], axis=1),
+        "place": standard(heard.place),
+        "mood": heard.mood,
+    }
+
+
+SITUATION = ("activity", "pulse_and_steps", "weather_and_time", "place")
+"""What the authors call the situation: everything but the mood."""
+
+SETS: Mapping[str, tuple[str, ...]] = {
+    "without_situation": ("base",),
+    "with_situation": ("base", *SITUATION),
+    "with_situation_and_mood": ("base", *SITUATION, "mood"),
+    "mood_alone": ("base", "mood"),
+    "wrist_alone": ("base", "activity", "pulse_and_steps"),
+    "weather_and_time_alone": ("base", "weather_and_time"),
+    "activity_alone": ("base", "activity"),
+    "situation_without_activity": ("base", "pulse_and_steps", "weather_and_time", "place"),
+}
+"""Which blocks each model sees."""

@@ -1,0 +1,1 @@
+"""The report: its page, model card, schema, predictions and comparisons."""

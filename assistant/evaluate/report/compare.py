@@ -1,0 +1,223 @@
+"""`assistant evaluate compare A B...`: a leaderboard over reports, with every pair tested on the same rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from assistant.errors import AssistantError, Invalid, Unavailable
+from assistant.evaluate.figures.measures import figures
+from assistant.evaluate.figures.paired import contrasts
+from assistant.evaluate.figures.permutation import holm
+from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.report import glossary, leaderboard
+from assistant.evaluate.report.findings import jsonable
+from assistant.evaluate.report.predictions import Scored, aligned, read_scored
+
+SCHEMA = "attune-leaderboard/1"
+EPILOG = """\
+Each folder is one that `assistant evaluate voice|text|mood --out DIR` wrote, of the same task on the same data. All
+figures are of the rows that every model scored. Intervals are 95 % percentile bootstrap over clusters (speakers, or
+rows where there are none); p is of a permutation test in which two models swap all their answers in a cluster,
+corrected for the number of pairs (Holm).
+
+It writes leaderboard.json, leaderboard.md, leaderboard.tex (booktabs) and leaderboard.html.
+
+example:
+  assistant evaluate voice --data clips.csv --out results/plain
+  assistant evaluate voice --data clips.csv --out results/online --baseline online
+  assistant evaluate compare results/plain results/online --out results/compared
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for."""
+
+    folders: Sequence[Path]
+    names: Sequence[str] = ()
+    """Of the models, in tables; else the folders' names."""
+    out: Path | None = None
+    bootstrap: int = 1000
+    seed: int = 0
+
+
+def configure(sub: argparse.ArgumentParser) -> None:
+    """Add the arguments, and `run` as what it does."""
+    sub.set_defaults(run=run)
+    add = sub.add_argument
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help="two or more, each with report.json and "
+        "predictions.csv")  # fmt: skip
+    add("--names", type=_names, default=(), metavar="A,B", help="of the models (default: the folders' names)")
+    add("--out", type=Path, metavar="DIR", help="where to write the leaderboard (default: only print it)")
+    add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
+    add("--seed", type=_count, default=0, metavar="N", help="of bootstrap and permutations (default 0)")
+
+
+def _names(written: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in written.split(","))
+
+
+def _count(written: str) -> int:
+    if not written.isdecimal():
+        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
+    return int(written)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what `configure` parsed. 0 when compared, 2 when it couldn't be, 130 when interrupted."""
+    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    try:
+        return evaluate(options)
+    except AssistantError as error:
+        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("assistant evaluate: stopped; nothing was written", file=sys.stderr)
+        return 130
+
+
+def evaluate(options: Options) -> int:
+    """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
+    found = compared(options)
+    print(leaderboard.text(found))
+    if options.out is not None:
+        _write(options.out, found)
+        print(f"  in {options.out}: {', '.join(leaderboard.FILES)}")
+    return 0
+
+
+def compared(options: Options) -> dict[str, Any]:
+    """The leaderboard as it is written. Raises `Invalid` (`not_comparable`), and what `read_scored` raises."""
+    scored = [read_scored(*one) for one in zip(options.folders, _called(options), strict=True)]
+    _check(scored)
+    sheets = aligned(scored)
+    first, drop = sheets[0], scored[0].drop
+    own = [
+        jsonable(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
+    ]
+    headline = glossary.headline({"task": scored[0].report["task"], "metrics": own[0]})
+    models = [
+        {
+            "name": one.name,
+            "folder": str(one.folder),
+            "model": one.report["model"],
+            "n": one.report["n"],
+            "abstained": int((~sheet.answered).sum()),
+            "metrics": metrics,
+        }
+        for one, sheet, metrics in zip(scored, sheets, own, strict=True)
+    ]
+    order = sorted(range(len(models)), key=lambda at: (-_value(models[at], headline[0]), at))
+    ranked: list[dict[str, Any]] = [{"rank": rank, **models[at]} for rank, at in enumerate(order, 1)]
+    pairs = _pairs([scored[at].name for at in order], [sheets[at] for at in order], options, drop=drop)
+    return {
+        "schema": SCHEMA,
+        "task": scored[0].report["task"],
+        "data": scored[0].report.get("provenance", {}).get("data", {}),
+        "n": len(first),
+        "clusters": int(first.clusters.max()) + 1,
+        "abstain": "drop" if drop else "wrong",
+        "headline": list(headline),
+        "models": ranked,
+        "pairs": jsonable(pairs),
+        "options": {"bootstrap": options.bootstrap, "seed": options.seed},
+        "notes": _notes(scored, first),
+    }
+
+
+def _value(model: Mapping[str, Any], metric: str) -> float:
+    value = model["metrics"][metric]["value"]
+    return float("-inf") if value is None else float(value)
+
+
+def _called(options: Options) -> list[str]:
+    if len(options.folders) < 2:
+        raise Invalid("name two or more folders to compare", code="not_comparable")
+    if len({folder.resolve() for folder in options.folders}) < len(options.folders):
+        raise Invalid("a folder is named twice: a model is no better than itself", code="not_comparable")
+    names = list(options.names) or [folder.resolve().name for folder in options.folders]
+    if len(names) != len(options.folders):
+        raise Invalid(f"--names has {len(names)} names for {len(options.folders)} folders", code="invalid_request")
+    if not all(names) or len(set(names)) < len(names):
+        if options.names:
+            raise Invalid("--names must be different names", code="invalid_request")
+        names = [str(folder) for folder in options.folders]
+    return names
+
+
+def _check(scored: Sequence[Scored]) -> None:
+    """Raises `Invalid` (`not_comparable`) where reports are of other tasks, data, or rules."""
+    first = scored[0]
+    for one in scored[1:]:
+        for what, known in (
+            ("the task", [s.report["task"] for s in (first, one)]),
+            ("--abstain", ["drop" if s.drop else "wrong" for s in (first, one)]),
+            ("the data", [s.report.get("provenance", {}).get("data", {}).get("sha256") for s in (first, one)]),
+        ):
+            if known[0] != known[1] and None not in known:
+                hint = "their manifests have other hashes" if what == "the data" else " and ".join(map(str, known))
+                raise Invalid(
+                    f"{first.name} and {one.name} differ in {what} ({hint}): evaluate both alike, then compare",
+                    code="not_comparable",
+                )
+
+
+def _pairs(names: Sequence[str], sheets: Sequence[Sheet], options: Options, *, drop: bool) -> list[dict[str, Any]]:
+    """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
+    pairs = list(combinations(range(len(names)), 2))
+    found = {}
+    for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None):
+        found[a, b] = contrasts(
+            sheets[a], sheets[b], drop=drop, replicates=options.bootstrap, seed=options.seed
+        )  # fmt: skip
+    adjusted = {
+        metric: holm({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]
+    }  # fmt: skip
+    return [
+        {
+            "first": names[a],
+            "second": names[b],
+            "metric": metric,
+            "values": [contrast.first, contrast.second],
+            "difference": contrast.difference,
+            "p": contrast.p,
+            "p_holm": adjusted[metric][a, b],
+            "exact": contrast.exact,
+        }
+        for a, b in pairs
+        for metric, contrast in found[a, b].items()
+    ]
+
+
+def _notes(scored: Sequence[Scored], first: Sheet) -> list[str]:
+    notes = []
+    most = max(len(one.keys) for one in scored)
+    if len(first) < most:
+        notes.append(f"{len(first)} rows were scored by all models, of up to {most} by one")
+    if any(one.report.get("provenance", {}).get("data", {}).get("sha256") is None for one in scored):
+        notes.append("a report names no hash of its data: rows are matched by line and name, and labels agree")
+    clusters = int(first.clusters.max()) + 1
+    if clusters < 6:
+        notes.append(f"with {clusters} clusters no p can be below {2 / 2**clusters:g}: insufficient evidence")
+    return notes
+
+
+def _write(out: Path, found: Mapping[str, Any]) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        written = {"leaderboard.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+        written |= leaderboard.documents(found)
+        for name, content in written.items():
+            (out / name).write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error

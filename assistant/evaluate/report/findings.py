@@ -1,0 +1,181 @@
+"""What a run found, as plain numbers: figures with intervals, per class, by group, curves. No files, no clock."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assistant.evaluate.figures import metrics
+from assistant.evaluate.figures.curves import curves
+from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, gaps, groups_of, lacking
+from assistant.evaluate.figures.measures import figures, ranked
+from assistant.evaluate.figures.metrics import Figure
+from assistant.evaluate.figures.tasks import Sheet, Task, answer, chosen, class_names
+from assistant.evaluate.run.engine import Outcome
+from assistant.evaluate.tables.manifest import Row
+from assistant.inference.card import Card
+
+_OWN = ("speaker", "group", "gender")
+"""Columns that every row has."""
+_LARGE = 4_000_000
+"""Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
+
+
+def sheet_of(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
+    """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
+    used: dict[str, None] = {}
+    answered, speakers = [], []
+    for outcome in outcomes:
+        used |= dict.fromkeys((*outcome.row.labels, *outcome.row.affect))
+        answered.append(outcome.scores is not None)
+        speakers.append(sys.intern(outcome.row.speaker))
+    names = class_names(task, card, set(used))
+    shape, affect = (len(answered), len(names)), task == "affect"
+    large = shape[0] * shape[1] > _LARGE
+    number: Any = np.float32 if large else np.float64
+    sheet = Sheet(
+        task=task,
+        names=names,
+        truth=np.full(shape, np.nan) if affect else np.zeros(shape, dtype=np.bool_ if large else np.float64),
+        given=np.full(shape, np.nan, dtype=number),
+        deviation=np.full(shape if affect else (shape[0], 0), np.nan, dtype=number),
+        predicted=np.zeros(shape, dtype=bool),
+        answered=np.array(answered, dtype=bool),
+        clusters=metrics.cluster_numbers(speakers),
+    )
+    place = {name: at for at, name in enumerate(names)}
+    for at, outcome in enumerate(outcomes):
+        for name, value in (outcome.row.affect or dict.fromkeys(outcome.row.labels, 1.0)).items():
+            if name in place:
+                sheet.truth[at, place[name]] = value
+        if outcome.scores is not None:
+            sheet.given[at], sheet.deviation[at] = answer(task, outcome.scores, names)
+            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at], sheet.names)
+    return sheet
+
+
+def findings(
+    sheet: Sheet,
+    outcomes: Sequence[Outcome],
+    *,
+    drop: bool,
+    replicates: int,
+    seed: int,
+    columns: Sequence[str] = ("group", "gender"),
+) -> dict[str, Any]:
+    """The part of the report that is computed, from one pass over the outcomes.
+
+    n, clusters, abstained, metrics, per_class, label_counts, confusion, curves, groups and gaps. `columns` names
+    those that groups are made by.
+    """
+
+    def measured(part: Sheet) -> Any:
+        return jsonable(figures(part, drop=drop, replicates=replicates, seed=seed))
+
+    abstained: Counter[str] = Counter()
+    values: dict[str, list[str]] = {name: [] for name in columns}
+    for outcome in outcomes:
+        if outcome.abstained:
+            abstained[outcome.abstained] += 1
+        for name, column in values.items():
+            column.append(sys.intern(value_of(outcome.row, name)))
+    found = measured(sheet)
+    return {
+        "n": len(sheet),
+        "clusters": int(sheet.clusters.max(initial=-1)) + 1,
+        "abstained": dict(sorted(abstained.items())),
+        "metrics": found,
+        "per_class": {} if sheet.task == "affect" else _per_class(sheet, drop=drop),
+        "label_counts": _label_counts(sheet),
+        "confusion": {} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
+        "curves": jsonable(curves(sheet, found.get("aurc"), drop=drop)),
+        "groups": {
+            key: {"column": column, "n": int(rows.sum()), **_group(sheet.take(rows), measured)}
+            for key, column, rows in groups_of(values)
+        },
+        "gaps": jsonable(gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)),
+    }
+
+
+def further(columns: Sequence[str]) -> list[str]:
+    """Those columns that a row has only if they are asked for.
+
+    >>> further(["gender", "accent", "accent"])
+    ['accent']
+    """
+    return [name for name in dict.fromkeys(columns) if name not in _OWN]
+
+
+def grouped(columns: Sequence[str]) -> list[str]:
+    """The columns that groups are made by: those asked for beside ours.
+
+    >>> grouped(["accent", "gender"])
+    ['group', 'gender', 'accent']
+    """
+    return list(dict.fromkeys(("group", "gender", *columns)))
+
+
+def value_of(row: Row, column: str) -> str:
+    """What a row says in a column, ours or any other that was asked for; empty where it says nothing."""
+    return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
+
+
+def _group(part: Sheet, measured: Callable[[Sheet], Any]) -> dict[str, Any]:
+    if len(part) < FEWEST:
+        return {"metrics": {}, "note": INSUFFICIENT}
+    few = lacking(len(part), int(part.clusters.max()) + 1)
+    return {"metrics": measured(part)} | ({} if few is None else {"note": few})
+
+
+def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, float | int]]:
+    counts = sheet.count(drop=drop)
+    precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
+    areas = replace(ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
+    return {
+        name: {
+            "precision": float(precision[at]),
+            "recall": float(recall[at]),
+            "f1": float(f1[at]),
+            "support": int(counts[2, at]),
+            "auc": float(areas[at]),
+        }
+        for at, name in enumerate(sheet.names)
+    }
+
+
+def _label_counts(sheet: Sheet) -> dict[str, int]:
+    there = np.isfinite(sheet.truth) if sheet.task == "affect" else sheet.truth > 0
+    return dict(zip(sheet.names, there.sum(axis=0).tolist(), strict=True))
+
+
+def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
+    """True class to predicted class to rows; `abstained` is a column where abstentions count."""
+    names = len(sheet.names)
+    table = np.zeros((names, names + 1), dtype=np.int64)
+    for some in sheet.blocks():
+        true, said = sheet.truth[some] > 0, sheet.predicted[some]
+        table[:, :names] += true.T.astype(np.int64) @ said
+        table[:, names] += (true & ~sheet.answered[some, None]).sum(axis=0)
+    columns = sheet.names if drop else (*sheet.names, "abstained")
+    return {
+        name: dict(zip(columns, row.tolist(), strict=False)) for name, row in zip(sheet.names, table, strict=True)
+    }
+
+
+def jsonable(value: Any) -> Any:
+    """Figures as objects, and undefined numbers as null: NaN is no JSON."""
+    if isinstance(value, Figure):
+        return {"value": jsonable(value.value), "low": jsonable(value.low), "high": jsonable(value.high)}
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(inner) for inner in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,188 @@
+"""Reading back what a run wrote: `report.json` beside `predictions.csv`, as a sheet that can be compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.figures import metrics
+from assistant.evaluate.figures.metrics import Bools, Floats, Ints
+from assistant.evaluate.figures.sheet import Sheet, Task
+
+_BLOCK = 10_000
+"""Rows that are text at one time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """One model's answers."""
+
+    name: str
+    """What a table calls it."""
+    folder: Path
+    report: Mapping[str, Any]
+    keys: Sequence[tuple[int, str]]
+    """[rows]: line of the manifest, and file or id."""
+    sheet: Sheet
+
+    @property
+    def drop(self) -> bool:
+        """Whether abstentions were left out."""
+        return bool(self.report.get("options", {}).get("abstain") == "drop")
+
+
+def read_scored(folder: Path, name: str) -> Scored:
+    """Read a folder that `assistant evaluate voice|text|mood` wrote.
+
+    Raises `NotFound` (`report_missing`) and `Invalid` (`report_invalid`).
+    """
+    report = _report(folder / "report.json")
+    task: Any = "emotion" if report["task"] == "mood" else report["task"]
+    if task not in get_args(Task):
+        raise Invalid(f"{folder} is a report of {report['task']!r}, which has no rows to compare by",
+                      code="not_comparable")  # fmt: skip
+    file = folder / "predictions.csv"
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            keys, sheet = _sheet(csv.reader(opened), task)
+    except FileNotFoundError as error:
+        raise NotFound(f"{folder} has no predictions.csv: evaluate again", code="report_missing") from error
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise Invalid(f"{file} is not as evaluate writes it: {error}", code="report_invalid") from error
+    return Scored(name, folder, report, keys, sheet)
+
+
+def _report(file: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotFound(
+            f"{file} can't be read; name folders that `assistant evaluate ... --out` wrote", code="report_missing"
+        ) from error
+    except ValueError as error:
+        raise Invalid(f"{file} is not JSON: {error}", code="report_invalid") from error
+    if not isinstance(found, dict) or not {"task", "metrics", "model", "n"} <= set(found):
+        raise Invalid(f"{file} is not a report of assistant evaluate", code="report_invalid")
+    return found
+
+
+def _sheet(lines: Iterator[list[str]], task: Task) -> tuple[list[tuple[int, str]], Sheet]:
+    head = next(lines, [])
+    if head[:1] != ["line"] or head[1:2] not in (["file"], ["id"]) or "abstained" not in head:
+        raise ValueError("the header is another")
+    names = _names(head, task)
+    speaker = head.index("speaker") if "speaker" in head[: _start(head, task)] else None
+    keys: list[tuple[int, str]] = []
+    who: list[str] = []
+    blocks: list[tuple[Floats, Floats, Floats, Bools, Bools]] = []
+    while block := list(islice(lines, _BLOCK)):
+        keys += [(int(cells[0]), cells[1]) for cells in block]
+        who += ["" if speaker is None else cells[speaker] for cells in block]
+        blocks.append(_block(block, head, task, names))
+    if not blocks:
+        raise ValueError("it has no rows")
+    parts = [np.concatenate(part) for part in zip(*blocks, strict=True)]
+    truth, given, deviation, predicted, answered = parts
+    return keys, Sheet(task, names, truth, given, deviation, predicted, answered, metrics.cluster_numbers(who))
+
+
+def _start(head: Sequence[str], task: Task) -> int:
+    """Where the labels begin."""
+    return next(
+        at for at, cell in enumerate(head) if cell == "label" or (task == "affect" and cell[:6] == "label_")
+    )
+
+
+def _names(head: Sequence[str], task: Task) -> tuple[str, ...]:
+    start, end = _start(head, task), head.index("abstained")
+    if task == "affect":
+        return tuple(cell.removeprefix("label_") for cell in head[start:end] if cell.startswith("label_"))
+    return tuple(cell.removeprefix("p_") for cell in head[start + 2 : end])
+
+
+def _block(
+    block: Sequence[Sequence[str]], head: Sequence[str], task: Task, names: Sequence[str]
+) -> tuple[Floats, Floats, Floats, Bools, Bools]:
+    start, end = _start(head, task), head.index("abstained")
+    answered = np.array([cells[end] == "" for cells in block], dtype=bool)
+    if task == "affect":
+        told = np.array([[_number(cell) for cell in cells[start:end]] for cells in block])
+        truth, given, deviation = np.split(told, 3, axis=1)
+        return truth, given, deviation, np.zeros(truth.shape, dtype=bool), answered
+    given = np.array([[_number(cell) for cell in cells[start + 2 : end]] for cells in block])
+    truth, predicted = (_masks([cells[at] for cells in block], names) for at in (start, start + 1))
+    return truth.astype(np.float64), given, np.empty((len(block), 0)), predicted, answered
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else np.nan
+
+
+def _masks(cells: Sequence[str], names: Sequence[str]) -> Bools:
+    place = {name: at for at, name in enumerate(names)}
+    found = np.zeros((len(cells), len(names)), dtype=bool)
+    for row, cell in enumerate(cells):
+        for name in cell.split("|") if cell else ():
+            found[row, place[name]] = True
+    return found
+
+
+def common(scored: Sequence[Scored]) -> list[Ints]:
+    """The rows that all of them scored, in the order of the first: their numbers in each, [models][rows]."""
+    places = [{key: at for at, key in enumerate(one.keys)} for one in scored]
+    keys = [key for key in places[0] if all(key in other for other in places[1:])]
+    return [np.array([place[key] for key in keys], dtype=np.int64) for place in places]
+
+
+def aligned(scored: Sequence[Scored]) -> list[Sheet]:
+    """Their sheets on the rows that all of them scored, with the same names and clusters.
+
+    Where abstentions are left out, only rows that all of them answered. Raises `Invalid` (`not_comparable`) where
+    there are none, or their labels differ.
+    """
+    rows = common(scored)
+    if scored[0].drop:
+        answered = np.logical_and.reduce([one.sheet.answered[at] for one, at in zip(scored, rows, strict=True)])
+        rows = [at[answered] for at in rows]
+    if not len(rows[0]):
+        raise Invalid("there is no row that all of these scored", code="not_comparable")
+    names = tuple(dict.fromkeys(name for one in scored for name in one.sheet.names))
+    sheets = [_named(one.sheet.take(at), names) for one, at in zip(scored, rows, strict=True)]
+    first = sheets[0]
+    for one, sheet in zip(scored, sheets, strict=True):
+        if not np.array_equal(sheet.truth, first.truth, equal_nan=True):
+            raise Invalid(
+                f"{scored[0].name} and {one.name} have other labels for the same rows: evaluate both with the same "
+                "--label-map and --scale",
+                code="not_comparable",
+            )
+    return [replace(sheet, clusters=first.clusters) for sheet in sheets]
+
+
+def _named(sheet: Sheet, names: Sequence[str]) -> Sheet:
+    """The sheet with other columns; a name that it lacks is never true and never said."""
+    if tuple(names) == sheet.names:
+        return sheet
+    shape = (len(sheet), len(names))
+    affect = sheet.task == "affect"
+    truth = np.full(shape, np.nan if affect else 0.0)
+    given = np.where(sheet.answered[:, None] & (not affect), np.zeros(shape), np.nan)
+    deviation = np.full(shape if affect else (len(sheet), 0), np.nan)
+    predicted = np.zeros(shape, dtype=bool)
+    for at, name in enumerate(names):
+        if name in sheet.names:
+            place = sheet.names.index(name)
+            truth[:, at], given[:, at], predicted[:, at] = (
+                part[:, place] for part in (sheet.truth, sheet.given, sheet.predicted)
+            )
+            if affect:
+                deviation[:, at] = sheet.deviation[:, place]
+    return replace(sheet, names=tuple(names), truth=truth, given=given, deviation=deviation, predicted=predicted)

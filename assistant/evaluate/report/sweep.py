@@ -1,0 +1,147 @@
+"""The same rows under one condition after another, and what each costs beside the clean run, row by row."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from assistant.evaluate.figures import bootstrap, measures
+from assistant.evaluate.figures.bootstrap import Tally
+from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic
+from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.report.findings import jsonable, sheet_of
+from assistant.evaluate.run.conditions import Condition, Disturbance
+from assistant.evaluate.run.engine import Outcome
+from assistant.inference.card import Card
+
+_ERRORS = ("ece", "brier", "nll", "mae_", "rmse_", "aurc")
+"""Figures of which less is better begin like this."""
+
+Hear = Callable[[Disturbance], Sequence[Outcome]]
+"""Reads all rows again, with this done to each."""
+
+
+def swept(
+    disturbances: Sequence[Disturbance],
+    clean: Sheet,
+    outcomes: Sequence[Outcome],
+    hear: Hear,
+    card: Card,
+    *,
+    drop: bool,
+    replicates: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The report's `conditions`: each of them heard in turn and set beside the clean run.
+
+    `clean` is the sheet of the clean `outcomes`.
+    """
+    reference = _lines(outcomes)
+    found = []
+    for disturbance in disturbances:
+        heard = hear(disturbance)
+        sheet = sheet_of(clean.task, card, heard)
+        abstained = Counter(o.abstained for o in heard if o.abstained)
+        costs = losses(
+            *same_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
+        )
+        figures = measures.figures(sheet, drop=drop, replicates=replicates, seed=seed)
+        found.append(entry(disturbance.condition, len(sheet), abstained, figures, costs))
+    return found
+
+
+def entry(
+    condition: Condition,
+    rows: int,
+    abstained: Mapping[str, int],
+    figures: Mapping[str, Figure],
+    costs: Mapping[str, Figure],
+) -> dict[str, Any]:
+    """One condition, as the report writes it."""
+    return {
+        "name": condition.name,
+        "kind": condition.kind,
+        "level": condition.level,
+        "n": rows,
+        "abstained": dict(sorted(abstained.items())),
+        "metrics": jsonable(figures),
+        "loss": jsonable(costs),
+    }
+
+
+def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
+    """How much worse each figure is than clean, over the same rows in the same order.
+
+    Whole clusters are resampled for both at once, so that what is common to both cancels out of the interval. A
+    loss is positive where the condition does harm, also for figures of which less is better. Empty where the
+    classes present differ, as then no figure means the same.
+    """
+    if clean.names != found.names or not len(clean):
+        return {}
+    found = replace(found, clusters=clean.clusters)
+    both = [measures.tallies(sheet, drop=drop) for sheet in (clean, found)]
+    free = [measures.free(sheet, drop=drop) for sheet in (clean, found)]
+    figures = bootstrap.figures(
+        [_beside(before, after) for before, after in zip(*both, strict=True)],
+        clean.clusters,
+        free={name: _difference(name, free[0][name], free[1][name]) for name in free[0]},
+        replicates=replicates,
+        seed=seed,
+    )
+    order = measures.figures(clean, drop=drop, replicates=0, seed=seed)
+    return {name: figures[name] for name in order}
+
+
+def same_rows(
+    clean: Sheet, clean_lines: Sequence[int], found: Sheet, found_lines: Sequence[int]
+) -> tuple[Sheet, Sheet]:
+    """The rows that could be read in both runs, by their line of the manifest."""
+    before, after = (np.asarray(lines, dtype=np.int64) for lines in (clean_lines, found_lines))
+    if np.array_equal(before, after):
+        return clean, found
+    return clean.take(np.isin(before, after)), found.take(np.isin(after, before))
+
+
+def _lines(outcomes: Sequence[Outcome]) -> array[int]:
+    return array("q", (outcome.row.line for outcome in outcomes))
+
+
+def _sign(name: str) -> float:
+    return -1.0 if name.startswith(_ERRORS) else 1.0
+
+
+def _beside(before: Tally, after: Tally) -> Tally:
+    """Both runs' sums in one, and their figures' differences."""
+
+    def of(rows: Ints) -> Floats:
+        return np.concatenate([one.of(rows).reshape(len(rows), -1) for one in (before, after)], axis=1)
+
+    def less(name: str, formula: Formula, later: Formula) -> Formula:
+        def loss(sums: Floats) -> Floats:
+            first, second = (
+                part.reshape(*sums.shape[:-1], *one.shape)
+                for part, one in ((sums[..., : before.width], before), (sums[..., before.width :], after))
+            )
+            return np.asarray(_sign(name) * (formula(first) - later(second)))
+
+        return loss
+
+    return Tally(
+        (before.width + after.width,),
+        of,
+        {name: less(name, formula, after.formulas[name]) for name, formula in before.formulas.items()},
+        {
+            name: _sign(name) * (value - after.values[name])
+            for name, value in before.values.items()
+            if name in after.values
+        },
+    )
+
+
+def _difference(name: str, before: Statistic, after: Statistic) -> Statistic:
+    return lambda weights: np.asarray(_sign(name) * (before(weights) - after(weights)))

@@ -1,0 +1,1 @@
+"""The run: every row through the served readers, kept in a journal."""

@@ -1,0 +1,201 @@
+"""Worse conditions to hear the same clips under: how they are written, and what each does to a row."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import soundfile
+
+from assistant.audio import SAMPLE_RATE
+from assistant.audio.decode import read_audio
+from assistant.audio.pcm import Samples
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.run import disturbance
+from assistant.evaluate.tables.manifest import Row
+
+Kind = Literal["noise", "telephone", "opus", "clip", "gain", "reverb"]
+
+USUAL = ("noise@20,10,0", "telephone", "opus:16", "clip:10", "gain:-20,20", "reverb:0.5")
+"""What `all` stands for; the noise is pink."""
+HELP = """\
+conditions, any number of them after --conditions; all means """ + " ".join(USUAL) + """:
+  noise:DIR@20,10,0   a stretch of a file in DIR, so many dB below the active speech; without DIR pink noise
+  telephone           8 kHz, 300 to 3,400 Hz, mu-law
+  opus:16             coded at so many kbit/s and back
+  clip:10             the loudest so many percent of the samples cut off
+  gain:-20,20         so many dB louder, in 16 bits: what is beyond full scale is cut off
+  reverb:0.3,0.6      a made-up room whose echo falls by 60 dB in so many seconds; reverb:DIR takes measured
+                      impulse responses from a folder
+Each clip is read once clean and once under each condition. What is left to chance is drawn from --seed and the
+clip's name, and is the same at every level. A loss is how much worse a figure is than clean, on the same rows.
+"""  # fmt: skip
+_BOUNDS: Mapping[str, tuple[float, float, str]] = {
+    "noise": (-40.0, 80.0, "dB"),
+    "opus": (6.0, 256.0, "kbit/s"),
+    "clip": (0.1, 90.0, "percent"),
+    "gain": (-80.0, 80.0, "dB"),
+    "reverb": (0.05, 10.0, "s"),
+}
+"""Least and most of a level, and its unit."""
+_DEFAULTS: Mapping[str, float] = {"opus": 16.0, "clip": 10.0, "reverb": 0.5}
+_SOUNDS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".oga", ".opus", ".aif", ".mp3"}
+_TRIES = 50
+"""Files that are tried before a folder of noises is held to be silent or unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that happens to every clip."""
+
+    kind: Kind
+    level: float | None = None
+    """dB (noise, gain), kbit/s (opus), percent (clip) or s (reverb); None for a telephone and measured rooms."""
+    folder: Path | None = None
+    """Of noises or impulse responses; None for those that are made up."""
+
+    @property
+    def name(self) -> str:
+        """A short name, the level last.
+
+        >>> Condition("telephone").name, Condition("noise", 10.0, Path("sounds/street")).name
+        ('telephone', 'noise_street_10dB')
+        """
+        unit = {"noise": "dB", "gain": "dB", "opus": "kbit", "clip": "pct", "reverb": "s"}.get(self.kind, "")
+        level = "" if self.level is None else f"{self.level:g}{unit}"
+        return "_".join(part for part in (self.kind, self.folder.name if self.folder else "", level) if part)
+
+
+def parsed(asked: Iterable[str]) -> tuple[Condition, ...]:
+    """What --conditions names, each once. Raises `Invalid` (`condition_invalid`) or `NotFound` (`folder_missing`).
+
+    >>> [c.name for c in parsed(["noise@20,0", "opus", "telephone", "telephone"])]
+    ['noise_20dB', 'noise_0dB', 'opus_16kbit', 'telephone']
+    """
+    words = [word for one in asked for word in (USUAL if one == "all" else (one,))]
+    found = tuple(dict.fromkeys(condition for word in words for condition in _one(word)))
+    names = [condition.name for condition in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Invalid(f"two folders would both be called {twice[0]}: rename one of them", code="condition_invalid")
+    return found
+
+
+def _one(word: str) -> list[Condition]:
+    kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
+    if kind not in get_args(Kind):
+        raise Invalid(
+            f"no condition is called {word!r}; there are {', '.join(get_args(Kind))}, and all",
+            code="condition_invalid",
+        )
+    if kind == "telephone":
+        if rest:
+            raise Invalid(f"a telephone has no level: write telephone, not {word}", code="condition_invalid")
+        return [Condition("telephone")]
+    folder = None
+    if kind == "noise" and not word.startswith("noise@"):
+        where, at, rest = rest.rpartition("@")
+        if not (where and at):
+            raise Invalid(f"{word}: write noise:FOLDER@20,10,0 or noise@20,10,0", code="condition_invalid")
+        folder = _folder(where)
+    elif kind == "reverb" and rest and not _numbers(rest):
+        return [Condition("reverb", None, _folder(rest))]
+    levels = _numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
+    least, most, unit = _BOUNDS[kind]
+    if not levels or not all(least <= level <= most for level in levels):
+        raise Invalid(
+            f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas",
+            code="condition_invalid",
+        )
+    return [Condition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
+
+
+def _numbers(written: str) -> list[float] | None:
+    try:
+        found = [float(part) for part in written.split(",")]
+    except ValueError:
+        return None
+    return found if all(map(math.isfinite, found)) else None
+
+
+def _folder(written: str) -> Path:
+    folder = Path(written).expanduser()
+    if not folder.is_dir():
+        raise NotFound(f"there is no folder {folder} to take sounds from", code="folder_missing")
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A condition, ready to be applied to any row, in any order and any process: the result is the same."""
+
+    condition: Condition
+    seed: int
+    files: tuple[Path, ...] = ()
+
+    @property
+    def identity(self) -> dict[str, str | float | int | None]:
+        """What the result depends on, beside the clips."""
+        sizes = repr([(file.name, file.stat().st_size) for file in self.files]).encode()
+        sounds = hashlib.sha256(sizes).hexdigest() if self.files else None
+        return {"name": self.condition.name, "seed": self.seed, "sounds": sounds}
+
+    def __call__(self, row: Row, samples: Samples) -> Samples:
+        """The clip under this condition. Raises `Invalid` (`noise_unreadable`) for a folder without sound."""
+        if not len(samples):
+            return samples
+        level = self.condition.level or 0.0
+        match self.condition.kind:
+            case "noise":
+                return disturbance.with_noise(samples, self._noise(row, len(samples)), level)
+            case "telephone":
+                return disturbance.telephone(samples)
+            case "opus":
+                return disturbance.opus(samples, level)
+            case "clip":
+                return disturbance.clipped(samples, level)
+            case "gain":
+                return disturbance.amplified(samples, level)
+            case "reverb":
+                random = self._random(row)
+                response = self._sound(random, None) if self.files else disturbance.room(level, random)
+                return disturbance.in_a_room(samples, response)
+
+    def _random(self, row: Row) -> np.random.Generator:
+        told = f"{self.seed}\0{self.condition.kind}\0{row.name or row.line}\0{row.start_s:g}".encode()
+        return np.random.default_rng(int.from_bytes(hashlib.blake2b(told, digest_size=16).digest(), "big"))
+
+    def _noise(self, row: Row, count: int) -> Samples:
+        random = self._random(row)
+        return self._sound(random, count) if self.files else disturbance.pink(count, random)
+
+    def _sound(self, random: np.random.Generator, count: int | None) -> Samples:
+        """A stretch of `count` samples of one of the files, from anywhere and over again if short, or all of it."""
+        for _ in range(_TRIES):
+            file = self.files[int(random.integers(len(self.files)))]
+            place = random.random()
+            try:
+                if count is None:
+                    found = read_audio(file, end_s=_BOUNDS["reverb"][1])
+                else:
+                    start = place * max(0.0, soundfile.info(file).duration - count / SAMPLE_RATE)
+                    found = np.resize(read_audio(file, start_s=start, end_s=start + count / SAMPLE_RATE), count)
+            except (Invalid, soundfile.LibsndfileError):
+                continue
+            if np.any(found):
+                return found
+        raise Invalid(f"no sound can be read from {self.condition.folder}", code="noise_unreadable")
+
+
+def prepared(condition: Condition, seed: int) -> Disturbance:
+    """The condition with the sounds it takes, sorted by name. Raises `Invalid` (`noise_unreadable`) without any."""
+    if condition.folder is None:
+        return Disturbance(condition, seed)
+    files = tuple(f for f in sorted(condition.folder.rglob("*")) if f.suffix.lower() in _SOUNDS and f.is_file())
+    if not files:
+        raise Invalid(f"{condition.folder} holds no sound files", code="noise_unreadable")
+    return Disturbance(condition, seed, files)

@@ -1,0 +1,182 @@
+"""The run itself: every row through the served reader, in pieces, by several workers, into a journal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from array import array
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from tqdm import tqdm
+
+from assistant.evaluate.run.baseline import BaselineMode, Habit, with_baseline
+from assistant.evaluate.run.foreign_card import adapted
+from assistant.evaluate.run.journal import Journal
+from assistant.evaluate.run.outcomes import Outcome, Outcomes, bad_of, lines_of, packed
+from assistant.evaluate.run.worker import PIECE, Disturb, Modality, Reading
+from assistant.evaluate.tables.manifest import BadRow, Row, refuse
+from assistant.inference.model import Model
+
+__all__ = [
+    "BaselineMode",
+    "Disturb",
+    "Engine",
+    "Habit",
+    "Outcome",
+    "Outcomes",
+    "Pace",
+    "read_rows",
+    "with_baseline",
+]
+
+WORKERS = 2
+"""Threads that read, unless more are asked for: the runtime leaves Python's lock while it computes."""
+
+Piece = tuple[int, Sequence[Row]]
+
+
+class Engine(Protocol):
+    """Where pieces are read."""
+
+    def __call__(self, pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Each piece by its number, as `outcomes.packed` writes it, in any order."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How far a run came, and how fast."""
+
+    rows: int = 0
+    """Read in this run; those of the journal it went on from are not among them."""
+    seconds: float = 0.0
+
+
+async def read_rows(
+    model: Model,
+    modality: Modality,
+    rows: Sequence[Row],
+    *,
+    stem: Model | None = None,
+    quiet: bool = False,
+    disturb: Disturb | None = None,
+    workers: int = WORKERS,
+    journal: Journal | None = None,
+    engine: Engine | None = None,
+    pace: Pace | None = None,
+    strict: Path | None = None,
+) -> tuple[Sequence[Outcome], list[BadRow]]:
+    """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
+
+    A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
+    unless they tell of other lines. The default `engine` is `threads` with `workers` of them. The result depends on
+    the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a head that
+    doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
+    """
+    size = PIECE[modality]
+    journal = Journal.temporary() if journal is None else journal
+    engine = engine or threads(model, modality, stem=stem, disturb=disturb, workers=workers)
+    began = time.monotonic()
+    missing = array(
+        "q", (start // size for start in range(0, len(rows), size) if not _told(journal, rows, start, size))
+    )
+    left = _count(missing, len(rows), size)
+
+    def pieces() -> Iterator[Piece]:
+        return ((number, rows[number * size : (number + 1) * size]) for number in missing)
+
+    unit = "clip" if modality == "voice" else "text"
+    with _bar(len(rows), len(rows) - left, unit, quiet=quiet) as bar:
+        async with aclosing(engine(pieces())) as found:
+            async for number, data in found:
+                journal.add(number, data)
+                if strict is not None:
+                    refuse(strict, bad_of(data, rows[number * size : (number + 1) * size], adapted(model.card)))
+                bar.update(min(size, len(rows) - number * size))
+    if pace is not None:
+        pace.rows, pace.seconds = left, time.monotonic() - began
+    outcomes = Outcomes(rows, journal, size, adapted(model.card))
+    return outcomes, outcomes.bad
+
+
+def _told(journal: Journal, rows: Sequence[Row], start: int, size: int) -> bool:
+    """Whether the journal tells of these very rows: a file that was missing may have come since, and moved them."""
+    known = journal.get(start // size)
+    return known is not None and lines_of(known) == [row.line for row in rows[start : start + size]]
+
+
+def _count(numbers: Sequence[int], rows: int, size: int) -> int:
+    """How many rows are in these pieces.
+
+    >>> _count([0, 2], 21, 8)
+    13
+    """
+    return sum(min(size, rows - number * size) for number in numbers)
+
+
+def threads(
+    model: Model,
+    modality: Modality,
+    *,
+    stem: Model | None = None,
+    disturb: Disturb | None = None,
+    workers: int = WORKERS,
+) -> Engine:
+    """Read in so many threads of this process, which share the graphs."""
+    stop = threading.Event()
+    readings = [Reading(model, modality, stem=stem, disturb=disturb, stopped=stop.is_set) for _ in range(workers)]
+
+    async def engine(pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
+        loop = asyncio.get_running_loop()
+        turn = threading.Lock()
+
+        def work(reading: Reading) -> tuple[int, bytes] | None:
+            with turn:
+                piece = next(pieces, None)
+            return None if piece is None else (piece[0], packed(reading.piece(piece[1])))
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
+            busy = {loop.run_in_executor(pool, work, reading): reading for reading in readings}
+            try:
+                while busy:
+                    done, _ = await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+                    for future in done:
+                        reading = busy.pop(future)
+                        if (found := future.result()) is not None:
+                            busy[loop.run_in_executor(pool, work, reading)] = reading
+                            yield found
+            finally:
+                stop.set()
+                await asyncio.gather(*busy, return_exceptions=True)
+
+    return engine
+
+
+class _Lines:
+    """Turns a moving bar into lines, for log files."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        if line := text.strip("\r\n "):
+            self._file.write(line + "\n")
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
+    """Rows done, rate and time left: a moving bar on a terminal, a line every 15 s in a log file."""
+    terminal = sys.stderr.isatty()
+    every = 0.2 if terminal else 15.0
+    file = sys.stderr if terminal else _Lines(sys.stderr)
+    return tqdm(
+        total=total, initial=done, unit=unit, disable=quiet, mininterval=every, maxinterval=every, file=file
+    )

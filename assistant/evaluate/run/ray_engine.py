@@ -1,0 +1,184 @@
+"""Beyond one machine: the pieces of a run as a Ray Data set, read by one actor for each worker.
+
+Every actor opens the graphs itself and reads whole pieces, as a thread of a local run would; what comes back are
+the bytes for the journal. So the results are those of a local run, to the last bit, on machines whose processors
+compute alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant import __version__
+from assistant.config import shipped_models
+from assistant.errors import AssistantError, ModelInvalid, Unavailable
+from assistant.evaluate.run.engine import Engine, Piece
+from assistant.evaluate.run.outcomes import packed as packed_outcomes
+from assistant.evaluate.run.rows import packed, unpacked
+from assistant.evaluate.run.worker import Disturb, Modality, Reading
+from assistant.evaluate.tables.extras import optional
+from assistant.evaluate.tables.manifest import Row
+from assistant.inference.card import read_card
+from assistant.inference.model import Model, open_model
+
+_TOGETHER = 32_000_000
+"""Bytes of rows that are handed to the cluster at once: what waits there is bounded."""
+_MOST_BLOCKS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an actor finds a model, and which one it must be."""
+
+    folder: Path
+    """Absolute, or below the shipped models: those lie elsewhere on every machine."""
+    sha256: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Place:
+        """The place of a model that lies here. Raises what `read_card` raises."""
+        whole, shipped = folder.resolve(), shipped_models().resolve()
+        inside = whole.is_relative_to(shipped)
+        return cls(whole.relative_to(shipped) if inside else whole, read_card(folder).sha256)
+
+    def open(self) -> Model:
+        """Open it. Raises `ModelInvalid` where another model lies there."""
+        model = open_model(self.folder if self.folder.is_absolute() else shipped_models() / self.folder)
+        if model.card.sha256 != self.sha256:
+            raise ModelInvalid(f"{model.card.folder} holds another model on this machine than where the run began")
+        return model
+
+
+class Worker:
+    """An actor: it reads one piece after the other."""
+
+    def __init__(
+        self, version: str, modality: Modality, model: Place, stem: Place | None, disturb: Disturb | None
+    ) -> None:
+        """Raises `Unavailable` (`version_other`) for another version of this package than where the run began."""
+        if version != __version__:
+            raise Unavailable(
+                f"this worker has attune {__version__}, the run began with {version}: install one version on all",
+                code="version_other",
+            )
+        opened = None if stem is None else stem.open()
+        self._reading = Reading(model.open(), modality, stem=opened, disturb=disturb)
+
+    def __call__(self, piece: dict[str, Any]) -> dict[str, Any]:
+        """One piece: its `number`, and its `rows` as bytes; the answer holds `met`, as the journal keeps it."""
+        met = self._reading.piece(unpacked(piece["rows"]))
+        return {"number": piece["number"], "met": packed_outcomes(met)}
+
+
+def ray_engine(
+    folder: Path,
+    modality: Modality,
+    *,
+    stem: Path | None = None,
+    disturb: Disturb | None = None,
+    workers: int = 2,
+    address: str | None = None,
+) -> Engine:
+    """Read on the cluster at `address`, or on one that is started for this run with as many cores as workers.
+
+    Raises `Unavailable`: `extra_missing` without Ray, and, once it runs, `ray_unreachable` or `ray_failed`.
+    """
+    ray = optional("ray", "--engine ray", "ray")
+    optional("ray.data", "--engine ray", "ray")
+    given = {
+        "version": __version__,
+        "modality": modality,
+        "model": Place.of(folder),
+        "stem": None if stem is None else Place.of(stem),
+        "disturb": disturb,
+    }
+
+    async def engine(pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
+        first = next(pieces, None)
+        if first is None:
+            return
+        mine = not ray.is_initialized()
+        await asyncio.to_thread(_join, ray, address, workers)
+        try:
+            for together in _groups(first, pieces):
+                found = _rows_of(ray, together, given, workers)
+                while (one := await asyncio.to_thread(_next, found)) is not None:
+                    yield one
+        finally:
+            if mine:
+                ray.shutdown()
+
+    return engine
+
+
+def _join(ray: Any, address: str | None, workers: int) -> None:
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers about every cluster
+    local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True, **local)
+    except Exception as error:  # Ray raises many kinds
+        raise Unavailable(
+            f"no Ray cluster can be reached at {address or 'this machine'}: {error}"[:400], code="ray_unreachable"
+        ) from error
+
+
+def _groups(first: Piece, pieces: Iterator[Piece]) -> Iterator[list[dict[str, Any]]]:
+    """Pieces as items of a data set, up to `_TOGETHER` bytes at a time."""
+    waiting = [_item(first)]
+    size = len(waiting[0]["rows"])
+    for piece in pieces:
+        item = _item(piece)
+        if size + len(item["rows"]) > _TOGETHER:
+            yield waiting
+            waiting, size = [], 0
+        waiting.append(item)
+        size += len(item["rows"])
+    yield waiting
+
+
+def _item(piece: Piece) -> dict[str, Any]:
+    number, rows = piece
+    return {"number": number, "rows": packed([bare(row) for row in rows])}
+
+
+def bare(row: Row) -> Row:
+    """What a reader needs and nothing else: no speaker, no label. The path is absolute: workers sit elsewhere.
+
+    >>> bare(Row(2, "a", Path("/x/a"), speaker="anna", labels=("joy",))) == Row(2, "a", Path("/x/a"))
+    True
+    """
+    file = None if row.file is None else row.file.absolute()
+    return Row(row.line, row.name, file, row.text, row.start_s, row.end_s)
+
+
+def _rows_of(ray: Any, items: Sequence[dict[str, Any]], given: dict[str, Any], workers: int) -> Iterator[Any]:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    data = ray.data.from_items(list(items), override_num_blocks=min(len(items), _MOST_BLOCKS))
+    actors = ray.data.ActorPoolStrategy(size=min(workers, len(items)))
+    found = data.map(Worker, compute=actors, fn_constructor_kwargs=given, num_cpus=1)
+    rows: Iterator[Any] = iter(found.iter_rows())
+    return rows
+
+
+def _next(found: Iterator[Any]) -> tuple[int, bytes] | None:
+    try:
+        row = next(found, None)
+    except AssistantError:
+        raise
+    except Exception as error:  # Ray wraps what a worker raised
+        cause = getattr(error, "cause", None)
+        why = cause if isinstance(cause, AssistantError) else error
+        raise Unavailable(
+            f"a worker failed: {why}"[:600] + "; what was read so far is kept: --resume goes on", code="ray_failed"
+        ) from error
+    return None if row is None else (int(row["number"]), bytes(row["met"]))

@@ -1,0 +1,1 @@
+"""A researcher's files: manifests, labels, databases, session files."""

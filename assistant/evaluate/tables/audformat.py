@@ -1,0 +1,272 @@
+"""Databases in audformat: a folder with `db.yaml` and tables of annotations, as CSV or Parquet.
+
+The format is that of https://audeering.github.io/audformat/. Read here are its header, tables by file and by
+segment, schemes whose labels have properties, and miscellaneous tables. A `.pkl` table is never opened: unpickling
+runs what is in it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.tables.extras import optional
+from assistant.evaluate.tables.formats import text_of
+from assistant.evaluate.tables.tables import Cells, Table, plain, table_of
+
+HEADER = "db.yaml"
+_DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_SEGMENT = ("file", "start", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One table of a database, as its header describes it."""
+
+    name: str
+    index: tuple[str, ...]
+    """What its rows are about: a file, a segment of one, or the levels of a miscellaneous table."""
+    schemes: Mapping[str, str]
+    """The scheme of each column, empty for none."""
+    split: str = ""
+
+    def column(self, name: str) -> str | None:
+        """The column of that name, else the only one of the scheme of that name."""
+        if name in self.schemes:
+            return name
+        found = [column for column, scheme in self.schemes.items() if scheme == name]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A column that is found elsewhere: by the segment, the file, or another column's value."""
+
+    column: str
+    by: tuple[str, ...]
+    values: Mapping[tuple[str, ...], str]
+
+
+def is_database(file: Path) -> bool:
+    """Whether this is the folder or the header of a database."""
+    return file.name == HEADER or file.is_dir()
+
+
+def open_database(
+    file: Path, table: str | None, wanted: Sequence[str], needed: Sequence[str] = ("speaker", "gender", "group")
+) -> Table:
+    """One table of a database, with `needed` columns from its other tables and from properties of its labels.
+
+    Without a `table` it is the one that has one of the `wanted` columns. `start` and `end` become `trim_start_s`
+    and `trim_end_s`. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`,
+    `manifest_column_missing`, `table_unclear`, `table_pickled`).
+    """
+    header = file if file.name == HEADER else file / HEADER
+    found = _read(header)
+    parts = {name: _part(name, one) for name, one in _dict(found.get("tables")).items()}
+    misc = {name: _part(name, one) for name, one in _dict(found.get("misc_tables")).items()}
+    schemes = {plain(str(name)): _dict(scheme) for name, scheme in _dict(found.get("schemes")).items()}
+    main = parts[table] if table in parts else _chosen(header, parts, table, wanted)
+    opened = _seconds(table_of(_stored(header, main.name)))
+    lookups: list[Lookup] = []
+    for name in dict.fromkeys([*wanted, *needed]):
+        if name not in opened.columns and (lookup := _joined(header, name, main, list(parts.values()))):
+            lookups.append(lookup)
+    known = {column: main.schemes.get(column, "") for column in opened.columns}
+    for lookup in lookups:
+        known[lookup.column] = next(
+            (s for p in parts.values() if (s := p.schemes.get(lookup.column))), lookup.column
+        )
+    for name in dict.fromkeys(needed):
+        if name not in known and (lookup := _property(header, name, known, schemes, misc)):
+            lookups.append(lookup)
+            known[name] = ""
+    return replace(
+        _with(opened, lookups),
+        folders=(header.parent,),
+        sources=(header, opened.file),
+        names_speakers="speaker" in known,
+    )
+
+
+def _read(header: Path) -> Mapping[str, Any]:
+    yaml = optional("yaml", "reading an audformat database")
+    try:
+        found = yaml.load(header.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise NotFound(f"can't read {header}: {error.strerror}", code="file_missing") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise Invalid(f"{header} is no YAML: {error}", code="manifest_unreadable") from error
+    if not isinstance(found, dict) or not isinstance(found.get("tables"), dict):
+        raise Invalid(f"{header} describes no tables: is it an audformat database?", code="manifest_unreadable")
+    return found
+
+
+def _dict(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _part(name: str, described: Any) -> Part:
+    described = _dict(described)
+    columns = _dict(described.get("columns"))
+    schemes = {plain(str(column)): plain(str(_dict(one).get("scheme_id", ""))) for column, one in columns.items()}
+    if "levels" in described:
+        levels = described["levels"]
+        index = tuple(plain(str(level)) for level in (levels if isinstance(levels, list | dict) else [levels]))
+    else:
+        index = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
+    return Part(str(name), index, schemes, str(described.get("split_id", "")))
+
+
+def _chosen(header: Path, parts: Mapping[str, Part], table: str | None, wanted: Sequence[str]) -> Part:
+    if table is not None:
+        raise Invalid(
+            f"{header} has no table {table}; it has {', '.join(parts) or 'none'}", code="manifest_column_missing"
+        )
+    fit = [part for part in parts.values() if not wanted or any(part.column(name) for name in wanted)]
+    if len(fit) == 1:
+        return fit[0]
+    if fit:
+        told = ", ".join(part.name + (f" (split {part.split})" if part.split else "") for part in fit)
+        raise Invalid(
+            f"several tables of {header} have {' or '.join(wanted) or 'files'}: say --table with one of {told}",
+            code="table_unclear",
+        )
+    there = "; ".join(f"{part.name}: {', '.join(part.schemes) or 'none'}" for part in parts.values())
+    raise Invalid(
+        f"no table of {header} has a column {' or '.join(wanted)}; it has {there or 'none'} "
+        "(--columns ours=theirs says what they are called)",
+        code="manifest_column_missing",
+    )
+
+
+def _stored(header: Path, name: str) -> Path:
+    """The file of a table: Parquet, else CSV, as audformat itself looks for them."""
+    for ending in (".parquet", ".csv"):
+        if (file := header.with_name(f"db.{name}{ending}")).is_file():
+            return file
+    if header.with_name(f"db.{name}.pkl").is_file():
+        raise Invalid(
+            f"the table {name} of {header} is stored as a pickle only, which can run anything when it is opened; "
+            "if you trust it, load it with audformat and save it with storage_format='csv'",
+            code="table_pickled",
+        )
+    raise NotFound(
+        f"{header} names the table {name}, but there is no db.{name}.csv or .parquet", code="file_missing"
+    )
+
+
+def seconds_of(written: str) -> str:
+    """A duration as pandas writes it, in seconds; empty for none. Raises `ValueError` for anything else.
+
+    >>> seconds_of("0 days 00:01:02.500000"), seconds_of("1.5"), seconds_of("NaT")
+    ('62.5', '1.5', '')
+    """
+    if written in ("", "NaT"):
+        return ""
+    if found := _DAYS.fullmatch(written):
+        days, hours, minutes, seconds = found.groups()
+        return repr(int(days or 0) * 86_400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds))
+    return repr(float(written))
+
+
+def _seconds(table: Table) -> Table:
+    if not set(_SEGMENT) <= set(table.columns):
+        return table
+
+    def rows() -> Iterator[tuple[int, Cells | str]]:
+        for line, cells in table.rows():
+            if isinstance(cells, str):
+                yield line, cells
+                continue
+            try:
+                yield line, {**cells, **{name: seconds_of(cells[name]) for name in _SEGMENT[1:]}}
+            except ValueError:
+                yield line, f"not a time: {cells['start'][:40]!r} or {cells['end'][:40]!r}"
+
+    return replace(table, rows=rows)
+
+
+def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Lookup | None:
+    """A column of the same table by its scheme's name, or of other tables about the same segments or files."""
+    if same := main.column(name):
+        return Lookup(name, (same,), _Same())
+    values: dict[tuple[str, ...], str] = {}
+    index: tuple[str, ...] = ()
+    for part in parts:
+        column = part.column(name)
+        if column is None or not set(part.index) <= set(main.index) or (index and part.index != index):
+            continue
+        index = part.index
+        for _, cells in _seconds(table_of(_stored(header, part.name))).rows():
+            if not isinstance(cells, str) and cells[column]:
+                values.setdefault(tuple(cells[level] for level in index), sys.intern(cells[column]))
+    return Lookup(name, index, values) if index else None
+
+
+class _Same(Mapping[tuple[str, ...], str]):
+    """Every value by itself."""
+
+    def __getitem__(self, key: tuple[str, ...]) -> str:
+        return key[0]
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _property(
+    header: Path,
+    name: str,
+    known: Mapping[str, str],
+    schemes: Mapping[str, Mapping[Any, Any]],
+    misc: Mapping[str, Part],
+) -> Lookup | None:
+    """What the labels of a known column say of themselves: `gender` of the speakers, or `speaker.gender`."""
+    for column, scheme in known.items():
+        labels = schemes.get(scheme, {}).get("labels")
+        asked = name.removeprefix(f"{column}.")
+        if isinstance(labels, str) and labels in misc:
+            part = misc[labels]
+            if asked not in part.schemes or len(part.index) != 1:
+                continue
+            told: dict[tuple[str, ...], str] = {
+                (cells[part.index[0]],): sys.intern(cells[asked])
+                for _, cells in table_of(_stored(header, part.name)).rows()
+                if not isinstance(cells, str)
+            }
+            return Lookup(name, (column,), told)
+        told = {
+            (text_of(label),): sys.intern(text_of(one[key]))
+            for label, one in _dict(labels).items()
+            for key in _dict(one)
+            if plain(str(key)) == asked
+        }
+        if told:
+            return Lookup(name, (column,), told)
+    return None
+
+
+def _with(table: Table, lookups: Sequence[Lookup]) -> Table:
+    trims = {"trim_start_s": "start", "trim_end_s": "end"} if set(_SEGMENT) <= set(table.columns) else {}
+
+    def rows() -> Iterator[tuple[int, Cells | str]]:
+        for line, cells in table.rows():
+            if isinstance(cells, str):
+                yield line, cells
+                continue
+            row = {**cells, **{ours: cells[theirs] for ours, theirs in trims.items()}}
+            for lookup in lookups:
+                key = tuple(row.get(name, "") for name in lookup.by)
+                row[lookup.column] = lookup.values.get(key, "")
+            yield line, row
+
+    columns = dict.fromkeys([*table.columns, *trims, *(lookup.column for lookup in lookups)])
+    return replace(table, columns=tuple(columns), rows=rows)

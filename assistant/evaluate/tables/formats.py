@@ -1,0 +1,220 @@
+"""Formats of tables, streamed as text: CSV, TSV, JSON lines, JSON and Parquet, each row with its line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.tables.extras import optional
+
+Line = tuple[int, list[str] | str]
+"""The line a row begins on, and its cells or why they can't be read."""
+
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+_PACKED = (".csv", ".tsv", ".jsonl", ".ndjson")
+_LONGEST_CELL = 10_000_000
+"""Characters; the csv module's own limit, 131,072, is less than some documents have."""
+_LARGEST_JSON = 200_000_000
+"""Bytes of a .json file, which is read whole."""
+_AT_ONCE = 4096
+"""Rows of Parquet in memory."""
+
+
+def cells_of(file: Path) -> Iterator[Line]:
+    """The header, then each row. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`).
+
+    JSON lines and Parquet come as text too: lists joined by a bar, true as 1, null and not-a-number empty.
+    """
+    packed, ending = file.suffix.lower() == ".gz", _ending(file)
+    if ending not in (_PACKED if packed else ENDINGS):
+        raise Invalid(
+            f"{file} must end in {', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)",
+            code="manifest_unreadable",
+        )
+    if not file.is_file():
+        raise NotFound(f"there is no file {file}", code="file_missing")
+    kinds = {".csv": _csv, ".tsv": _csv, ".json": _json, ".parquet": _parquet}
+    empty = True
+    for line in kinds.get(ending, _json_lines)(file):
+        empty = False
+        yield line
+    if empty:
+        raise Invalid(f"{file} is empty", code="manifest_unreadable")
+
+
+def _ending(file: Path) -> str:
+    packed = file.suffix.lower() == ".gz"
+    return Path(file.stem).suffix.lower() if packed else file.suffix.lower()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[TextIO]:
+    """The file as text. Raises `Invalid` (`manifest_unreadable`) for whatever goes wrong while it is read."""
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
+            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"{file} is not UTF-8: {error.reason}; save it as UTF-8", code="manifest_unreadable"
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
+
+
+def _csv(file: Path) -> Iterator[Line]:
+    limit = csv.field_size_limit(_LONGEST_CELL)
+    tabs = _ending(file) == ".tsv"
+    try:
+        with _opened(file) as opened:
+            first = opened.readline(_LONGEST_CELL)
+            opened.seek(0)
+            # what spreadsheets write where the comma is for decimals
+            between = "\t" if tabs else ";" if ";" in first and "," not in first else ","
+            reader = csv.reader(opened, delimiter=between)
+            header: list[str] | None = None
+            while True:
+                line = reader.line_num + 1
+                try:
+                    cells = next(reader, None)
+                except csv.Error as error:
+                    yield line, f"not readable as a row: {error}"
+                    continue
+                if cells is None:
+                    return
+                if not cells:  # a blank line
+                    continue
+                if header is not None and len(cells) != len(header):
+                    yield line, f"{len(cells)} cells where there are {len(header)} columns"
+                elif tabs and any("\n" in cell and "\t" in cell for cell in cells):
+                    yield line, f"a quote opens here and rows up to line {reader.line_num} ran together"
+                else:
+                    header = header or cells
+                    yield line, cells
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _json_lines(file: Path) -> Iterator[Line]:
+    """Read twice: objects need not all have the same keys."""
+    keys: dict[str, None] = {}
+    for _, found in _objects(file):
+        if isinstance(found, dict):
+            keys |= dict.fromkeys(found)
+    yield from _of_objects(list(keys), _objects(file))
+
+
+def _objects(file: Path) -> Iterator[tuple[int, Any]]:
+    with _opened(file) as opened:
+        line = 0
+        while written := opened.readline(_LONGEST_CELL):
+            line += 1
+            if len(written) >= _LONGEST_CELL:
+                raise Invalid(f"line {line} of {file} is too long to be a row", code="manifest_unreadable")
+            if not written.strip():
+                continue
+            try:
+                found = json.loads(written)
+            except (ValueError, RecursionError) as error:
+                yield line, f"not JSON: {error}"
+            else:
+                yield line, found if isinstance(found, dict) else "not a JSON object"
+
+
+def _json(file: Path) -> Iterator[Line]:
+    """A list of objects, or objects by their `key`."""
+    if file.stat().st_size > _LARGEST_JSON:
+        raise Invalid(f"{file} is too large to be read whole; write it as .jsonl", code="manifest_unreadable")
+    with _opened(file) as opened:
+        try:
+            found = json.load(opened)
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise Invalid(f"{file} is not JSON: {error}", code="manifest_unreadable") from error
+    if isinstance(found, dict):
+        found = [{"key": key, **one} if isinstance(one, dict) else one for key, one in found.items()]
+    if not isinstance(found, list):
+        raise Invalid(f"{file} must be a list of objects, or objects by key", code="manifest_unreadable")
+    keys = dict.fromkeys(key for one in found if isinstance(one, dict) for key in one)
+    numbered = ((at, one if isinstance(one, dict) else "not a JSON object") for at, one in enumerate(found, 1))
+    yield from _of_objects(list(keys), numbered)
+
+
+def _of_objects(keys: Sequence[str], objects: Iterator[tuple[int, Any]]) -> Iterator[Line]:
+    if not keys:
+        return
+    yield 0, list(keys)
+    for line, found in objects:
+        yield line, found if isinstance(found, str) else _row([found.get(key) for key in keys])
+
+
+def _row(values: Sequence[Any]) -> list[str] | str:
+    try:
+        return [text_of(value) for value in values]
+    except ValueError as error:
+        return str(error)
+
+
+def text_of(value: Any) -> str:
+    """A value of JSON or Parquet as a cell. Raises `ValueError` for names that a bar would break.
+
+    >>> text_of(["joy", "love"]), text_of(True), text_of(2.5), text_of(None), text_of(float("nan"))
+    ('joy|love', '1', '2.5', '', '')
+    """
+    if value is None or value != value:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, list):
+        parts = [text_of(one) for one in value]
+        if broken := [part for part in parts if "|" in part]:
+            raise ValueError(f"a name in a list holds a bar: {broken[0][:40]!r}")
+        return "|".join(parts)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def _parquet(file: Path) -> Iterator[Line]:
+    """Lines are row numbers from 1. Columns of bytes or structures (embedded audio) are not read."""
+    arrow, parquet = optional("pyarrow", "reading Parquet"), optional("pyarrow.parquet", "reading Parquet")
+    try:
+        with parquet.ParquetFile(file, memory_map=True) as opened:
+            kept = [f.name for f in opened.schema_arrow if not _nested(arrow.types, f.type)]
+            yield 0, kept
+            line = 0
+            for batch in opened.iter_batches(_AT_ONCE, columns=kept):
+                for values in zip(*(_values(arrow, column) for column in batch.columns), strict=True):
+                    line += 1
+                    yield line, _row(values)
+    except (arrow.ArrowException, OSError) as error:
+        raise Invalid(f"{file} is no readable Parquet: {error}", code="manifest_unreadable") from error
+
+
+def _nested(types: Any, kind: Any) -> bool:
+    return bool(
+        types.is_struct(kind)
+        or types.is_map(kind)
+        or types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+    )
+
+
+def _values(arrow: Any, column: Any) -> list[Any]:
+    """Durations in seconds, other times as they are written."""
+    if arrow.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if arrow.types.is_duration(column.type):
+        per_s = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        whole = column.cast(arrow.int64()).to_pylist()
+        return [None if ticks is None else ticks / per_s for ticks in whole]
+    if arrow.types.is_temporal(column.type) or arrow.types.is_decimal(column.type):
+        column = column.cast(arrow.string())
+    return list(column.to_pylist())

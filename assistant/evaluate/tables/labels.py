@@ -1,0 +1,120 @@
+"""Labels as the researcher wrote them, turned into ours, or told apart as unknown."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.errors import Invalid, NotFound
+from assistant.evaluate.figures.tasks import Task
+from assistant.evaluate.tables.tables import plain
+
+LabelMap = Mapping[str, str | None]
+
+
+class UnknownLabel(ValueError):
+    """A label that is neither ours nor in the map."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"unknown label {label[:40]!r}; name it in --label-map, or null to leave it out")
+        self.label = label
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The labels of one row: names, or numbers for affect."""
+
+    names: tuple[str, ...] = ()
+    affect: Mapping[str, float] | None = None
+
+
+def read_label_map(file: Path | None, allowed: Sequence[str]) -> LabelMap:
+    """Read {"theirs": "ours" or null}. Raises `Invalid` (`label_map_invalid`), `NotFound` (`file_missing`)."""
+    if file is None:
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise NotFound(f"can't read the label map {file}: {error.strerror}", code="file_missing") from error
+    except ValueError as error:
+        raise Invalid(f"the label map {file} is not JSON: {error}", code="label_map_invalid") from error
+    if not isinstance(found, dict):
+        raise Invalid(f'the label map {file} must look like {{"theirs": "ours"}}', code="label_map_invalid")
+    known = {plain(name): name for name in allowed}
+    wrong = sorted({str(ours) for ours in found.values() if ours is not None and plain(str(ours)) not in known})
+    if wrong:
+        raise Invalid(
+            f"the label map {file} names {', '.join(wrong)}; known: {', '.join(allowed)}, or null to leave out",
+            code="label_map_invalid",
+        )
+    return {plain(str(theirs)): None if ours is None else known[plain(str(ours))] for theirs, ours in found.items()}
+
+
+def labels_of(cell: Mapping[str, str], task: Task, allowed: Sequence[str], label_map: LabelMap) -> Labels | None:
+    """A row's labels; None where the map leaves it out. Raises `UnknownLabel`, or `ValueError` with the reason.
+
+    Names are compared without case; the map goes before our own names.
+
+    >>> labels_of({"emotion": "Happy"}, "emotion", ["joy"], {"happy": "joy"})
+    Labels(names=('joy',), affect=None)
+    >>> labels_of({"valence": "2.5"}, "affect", ["valence", "arousal"], {})
+    Labels(names=(), affect={'valence': 2.5})
+    """
+    if task == "affect":
+        affect = {name: value for name in allowed if (value := number_of(cell, name)) is not None}
+        if not affect:
+            raise ValueError("no label")
+        return Labels(affect=affect)
+    written = [name for name in (cell[task].split("|") if task == "labels" else [cell[task]]) if name.strip()]
+    if not written and task != "labels":  # an empty set of labels is a label; no class is not
+        raise ValueError("no label")
+    names: dict[str, None] = {}
+    for name in written:
+        mapped = _mapped(name, allowed, label_map)
+        if mapped is not None:
+            names[mapped] = None
+    if written and not names:
+        return None
+    return Labels(tuple(map(sys.intern, names)))
+
+
+def _mapped(name: str, allowed: Sequence[str], label_map: LabelMap) -> str | None:
+    for found in (plain(name), plain(name).removesuffix(".0")):  # tables of floats write `1` as `1.0`
+        if found in label_map:
+            return label_map[found]
+        if found in allowed:
+            return found
+        for ours in allowed:
+            if plain(ours) == found:
+                return ours
+    raise UnknownLabel(name.strip())
+
+
+def number_of(cell: Mapping[str, str], column: str) -> float | None:
+    """A finite number, None where the cell is empty. Raises `ValueError` for anything else."""
+    written = cell.get(column, "").strip()
+    if not written:
+        return None
+    try:
+        value = float(written)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{column} is not a number: {written[:40]!r}")
+    return value
+
+
+def listed(counts: Mapping[str, int], *, most: int | None = None) -> str:
+    """Labels with how often each occurs, the most frequent first.
+
+    >>> listed({"puzzled": 2, "bored": 12, "shy": 1}, most=2)
+    "'bored' (12), 'puzzled' (2) and 1 more"
+    """
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    told = ", ".join(f"{label[:40]!r} ({count})" for label, count in ordered[:most])
+    more = len(ordered) - len(ordered[:most])
+    return told + (f" and {more} more" if more else "")

@@ -1,0 +1,324 @@
+"""Reading the researcher's table: rows that can be scored, and rows that can't, each with its line and reason."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from assistant.errors import Invalid
+from assistant.evaluate.figures.tasks import SCALES, Task
+from assistant.evaluate.tables import audformat, emobox
+from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, labels_of, listed, number_of
+from assistant.evaluate.tables.labels import read_label_map as read_label_map
+from assistant.evaluate.tables.tables import Cells, Table, plain, renamed, table_of
+
+SHOWN_STRICT = 10
+"""Bad rows named when `--strict` stops a run."""
+HELP = """\
+The table is CSV, TSV (gzipped or not), JSON lines, JSON or Parquet by its ending; a list of EmoBox as it is; or an
+audformat database: its folder, whose tables bring their speakers along. --columns says what yours are called:
+
+  assistant evaluate voice --data emodb --table emotion.test --label-map map.json
+  assistant evaluate voice --data cafe_test_fold_1.jsonl --columns 'speaker=key:cafe-(\\d+)' --label-map map.json
+
+A row that can't be scored is told, counted, and written with its line and reason to bad_rows.csv; --strict stops
+there instead. --against names what the model was trained on: shared speakers and near-duplicates are reported.
+"""
+_USED = ("speaker", "gender", "group", "text")
+"""Columns that may lie in another table of a database."""
+_NOTHING: Mapping[str, str] = {}
+_NO_AFFECT: Mapping[str, float] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row to score."""
+
+    line: int
+    """Line of the manifest on which it begins, from 1; its number, from 1, where rows are no lines."""
+    name: str
+    """`file` as written, or the `id` of a text where there is one."""
+    file: Path | None = None
+    text: str = ""
+    start_s: float = 0.0
+    end_s: float | None = None
+    speaker: str = ""
+    group: str = ""
+    gender: str = ""
+    labels: tuple[str, ...] = ()
+    """One for a class task, any number for `labels`, none for affect."""
+    affect: Mapping[str, float] = field(default_factory=lambda: _NO_AFFECT)
+    """Affect labels, on the manifest's scale; only those that the row has."""
+    more: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """Further columns that were asked for, such as `corpus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that can't be scored, and why."""
+
+    line: int
+    reason: str
+    perhaps_alone: bool = False
+    """It failed beside others in a batch, and any of them may be the cause."""
+    name: str = ""
+    """The `file` or `id` of the row, where it could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A table, read."""
+
+    rows: tuple[Row, ...]
+    bad: tuple[BadRow, ...]
+    left_out: int
+    """Rows whose label the map leaves out on purpose."""
+    columns: tuple[str, ...]
+    unmapped: Mapping[str, int] = field(default_factory=dict)
+    """Labels that are neither ours nor in the map, with their rows; these rows are bad."""
+    sources: tuple[Path, ...] = ()
+    """The files that the table is made of."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the rows of a table are read for."""
+
+    modality: Literal["voice", "text"]
+    task: Task
+    allowed: Sequence[str]
+    label_map: LabelMap = field(default_factory=dict)
+    need_speaker: bool = False
+    more: Sequence[str] = ()
+    """Further columns to keep with each row."""
+
+
+def open_table(
+    file: Path,
+    *,
+    columns: Mapping[str, str] = _NOTHING,
+    table: str | None = None,
+    wanted: Sequence[str] = (),
+    more: Sequence[str] = (),
+) -> Table:
+    """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
+
+    `columns` is {"ours": "theirs"}, see `tables.renamed`; `wanted` are the columns that a table of a database must
+    have one of, and `more` those that it may take from other tables, as we call them. Raises `NotFound`
+    (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
+    `table_unclear`, `table_pickled`).
+    """
+    if audformat.is_database(file):
+        theirs = {name: plain(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]}
+        needed = [
+            *map(theirs.__getitem__, [*_USED, *more]),
+            *(plain(one.partition(":")[0]) for one in columns.values()),
+        ]
+        found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
+    elif table is not None:
+        raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
+    else:
+        found = emobox.as_ours(table_of(file))
+    return renamed(found, columns) if columns else found
+
+
+def read_manifest(
+    file: Path,
+    modality: Literal["voice", "text"],
+    task: Task,
+    *,
+    allowed: Sequence[str],
+    label_map: LabelMap | None = None,
+    need_speaker: bool = False,
+    columns: Mapping[str, str] = _NOTHING,
+    table: str | None = None,
+    more: Sequence[str] = (),
+    strict: bool = False,
+    keep: Callable[[Row], None] | None = None,
+) -> Manifest:
+    """Read a whole table with its labels.
+
+    Rows that can't be understood are collected; `strict` raises `Invalid` for them: `label_unmapped` with all
+    labels that are unknown, else `row_invalid` with the first rows. Where `keep` is given, it takes the
+    rows one by one, and the manifest holds none, so that a large table needn't fit into memory. Raises also what
+    `open_table` and `check_columns` raise.
+    """
+    wanted = allowed if task == "affect" else [task]
+    opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more)
+    question = Question(modality, task, allowed, label_map or {}, need_speaker, more)
+    check_columns(opened, question)
+    rows: list[Row] = []
+    keep = keep or rows.append
+    bad: list[BadRow] = []
+    left_out = 0
+    unmapped: Counter[str] = Counter()
+    for found in labelled(opened, question, unmapped):
+        if isinstance(found, Row):
+            keep(found)
+        elif found is None:
+            left_out += 1
+        else:
+            bad.append(found)
+    if strict:
+        refuse(file, bad, unmapped)
+    return Manifest(
+        tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, _notes(opened, question)
+    )
+
+
+def _notes(table: Table, question: Question) -> tuple[str, ...]:
+    if question.modality == "voice" and "speaker" not in table.columns:
+        return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
+    return ()
+
+
+def refuse(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
+    """Raise `Invalid` (`label_unmapped`, `row_invalid`) where there is anything bad: what `--strict` is for."""
+    if unmapped:
+        raise Invalid(f"{file}: {unknown(unmapped)}", code="label_unmapped")
+    if len(bad):
+        first = sorted(bad, key=lambda row: row.line)[:SHOWN_STRICT]
+        told = "".join(f"\n  line {row.line}: {row.reason}" for row in first)
+        more = f"\n  and {len(bad) - len(first)} more" if len(bad) > len(first) else ""
+        raise Invalid(f"{file} has {len(bad)} bad rows, and --strict allows none:{told}{more}", code="row_invalid")
+
+
+def told_by(manifest: Manifest) -> list[str]:
+    """What a report says of the table itself."""
+    return [*manifest.notes, *([unknown(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else [])]
+
+
+def unknown(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
+    """A sentence about labels that are not mapped, all of them with their counts."""
+    many = f"{len(unmapped)} labels are" if len(unmapped) > 1 else "1 label is"
+    return f"{many} not mapped: {listed(unmapped, most=most)}; name them in --label-map, or null to leave them out"
+
+
+def labelled(
+    table: Table, question: Question, unmapped: Counter[str] | None = None
+) -> Iterator[Row | BadRow | None]:
+    """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
+
+    Counts unknown labels in `unmapped`.
+    """
+    for line, cells in table.rows():
+        if isinstance(cells, str):
+            yield BadRow(line, cells)
+            continue
+        try:
+            row = row_of(line, cells, question.modality, table.folders, question.more)
+            if question.need_speaker and not row.speaker:
+                raise ValueError("no speaker, and a baseline or --fit needs one")
+            labels = labels_of(cells, question.task, question.allowed, question.label_map)
+        except ValueError as error:
+            if unmapped is not None and isinstance(error, UnknownLabel):
+                unmapped[error.label] += 1
+            yield BadRow(line, str(error), name=_name(cells, question.modality))
+            continue
+        yield None if labels is None else _with(row, labels)
+
+
+def _with(row: Row, labels: Labels) -> Row:
+    """As `dataclasses.replace`, which took half of the time of a large table."""
+    affect = _NO_AFFECT if labels.affect is None else labels.affect
+    where = (row.line, row.name, row.file, row.text, row.start_s, row.end_s)
+    return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more)
+
+
+def check_columns(table: Table, question: Question) -> None:
+    """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
+    wanted = ["file"] if question.modality == "voice" else ["text"]
+    if question.modality == "voice" and (table.names_speakers or question.need_speaker):
+        wanted.append("speaker")
+    if question.task == "affect":
+        need(table, [*wanted, *question.more], question.allowed)
+    else:
+        need(table, [*wanted, question.task, *question.more])
+
+
+def need(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
+    """See that a table has all `wanted` columns and `one_of` those; else `manifest_column_missing`."""
+    missing = [f"the column `{name}`" for name in dict.fromkeys(wanted) if name not in table.columns]
+    if one_of and not any(name in table.columns for name in one_of):
+        missing.append("one of " + ", ".join(f"`{name}`" for name in one_of))
+    if missing:
+        raise Invalid(
+            f"{table.file} lacks {' and '.join(missing)}; it has {', '.join(table.columns) or 'none'} "
+            "(--columns ours=theirs says what they are called)",
+            code="manifest_column_missing",
+        )
+
+
+def row_of(line: int, cell: Cells, modality: str, folders: Sequence[Path], more: Sequence[str] = ()) -> Row:
+    """One row without its labels. Raises `ValueError` with the reason when it can't be scored."""
+    name, text, file = _name(cell, modality), "", None
+    start, end = 0.0, None
+    if modality == "text":
+        text = cell["text"]
+    else:
+        if not name:
+            raise ValueError("no file named")
+        start, end = number_of(cell, "trim_start_s") or 0.0, number_of(cell, "trim_end_s")
+        file = _found(name, folders)
+        if start < 0 or (end is not None and end <= start):
+            raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
+    kept = {column: _kept(cell, column) for column in more} if more else _NOTHING
+    who = (_kept(cell, "speaker"), _kept(cell, "group"), _kept(cell, "gender"))
+    return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
+
+
+def _name(cell: Cells, modality: str) -> str:
+    return cell.get("file" if modality == "voice" else "id", "").strip()
+
+
+def _kept(cell: Cells, column: str) -> str:
+    """One string in memory however many rows have it."""
+    return sys.intern(cell.get(column, "").strip())
+
+
+def _found(name: str, folders: Sequence[Path]) -> Path:
+    for folder in folders:
+        try:
+            if (file := folder / name).is_file():
+                return file
+        except (OSError, ValueError) as error:  # a name longer than the file system allows, or a zero byte
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ValueError(f"{name[:40]} can't be a file: {why}") from error
+    raise ValueError(f"there is no file {name}")
+
+
+def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
+    """The smallest conventional scale that holds all affect labels. Raises `Invalid` (`scale_unknown`).
+
+    >>> scale_of([Row(2, "", affect={"valence": 1.0}), Row(3, "", affect={"valence": 4.5, "arousal": 2.0})])
+    (1.0, 5.0)
+    """
+    values = [value for row in rows for value in row.affect.values()]
+    least, most = min(values, default=0.0), max(values, default=0.0)
+    for low, high in SCALES:
+        if low <= least and most <= high:
+            return low, high
+    raise Invalid(
+        f"the labels lie between {least:g} and {most:g}, which is no usual scale: say --scale LOW,HIGH",
+        code="scale_unknown",
+    )
+
+
+def rescaled(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row], list[BadRow]]:
+    """Affect labels moved from `scale` to [-1, 1]; rows with a label outside are bad."""
+    low, high = scale
+    kept: list[Row] = []
+    bad: list[BadRow] = []
+    for row in rows:
+        if any(not low <= value <= high for value in row.affect.values()):
+            reason = f"a label lies outside the scale {low:g} to {high:g}"
+            bad.append(BadRow(row.line, reason, name=row.name))
+        else:
+            moved = {name: 2 * (value - low) / (high - low) - 1 for name, value in row.affect.items()}
+            kept.append(replace(row, affect=moved))
+    return kept, bad

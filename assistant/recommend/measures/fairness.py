@@ -1,0 +1,168 @@
+"""Who was shown what: exposure by declared group, with intervals over people.
+
+A small group is insufficient evidence, never a pass: it enters no number, neither its own nor that of others. And
+"no difference found" isn't "fair": the interval says which differences are still possible.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from assistant.recommend.measures.exposure import Shown
+from assistant.recommend.measures.interval import (
+    Figure,
+    Floats,
+    mean,
+    means_apart,
+    share,
+    shares_apart,
+    z_of,
+)
+from assistant.recommend.measures.rates import best, by_person
+
+FEWEST = 30
+"""People of a group, below which nothing is said of it."""
+GROUPS = 50
+"""Groups that are compared; of more, the largest."""
+_KINDS, _ITEMS = 20, 20
+"""That were shown most."""
+
+Verdict = Literal["insufficient evidence", "differs", "may differ", "no difference found"]
+
+SAYS: Mapping[Verdict, str] = {
+    "insufficient evidence": f"fewer than {FEWEST} people, or nobody to compare them with: nothing can be said",
+    "differs": "the interval of the difference leaves out 0, also when widened for the number of comparisons",
+    "may differ": "the 95 % interval leaves out 0, but of so many comparisons one may by chance",
+    "no difference found": "which is not the same as fair: the interval says what is still possible",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of a group, beside all other groups that are large enough."""
+
+    figure: Figure
+    difference: Figure | None
+    """To the others; None where there are none."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """People who declared the same."""
+
+    name: str | None
+    """None: they declared nothing."""
+    people: int
+    slates: int
+    offers: Compared | None = None
+    """Share of the items shown that were commercial. This and all below only for a large enough group."""
+    reward: Compared | None = None
+    """Mean reward of a person for a slate."""
+    kinds: Mapping[str, Compared] = field(default_factory=dict)
+    """Share of the items shown, by kind."""
+    items: Mapping[str, Compared] = field(default_factory=dict)
+    """Share of the slates on which it was, by item."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One row for each person, one column for each measure."""
+
+    hits: Floats
+    trials: Floats
+    reward: Floats
+
+    def take(self, rows: Sequence[int]) -> _Table:
+        return _Table(self.hits[rows], self.trials[rows], self.reward[rows])
+
+
+def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[Group, ...]:
+    """Each group beside all others, the largest first; `declared` says by pseudonym what each person declared.
+
+    People that aren't in it are left out.
+    """
+    people = {person: theirs for person, theirs in by_person(shown).items() if person in declared}
+    rows: dict[str | None, list[int]] = {}
+    for row, person in enumerate(people):
+        rows.setdefault(declared[person], []).append(row)
+    ordered = sorted(rows, key=lambda name: (-len(rows[name]), name is None, name or ""))
+    large = [name for name in ordered if len(rows[name]) >= FEWEST][:GROUPS]
+    slates = list(people.values())
+    kinds, items = _most_shown(slates)
+    table = _table(slates, kinds, items)
+    comparisons = (2 + len(kinds) + len(items)) * (len(large) if len(large) > 2 else 1)
+    found = []
+    for name in ordered:
+        own = Group(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
+        if name in large:
+            others = [row for other in large if other != name for row in rows[other]]
+            own = _group(own, table.take(rows[name]), table.take(others), kinds, items, z_of(comparisons))
+        found.append(own)
+    return tuple(found)
+
+
+def _most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]]:
+    kinds: Counter[str] = Counter()
+    items: Counter[str] = Counter()
+    for theirs in people:
+        for one in theirs:
+            kinds.update(piece.kind for piece in one.pieces)
+            items.update(piece.item for piece in one.pieces)
+    return [name for name, _ in kinds.most_common(_KINDS)], [name for name, _ in items.most_common(_ITEMS)]
+
+
+def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Table:
+    """Columns: offers, then kinds, then items."""
+    columns = {("kind", name): 1 + at for at, name in enumerate(kinds)}
+    columns |= {("item", name): 1 + len(kinds) + at for at, name in enumerate(items)}
+    shape = (len(people), 1 + len(columns))
+    hits, trials = np.zeros(shape), np.zeros(shape)
+    for row, theirs in enumerate(people):
+        for one in theirs:
+            trials[row, : 1 + len(kinds)] += len(one.pieces)
+            trials[row, 1 + len(kinds) :] += bool(one.pieces)
+            for piece in one.pieces:
+                hits[row, 0] += piece.commercial
+                for key in (("kind", piece.kind), ("item", piece.item)):
+                    if key in columns:
+                        hits[row, columns[key]] += 1
+    return _Table(hits, trials, np.array([float(np.mean([best(one) for one in theirs])) for theirs in people]))
+
+
+def _group(own: Group, mine: _Table, others: _Table, kinds: list[str], items: list[str], wide: float) -> Group:
+    measured = [_share(mine, others, column, wide) for column in range(mine.hits.shape[1])]
+    reward = Compared(mean(mine.reward), None, "insufficient evidence")
+    if len(others.reward):
+        apart, widened = (means_apart(mine.reward, others.reward, *z) for z in ((), (wide,)))
+        reward = Compared(reward.figure, apart, _verdict(apart, widened))
+    return Group(
+        own.name,
+        own.people,
+        own.slates,
+        offers=measured[0],
+        reward=reward,
+        kinds=dict(zip(kinds, measured[1:], strict=False)),
+        items=dict(zip(items, measured[1 + len(kinds) :], strict=True)),
+    )
+
+
+def _share(mine: _Table, others: _Table, column: int, wide: float) -> Compared:
+    hits, trials = mine.hits[:, column], mine.trials[:, column]
+    figure = share(hits, trials)
+    if not len(others.hits) or not trials.sum() or not others.trials[:, column].sum():
+        return Compared(figure, None, "insufficient evidence")
+    beside = (others.hits[:, column], others.trials[:, column])
+    apart = shares_apart(hits, trials, *beside)
+    return Compared(figure, apart, _verdict(apart, shares_apart(hits, trials, *beside, wide)))
+
+
+def _verdict(apart: Figure, widened: Figure) -> Verdict:
+    if apart.low <= 0 <= apart.high:
+        return "no difference found"
+    return "may differ" if widened.low <= 0 <= widened.high else "differs"

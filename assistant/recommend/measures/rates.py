@@ -1,0 +1,81 @@
+"""What recommendations came to: of the slates that were shown, how many were clicked, finished, bought from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import get_args
+
+import numpy as np
+
+from assistant.recommend.feedback import Kind
+from assistant.recommend.holdout import Arm, Uplift, uplift
+from assistant.recommend.measures.exposure import Shown
+from assistant.recommend.measures.interval import Figure, mean, share
+
+FEWEST = 30
+"""People, below which no rate is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Of some slates."""
+
+    people: int
+    slates: int
+    kinds: Mapping[Kind, Figure] = field(default_factory=dict)
+    """Kind of reward to the share of slates with at least one such; empty for too few people."""
+    reward: Figure | None = None
+    """Mean of people's rewards for a slate; None for too few people."""
+
+
+def best(one: Shown) -> float:
+    """The best reward that came of a slate; 0 where none came.
+
+    So an app that tells of clicks alone, and never of what wasn't clicked, isn't taken for one whose people like
+    everything.
+    """
+    return max((came.reward for came in one.came), default=0.0)
+
+
+def by_person(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
+    """The slates of each person."""
+    found: dict[str, list[Shown]] = {}
+    for one in shown:
+        found.setdefault(one.person, []).append(one)
+    return found
+
+
+def rates(shown: Sequence[Shown]) -> Rates:
+    """The rates with 95 % intervals over people.
+
+    >>> rates([Shown("p", 0.0, ())]).kinds
+    {}
+    """
+    people = by_person(shown)
+    if len(people) < FEWEST:
+        return Rates(len(people), len(shown))
+    slates = np.array([float(len(theirs)) for theirs in people.values()])
+    found = {}
+    for kind in get_args(Kind):
+        hits = [
+            float(sum(any(came.kind == kind for came in one.came) for one in theirs)) for theirs in people.values()
+        ]
+        found[kind] = share(np.array(hits), slates)
+    rewards = np.array([float(np.mean([best(one) for one in theirs])) for theirs in people.values()])
+    return Rates(len(people), len(shown), found, mean(rewards))
+
+
+def arms(shown: Sequence[Shown]) -> dict[Arm, list[Shown]]:
+    """The slates of those who let their mood be used for content, by the arm of the standing experiment."""
+    return {arm: [one for one in shown if one.arm == arm] for arm in get_args(Arm)}
+
+
+def worth(shown: Sequence[Shown]) -> Uplift:
+    """What the mood was worth: each arm's rewards for a slate, by person."""
+    return uplift(
+        {
+            arm: [[best(one) for one in theirs] for theirs in by_person(slates).values()]
+            for arm, slates in arms(shown).items()
+        }
+    )

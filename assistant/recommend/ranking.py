@@ -1,0 +1,230 @@
+"""Which items, in which order, and why: a score that is a sum of named parts, and exact propensities.
+
+The slate is drawn from the softmax of the scores without replacement, from the decision's id, so every choice can
+be replayed and its probability is known (`slate`). While the mood is used, commercial items come after all others,
+and no part of a commercial item's score depends on the mood (`scoring`). Nor does how much is explored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, Protocol
+
+import numpy as np
+
+from assistant.emotion import Mood
+from assistant.profile.person import Profile
+from assistant.recommend.catalogue import Item
+from assistant.recommend.diversity import Price, price
+from assistant.recommend.features import usable
+from assistant.recommend.item_table import Shelf, lay_out
+from assistant.recommend.moment import NOWHERE, Moment
+from assistant.recommend.scoring import Bools, Ints, Learned, Situation, View, believed, parts, totals, view
+from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
+from assistant.recommend.together import because
+
+__all__ = [
+    "TEMPERATURE",
+    "VERSION",
+    "WORDS",
+    "DecisionLog",
+    "Ranking",
+    "Reason",
+    "Recommendation",
+    "rank",
+    "ranked",
+]
+
+VERSION = "rank-3"
+WORDS = {
+    "interest": "matches what you said you like",
+    "search": "matches what you looked for lately",
+    "popularity": "others liked it lately",
+    "together": "people who liked what you liked, liked this too",
+    "freshness": "it is new",
+    "learned": "people in such a moment liked the like of it",
+    "exploration": "to find out whether it is liked",
+    "mood_stress": "may suit a stressed moment",
+    "mood_valence": "may suit the mood",
+    "mood_arousal": "may suit the energy of the moment",
+    "mood_learned": "people in such a mood liked the like of it",
+    "mood_exploration": "to find out whether it suits such a mood",
+    "catalogue": "something from the catalogue",
+}
+"""What each part of a score says to a person. Where it is known from what, a ranking says that too."""
+
+
+class DecisionLog(Protocol):
+    """Where decisions are kept."""
+
+    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
+        """Keep one; durable when this returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One part of a score."""
+
+    code: str
+    """The part's name: stable."""
+    words: str
+    part: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One ranked item."""
+
+    item: Item
+    score: float
+    """The sum of `parts`."""
+    parts: dict[str, float]
+    propensity: float
+    """Probability of this item at this place, given those above it."""
+    reason: str
+    """The largest part, in words."""
+    reasons: tuple[Reason, ...] = ()
+    """The parts that are not 0, the largest first; they sum to the score."""
+
+    @property
+    def blind_score(self) -> float:
+        """What the score would have been without the mood."""
+        return sum(part for name, part in self.parts.items() if not name.startswith("mood_"))
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "id": self.item.id,
+            "title": self.item.title,
+            "kind": self.item.kind,
+            "language": self.item.language,
+            "commercial": self.item.commercial,
+            "score": round(self.score, 4),
+            "parts": {name: round(part, 4) for name, part in self.parts.items()},
+            "propensity": round(self.propensity, 6),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A slate and how it was drawn."""
+
+    slate: tuple[Recommendation, ...]
+    knobs: Knobs
+    temperature: float
+    """Of the softmax, after the exploration budget."""
+    price: Price
+    """Of diversity."""
+    mood_used: bool
+
+
+def rank(
+    items: Sequence[Item] | Shelf, profile: Profile, mood: Mood | None, *, slots: int, seed: str, **more: Any
+) -> tuple[Recommendation, ...]:
+    """The slate of `ranked`."""
+    return ranked(items, profile, mood, slots=slots, seed=seed, **more).slate
+
+
+def ranked(
+    items: Sequence[Item] | Shelf,
+    profile: Profile,
+    mood: Mood | None,
+    *,
+    slots: int,
+    seed: str,
+    moment: Moment = NOWHERE,
+    now: float = 0.0,
+    candidates: Sequence[str] | None = None,
+    learned: Learned | None = None,
+    likes: Sequence[str] = (),
+    knobs: Knobs = Knobs(),  # noqa: B008
+    offers: bool = True,
+) -> Ranking:
+    """Choose up to `slots` items. `mood` is None where there is no consent to use it for content.
+
+    Items in another language than the person's are left out, unless there are none in theirs; so is what isn't
+    available `now` (Unix seconds), and, without `offers`, everything commercial. `likes` are the ids of what the
+    person liked last, the newest first.
+    """
+    mood = usable(mood)
+    shelf = items if isinstance(items, Shelf) else lay_out(items)
+    rows = shelf.rows(profile.language, now, candidates)
+    if not offers:
+        rows = rows[~shelf.commercial[rows]]
+    who = Situation(profile, mood, moment, now, learned, seed, likes=tuple(likes))
+    who = replace(who, beliefs=believed(who))
+    seen = view(shelf, rows, who)
+    scores = totals(seen, who)
+    temperature = knobs.temperature
+    if knobs.exploration_budget is not None:
+        temperature = temperature_of(scores if mood is None else totals(seen, who.blind), knobs)
+    diverse = knobs.serendipity > 0
+    noise = np.empty(0) if diverse else -np.log(generator(seed).standard_exponential(len(rows)))
+    vectors = shelf.vectors if len(rows) == len(shelf.items) else shelf.vectors[rows]
+    places: list[Drawn] = []
+    cost = Price(0.0, 0.0)
+    for name, others in _tiers(seen.commercial, mood_used=mood is not None):
+        wanted = min(slots - len(places), len(rows) - len(others))
+        if wanted <= 0:
+            continue
+        of_tier = scores
+        if len(others):
+            of_tier = scores.copy()
+            of_tier[others] = -np.inf
+        if diverse:
+            rng = generator(seed, name)
+            cost = cost if places else price(of_tier, vectors, wanted, knobs.serendipity)
+            places += draw_diverse(of_tier, vectors, wanted, temperature, knobs.serendipity, rng)
+        else:
+            places += draw(of_tier, noise, wanted, temperature)
+    return Ranking(_slate(shelf, rows, places, seen, who), knobs, temperature, cost, mood is not None)
+
+
+def _tiers(commercial: Bools, *, mood_used: bool) -> list[tuple[str, Ints]]:
+    """In the order in which places are filled: a name, and the scored rows that are not of it."""
+    paid = np.flatnonzero(commercial) if mood_used else _NONE
+    if not len(paid):
+        return [("all", paid)]
+    return [("free", paid), ("commercial", np.flatnonzero(~commercial))]
+
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def _slate(
+    shelf: Shelf, rows: Ints, places: Sequence[Drawn], seen: View, who: Situation
+) -> tuple[Recommendation, ...]:
+    at = np.array([one.row for one in places], dtype=np.int64)
+    chosen, taken = rows[at], parts(seen.take(at), who)
+    plain, felt = ({name: part.tolist() for name, part in some.items()} for some in (taken.plain, taken.felt))
+    found = []
+    for place, (row, drawn) in enumerate(zip(chosen.tolist(), places, strict=True)):
+        item = shelf.items[row]
+        own = {name: part[place] for name, part in plain.items()}
+        if not item.commercial:
+            for name, part in felt.items():
+                own[name] = part[place]
+        reasons = _reasons(own, row, shelf, who)
+        said = reasons[0].words if reasons and reasons[0].part > 0 else WORDS["catalogue"]
+        found.append(Recommendation(item, sum(own.values()), own, drawn.propensity, said, reasons))
+    return tuple(found)
+
+
+def _reasons(parts: dict[str, float], row: int, shelf: Shelf, who: Situation) -> tuple[Reason, ...]:
+    largest = sorted(((part, name) for name, part in parts.items() if part), key=itemgetter(0), reverse=True)
+    return tuple([Reason(name, _words(name, row, shelf, who), part) for part, name in largest])
+
+
+def _words(code: str, row: int, shelf: Shelf, who: Situation) -> str:
+    """What a part says of one item, with what it is known from."""
+    if code == "interest":
+        tags = sorted(set(shelf.items[row].tags) & set(who.profile.interests))
+        return f"{WORDS[code]}: {', '.join(tags)}"
+    if code == "together" and who.learned is not None and who.learned.neighbours is not None:
+        liked = because(who.learned.neighbours, who.likes, row)
+        if liked in shelf.place:
+            return f"because people who liked {shelf.items[shelf.place[liked]].title} liked this too"
+    return WORDS[code]

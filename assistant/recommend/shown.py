@@ -1,0 +1,73 @@
+"""What people were shown of late, by kind: read from the log of decisions, and kept in memory for a while.
+
+Every worker reads the same log, so a filter bubble is known after a restart and by all of them; what another worker
+showed meanwhile is known here after `REFRESH_S` at the latest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from assistant.recommend.bubble import LATELY, Bubble, ShownKinds, bubble
+from assistant.recommend.item_table import Shelf
+
+REFRESH_S = 300.0
+"""How old what was read may be, beside what this worker showed."""
+_PEOPLE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    at: float
+    """Unix seconds."""
+    kinds: deque[str] = field(default_factory=lambda: deque(maxlen=LATELY))
+
+
+class ShownLately:
+    """What people were shown of late."""
+
+    def __init__(self, log: ShownKinds) -> None:
+        self._log = log
+        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._forgets = 0
+        self._kinds: dict[str, tuple[Shelf, frozenset[str]]] = {}
+
+    async def bubble(self, app: str, person: str, shelf: Shelf, now: float) -> Bubble:
+        """How narrow what the person was shown of late is."""
+        return bubble(await self.kinds(person, now), self._of(app, shelf))
+
+    async def kinds(self, person: str, now: float) -> Sequence[str]:
+        """The kinds of the last items that they were shown, oldest first."""
+        known = self._known.get(person)
+        if known is None or abs(now - known.at) >= REFRESH_S:
+            known = await self._read(person, now)
+        return tuple(known.kinds)
+
+    def add(self, person: str, kinds: Sequence[str]) -> None:
+        """They are shown some more; counts beside what was read before."""
+        if (known := self._known.get(person)) is not None:
+            known.kinds.extend(kinds)
+
+    def forget(self, person: str) -> None:
+        """Drop what is in memory; reads that are under way keep nothing."""
+        self._known.pop(person, None)
+        self._forgets += 1
+
+    async def _read(self, person: str, now: float) -> _Read:
+        forgets, read = self._forgets, _Read(now)
+        read.kinds.extend(sys.intern(kind) for kind in await self._log.kinds(person, LATELY))
+        if forgets == self._forgets:  # else perhaps they were erased meanwhile
+            self._known[person] = read
+            self._known.move_to_end(person)
+            if len(self._known) > _PEOPLE:
+                self._known.popitem(last=False)
+        return read
+
+    def _of(self, app: str, shelf: Shelf) -> frozenset[str]:
+        known = self._kinds.get(app)
+        if known is None or known[0] is not shelf:
+            known = self._kinds[app] = (shelf, frozenset(item.kind for item in shelf.items))
+        return known[1]

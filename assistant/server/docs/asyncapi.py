@@ -1,0 +1,169 @@
+"""The description of the WebSockets: AsyncAPI 3.0, made from the shapes of the events and their examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from assistant import __version__
+from assistant.server.contract.events import SERVER_EVENTS
+from assistant.server.contract.wire import Append, ConsentUpdate, ItemCreate
+from assistant.server.docs import examples
+from assistant.server.live.dialect import SessionUpdate
+from assistant.server.live.twilio_messages import MESSAGES
+
+CLIENT_EVENTS: Mapping[str, tuple[type[msgspec.Struct] | None, str]] = {
+    "session.update": (SessionUpdate, "Change what is named of the session, and leave the rest"),
+    "transcription_session.update": (SessionUpdate, "The same under its name in the beta"),
+    "input_audio_buffer.append": (Append, "Audio in the session's format, in a piece of any size"),
+    "input_audio_buffer.commit": (None, "The utterance ends here"),
+    "input_audio_buffer.clear": (None, "Forget the audio that was not committed"),
+    "conversation.item.create": (ItemCreate, "Something written, or speech with its transcript"),
+    "consent.update": (ConsentUpdate, "Acknowledge the notice, or grant or withdraw"),
+}
+"""Each event of a client with its members and what it is for."""
+
+_FRAME = "audio"
+_SCHEMAS = "#/components/schemas/{name}"
+_EVENT_ID = {"type": "string", "description": "Named in the `error` about this event"}
+
+
+def describe_events() -> dict[str, Any]:
+    """The document."""
+    members = [struct for struct, _ in CLIENT_EVENTS.values() if struct is not None]
+    structs: list[type[msgspec.Struct]] = list(dict.fromkeys([*SERVER_EVENTS, *members, *MESSAGES]))
+    found, schemas = msgspec.json.schema_components(structs, ref_template=_SCHEMAS)
+    schema_of: dict[type[Any] | None, dict[str, Any]] = {None: {}, **dict(zip(structs, found, strict=True))}
+    samples = tuple(examples.sent())
+    sent = {
+        name_of(struct): _message(name_of(struct), _says(struct), schema_of[struct], samples, "type")
+        for struct in SERVER_EVENTS
+    }
+    received = {
+        name: _message(name, says, _with_type(name, schema_of[struct]), examples.RECEIVED, "type")
+        for name, (struct, says) in CLIENT_EVENTS.items()
+    }
+    called = {
+        name_of(struct): _message(name_of(struct), _says(struct), schema_of[struct], examples.CALLED, "event")
+        for struct in MESSAGES
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Attune",
+            "version": __version__,
+            "description": "Voice in, mood and tone out, over WebSockets. Clients ignore events they don't know.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "here": {
+                "host": "{host}",
+                "protocol": "ws",
+                "variables": {"host": {"default": "localhost:8080"}},
+            }
+        },
+        "channels": {
+            "realtime": {
+                "address": "/v1/realtime",
+                "description": "A live microphone, as in transcription sessions of the OpenAI Realtime API.",
+                "messages": _references("server", sent)
+                | _references("client", received)
+                | _references("client", [_FRAME]),
+                "bindings": {
+                    "ws": {"method": "GET", "query": _QUERY, "headers": _HEADERS, "bindingVersion": "0.1.0"}
+                },
+            },
+            "twilio": {
+                "address": "/v1/twilio",
+                "description": "Twilio Media Streams; the key and the person come as `<Parameter>`.",
+                "messages": _references("twilio", called),
+            },
+        },
+        "operations": {
+            "tell": _operation("send", "realtime", "server", sent) | _SECURED,
+            "listen": _operation("receive", "realtime", "client", [*received, _FRAME]) | _SECURED,
+            "listenToCall": _operation("receive", "twilio", "twilio", called),
+        },
+        "components": {
+            "messages": {f"server.{name}": message for name, message in sent.items()}
+            | {f"client.{name}": message for name, message in received.items()}
+            | {f"client.{_FRAME}": _AUDIO}
+            | {f"twilio.{name}": message for name, message in called.items()},
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def name_of(struct: type[msgspec.Struct]) -> str:
+    """What an event calls itself.
+
+    >>> name_of(SERVER_EVENTS[0])
+    'session.created'
+    """
+    return str(struct.__struct_config__.tag)
+
+
+def _says(struct: type[msgspec.Struct]) -> str:
+    return (struct.__doc__ or "").strip()
+
+
+def _with_type(name: str, members: dict[str, Any]) -> dict[str, Any]:
+    head = {
+        "type": "object",
+        "required": ["type"],
+        "properties": {"type": {"const": name}, "event_id": _EVENT_ID},
+    }
+    return {"allOf": [head, members]} if members else head
+
+
+def _message(
+    name: str, summary: str, payload: dict[str, Any], known: Iterable[dict[str, Any]], field: str
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "summary": summary,
+        "payload": payload,
+        "examples": [{"payload": example} for example in known if example[field] == name],
+    }
+
+
+def _references(whose: str, names: Iterable[str]) -> dict[str, Any]:
+    return {f"{whose}.{name}": {"$ref": f"#/components/messages/{whose}.{name}"} for name in names}
+
+
+def _operation(action: str, channel: str, whose: str, names: Iterable[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{whose}.{name}"} for name in names],
+    }
+
+
+_SECURED = {"security": [{"$ref": "#/components/securitySchemes/key"}]}
+_QUERY = {
+    "type": "object",
+    "properties": {
+        "person": {
+            "type": "string",
+            "description": "Who speaks, as your app calls them; not needed with their token",
+        },
+        "device": {"type": "string", "description": "In its place: a device that is linked to the person"},
+    },
+}
+_HEADERS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "Sec-GPC": {"type": "string", "const": "1", "description": "Global Privacy Control, obeyed to the end"}
+    },
+}
+_AUDIO = {
+    "name": _FRAME,
+    "summary": "A binary frame: audio in the session's format, in a piece of any size up to 64 KiB",
+    "contentType": "application/octet-stream",
+    "payload": {"type": "string", "format": "binary"},
+    "examples": [{"payload": "\x00\x00\x00\x40", "summary": "Two samples of PCM16"}],
+}

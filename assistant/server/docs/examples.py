@@ -1,0 +1,190 @@
+"""Examples of events for `/asyncapi.json`. What the server sends is written by the code that sends it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+from assistant.consent.policy import MACHINE
+from assistant.consent.receipt import Actor, Record
+from assistant.conversation.live.events import (
+    Affect,
+    Committed,
+    ConsentChanged,
+    Event,
+    Failed,
+    NoticeDue,
+    NotTranscribed,
+    Replied,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Words,
+    Written,
+)
+from assistant.conversation.session import Answer
+from assistant.emotion import Abstention, Estimate, Evidence, Mood, Reading
+from assistant.errors import Unavailable
+from assistant.profile.person import Profile
+from assistant.recommend.catalogue import starter
+from assistant.recommend.ranking import rank
+from assistant.server.contract.wire import PROTOCOL_VERSION, disclosure_json, error_json, event_json
+from assistant.server.live.dialect import Options
+from assistant.text.crisis import notice_crisis
+from assistant.tone.policy import choose
+
+_NOW = 1_800_000_000.0
+_ITEM, _BEFORE = "item_2", "item_1"
+_EMOTIONS = {"anger": 0.05, "fear": 0.55, "joy": 0.03, "neutral": 0.25, "sadness": 0.12}
+_TENSE = Reading("voice", Estimate(-0.4, 0.2), Estimate(0.6, 0.2), 0.7, _EMOTIONS)
+_MOOD = Mood(
+    valence=_TENSE.valence,
+    arousal=_TENSE.arousal,
+    stress=_TENSE.stress,
+    emotions=_EMOTIONS,
+    evidence=(Evidence("voice", 1.0, 0.4),),
+    at=_NOW,
+    expires_at=_NOW + 900,
+    confidence=0.6,
+    deviation={"valence": -0.3, "arousal": 0.4},
+    baseline="session",
+    emotion_set=("fear", "neutral"),
+)
+
+
+def _answer(words: str, mood: Mood | None) -> Answer:
+    safety = notice_crisis(words, "US")
+    profile = Profile(interests=("music",))
+    return Answer(
+        mood,
+        choose(mood, profile, crisis=safety is not None),
+        rank(starter().items, profile, mood, slots=1, seed="example"),
+        "decision_1",
+        safety,
+    )
+
+
+HAPPENINGS: tuple[Event, ...] = (
+    SpeechStarted(_ITEM, 1_280),
+    SpeechStopped(_ITEM, 4_352),
+    Committed(_ITEM, _BEFORE),
+    Written(_ITEM, None, "Can you move my meeting?"),
+    Words(_ITEM, " move my"),
+    Transcribed(_ITEM, "Can you move my meeting?", "en", 3.072),
+    NotTranscribed(_ITEM, "busy", "this utterance could not be transcribed"),
+    Affect(_ITEM, False, 2.5, 4_352, _TENSE, _MOOD),
+    Affect(_ITEM, True, 3.0, 5_312, Abstention("voice", "too_noisy"), None),
+    Replied(_ITEM, _answer("", _MOOD)),
+    Replied(_ITEM, _answer("I want to kill myself", None)),
+    Failed(_ITEM, Unavailable("the database does not answer", code="storage_failed")),
+    NoticeDue("1", ("While it listens, software estimates emotion from your voice.",)),
+    ConsentChanged(
+        Record("receipt_1", "p", _NOW, "granted", "voice", "tone", "1", _NOW + 86_400, Actor("app", "stream"))
+    ),
+)
+"""At least one of each kind that a stream can tell."""
+
+_SESSION: dict[str, Any] = {
+    "id": "session_1",
+    "object": "realtime.transcription_session",
+    "type": "transcription",
+    "protocol_version": PROTOCOL_VERSION,
+    "expires_at": round(_NOW) + 3_600,
+    "audio": Options().as_json(),
+    "include": [],
+    "capabilities": {
+        "transcription": True,
+        "reasons": {},
+        "affect": {"text": ["tone"], "voice": ["content", "tone"]},
+    },
+}
+
+
+def sent() -> Iterator[dict[str, Any]]:
+    """What the server sends."""
+    others: list[dict[str, Any]] = [
+        {"type": name, "session": _SESSION}
+        for name in ("session.created", "session.updated", "transcription_session.updated")
+    ]
+    others += [
+        {"type": "input_audio_buffer.cleared"},
+        {"type": "consent.updated", "acknowledged": "1"},
+        disclosure_json(MACHINE),
+        error_json("invalid_base64", "`audio` is not base64", "event_7"),
+    ]
+    seen: list[dict[str, Any]] = []
+    for beta in (False, True):
+        for happening in HAPPENINGS:
+            others += event_json(happening, "Example app", beta=beta)
+    for event in others:
+        if event not in seen:
+            seen.append(event)
+            yield {"event_id": f"event_{len(seen)}", **event}
+
+
+_UPDATE: dict[str, Any] = {
+    "type": "transcription",
+    "audio": {
+        "input": {
+            "format": {"type": "audio/pcm", "rate": 24_000},
+            "transcription": {"language": "en"},
+            "turn_detection": {"type": "server_vad", "threshold": 0.5, "silence_duration_ms": 400},
+        }
+    },
+}
+
+RECEIVED: tuple[dict[str, Any], ...] = (
+    {"type": "session.update", "event_id": "mine_1", "session": _UPDATE},
+    {"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}},
+    {"type": "session.update", "session": {"audio": {"input": {"format": "audio/webm;codecs=opus"}}}},
+    {
+        "type": "transcription_session.update",
+        "session": {"input_audio_format": "g711_ulaw", "turn_detection": None},
+    },
+    {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(8)).decode()},
+    {"type": "input_audio_buffer.commit"},
+    {"type": "input_audio_buffer.clear"},
+    {
+        "type": "conversation.item.create",
+        "item": {"id": _ITEM, "content": [{"type": "input_text", "text": "Can you move my meeting?"}]},
+    },
+    {"type": "consent.update", "acknowledge": True, "notice": "1"},
+    {"type": "consent.update", "modality": "voice", "purpose": "tone", "granted": True, "notice": "1"},
+    {"type": "consent.update", "modality": "voice", "purpose": "tone", "granted": False},
+)
+"""What clients send."""
+
+_IDS: dict[str, Any] = {"streamSid": "MZ" + "0" * 32}
+_WHOSE = {"accountSid": "AC" + "0" * 32, "callSid": "CA" + "0" * 32}
+
+CALLED: tuple[dict[str, Any], ...] = (
+    {"event": "connected", "protocol": "Call", "version": "1.0.0"},
+    {
+        "event": "start",
+        "sequenceNumber": "1",
+        "start": {
+            **_WHOSE,
+            **_IDS,
+            "tracks": ["inbound", "outbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8_000, "channels": 1},
+            "customParameters": {"key": "att_...", "person": "ada", "notice": "1"},
+        },
+        **_IDS,
+    },
+    {
+        "event": "media",
+        "sequenceNumber": "2",
+        "media": {
+            "track": "inbound",
+            "chunk": "1",
+            "timestamp": "5",
+            "payload": base64.b64encode(b"\xff" * 8).decode(),
+        },
+        **_IDS,
+    },
+    {"event": "dtmf", "sequenceNumber": "3", "dtmf": {"track": "inbound_track", "digit": "1"}, **_IDS},
+    {"event": "mark", "sequenceNumber": "4", "mark": {"name": "my label"}, **_IDS},
+    {"event": "stop", "sequenceNumber": "5", "stop": _WHOSE, **_IDS},
+)
+"""What Twilio sends."""

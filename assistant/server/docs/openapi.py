@@ -1,0 +1,112 @@
+"""The API's own description, made from the routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from assistant import __version__
+from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
+from assistant.server.http.openai import CHAT, MODELS
+from assistant.server.http.route import Route
+
+
+def describe(routes: Sequence[Route]) -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    routes = [route for route in routes if not route.socket]
+    bodies = [route.body for route in routes if route.body is not None]
+    schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    schema_of = dict(zip(bodies, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Attune",
+            "version": __version__,
+            "description": "An emotion-aware assistant backend that asks first. Live audio goes to `/v1/realtime`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": components | {"Problem": _PROBLEM},
+            "securitySchemes": {"key": _KEY},
+        },
+    }
+
+
+def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": getattr(route.handler, "__name__", route.path),
+        "summary": route.summary,
+        "responses": {
+            "2XX": {"description": "Done", "content": {"application/json": {}}},
+            "default": {
+                "description": "What went wrong, with a stable `code`",
+                "content": _OPENAI_ERROR if route.path in (CHAT, MODELS) else _ERROR,
+            },
+        },
+    }
+    names = re.findall(r"{(\w+)}", route.path)
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema_of[route.body]}},
+        }
+    if route.open:
+        operation["security"] = []
+    else:
+        operation["security"] = [{"key": [route.scope]}]
+        operation["description"] = f"Needs the scope `{route.scope}`: {SCOPES[route.scope]}."
+    return operation
+
+
+_KEY: dict[str, Any] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An app's API key; a person's token, for that person alone and with the scopes "
+    f"{as_words(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
+    + " ".join(f"`{scope}`: {means}." for scope, means in SCOPES.items()),
+}
+_ERROR: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_OPENAI_ERROR: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["message", "type", "code"],
+                    "properties": {
+                        "message": {"type": "string"},
+                        "type": {"type": "string"},
+                        "param": {"type": ["string", "null"]},
+                        "code": {"type": ["string", "null"]},
+                    },
+                }
+            },
+        }
+    }
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+    },
+}

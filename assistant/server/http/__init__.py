@@ -1,0 +1,1 @@
+"""What every request passes: callers, errors, limits, headers."""

@@ -1,0 +1,1 @@
+"""WebSockets: the Realtime dialect and phone calls."""

@@ -1,0 +1,323 @@
+"""`/v1/realtime`: the OpenAI Realtime transcription dialect, binary PCM16 frames, and our additive events.
+
+One task reads the socket in order, so TCP pushes back when we are slow or the client doesn't read; one writes, and
+one watches the time. Nothing a client sends ends the stream except closing it: what can't be understood gets an
+`error` event. Something written, or unknown, is answered after the audio before it; audio and consent never wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from assistant.audio.intake import Intake
+from assistant.consent.receipt import ENDINGS
+from assistant.conversation.live.events import ConsentChanged, Event
+from assistant.conversation.live.stream import Stream
+from assistant.conversation.session import Conversation
+from assistant.errors import AssistantError, Invalid, TooLarge
+from assistant.server.contract.wire import (
+    INTERNAL,
+    PROTOCOL_VERSION,
+    Append,
+    ConsentUpdate,
+    ItemCreate,
+    disclosure_json,
+    error_json,
+    event_json,
+)
+from assistant.server.http.caller import ME, Caller
+from assistant.server.http.guard import decoded, log_unexpected
+from assistant.server.http.metrics import METRICS
+from assistant.server.http.route import enter, noted
+from assistant.server.live.dialect import Options, SessionUpdate
+from assistant.server.live.outbox import Ended, Full, Outbox
+from assistant.server.live.streams import HEARTBEAT_S, STREAMS, subprotocol
+from assistant.server.live.watch import WATCH
+from assistant.server.routes.devices import owner_of
+from assistant.server.routes.disclosure import gpc_of
+from assistant.services import Services
+
+SUBPROTOCOL = "realtime"
+MAX_FRAME = 64 * 1024
+"""Bytes of a binary frame (two seconds of audio at 16 kHz), and of any event but `append`."""
+_ENVELOPE = 1024
+"""Bytes of an `append` besides its audio."""
+_SEND_BUFFER = 64 * 1024
+"""Bytes that the kernel holds for a client that doesn't read."""
+_CLOSING_S = 5.0
+"""How long a client may take to answer that the stream is closed."""
+
+_append = msgspec.json.Decoder(Append)
+_encode = msgspec.json.Encoder()
+
+
+class Head(msgspec.Struct):
+    """What every event has."""
+
+    type: Any = None
+    event_id: Any = None
+
+
+async def realtime(request: web.Request) -> web.StreamResponse:
+    """Open a stream for the person named by `?person=`, or whose device is named by `?device=`."""
+    services, caller = await enter(request)
+    if "device" in request.query and "person" not in request.query and caller.holder is None:
+        person = await owner_of(services, caller, request.query["device"])
+    else:
+        person = await caller.named(services, request.query.get("person", ME if caller.holder else ""))
+    socket = web.WebSocketResponse(
+        protocols=subprotocol(request, SUBPROTOCOL),
+        heartbeat=HEARTBEAT_S,
+        compress=False,
+        max_msg_size=services.settings.max_body_bytes + _ENVELOPE,
+        timeout=_CLOSING_S,
+    )
+    with request.app[STREAMS].admitted(caller.app, socket, services.settings):
+        if not socket.can_prepare(request).ok:
+            raise Invalid("this path speaks WebSocket", code="websocket_expected")
+        await socket.prepare(request)
+        transport = request.transport
+        raw = None if transport is None else transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
+        noted(request, services, caller, person.pseudonym)
+        conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
+        session = _Session(services, caller, conversation, socket, transport)
+        with request.app[WATCH].over(caller, session.end), request.app[METRICS].shedding(session.shed):
+            await session.run()
+    return socket
+
+
+class _Session:
+    """One connection."""
+
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        conversation: Conversation,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+    ) -> None:
+        self._services = services
+        self._caller = caller
+        self._conversation = conversation
+        self._socket = socket
+        self._transport = transport
+        self._outbox = Outbox()
+        self._id = services.new_id()
+        self._options = Options()
+        self._beta = False
+        self._intake = Intake(self._options.format)
+        self._stream = Stream(conversation, self._emit, self._options.rules)
+        self._now = asyncio.get_running_loop().time
+        self._began = self._heard = self._now()
+        self._expires_at = round(services.clock() + services.settings.stream_longest_s)
+
+    async def run(self) -> None:
+        writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
+        try:
+            self._send({"type": "session.created", "session": await self._describe()})
+            self._disclose(again=True)
+            await self._stream.consented()
+            await self._read()
+        finally:
+            await self._stream.close()
+            watch.cancel()
+            if not self._outbox.ended:
+                writer.cancel()
+            await asyncio.gather(writer, watch, return_exceptions=True)
+            await self._socket.close()
+
+    def _disclose(self, *, again: bool = False) -> None:
+        """Say, at the beginning and every three hours, that this is a machine."""
+        text = self._conversation.disclosure(again=again)
+        if text is not None:
+            self._send(disclosure_json(text))
+
+    def end(self, code: str) -> None:
+        """Whoever opened this may not any more, or the person is erased: say so, and nothing else."""
+        self._outbox.drop_affect()
+        self._send(error_json(code, "this stream may not go on: its key or token ended, or its person was erased"))
+        self._outbox.end()
+
+    def shed(self) -> int:
+        """Interim updates that were left out so far: newer ones came first."""
+        return self._outbox.shed + self._stream.shed
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            self._heard = self._now()
+            await self._outbox.room()
+            self._disclose()
+            if message.type is WSMsgType.BINARY:
+                await self._handle_frame(message.data)
+            elif message.type is WSMsgType.TEXT:
+                await self._handle_event(message.data)
+            else:
+                return
+
+    async def _handle_frame(self, data: bytes) -> None:
+        try:
+            if len(data) > MAX_FRAME:
+                raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
+            await self._stream.hear(self._intake.take(data))
+        except Exception as error:
+            self._send_error(error)
+
+    async def _handle_event(self, data: str) -> None:
+        head = Head()
+        try:
+            head = decoded(data, Head)
+            if head.type == "input_audio_buffer.append":
+                await self._stream.hear(self._intake.take(_audio(data)))
+            elif len(data) > MAX_FRAME:
+                raise TooLarge(f"an event may have at most {MAX_FRAME} bytes", code="event_too_large")
+            else:
+                await self._handle(head.type, data)
+        except Exception as error:
+            self._send_error(error, head.event_id)
+
+    async def _handle(self, kind: Any, data: str) -> None:
+        match kind:
+            case "input_audio_buffer.commit":
+                await self._stream.hear(self._intake.end())
+                await self._stream.commit()
+            case "input_audio_buffer.clear":
+                self._intake.end()
+                self._stream.clear()
+                self._send({"type": "input_audio_buffer.cleared"})
+            case "session.update" | "transcription_session.update":
+                await self._update(decoded(data, SessionUpdate))
+                self._beta = self._beta or kind.startswith("transcription")
+                name = "transcription_session.updated" if self._beta else "session.updated"
+                self._send({"type": name, "session": await self._describe()})
+            case "conversation.item.create":
+                item = decoded(data, ItemCreate).item
+                await self._stream.read(item.id or self._services.new_id(), item.words)
+            case "consent.update":
+                await self._consent(decoded(data, ConsentUpdate))
+            case str():
+                await self._stream.settled()
+                raise Invalid("an unknown event was ignored", code="unknown_event")
+            case _:
+                raise Invalid("an event needs a `type`", code="invalid_event")
+
+    async def _consent(self, update: ConsentUpdate) -> None:
+        if update.acknowledge:
+            await self._stream.acknowledge(update.notice, self._caller.actor("stream"))
+            self._send({"type": "consent.updated", "acknowledged": update.notice})
+            return
+        if update.modality is None or update.purpose is None or update.granted is None:
+            raise Invalid("give `acknowledge`, or `modality`, `purpose` and `granted`")
+        await self._conversation.decide(
+            update.modality,
+            update.purpose,
+            granted=update.granted,
+            notice=update.notice,
+            actor=self._caller.actor("stream"),
+        )
+        await self._stream.consented()
+
+    async def _update(self, update: SessionUpdate) -> None:
+        old, new = self._options, self._options.updated(update.session)
+        self._stream.transcribe(new.transcription)
+        self._options = new
+        if new.format != old.format:
+            await self._stream.hear(self._intake.end())
+            self._intake = await asyncio.to_thread(Intake, new.format)  # it may have to load a decoder
+        if new.turns != old.turns:
+            self._stream.segment(new.rules)
+
+    async def _describe(self) -> dict[str, Any]:
+        """The session; what it can infer depends on the person's grants, never on what is installed."""
+        grants = await self._services.ledger.grants(self._conversation.subject)
+        words = self._stream.transcribes
+        why_not = "off" if self._options.transcription is None else "absent"
+        return {
+            "id": self._id,
+            "object": "realtime.transcription_session",
+            "type": "transcription",
+            "protocol_version": PROTOCOL_VERSION,
+            "expires_at": self._expires_at,
+            "audio": self._options.as_json(),
+            "include": [],
+            "capabilities": {
+                "transcription": words,
+                "reasons": {} if words else {"transcription": why_not},
+                "affect": {
+                    modality: sorted(g.purpose for g in grants if g.modality == modality)
+                    for modality in ("text", "voice")
+                },
+            },
+        }
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, ConsentChanged) and event.record.event in ENDINGS:
+            self._outbox.drop_affect()
+            if event.record.event == "erased":
+                self.end("person_unknown")
+        for shown in event_json(event, self._caller.app.name, beta=self._beta):
+            self._send(shown)
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self._outbox.put({"event_id": self._services.new_id(), **event})
+        if self._outbox.overflowed:
+            self._drop()
+
+    def _send_error(self, error: Exception, about: Any = None) -> None:
+        if isinstance(error, AssistantError):
+            self._send(error_json(error.code, error.message, about))
+        else:
+            log_unexpected(error)
+            self._send(error_json(*INTERNAL, about))
+
+    async def _write(self) -> None:
+        limit_s = self._services.settings.stream_write_s
+        try:
+            while True:
+                event = await self._outbox.get()
+                async with asyncio.timeout(limit_s):
+                    await self._socket.send_str(_encode.encode(event).decode())
+        except Ended:
+            await self._socket.close()
+        except (Full, TimeoutError):  # nor would it read why it is dropped
+            self._drop()
+        except ConnectionError:
+            pass
+        finally:
+            self._outbox.end()  # whoever waits for room in it waits no more
+
+    async def _watch(self) -> None:
+        """Close the stream when nothing comes any more, or when it has lasted long enough, and say so."""
+        settings = self._services.settings
+        ends = self._began + settings.stream_longest_s
+        while True:
+            now, until = self._now(), min(ends, self._heard + settings.stream_idle_s)
+            if now >= until:
+                break
+            await asyncio.sleep(until - now)
+        code = "session_expired" if now >= ends else "idle_timeout"
+        about = "the longest time of a stream is over" if now >= ends else "nothing was sent for too long"
+        self._send(error_json(code, f"{about}; open a new one"))
+        self._outbox.end()
+
+    def _drop(self) -> None:
+        """Let go of a client that doesn't read: the connection ends, and with it the reading task."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _audio(data: str) -> bytes:
+    try:
+        return _append.decode(data).audio
+    except msgspec.ValidationError as error:
+        if "base64" in str(error):
+            raise Invalid("`audio` is not base64", code="invalid_base64") from None
+        raise Invalid(f"not the expected shape: {error}") from None

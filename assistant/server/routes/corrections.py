@@ -1,0 +1,81 @@
+"""Routes by which a person says themself how they are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from assistant.errors import Invalid
+from assistant.mood.correction import DIMENSIONS, Correction
+from assistant.profile.person import Person
+from assistant.server.http.guard import body_of
+from assistant.server.http.route import PERSON, Route, enter_person, respond
+from assistant.services import Services
+
+_PATH = f"{PERSON}/mood/corrections"
+
+Scale = Annotated[float, Meta(ge=-1, le=1)]
+EmotionName = Literal["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+
+
+class CorrectionBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How it is, in place of what was estimated; at least one. `{"stress": false}` says "I'm not stressed"."""
+
+    stress: bool | None = None
+    valence: Scale | None = None
+    """Unpleasant (-1) to pleasant (1)."""
+    arousal: Scale | None = None
+    """Calm (-1) to activated (1)."""
+    emotion: EmotionName | None = None
+
+
+async def post_correction(request: web.Request) -> web.Response:
+    """Take the person's word for it; needs no consent, and makes no mood where there is none."""
+    services, caller, person = await enter_person(request)
+    body = await body_of(request, CorrectionBody, services.settings.max_body_bytes)
+    now = services.clock()
+    said = [
+        Correction(dimension, value, now)
+        for dimension in DIMENSIONS
+        if (value := getattr(body, dimension)) is not None
+    ]
+    if not said:
+        raise Invalid(f"say one of {', '.join(DIMENSIONS)}")
+    conversation = services.conversation(caller.app, person, who=caller.key)
+    await conversation.correct(said)
+    mood = await conversation.mood()
+    return respond({"mood": None if mood is None else mood.as_json(), **_held(services, person)})
+
+
+async def get_corrections(request: web.Request) -> web.Response:
+    """What the person said of themself in this session."""
+    services, _, person = await enter_person(request)
+    return respond(_held(services, person))
+
+
+async def delete_corrections(request: web.Request) -> web.Response:
+    """Take it back: the estimates count again."""
+    services, _, person = await enter_person(request)
+    timeline = services.tools.memory.find(person.pseudonym)
+    if timeline is not None:
+        timeline.uncorrect()
+    return web.Response(status=204)
+
+
+def _held(services: Services, person: Person) -> dict[str, Any]:
+    timeline = services.tools.memory.find(person.pseudonym)
+    corrections = {} if timeline is None else timeline.corrections(services.clock())
+    return {"corrections": [asdict(correction) for correction in corrections.values()]}
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST", _PATH, post_correction, "Say how you are, in place of the estimate", CorrectionBody, scope="infer"
+    ),
+    Route("GET", _PATH, get_corrections, "What the person said of themself", scope="infer"),
+    Route("DELETE", _PATH, delete_corrections, "Let the estimates count again", scope="infer"),
+)

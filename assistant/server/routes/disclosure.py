@@ -1,0 +1,76 @@
+"""Routes that tell what holds for a person, who looked, and that Global Privacy Control is obeyed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
+from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, RULES, explained
+from assistant.errors import Invalid
+from assistant.profile.person import subject
+from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
+
+GPC_SINCE = "2026-11-22"
+"""When Global Privacy Control began to be obeyed."""
+_MOST = 1_000
+
+
+def gpc_of(request: web.Request) -> bool:
+    """Whether the person's browser asks for Global Privacy Control; `1` is the only value that means it."""
+    return request.headers.get("Sec-GPC", "").strip() == "1"
+
+
+async def get_gpc(request: web.Request) -> web.Response:
+    """Global Privacy Control is obeyed."""
+    return respond({"gpc": True, "lastUpdate": GPC_SINCE})
+
+
+async def get_policy(request: web.Request) -> web.Response:
+    """The whole table: which rules there are, where they hold, and where they come from."""
+    await enter(request)
+    return respond(
+        {
+            "refusals": [asdict(rule) for rule in RULES],
+            "duties": [asdict(duty) for duty in DUTIES],
+            "disclose_every_s": DISCLOSE_EVERY_S,
+            "consent_ages": {
+                **{where: {"years": years, "source": source} for where, (years, source) in CONSENT_AGES.items()},
+                "*": {"years": UNKNOWN_AGE, "source": "where nothing else is known"},
+            },
+        }
+    )
+
+
+async def get_person_policy(request: web.Request) -> web.Response:
+    """What of it holds for one person in this app."""
+    services, caller, person = await enter_person(request)
+    return respond(explained(subject(caller.app, person), services.clock()))
+
+
+async def get_access(request: web.Request) -> web.Response:
+    """Who read or used what is known of a person, newest first; page with `?before=` and `?limit=`."""
+    services, _, person = await enter_person(request)
+    before, limit = _number(request, "before"), _number(request, "limit")
+    found = await services.access.of(person.pseudonym, before=before, limit=min(limit or 100, _MOST))
+    accesses: list[dict[str, Any]] = [asdict(access) for access in found]
+    return respond({"person": person.id, "accesses": accesses, "next": found[-1].seq if found else None})
+
+
+def _number(request: web.Request, name: str) -> int | None:
+    given = request.query.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and 0 < len(given) < 16 and int(given) > 0):
+        raise Invalid(f"`{name}` is a whole number greater than 0")
+    return int(given)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/.well-known/gpc.json", get_gpc, "Global Privacy Control is obeyed", open=True),
+    Route("GET", "/v1/policy", get_policy, "Every rule, with its source", scope="consent"),
+    Route("GET", f"{PERSON}/policy", get_person_policy, "The rules that hold for a person", scope="consent"),
+    Route("GET", f"{PERSON}/access", get_access, "Who read or used a person's data", scope="rights"),
+)

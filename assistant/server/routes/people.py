@@ -1,0 +1,159 @@
+"""Routes of people and their profiles."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from assistant.consent.policy import AgeBand
+from assistant.errors import Conflict, Invalid, NotFound
+from assistant.profile.hours import time_zone
+from assistant.profile.patch import merged
+from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject
+from assistant.profile.schema import check_attributes, sensitive
+from assistant.server.contract.wire import Tag
+from assistant.server.http.caller import Caller
+from assistant.server.http.etag import expected, known, tag
+from assistant.server.http.guard import body_of, checked_id, converted
+from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
+from assistant.services import Services
+
+Time = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Sentence = Annotated[str, Meta(min_length=1, max_length=200)]
+
+_ATTEMPTS = 5
+
+
+class QuietBody(msgspec.Struct, forbid_unknown_fields=True):
+    """When to leave the person in peace; may go past midnight."""
+
+    start: Time
+    end: Time
+    time_zone: Annotated[str, Meta(max_length=64)] = "UTC"
+    """IANA name."""
+
+
+class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A person's declared profile. Everything may be left out."""
+
+    language: Annotated[str, Meta(pattern="^[a-z]{2,3}$")] = "en"
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None = None
+    region: Annotated[str, Meta(pattern="^[A-Z0-9]{1,3}$")] | None = None
+    """What follows the country in ISO 3166-2."""
+    age_band: AgeBand = "adult"
+    interests: Annotated[list[Tag], Meta(max_length=64)] = []
+    goals: Annotated[list[Sentence], Meta(max_length=32)] = []
+    preferences: Annotated[dict[Tag, Sentence], Meta(max_length=64)] = {}
+    formality: Formality = "neutral"
+    plain_language: bool = False
+    short_sentences: bool = False
+    quiet_hours: QuietBody | None = None
+    attributes: Annotated[dict[str, Any], Meta(max_length=64)] = {}
+    """What the app's own schema adds (`PUT /v1/profile-schema`)."""
+
+
+async def put_person(request: web.Request) -> web.Response:
+    """Make a person, or replace their profile; with `If-Match` or `If-None-Match: *` only if it is as expected."""
+    services, caller = await enter(request)
+    body = await body_of(request, PersonBody, services.settings.max_body_bytes)
+    name = checked_id(request.match_info["person"])
+    try:
+        version = (await services.people.get(caller.app, name)).version
+    except NotFound:
+        version = 0
+    if_version = expected(request, version)
+    person, new = await services.people.put(caller.app, name, _profile(caller.app, body), if_version=if_version)
+    return await _changed(services, caller, person, 201 if new else 200)
+
+
+async def patch_person(request: web.Request) -> web.Response:
+    """Change parts of a profile, null removes one; with `If-Match` only if it is as expected."""
+    services, caller, person = await enter_person(request)
+    if request.content_type not in ("application/merge-patch+json", "application/json"):
+        raise Invalid("a patch is application/merge-patch+json", code="invalid_patch")
+    patch = await body_of(request, dict[str, Any], services.settings.max_body_bytes)
+    for attempt in range(_ATTEMPTS):
+        conditional = expected(request, person.version) is not None
+        try:
+            whole = merged(msgspec.to_builtins(person.profile), patch)
+        except RecursionError:
+            raise Invalid("this is nested too deeply", code="invalid_patch") from None
+        body = converted(whole, PersonBody)
+        try:
+            person, _ = await services.people.put(
+                caller.app, person.id, _profile(caller.app, body), if_version=person.version
+            )
+            break
+        except Conflict:
+            if conditional or attempt == _ATTEMPTS - 1:
+                raise
+            person = await services.people.get(caller.app, person.id)
+    return await _changed(services, caller, person, 200)
+
+
+async def get_person(request: web.Request) -> web.Response:
+    """A person's profile."""
+    _, _, person = await enter_person(request)
+    if known(request, person.version):
+        return web.Response(status=304, headers={"ETag": tag(person.version)})
+    return _shown(person, 200)
+
+
+async def delete_person(request: web.Request) -> web.Response:
+    """Erase a person: their grants at once, then their key, then every row about them."""
+    services, caller, person = await enter_person(request)
+    await services.erase(caller.app, [person], caller.actor("api"))
+    return web.Response(status=204)
+
+
+async def _changed(services: Services, caller: Caller, person: Person, status: int) -> web.Response:
+    await services.ledger.enforce(subject(caller.app, person), caller.actor("profile"))
+    return _shown(person, status)
+
+
+def _profile(app: App, body: PersonBody) -> Profile:
+    """The body as a profile. Raises `Invalid` for what a pattern can't tell."""
+    quiet = body.quiet_hours
+    if quiet is not None:
+        time_zone(quiet.time_zone)
+        if quiet.start == quiet.end:
+            raise Invalid("quiet hours must end at another time than they begin", code="quiet_hours_invalid")
+    if body.region is not None and body.country is None:
+        raise Invalid("a region needs its country", code="region_invalid")
+    for name in body.preferences:
+        if (what := sensitive(name)) is not None:
+            raise Invalid(f"the name of a preference would tell of {what}", code="attribute_sensitive")
+    check_attributes(app.settings.attributes, body.attributes)
+    return Profile(
+        language=body.language,
+        country=body.country,
+        region=body.region,
+        age_band=body.age_band,
+        interests=tuple(body.interests),
+        goals=tuple(body.goals),
+        preferences=body.preferences,
+        formality=body.formality,
+        plain_language=body.plain_language,
+        short_sentences=body.short_sentences,
+        quiet_hours=None if quiet is None else QuietHours(quiet.start, quiet.end, quiet.time_zone),
+        attributes=body.attributes,
+    )
+
+
+def _shown(person: Person, status: int) -> web.Response:
+    answer = respond(
+        {"person": person.id, "version": person.version, "profile": msgspec.to_builtins(person.profile)}, status
+    )
+    answer.headers["ETag"] = tag(person.version)
+    return answer
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("PUT", PERSON, put_person, "Make a person, or replace their profile", PersonBody),
+    Route("PATCH", PERSON, patch_person, "Change parts of a profile: a merge patch (RFC 7396)", PersonBody),
+    Route("GET", PERSON, get_person, "A person's profile"),
+    Route("DELETE", PERSON, delete_person, "Erase a person", scope="rights"),
+)

@@ -1,0 +1,227 @@
+"""Routes of recommendations: the catalogue, ranking for people, what came of it, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from assistant.errors import Invalid
+from assistant.profile.person import Person
+from assistant.recommend.attributes import OF_CONTEXTS, check_names
+from assistant.recommend.catalogue import SHOWN_FAULTS, Catalogue, check, faults
+from assistant.recommend.feedback import TABLE, Kind
+from assistant.recommend.moment import SEARCHES, Activity, Moment, Place
+from assistant.recommend.service import Wish
+from assistant.recommend.slate import Knobs
+from assistant.server.contract.wire import limits_json
+from assistant.server.http.caller import Caller
+from assistant.server.http.guard import body_of, converted
+from assistant.server.http.route import DECISION, PERSON, Route, enter, enter_decision, enter_person, noted, respond
+from assistant.server.routes.disclosure import gpc_of
+from assistant.services import Services
+
+_MAX_CATALOGUE = 64 * 1024 * 1024
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ContextBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The moment, as far as the app knows it. It never holds a mood: that comes from a granted reading."""
+
+    hour: Annotated[float, Meta(ge=0, lt=24)] | None = None
+    weekday: Annotated[int, Meta(ge=0, le=6)] | None = None
+    place: Place | None = None
+    activity: Activity | None = None
+    searches: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=SEARCHES)] = []
+
+
+class RankBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What to rank: the whole catalogue, or only `candidates`."""
+
+    slots: Annotated[int, Meta(ge=1, le=100)] = 5
+    candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
+    context: dict[str, Any] = {}
+    """See `ContextBody`."""
+    activate: Literal["now", "later"] = "now"
+    """`later`: it is ranked ahead, and counts only after `POST /v1/decisions/{decision}/activate`."""
+    offers: bool = True
+    """Commercial items may be among them."""
+    serendipity: Share = 0.0
+    """0: the best scores; towards 1: ever less like each other. Its price is in the answer."""
+    exploration_budget: Share | None = None
+    """Most expected score that the first place may lose to chance."""
+
+
+class BatchRank(RankBody):
+    """One of a batch."""
+
+    person: Name = msgspec.field(default="")
+
+
+class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Several rankings at once; each has its own answer."""
+
+    requests: Annotated[list[BatchRank], Meta(min_length=1, max_length=100)]
+
+
+class RewardBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What came of one item of a decision."""
+
+    item: Annotated[str, Meta(min_length=1, max_length=256)]
+    kind: Kind
+    value: float = 1.0
+    """A click 1, a share finished, seconds, or stars."""
+    key: Name | None = None
+    """Idempotency key; the header `Idempotency-Key` does too. By default one reward of each kind for each item."""
+
+
+async def put_catalogue(request: web.Request) -> web.Response:
+    """Replace what the app can recommend."""
+    services, caller = await enter(request)
+    catalogue = await body_of(request, Catalogue, _MAX_CATALOGUE)
+    check(catalogue)
+    await services.catalogues.put(caller.app.id, catalogue)
+    return respond({"version": catalogue.version, "items": len(catalogue.items)})
+
+
+async def get_catalogue(request: web.Request) -> web.Response:
+    """Which catalogue is in use."""
+    services, caller = await enter(request)
+    catalogue = await services.catalogues.get(caller.app.id)
+    now = services.clock()
+    shelf = await services.tools.recommender.shelf(caller.app.id)
+    kinds: dict[str, int] = {}
+    for item in catalogue.items:
+        kinds[item.kind] = kinds.get(item.kind, 0) + 1
+    available = (shelf.available_from <= now) & (now < shelf.available_until)
+    return respond(
+        {
+            "version": catalogue.version,
+            "items": len(catalogue.items),
+            "available": int(available.sum()),
+            "commercial": int(shelf.commercial.sum()),
+            "kinds": kinds,
+        }
+    )
+
+
+async def validate_catalogue(request: web.Request) -> web.Response:
+    """Say everything that is wrong with a catalogue, without putting it."""
+    await enter(request)
+    found = list(faults(await body_of(request, Catalogue, _MAX_CATALOGUE)))
+    return respond({"faults": len(found), "first": [asdict(fault) for fault in found[:SHOWN_FAULTS]]})
+
+
+async def post_rank(request: web.Request) -> web.Response:
+    """Rank the catalogue for a person, now."""
+    services, caller, person = await enter_person(request)
+    body = await body_of(request, RankBody, services.settings.max_body_bytes)
+    return respond(await _ranked(request, services, caller, person, body))
+
+
+async def post_batch(request: web.Request) -> web.Response:
+    """Rank for several people at once, each by their own consent."""
+    services, caller = await enter(request)
+    body = await body_of(request, BatchBody, services.settings.max_body_bytes)
+    people = [await caller.named(services, one.person) for one in body.requests]
+    for one in body.requests:
+        _wish(one)  # all are checked before anything is decided
+    results = []
+    for person, one in zip(people, body.requests, strict=True):
+        noted(request, services, caller, person.pseudonym)
+        results.append({"person": person.id, **await _ranked(request, services, caller, person, one)})
+    return respond({"results": results})
+
+
+async def post_reward(request: web.Request) -> web.Response:
+    """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
+    services, caller, decision, made = await enter_decision(request)
+    body = await body_of(request, RewardBody, services.settings.max_body_bytes)
+    key = body.key or request.headers.get("Idempotency-Key") or f"{body.kind} {body.item}"
+    if len(key) > 512:
+        raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
+    recommender = services.tools.recommender
+    standing = await services.ledger.standing(made.person)
+    reward, new = await recommender.reward(
+        caller.app.id,
+        decision,
+        body.item,
+        body.kind,
+        body.value,
+        key=key,
+        now=services.clock(),
+        limited=gpc_of(request) or standing.restricted or standing.objected,
+    )
+    answer = {"reward": reward, "counted": new, "rule": TABLE[body.kind].says}
+    return respond(answer, 201 if new else 200)
+
+
+async def post_activate(request: web.Request) -> web.Response:
+    """What was ranked ahead is shown now."""
+    services, caller, decision, _ = await enter_decision(request)
+    await services.tools.recommender.activate(caller.app.id, decision)
+    return respond({"decision": decision, "active": True})
+
+
+def _wish(body: RankBody) -> Wish:
+    """Raises `Invalid`: `attribute_mood` and its like for what a context may not hold."""
+    check_names(body.context, OF_CONTEXTS, "a context")
+    said = converted(body.context, ContextBody)
+    moment = Moment(said.hour, said.weekday, said.place, said.activity, tuple(said.searches))
+    knobs = Knobs(serendipity=body.serendipity, exploration_budget=body.exploration_budget)
+    active = body.activate == "now"
+    return Wish(body.slots, body.candidates, moment, offers=body.offers, active=active, knobs=knobs)
+
+
+async def _ranked(
+    request: web.Request, services: Services, caller: Caller, person: Person, body: RankBody
+) -> dict[str, Any]:
+    conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
+    decision, chosen = await conversation.choose(_wish(body))
+    answer: dict[str, Any] = {
+        "decision": decision,
+        "recommendations": [item.as_json() for item in chosen.ranking.slate],
+        **limits_json(await conversation.limits()),
+    }
+    for name in ("diversity", "without_mood"):
+        if name in chosen.body:
+            answer[name] = chosen.body[name]
+    return answer
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue, scope="catalogue"),
+    Route("GET", "/v1/catalogue", get_catalogue, "Which catalogue is in use", scope="catalogue"),
+    Route(
+        "POST",
+        "/v1/catalogue/validate",
+        validate_catalogue,
+        "Everything wrong with a catalogue",
+        Catalogue,
+        scope="catalogue",
+    ),
+    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody, scope="infer"),
+    Route("POST", "/v1/rank", post_batch, "Rank for several people", BatchBody, scope="infer"),
+    Route(
+        "POST",
+        f"{DECISION}/reward",
+        post_reward,
+        "What came of a decision",
+        RewardBody,
+        scope="infer",
+        personal=True,
+    ),
+    Route(
+        "POST",
+        f"{DECISION}/activate",
+        post_activate,
+        "What was ranked ahead is shown now",
+        scope="infer",
+        personal=True,
+    ),
+)

@@ -1,0 +1,208 @@
+"""Routes of measures: what recommendations came to, who was shown what, and how varied one person's slates are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from assistant.errors import Invalid
+from assistant.profile.person import App, Profile
+from assistant.recommend import bubble
+from assistant.recommend.measures import fairness, rates
+from assistant.recommend.measures.exposure import Sample
+from assistant.recommend.measures.fairness import Compared, Group
+from assistant.recommend.measures.interval import Figure
+from assistant.server.contract.wire import limits_json
+from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
+from assistant.server.routes.disclosure import gpc_of
+from assistant.services import Services
+from assistant.store.aggregates import K, told
+
+DAYS = 30
+_MOST_DAYS = 365
+_DAY_S = 86_400.0
+_DECLARED = ("language", "country", "age_band", "formality")
+_GROUPED = ("string", "boolean", "integer")
+"""Types of an app's own attributes by which people can be grouped."""
+
+
+async def get_report(request: web.Request) -> web.Response:
+    """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
+    services, caller = await enter(request)
+    sample, days = await _sample(request, services, caller.app)
+    numbers = (await services.kept.aggregates.of(caller.app.id))[0]
+    return respond(
+        {
+            **_read(sample, days),
+            **await asyncio.to_thread(came, sample),
+            "opt_out_rate": numbers.get("opt_out_rate"),
+            "correction_rate": numbers.get("correction_rate"),
+            "notes": [
+                "A rate is the share of decisions shown that have such a reward; intervals are 95 %, over people.",
+                f"Figures of fewer than {rates.FEWEST} people are null. So are opt_out_rate and correction_rate "
+                f"where they would tell of {K} people or fewer: they are of all people there are, at any time.",
+            ],
+        }
+    )
+
+
+def came(sample: Sample) -> dict[str, Any]:
+    """What came of the slates of a sample, as the report tells it."""
+    all_of_them, worth = rates.rates(sample.shown), rates.worth(sample.shown)
+    by_arm = {arm: _rates(rates.rates(shown)) for arm, shown in rates.arms(sample.shown).items()}
+    enough = worth.verdict != "insufficient evidence"
+    return {
+        "decisions": len(sample.shown),
+        "rewards": sum(len(one.came) for one in sample.shown),
+        **_rates(all_of_them),
+        "arms": by_arm,
+        "mood": {
+            "people": {arm: told(count) for arm, count in worth.people.items()},
+            "reward": worth.reward if enough else None,
+            "uplift": worth.uplift if enough else None,
+            "low": worth.low if enough else None,
+            "high": worth.high if enough else None,
+            "verdict": worth.verdict,
+            "advice": worth.advice,
+        },
+    }
+
+
+async def get_fairness(request: web.Request) -> web.Response:
+    """Who was shown what, by a group that people declared; never by one that was inferred."""
+    services, caller = await enter(request)
+    name = request.query.get("by", "")
+    of = grouping(caller.app, name)
+    sample, days = await _sample(request, services, caller.app)
+    declared = await services.kept.exposures.declared({one.person for one in sample.shown}, of)
+    groups = await asyncio.to_thread(fairness.compared, sample.shown, declared)
+    shown = [group for group in groups if group.people > K and (group.offers or group.people < fairness.FEWEST)]
+    return respond(
+        {
+            "by": name,
+            **_read(sample, days),
+            "groups": [_group(group) for group in shown],
+            "not_shown": len(groups) - len(shown),
+            "verdicts": fairness.SAYS,
+            "notes": [
+                "Groups are what people or their app declared; the mood is no part of this.",
+                f"A group of fewer than {fairness.FEWEST} people enters no number. not_shown counts groups of {K} "
+                f"people or fewer, which aren't named, and those beyond the {fairness.GROUPS} largest.",
+                "Intervals are 95 %, over people: one person's many slates are what one person was shown.",
+            ],
+        }
+    )
+
+
+async def get_exposure(request: web.Request) -> web.Response:
+    """How varied what a person was shown of late is, and whether the limit on filter bubbles acts."""
+    services, caller, person = await enter_person(request)
+    conversation = services.conversation(caller.app, person, gpc=gpc_of(request))
+    held = await conversation.limits()
+    said: dict[str, Any] = {
+        "measured": None,
+        "words": ["Nothing that you were shown before is looked at, as you asked."],
+        "acts": False,
+        "because": None,
+    }
+    if not held:
+        now = services.clock()
+        seen = await services.tools.recommender.bubble(caller.app.id, person.pseudonym, now)
+        measured = {"coverage": seen.coverage, "entropy": seen.entropy, "drift": seen.drift}
+        said = {
+            "measured": asdict(seen) | {name: round(value, 4) for name, value in measured.items()},
+            "words": seen.words,
+            "acts": seen.acts,
+            "because": seen.passed,
+        }
+    limit = {
+        "items": bubble.LATELY,
+        "fewest": bubble.FEWEST,
+        "entropy": bubble.NARROW,
+        "drift": bubble.DRIFTING,
+        "serendipity": bubble.OPENING,
+    }
+    return respond({"person": person.id, **said, "limit": limit, **limits_json(held)})
+
+
+def grouping(app: App, name: str) -> Callable[[Profile], str | None]:
+    """What people are grouped by. Raises `Invalid` (`group_invalid`)."""
+    if name in _DECLARED:
+        return lambda profile: getattr(profile, name)
+    schema = app.settings.attributes.get(name)
+    if schema is None or schema["type"] not in _GROUPED:
+        own = [known for known, one in sorted(app.settings.attributes.items()) if one["type"] in _GROUPED]
+        raise Invalid(f"`by` is one of {', '.join((*_DECLARED, *own))}", code="group_invalid")
+
+    def of(profile: Profile) -> str | None:
+        value = profile.attributes.get(name)
+        return None if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+    return of
+
+
+async def _sample(request: web.Request, services: Services, app: App) -> tuple[Sample, int]:
+    asked = request.query.get("days", str(DAYS))
+    if not (asked.isascii() and asked.isdigit() and len(asked) < 4 and 1 <= int(asked) <= _MOST_DAYS):
+        raise Invalid(f"`days` is a whole number from 1 to {_MOST_DAYS}", code="days_invalid")
+    return await services.kept.exposures.sample(app.id, services.clock() - int(asked) * _DAY_S), int(asked)
+
+
+def _read(sample: Sample, days: int) -> dict[str, Any]:
+    oldest = min((one.at for one in sample.shown), default=None)
+    return {
+        "days": days,
+        "read": {"decisions": sample.read, "whole": sample.whole, "since": sample.since, "oldest_shown": oldest},
+    }
+
+
+def _rates(found: rates.Rates) -> dict[str, Any]:
+    kinds: Mapping[Any, Figure] = found.kinds
+    return {
+        "people": told(found.people),
+        "rates": {kind: _figure(figure) for kind, figure in kinds.items()} or None,
+        "mean_reward": _figure(found.reward),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "group": group.name,
+        "people": told(group.people),
+        "verdict": "insufficient evidence" if group.offers is None else "measured",
+        "offers": _compared(group.offers),
+        "reward": _compared(group.reward),
+        "kinds": {name: _compared(one) for name, one in group.kinds.items()},
+        "items": {name: _compared(one) for name, one in group.items.items()},
+    }
+
+
+def _compared(one: Compared | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {**_of(one.figure), "difference": _figure(one.difference), "verdict": one.verdict}
+
+
+def _figure(figure: Figure | None) -> dict[str, float] | None:
+    return None if figure is None else _of(figure)
+
+
+def _of(figure: Figure) -> dict[str, float]:
+    return {name: round(getattr(figure, name), 4) for name in ("value", "low", "high")}
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "GET",
+        "/v1/reports/recommendations",
+        get_report,
+        "What recommendations and the mood are worth",
+        scope="catalogue",
+    ),
+    Route("GET", "/v1/reports/fairness", get_fairness, "Who was shown what, by group", scope="catalogue"),
+    Route("GET", f"{PERSON}/exposure", get_exposure, "How varied a person's slates are", scope="infer"),
+)

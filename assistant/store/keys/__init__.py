@@ -1,0 +1,1 @@
+"""Keys: master keys, the key of each person, and what is sealed with them."""

@@ -1,0 +1,187 @@
+"""Master keys: they wrap every person's key, and nothing else. Shaped like a key management service.
+
+A local one holds several at once, the newest first. The newest wraps; the others open what they wrapped before,
+until that has been wrapped anew. So a key is replaced while servers run: they notice that the file has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from assistant.config import Settings
+from assistant.errors import ConfigInvalid, Unavailable
+from assistant.store.keys.derive import derived
+
+_NONCE = 12
+_SIZE = 32
+
+
+class MasterKeys(Protocol):
+    """What wraps keys, as far as the vault needs to know. Its own keys need never leave it."""
+
+    async def newest(self) -> str:
+        """The id of the master key that wraps now."""
+
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        """The id of the master key that was used, and the wrapped key; `context` is authenticated with it."""
+
+    async def unwrap(self, master: str | None, wrapped: bytes, context: bytes) -> bytes:
+        """The key again; `master` None: not known. Raises `Unavailable` (`master_key_invalid`)."""
+
+
+class LocalKeys:
+    """Master keys that this process holds: from the environment, or from a file that is watched for changes."""
+
+    def __init__(self, keys: Sequence[bytes] | Path) -> None:
+        self._file = keys if isinstance(keys, Path) else None
+        self._seen: tuple[int, int, int] | None = None
+        self._keys: dict[str, AESGCM] = {}
+        self.first = b""
+        """The oldest key: what a database was looked up by that has no root of its own yet."""
+        if isinstance(keys, Path):
+            self._look()
+        else:
+            self._hold(keys)
+
+    async def newest(self) -> str:
+        """The id of the first key."""
+        self._look()
+        return next(iter(self._keys))
+
+    async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        """Wrap with the first key (AES-256-GCM)."""
+        self._look()
+        master, cipher = next(iter(self._keys.items()))
+        nonce = os.urandom(_NONCE)
+        return master, nonce + cipher.encrypt(nonce, key, context)
+
+    async def unwrap(self, master: str | None, wrapped: bytes, context: bytes) -> bytes:
+        """Open with the key of that id, or with whichever fits."""
+        if master not in self._keys:
+            self._look()
+        tried = [self._keys[master]] if master in self._keys else [] if master else list(self._keys.values())
+        for cipher in tried:
+            try:
+                return cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], context)
+            except (InvalidTag, ValueError):
+                continue
+        raise Unavailable("no master key here fits the stored keys", code="master_key_invalid")
+
+    def _look(self) -> None:
+        if self._file is None:
+            return
+        try:
+            stat = self._file.stat()
+            seen = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            if seen != self._seen:
+                self._hold(read_master_keys(self._file))
+                self._seen = seen
+        except (OSError, ConfigInvalid):
+            if not self._keys:  # while keys are held, a file that is being replaced or is gone breaks nothing
+                read_master_keys(self._file)
+                raise
+
+    def _hold(self, keys: Sequence[bytes]) -> None:
+        self._keys = {key_id(key): AESGCM(derived(key, b"wrap")) for key in keys}
+        self.first = keys[-1]
+
+
+def masters_of(settings: Settings) -> LocalKeys:
+    """The master keys that the settings name. Raises `ConfigInvalid`."""
+    if settings.master_key:
+        return LocalKeys(parse_master_keys(settings.master_key, "ATTUNE_MASTER_KEY"))
+    return LocalKeys(settings.master_key_file)
+
+
+def key_id(key: bytes) -> str:
+    """By which a master key is known without being told.
+
+    >>> key_id(bytes(32)) == key_id(bytes(32)) != key_id(bytes(31) + b"1")
+    True
+    """
+    return hashlib.sha256(b"attune:id" + key).hexdigest()[:16]
+
+
+def parse_master_keys(text: str, source: str) -> tuple[bytes, ...]:
+    """32 bytes in hexadecimal each, apart by space, commas or lines, the newest first.
+
+    Raises `ConfigInvalid` (`master_key_invalid`).
+
+    >>> len(parse_master_keys("00" * 32 + "," + "11" * 32, "the environment"))
+    2
+    """
+    try:
+        keys = tuple(bytes.fromhex(word) for word in text.replace(",", " ").split())
+    except ValueError:
+        raise ConfigInvalid(f"{source} holds no hexadecimal master key", code="master_key_invalid") from None
+    if not keys or any(len(key) != _SIZE for key in keys) or len(set(keys)) != len(keys):
+        raise ConfigInvalid(f"each master key in {source} must have {_SIZE} bytes", code="master_key_invalid")
+    return keys
+
+
+def read_master_keys(file: Path) -> tuple[bytes, ...]:
+    """The master keys in a file. Raises `ConfigInvalid` (`master_key_missing`, `master_key_invalid`)."""
+    try:
+        text = file.read_text(encoding="ascii")
+    except OSError as error:
+        raise ConfigInvalid(
+            f"there is no master key in {file}; `assistant keys create --app NAME` makes one, or set "
+            "ATTUNE_MASTER_KEY_FILE or ATTUNE_MASTER_KEY",
+            code="master_key_missing",
+        ) from error
+    except ValueError as error:
+        raise ConfigInvalid(f"{file} holds no hexadecimal master key", code="master_key_invalid") from error
+    return parse_master_keys(text, str(file))
+
+
+def make_master_key(file: Path) -> None:
+    """Write a new master key that only its owner can read; an existing file is left alone."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise ConfigInvalid(f"can't write a master key to {file}: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(os.urandom(_SIZE).hex() + "\n")
+
+
+def add_master_key(file: Path) -> None:
+    """Put a new master key before the others, in one step: a reader sees the old file or the new one."""
+    _replace(file, (os.urandom(_SIZE), *read_master_keys(file)))
+
+
+def retire_master_keys(file: Path) -> int:
+    """Keep only the newest master key; how many went. What they wrapped and nobody wrapped anew is lost."""
+    newest, *old = read_master_keys(file)
+    _replace(file, (newest,))
+    return len(old)
+
+
+def _replace(file: Path, keys: Sequence[bytes]) -> None:
+    try:
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # only its owner can read it
+        try:
+            with os.fdopen(descriptor, "w") as opened:
+                opened.writelines(key.hex() + "\n" for key in keys)
+                opened.flush()
+                os.fsync(opened.fileno())
+            Path(name).replace(file)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        folder = os.open(file.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # else a power cut could bring the old file back, without the key that wraps by then
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConfigInvalid(f"can't write a master key to {file}: {error.strerror}") from error

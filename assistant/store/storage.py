@@ -1,0 +1,132 @@
+"""Everything that is kept, opened together. It takes no model: commands use it, and the server builds on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from assistant.config import Settings
+from assistant.consent.exceptions import exceptions_of
+from assistant.consent.ledger import Ledger
+from assistant.consent.receipt import Actor, Record
+from assistant.profile.person import App, Person
+from assistant.store.access_log import AccessLog
+from assistant.store.aggregates import Aggregates
+from assistant.store.apps import Apps
+from assistant.store.catalogues import Catalogues
+from assistant.store.consents import ConsentRecords
+from assistant.store.contexts import Contexts
+from assistant.store.database import Database, migrate
+from assistant.store.decisions import Decisions
+from assistant.store.devices import Devices
+from assistant.store.export import Exports
+from assistant.store.exposures import Exposures
+from assistant.store.keys.masters import masters_of
+from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.moods import Moods
+from assistant.store.people import People
+from assistant.store.purge import Purge
+from assistant.store.rewards import Rewards
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept, by noun, and the rights over it."""
+
+    database: Database
+    vault: Vault
+    apps: Apps
+    people: People
+    catalogues: Catalogues
+    decisions: Decisions
+    rewards: Rewards
+    exposures: Exposures
+    moods: Moods
+    devices: Devices
+    contexts: Contexts
+    access: AccessLog
+    records: ConsentRecords
+    ledger: Ledger
+    exports: Exports
+    aggregates: Aggregates
+    purge: Purge
+
+    async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
+        """Forget people everywhere: grants and moods in memory of every process, their keys, then every row.
+
+        The ledger keeps its records of pseudonyms that lead nowhere, and a last one that says so. It is written
+        first: a process that ends in between leaves somebody who can still be named, and erased again.
+        """
+        for person in people:
+            await self.ledger.note(person.pseudonym, "erased", actor, app=app.id)
+        await self.people.erase(*people)
+        for person in people:
+            self.access.forget(person.pseudonym)
+            self.ledger.forget(person.pseudonym)
+
+    async def restrict(self, app: App, person: Person, restricted: bool, actor: Actor) -> None:
+        """Keep somebody's data without using it, or end that. Says it once."""
+        if (await self.ledger.standing(person.pseudonym)).restricted != restricted:
+            event = "restricted" if restricted else "unrestricted"
+            await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+
+    async def object(self, app: App, person: Person, objected: bool, actor: Actor) -> None:
+        """Do no profiling of somebody for content, or do it again. Says it once."""
+        if (await self.ledger.standing(person.pseudonym)).objected != objected:
+            event = "objected" if objected else "unobjected"
+            await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def open_kept(
+    settings: Settings, *, clock: Callable[[], float], new_id: Callable[[], str]
+) -> AsyncIterator[Kept]:
+    """Open the databases, brought to the newest schema, and close them at the end.
+
+    Raises `ConfigInvalid` without a master key, `StorageFailed` without a database.
+    """
+    async with AsyncExitStack() as stack:
+        masters = masters_of(settings)
+        migrate(settings.database)
+        database, keys = Database(settings.database), Database(settings.keys, shreds=True)
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(keys.close)
+        vault = await open_vault(keys, masters)
+        apps = Apps(database, clock, exceptions_of(settings))
+        stack.push_async_callback(apps.close)
+        access = AccessLog(database, clock)
+        await stack.enter_async_context(access.writing())
+        records = ConsentRecords(database)
+        decisions, rewards = Decisions(database, vault), Rewards(database, vault)
+        for written in (records, decisions, rewards):
+            stack.push_async_callback(written.close)
+        ledger = Ledger(records, notice=settings.notice, grant_days=settings.grant_days, clock=clock, new_id=new_id)
+        purge = Purge(database, ledger, settings, clock, rewards.forget_mood)
+
+        def decided(record: Record) -> None:
+            purge.decided(record)
+            if record.event == "erased":  # perhaps by another process
+                vault.forget(record.person)
+                access.forget(record.person)
+
+        ledger.listen(None, decided)
+        yield Kept(
+            database=database,
+            vault=vault,
+            apps=apps,
+            people=People(database, vault, clock),
+            catalogues=Catalogues(database, clock),
+            decisions=decisions,
+            rewards=rewards,
+            exposures=Exposures(database, vault),
+            moods=Moods(database, vault),
+            devices=Devices(database, vault, clock),
+            contexts=Contexts(database, vault, clock),
+            access=access,
+            records=records,
+            ledger=ledger,
+            exports=Exports(database, vault, ledger, access, clock),
+            aggregates=Aggregates(database, clock),
+            purge=purge,
+        )

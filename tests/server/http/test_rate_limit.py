@@ -1,0 +1,128 @@
+"""Rate limits: of an app and of each person, with a clear answer, by a clock that can be moved."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from assistant.errors import TooMany
+from assistant.profile.access import APP_SCOPES
+from assistant.profile.person import App, Person
+from assistant.server.http.caller import Caller
+from assistant.server.http.rate_limit import Rates, Windows, wait
+from tests.conftest import Clock
+
+APP = Caller(App("a", "shop", "general"), "key_1", APP_SCOPES)
+OTHER = Caller(App("b", "other", "general"), "key_2", APP_SCOPES)
+ADA = Caller(APP.app, "t", APP_SCOPES, holder=Person("p1", "ada", 1))
+
+
+async def _taken(rates: Rates, caller: Caller, person: str | None, times: int) -> int:
+    """How many of so many requests are let through."""
+    passed = 0
+    for _ in range(times):
+        try:
+            await rates.take(caller, person)
+        except TooMany:
+            continue
+        passed += 1
+    return passed
+
+
+class TestTheLimit:
+    async def test_is_each_apps_own(self):
+        rates = Rates("5/minute", "none", Clock())
+        assert [await _taken(rates, caller, None, 9) for caller in (APP, OTHER)] == [5, 5]
+
+    async def test_is_each_persons_own_whoever_asks_about_them(self):
+        rates = Rates("none", "5/minute", Clock())
+        assert await _taken(rates, APP, "ada", 3) == 3
+        assert await _taken(rates, ADA, "me", 1) + await _taken(rates, ADA, None, 1) == 2
+        assert await _taken(rates, APP, "ada", 1) == 0
+        assert [await _taken(rates, APP, "bob", 9), await _taken(rates, OTHER, "ada", 9)] == [5, 5]
+
+    async def test_of_somebody_else_is_not_used_up_by_a_token(self):
+        rates = Rates("none", "5/minute", Clock())
+        assert await _taken(rates, ADA, "bob", 9) == 5
+        assert await _taken(rates, APP, "bob", 9) == 5
+
+    async def test_is_not_the_persons_where_nobody_is_named(self):
+        assert await _taken(Rates("none", "1/minute", Clock()), APP, None, 9) == 9
+
+    async def test_passes_with_time_and_never_twice_as_many_around_the_end_of_a_window(self):
+        clock = Clock()
+        clock.now -= clock.now % 60
+        rates = Rates("60/minute", "none", clock)
+        clock.now += 59
+        assert await _taken(rates, APP, None, 100) == 60
+        clock.now += 2
+        assert await _taken(rates, APP, None, 100) <= 2
+        clock.now += 29
+        assert await _taken(rates, APP, None, 100) in range(25, 35)
+
+    @pytest.mark.parametrize("used", [1, 5, 9, 10])
+    async def test_says_when_it_is_worth_trying_again_and_is_right(self, used):
+        clock = Clock()
+        rates = Rates("10/minute", "none", clock)
+        await _taken(rates, APP, None, used)
+        clock.now += 60
+        await _taken(rates, APP, None, 20)
+        for _ in range(20):
+            with pytest.raises(TooMany) as refused:
+                await rates.take(APP, None)
+            assert 0 <= refused.value.wait_s <= 60
+            clock.now += refused.value.wait_s + 1e-3
+            await rates.take(APP, None)
+            await _taken(rates, APP, None, 20)
+
+    async def test_keeps_no_count_of_those_who_went_away(self):
+        clock = Clock()
+        windows = Windows(clock)
+        for person in range(10_000):
+            clock.now += 1
+            await windows.acquire_sliding_window_entry(f"p{person}", 10, 60)
+        assert len(windows._counts) < 5_000
+
+    def test_waiting_is_never_longer_than_what_is_left(self):
+        for before in range(20):
+            for count in range(11):
+                if before + count >= 10:
+                    assert wait(10, 60, before=before, count=count, left_s=60) <= 60
+
+
+class TestTheServer:
+    async def test_answers_429_with_the_seconds_to_wait(self, open_house):
+        house = await open_house(affect="absent", rate_person="3/minute")
+        await house.person()
+        for _ in range(2):
+            await house.call("GET", "/v1/people/ada")
+        async with house.client.get("/v1/people/ada", headers=house.headers) as answer:
+            assert (answer.status, answer.content_type) == (429, "application/problem+json")
+            assert (await answer.json(content_type=None))["code"] == "rate_limited"
+            wait_s = int(answer.headers["Retry-After"])
+        await house.person("bob")
+        house.clock.now += wait_s
+        await house.call("GET", "/v1/people/ada")
+
+    async def test_counts_streams_that_are_opened(self, open_house):
+        house = await open_house(affect="absent", rate_person="3/minute")
+        await house.person()
+        for _ in range(2):
+            await (await house.stream()).socket.close()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await house.stream()
+        assert refused.value.status == 429
+
+    async def test_counts_what_is_refused_too_so_that_names_can_not_be_guessed_quickly(self, open_house):
+        house = await open_house(affect="absent", rate_app="30/minute")
+        statuses = []
+        for n in range(40):
+            async with house.client.get(f"/v1/people/guess{n}", headers=house.headers) as answer:
+                statuses.append(answer.status)
+        assert statuses.count(404) == 29, "one request put the catalogue"
+        assert statuses.count(429) == 11
+
+    async def test_leaves_health_alone(self, open_house):
+        house = await open_house(affect="absent", rate_app="1/minute")
+        for _ in range(5):
+            await house.call("GET", "/healthz")

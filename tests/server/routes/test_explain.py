@@ -1,0 +1,249 @@
+"""Why something was chosen: true to what was decided, silent about what is gone, and nobody else's to read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from assistant.conversation.used import Used, UsedMoods
+from assistant.emotion import Estimate, Evidence, Mood
+from assistant.profile.person import Person, Profile
+from assistant.recommend.catalogue import starter
+from assistant.recommend.ranking import rank
+from assistant.server.routes.explain import certainty, explained, ways
+from assistant.tone.rules import SHIPPED
+
+WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
+NUMBERS = re.compile(r"-?\d\.\d\d ± \d\.\d\d")
+
+
+def a_mood(**change: Any) -> Mood:
+    parts: dict[str, Any] = {
+        "valence": Estimate(-0.4, 0.2),
+        "arousal": Estimate(0.5, 0.25),
+        "stress": 0.8,
+        "emotions": {"fear": 1.0},
+        "evidence": (Evidence("text", 1.0, 0.0),),
+        "at": 0.0,
+        "expires_at": 900.0,
+        "confidence": 0.6,
+    }
+    return Mood(**parts | change)
+
+
+async def explain(house: Any, answer: dict[str, Any], **more: Any) -> Any:
+    return await house.call("GET", f"/v1/decisions/{answer['decision']}/explain", **more)
+
+
+class TestWithoutAMood:
+    async def test_it_says_that_none_was_used(self, house):
+        await house.person(formality="formal")
+        said = await explain(house, await house.message(WORRY))
+        assert said["person"] == "ada"
+        assert said["at"] == house.clock.now
+        assert said["mood"] == {"tone": None, "content": None}
+        tone = said["tone"]
+        assert (tone["mood_used"], tone["read"]) == (False, [])
+        assert "mood" not in tone["inputs"]
+        assert "profile.formality" in tone["inputs"]
+        assert [rule["code"] for rule in tone["rules"]] == ["profile_formality"]
+        assert tone["counterfactual"] == "No mood was used."
+        assert not NUMBERS.search(" ".join(said["words"]))
+        assert [way["what"] for way in said["can_do"]] == ["look"]
+
+    async def test_a_ranking_is_explained_by_what_the_profile_says(self, house):
+        path = await house.person(interests=["music"])
+        ranked = await house.call("POST", f"{path}/rank", {"slots": 3})
+        said = await explain(house, ranked)
+        assert said["tone"] is None
+        assert [item["id"] for item in said["ranking"]["items"]] == [r["id"] for r in ranked["recommendations"]]
+        assert said["ranking"]["without_mood"] == [r["id"] for r in ranked["recommendations"]]
+        assert all(0 < item["propensity"] <= 1 and item["reason"] for item in said["ranking"]["items"])
+
+
+class TestWithAMood:
+    @pytest.fixture
+    async def told(self, house):
+        """A house, an answer that used the mood for both, and its explanation."""
+        await house.person()
+        await house.consent("text", "tone")
+        await house.consent("text", "content")
+        answer = await house.message(WORRY)
+        return house, answer, await explain(house, answer)
+
+    async def test_it_tells_what_was_read_how_sure_that_was_and_which_rules_fired(self, told):
+        _, answer, said = told
+        tone = said["tone"]
+        assert (tone["mood_used"], tone["read"], tone["inputs"][-1]) == (True, ["text"], "mood")
+        assert tone["rules"] == answer["directive"]["reasons"]
+        assert {name: tone["manner"][name] for name in ("pace", "warmth")} == {
+            name: answer["directive"][name] for name in ("pace", "warmth")
+        }
+        assert said["mood"]["tone"]["valence"] == answer["mood"]["valence"]
+        words = " ".join(said["words"])
+        assert NUMBERS.search(words)
+        assert all(rule["says"] in words for rule in tone["rules"])
+        assert said["statement"] == "an estimate of expression"
+
+    async def test_it_tells_what_would_have_been_without_the_mood(self, told):
+        _, answer, said = told
+        assert said["tone"]["without_mood"] == answer["directive"]["without_mood"]
+        assert said["tone"]["counterfactual"] == answer["directive"]["counterfactual"]
+        blind = rank(starter().items, Profile(), None, slots=5, seed=answer["decision"])
+        assert said["ranking"]["without_mood"] == [offer.item.id for offer in blind]
+        assert said["ranking"]["without_mood"] != [offer["id"] for offer in answer["recommendations"]]
+        assert len(said["ranking"]["without_mood"]) == len(said["ranking"]["items"])
+
+    async def test_every_way_out_can_be_sent_as_it_is(self, told):
+        house, _, said = told
+        ways = {(way["what"], (way["body"] or {}).get("purpose")): way for way in said["can_do"]}
+        assert set(ways) == {("correct", None), ("withdraw", "tone"), ("withdraw", "content"), ("look", None)}
+        await house.call("GET", ways["look", None]["path"])
+        correct = ways["correct", None]
+        await house.call(correct["method"], correct["path"], correct["body"])
+        for purpose in ("tone", "content"):
+            way = ways["withdraw", purpose]
+            await house.call(way["method"], way["path"], way["body"], status=201)
+        assert (await house.message(WORRY))["mood"] is None
+
+    async def test_the_values_are_gone_when_the_mood_expires(self, told):
+        house, answer, _ = told
+        house.clock.now += 10_000
+        said = await explain(house, answer)
+        assert said["mood"] == {"tone": None, "content": None}
+        assert not NUMBERS.search(" ".join(said["words"]))
+        assert "gone by now" in " ".join(said["words"])
+        assert said["tone"]["rules"] == answer["directive"]["reasons"]
+
+    async def test_the_values_are_gone_at_once_when_consent_is(self, told):
+        house, answer, _ = told
+        await house.consent("text", "content", granted=False)
+        said = await explain(house, answer)
+        assert said["mood"] == {"tone": None, "content": None}
+        assert not NUMBERS.search(" ".join(said["words"]))
+
+    async def test_no_value_of_a_mood_is_written_to_the_disk(self, told):
+        house, answer, _ = told
+        app = await house.services.apps.by_key(house.key)
+        pseudonym = (await house.services.people.get(app, "ada")).pseudonym
+        kept = await house.services.decisions.get(answer["decision"], pseudonym)
+        assert set(kept) == {"read", "ranking", "tone"}
+        assert set(kept["tone"]) == {"policy", "inputs", "reasons", "says", "manner", "without_mood", "never"}
+        assert kept["read"] == {"tone": ["text"], "content": ["text"]}
+
+    async def test_tone_only_leaves_the_ranking_without_a_mood(self, house):
+        await house.person()
+        await house.consent("text", "tone")
+        said = await explain(house, await house.message(WORRY))
+        assert said["mood"]["tone"] is not None
+        assert said["mood"]["content"] is None
+        assert said["ranking"]["counterfactual"] == "No mood was used."
+
+    async def test_a_chat_s_tone_is_explained_without_any_ranking(self, house):
+        await house.person()
+        await house.consent("text", "tone")
+        asked = {"model": "any", "user": "ada", "messages": [{"role": "user", "content": WORRY}]}
+        chat = (await house.call("POST", "/v1/chat/completions", asked))["attune"]
+        said = await explain(house, chat)
+        assert said["ranking"] is None
+        assert said["tone"]["rules"] == chat["directive"]["reasons"]
+        assert said["mood"]["tone"] is not None
+
+
+class TestWhoMayAsk:
+    async def test_an_unknown_decision_and_that_of_another_app_answer_the_same(self, house):
+        await house.person()
+        answer = await house.message(WORRY)
+        key = await house.services.apps.create_key("other", "general")
+        theirs = await explain(house, answer, headers={"Authorization": f"Bearer {key}"}, status=404)
+        unknown = await house.call("GET", "/v1/decisions/nothing/explain", status=404)
+        assert theirs == unknown
+        assert unknown["code"] == "decision_unknown"
+        await explain(house, {"decision": "x" * 129}, status=404)
+        await explain(house, answer, headers={}, status=401)
+
+    async def test_an_erased_person_s_decisions_are_gone(self, house):
+        path = await house.person()
+        await house.consent("text", "tone")
+        answer = await house.message(WORRY)
+        await house.call("DELETE", path, status=204)
+        assert (await explain(house, answer, status=404))["code"] == "decision_unknown"
+
+    async def test_a_name_that_needs_quoting_is_quoted_in_the_calls(self, house):
+        await house.call("PUT", "/v1/people/a%2Fb%20c", {}, status=201)
+        answer = await house.call("POST", "/v1/people/a%2Fb%20c/messages", {"text": "hello"})
+        look = (await explain(house, answer))["can_do"][-1]
+        assert look["path"] == "/v1/people/a%2Fb%20c"
+
+
+class TestWhatIsKeptInMemory:
+    def test_the_mood_of_a_decision_is_known_until_it_expires(self):
+        used, mood = UsedMoods(), a_mood()
+        used.keep("d", Used("ada", mood, None))
+        assert used.of("d", 899.0) == Used("ada", mood, None)
+        assert used.of("d", 900.0) is None
+        assert used.of("d", 0.0) is None  # it was dropped, not hidden
+
+    def test_each_use_expires_for_itself(self):
+        used, short, long = UsedMoods(), a_mood(expires_at=10.0), a_mood()
+        used.keep("d", Used("ada", short, long))
+        assert used.of("d", 10.0) == Used("ada", None, long)
+
+    def test_forgetting_a_person_leaves_the_others(self):
+        used, mood = UsedMoods(), a_mood()
+        used.keep("d", Used("ada", mood, None))
+        used.keep("e", Used("bob", mood, None))
+        used.forget("ada")
+        assert used.of("d", 0.0) is None
+        assert used.of("e", 0.0) is not None
+
+
+def test_an_abstention_is_explained_as_one():
+    body = {
+        "read": {"tone": [], "content": ["voice"]},
+        "ranking": {"policy": "p", "inputs": ["mood"], "items": [], "without_mood": []},
+    }
+    words = explained(body, Used("ada", None, Mood.unsaid("too_noisy", 0.0)), {}, [])["words"]
+    assert "There was no estimate: too_noisy." in words
+
+
+def test_disagreement_is_said():
+    body = {
+        "read": {"tone": [], "content": ["voice", "text"]},
+        "ranking": {
+            "policy": "p",
+            "inputs": ["mood"],
+            "items": [{"id": "a", "propensity": 1.0, "reason": "r"}],
+            "without_mood": ["b"],
+        },
+    }
+    words = " ".join(explained(body, Used("ada", None, a_mood(disagreement=True)), {}, [])["words"])
+    assert "voice and text disagree" in words
+    assert "Without the mood the order would be: b." in words
+
+
+def test_what_is_too_uncertain_is_not_put_into_numbers():
+    words = certainty(a_mood(unsure=("valence_too_wide",), emotion_set=("sadness", "neutral")))
+    assert "pleasantness is too uncertain to be said" in words
+    assert len(NUMBERS.findall(words)) == 1
+    assert "can't be ruled out: sadness, neutral" in words
+
+
+@pytest.mark.parametrize(
+    ("codes", "body"),
+    [
+        (["mood_low", "profile_formality"], {"valence": 0.0}),
+        (["mood_angry"], {"emotion": "neutral"}),
+        (["mood_angry", "mood_stressed"], {"stress": False}),
+        (["theirs"], {"stress": False}),
+    ],
+)
+def test_the_correction_that_is_offered_fits_the_rule_that_fired(codes, body):
+    kept = {"read": {"tone": ["text"], "content": []}, "tone": {"reasons": codes}}
+    assert ways(Person("p", "ada", 1), kept, ())[0]["body"] == body
+
+
+def test_every_shipped_rule_has_words_that_can_stand_in_an_explanation():
+    assert all(rule.says.endswith(".") and len(rule.says) > 20 for rule in SHIPPED.rules)
