@@ -23,7 +23,7 @@ from assistant.cli import main
 from assistant.config import load_settings, shipped_models
 from assistant.inference.card import read_card
 from assistant.services import open_services
-from tests.conftest import ROOT
+from tests.conftest import ROOT, OpenHouse
 
 HEAVY = ("torch", "transformers", "librosa", "pandas", "sklearn", "scipy", "av")
 
@@ -75,7 +75,7 @@ def _call(address: str, key: str, method: str, path: str, body: Any = None) -> A
         return json.loads(answer.read())
 
 
-def test_serving_imports_no_training_library(environment):
+def test_serving_imports_no_training_library(environment: dict[str, str]) -> None:
     _assistant("keys", "create", "--app", "a", environment=environment)
     code = """
 import asyncio, os, sys
@@ -97,7 +97,7 @@ print(" ".join(sys.modules))
     assert not [name for name in HEAVY if name in loaded]
 
 
-def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(environment):
+def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(environment: dict[str, str]) -> None:
     key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
     grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
     with _server(environment) as (process, address):
@@ -115,7 +115,7 @@ def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(en
 
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="this system can't limit the size of files")
-def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environment):
+def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environment: dict[str, str]) -> None:
     key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
     kept: list[str] = []
 
@@ -138,14 +138,18 @@ def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environme
         _call(address, key, "PUT", "/v1/people/after", {})
 
 
-def test_a_server_without_a_master_key_says_what_to_do(environment, capsys, monkeypatch):
+def test_a_server_without_a_master_key_says_what_to_do(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert main(["serve"]) == 1
     assert "master_key_missing" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_said(environment, capsys, monkeypatch):
+def test_a_port_that_is_taken_is_said(
+    environment: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ATTUNE_AFFECT", "absent")
@@ -157,7 +161,9 @@ def test_a_port_that_is_taken_is_said(environment, capsys, monkeypatch):
     assert "address_unavailable" in capsys.readouterr().err
 
 
-def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_line(environment):
+def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_line(
+    environment: dict[str, str],
+) -> None:
     key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
     assert key.startswith("att_")
     assert len(key.split()) == 1
@@ -171,7 +177,9 @@ def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_
     assert asyncio.run(who()) == "a"
 
 
-async def test_the_models_route_names_the_readers_that_are_loaded_and_the_embedded_replier(open_house):
+async def test_the_models_route_names_the_readers_that_are_loaded_and_the_embedded_replier(
+    open_house: OpenHouse,
+) -> None:
     house = await open_house()
     told = await house.call("GET", "/v1/models")
     assert (told["object"], [model["id"] for model in told["data"]]) == ("list", ["attune-embedded"])
@@ -186,7 +194,9 @@ async def test_the_models_route_names_the_readers_that_are_loaded_and_the_embedd
     assert "/v1/models" in (await absent.call("GET", "/openapi.json"))["paths"]
 
 
-def test_models_check_finds_a_head_whose_stem_is_another(tmp_path, capsys):
+def test_models_check_finds_a_head_whose_stem_is_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(shipped_models() / "voice", tmp_path / "voice")
     assert main(["models", "check", "--models", str(tmp_path)]) == 1
     assert "model_missing" in capsys.readouterr().out
@@ -197,7 +207,7 @@ def test_models_check_finds_a_head_whose_stem_is_another(tmp_path, capsys):
         assert read_card(folder).sha256 in said
 
 
-def test_models_list_and_check_pass_for_what_is_shipped(capsys):
+def test_models_list_and_check_pass_for_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     assert main(["models", "check"]) == 0
     said = capsys.readouterr().out
@@ -206,7 +216,9 @@ def test_models_list_and_check_pass_for_what_is_shipped(capsys):
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_everything_and_works_in_any_directory(tmp_path, environment):
+def test_the_wheel_carries_everything_and_works_in_any_directory(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
     root = ROOT
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", tmp_path, root],

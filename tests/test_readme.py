@@ -13,14 +13,14 @@ import pytest
 from tests.conftest import ROOT
 
 
-def test_the_figures_are_those_of_the_cards():
+def test_the_figures_are_those_of_the_cards() -> None:
     script = [sys.executable, ROOT / "scripts" / "cards" / "readme_figures.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow
-def test_the_examples_work_as_pasted(tmp_path):
+def test_the_examples_work_as_pasted(tmp_path: Path) -> None:
     examples = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 3
     port = "18080"

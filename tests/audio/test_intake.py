@@ -8,6 +8,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import av
 import numpy as np
@@ -19,9 +20,10 @@ from hypothesis import strategies as st
 from assistant.audio.doubling import Doubler
 from assistant.audio.g711 import ALAW, ULAW
 from assistant.audio.intake import MAX_SECONDS, AudioFormat, Intake
-from assistant.audio.pcm import to_pcm16
+from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.webm import OpusHead, WebmReader
 from assistant.errors import Invalid, TooLarge
+from tests.conftest import House
 
 WEBM = AudioFormat("audio/webm", 48_000)
 EVERY = [AudioFormat("audio/pcm", rate) for rate in (16_000, 24_000, 48_000)] + [
@@ -128,7 +130,7 @@ SENT = {form: _sent(form) for form in EVERY}
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_what_was_sung_is_heard_at_16_khz(form):
+def test_what_was_sung_is_heard_at_16_khz(form) -> None:
     heard = _heard(form, SENT[form], itertools.repeat(4_000))
     assert heard.dtype == np.float32
     late = len(heard) - 16_000  # Opus fills its last packet up
@@ -139,7 +141,7 @@ def test_what_was_sung_is_heard_at_16_khz(form):
 @pytest.mark.parametrize("form", EVERY, ids=str)
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=20))
-def test_the_pieces_do_not_matter(form, sizes):
+def test_the_pieces_do_not_matter(form, sizes) -> None:
     data = SENT[form][:4_000]
     whole = _heard(form, data, itertools.repeat(10**6))
     parted = _heard(form, data, itertools.cycle([*sizes, 700]))
@@ -148,7 +150,7 @@ def test_the_pieces_do_not_matter(form, sizes):
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_after_the_end_it_begins_anew(form):
+def test_after_the_end_it_begins_anew(form) -> None:
     intake = Intake(form)
     for _ in range(2):
         heard = np.concatenate([intake.take(SENT[form]), intake.end()])
@@ -161,18 +163,18 @@ def test_after_the_end_it_begins_anew(form):
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_less_than_40_ms_wait_inside(form):
+def test_less_than_40_ms_wait_inside(form) -> None:
     heard = Intake(form).take(SENT[form])
     assert len(heard) > 16_000 - 640
 
 
-def test_resampling_in_pieces_is_resampling_at_once():
+def test_resampling_in_pieces_is_resampling_at_once() -> None:
     sung = _sung(1.0, 48_000)
     heard = _heard(AudioFormat("audio/pcm", 48_000), to_pcm16(sung), itertools.repeat(1_234))
     assert np.allclose(heard, soxr.resample(sung, 48_000, 16_000), atol=1e-4)
 
 
-def test_a_telephone_is_heard_as_it_sounded_up_to_3500_hz():
+def test_a_telephone_is_heard_as_it_sounded_up_to_3500_hz() -> None:
     at = np.arange(8_000) / 8_000
     narrow = sum(np.sin(2 * np.pi * hz * at + hz) for hz in range(300, 3_501, 100)).astype(np.float32) / 33
     wide = sum(np.sin(2 * np.pi * hz * np.arange(16_000) / 16_000 + hz) for hz in range(300, 3_501, 100)) / 33
@@ -183,7 +185,7 @@ def test_a_telephone_is_heard_as_it_sounded_up_to_3500_hz():
 
 
 @pytest.mark.parametrize(("table", "name"), [(ULAW, "pcm_mulaw"), (ALAW, "pcm_alaw")])
-def test_each_code_of_g711_stands_for_what_the_standard_says(table, name):
+def test_each_code_of_g711_stands_for_what_the_standard_says(table, name) -> None:
     codec = av.CodecContext.create(name, "r")
     codec.sample_rate, codec.layout = 8_000, "mono"
     (frame,) = codec.decode(av.Packet(bytes(range(256))))
@@ -207,7 +209,7 @@ class TestFormats:
             ({"type": "audio/webm"}, WEBM),
         ],
     )
-    def test_it_may_be_said_as_the_realtime_api_does(self, said, meant):
+    def test_it_may_be_said_as_the_realtime_api_does(self, said, meant) -> None:
         assert AudioFormat.understood(said) == meant
         assert AudioFormat.understood(meant.as_json()) == meant
 
@@ -225,7 +227,7 @@ class TestFormats:
             7,
         ],
     )
-    def test_others_are_refused_with_those_that_are_supported(self, said):
+    def test_others_are_refused_with_those_that_are_supported(self, said) -> None:
         with pytest.raises(Invalid, match="audio/pcm at 16000, 24000 or 48000 Hz") as refused:
             AudioFormat.understood(said)
         assert refused.value.code == "unsupported_audio_format"
@@ -233,7 +235,7 @@ class TestFormats:
 
 class TestWebm:
     @pytest.mark.parametrize("channels", [1, 2])
-    def test_it_is_what_ffmpeg_hears_to_the_last_bit(self, channels):
+    def test_it_is_what_ffmpeg_hears_to_the_last_bit(self, channels) -> None:
         file = _encoded(_sung(1.0, 48_000), channels)
         intake = Intake(WEBM)
         heard = np.concatenate([intake.take(file), intake.end()])
@@ -242,12 +244,12 @@ class TestWebm:
         expected = soxr.resample(sung, 48_000, 16_000)
         assert np.allclose(heard[:15_900], expected[:15_900], atol=1e-6)
 
-    def test_a_recorder_that_begins_again_is_heard_again(self):
+    def test_a_recorder_that_begins_again_is_heard_again(self) -> None:
         once = SENT[WEBM]
         heard = _heard(WEBM, once + once, itertools.repeat(700))
         assert abs(len(heard) - 2 * len(_heard(WEBM, once, [10**6]))) <= 1
 
-    def test_other_tracks_and_what_is_not_needed_are_passed_over(self):
+    def test_other_tracks_and_what_is_not_needed_are_passed_over(self) -> None:
         packets = _opus(_sung(0.2, 48_000))
         tracks = _track(7, kind=1, codec=b"V_VP8") + _track(1) + _track(3)
         picture = (
@@ -282,7 +284,7 @@ class TestWebm:
             (_recorded([b"x"]) + b"\xec\x80" * 40_000, "elements"),
         ],
     )
-    def test_what_is_broken_is_said_and_only_a_new_recording_is_read_after_it(self, file, why):
+    def test_what_is_broken_is_said_and_only_a_new_recording_is_read_after_it(self, file, why) -> None:
         intake = Intake(WEBM)
         with pytest.raises(Invalid, match=why) as refused:
             intake.take(file)
@@ -291,7 +293,7 @@ class TestWebm:
             intake.take(b"more of it")
         assert len(intake.take(SENT[WEBM])) > 15_000
 
-    def test_a_packet_that_is_not_opus_is_said_and_costs_only_itself(self):
+    def test_a_packet_that_is_not_opus_is_said_and_costs_only_itself(self) -> None:
         packets = _opus(_sung(0.4, 48_000))
         intake = Intake(WEBM)
         intake.take(_recorded(packets[:5]))
@@ -299,7 +301,7 @@ class TestWebm:
             intake.take(_element("A3", _block(b"\xff\xff\xff\xff")))
         assert len(intake.take(b"".join(_element("A3", _block(packet)) for packet in packets[5:]))) > 3_000
 
-    def test_a_few_bytes_that_claim_to_be_hours_are_refused(self):
+    def test_a_few_bytes_that_claim_to_be_hours_are_refused(self) -> None:
         long = b"\x1f\x02"  # two frames of 60 ms without any data
         intake = Intake(WEBM)
         with pytest.raises(TooLarge) as refused:
@@ -308,7 +310,7 @@ class TestWebm:
 
     @settings(max_examples=50, deadline=None)
     @given(st.data())
-    def test_whatever_comes_it_neither_crashes_nor_grows(self, data):
+    def test_whatever_comes_it_neither_crashes_nor_grows(self, data: Path) -> None:
         file = bytearray(SENT[WEBM])
         for _ in range(data.draw(st.integers(1, 6))):
             at = data.draw(st.integers(0, len(file) - 1))
@@ -321,20 +323,20 @@ class TestWebm:
                     taker.take(piece)
             assert len(reader._rest) < 66_000
 
-    def test_a_block_that_never_ends_is_not_kept(self):
+    def test_a_block_that_never_ends_is_not_kept(self) -> None:
         reader = WebmReader()
         reader.take(_recorded([]) + _element("1F43B675", unknown=True) + b"\xa3\x08" + b"\xff" * 7)
         for _ in range(100):
             reader.take(bytes(10_000))
         assert len(reader._rest) == 0
 
-    def test_the_head_comes_before_the_packets(self):
+    def test_the_head_comes_before_the_packets(self) -> None:
         first, *others = WebmReader().take(_recorded([b"a", b"b"]))
         assert first == OpusHead(HEAD)
         assert others == [b"a", b"b"]
 
 
-async def test_a_browser_is_heard_over_the_stream(house, recording):
+async def test_a_browser_is_heard_over_the_stream(house: House, recording: Samples) -> None:
     await house.person()
     await house.consent("voice", "tone")
     microphone = await house.stream()
@@ -351,7 +353,7 @@ async def test_a_browser_is_heard_over_the_stream(house, recording):
     assert (await microphone.until("error"))["error"]["code"] == "audio_unreadable"
 
 
-def test_pyav_is_loaded_only_once_a_browser_speaks_and_its_absence_is_said():
+def test_pyav_is_loaded_only_once_a_browser_speaks_and_its_absence_is_said() -> None:
     code = """
 import sys
 from assistant.audio.intake import AudioFormat, Intake

@@ -17,7 +17,7 @@ import pytest
 from assistant.audio.encoder import Encoder
 from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceReader, VoiceScores, check_baseline
-from assistant.config import shipped_models
+from assistant.config import Settings, shipped_models
 from assistant.consent.grant import EvaluationGate
 from assistant.consent.policy import Subject
 from assistant.emotion import Abstention
@@ -26,6 +26,7 @@ from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port, read_card
 from assistant.inference.model import Array, Model, onnx_session
 from assistant.services import open_services
+from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 STATES = {"states": Port("float32", ("batch", "frames", 1, 1)), "loudness": Port("float32", ("batch", "frames"))}
@@ -136,7 +137,7 @@ def pool():
         yield opened
 
 
-async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool):
+async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool) -> None:
     quick, slow = Desk(pool, stem_takes_s=3), Desk(pool, stem_takes_s=5)
     scores = await quick.reader.read(quick.gate.issue("voice"), SPEECH, budget_s=4)
     assert scores.emotions.tolist() == [0.5, 0.5]
@@ -146,13 +147,13 @@ async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool):
     assert (slow.stem.runs, slow.head.runs) == (1, 0)
 
 
-async def test_long_speech_is_encoded_in_windows_and_each_gets_its_head(pool):
+async def test_long_speech_is_encoded_in_windows_and_each_gets_its_head(pool) -> None:
     desk = Desk(pool)
     await desk.read(SPEECH, SPEECH, SPEECH, SPEECH, SPEECH)
     assert desk.head.runs == 3
 
 
-async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running(pool):
+async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running(pool) -> None:
     class Leaving(EvaluationGate):
         asked = 0
 
@@ -167,7 +168,7 @@ async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running
     assert (desk.stem.runs, desk.head.runs) == (1, 0)
 
 
-def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool):
+def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool) -> None:
     other = dataclasses.replace(HEAD, data={**HEAD.data, "stem_sha256": "f00"})
     with pytest.raises(ModelInvalid, match=r"voice .* stem with sha256 f00, not on stem .* with abc"):
         Desk(pool, head=other)
@@ -176,13 +177,13 @@ def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool):
             Desk(pool, head=dataclasses.replace(HEAD, data=data))
 
 
-def test_an_encoder_takes_nothing_but_a_stem(pool):
+def test_an_encoder_takes_nothing_but_a_stem(pool) -> None:
     for card in (dataclasses.replace(STEM, data={}), dataclasses.replace(STEM, outputs=SCORES)):
         with pytest.raises(ModelInvalid, match="is no stem"):
             Encoder(Batcher(Model(card, Stage(Clock(), STATES)), pool))
 
 
-def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving():
+def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving() -> None:
     check_baseline(read_card(shipped_models() / "voice"))
     with pytest.raises(ModelInvalid, match="9 numbers"):
         check_baseline(dataclasses.replace(HEAD, labels=tuple("abcdefgh")))
@@ -192,7 +193,7 @@ def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving():
 
 
 @pytest.mark.parametrize("lacking", SCORES)
-def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(pool, lacking):
+def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(pool, lacking) -> None:
     outputs = {name: port for name, port in SCORES.items() if name != lacking}
     with pytest.raises(ModelInvalid, match=f"no voice model: it gives no {lacking}$"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
@@ -215,13 +216,13 @@ def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(po
         ({"fine_threshold": float("nan")}, "fine_threshold must be a number"),
     ],
 )
-def test_a_head_whose_card_does_not_say_when_to_abstain_is_refused(pool, change, said):
+def test_a_head_whose_card_does_not_say_when_to_abstain_is_refused(pool, change, said) -> None:
     with pytest.raises(ModelInvalid, match=said):
         Desk(pool, head=dataclasses.replace(HEAD, data={**HEAD.data, **change}))
 
 
 @pytest.mark.parametrize("name", ["emotions", "relative", "affect", "affect_deviation", "stress"])
-def test_a_head_whose_output_has_another_shape_is_refused(pool, name):
+def test_a_head_whose_output_has_another_shape_is_refused(pool, name) -> None:
     outputs = {**SCORES, name: Port("float32", ("batch", 3))}
     with pytest.raises(ModelInvalid, match=f"{name} has the shape"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
@@ -241,20 +242,20 @@ def test_a_head_whose_output_has_another_shape_is_refused(pool, name):
         (np.clip(speech(500), -0.05, 0.05), "clipped"),
     ],
 )
-async def test_what_no_model_needs_to_hear_is_abstained_from_without_a_run(pool, clip, reason):
+async def test_what_no_model_needs_to_hear_is_abstained_from_without_a_run(pool, clip, reason) -> None:
     desk = Desk(pool)
     assert await desk.read(clip) == Abstention("voice", reason)
     assert (desk.stem.runs, desk.head.runs) == (0, 0)
 
 
 @pytest.mark.parametrize("clip", [speech(100), speech(500, level=0.05), np.clip(speech(500), -0.08, 0.08)])
-async def test_what_is_just_long_loud_and_clean_enough_is_read(pool, clip):
+async def test_what_is_just_long_loud_and_clean_enough_is_read(pool, clip) -> None:
     desk = Desk(pool, tells={0: {}, 1: {}})
     assert isinstance(await desk.read(clip), VoiceScores)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
-async def test_samples_that_are_no_numbers_are_refused(pool, wrong):
+async def test_samples_that_are_no_numbers_are_refused(pool, wrong) -> None:
     desk, clip = Desk(pool), SPEECH.copy()
     clip[7] = wrong
     with pytest.raises(Invalid) as refused:
@@ -274,12 +275,12 @@ async def test_samples_that_are_no_numbers_are_refused(pool, wrong):
         ([1.0, 0.0, 0.0, 0.0], None),
     ],
 )
-async def test_what_is_not_fine_gives_the_likeliest_reason(pool, quality, reason):
+async def test_what_is_not_fine_gives_the_likeliest_reason(pool, quality, reason) -> None:
     said = await Desk(pool, tells={1: {"quality": quality}}).read(SPEECH)
     assert (said.reason if isinstance(said, Abstention) else None) == reason
 
 
-async def test_the_order_of_the_qualities_is_the_cards(pool):
+async def test_the_order_of_the_qualities_is_the_cards(pool) -> None:
     head = dataclasses.replace(HEAD, data={**HEAD.data, "qualities": list(reversed(QUALITIES))})
     said = await Desk(pool, head=head, tells={1: {"quality": [0.6, 0.1, 0.1, 0.2]}}).read(SPEECH)
     assert said == Abstention("voice", "not_speech")
@@ -303,7 +304,7 @@ WINDOWS = {
         ((2,), "too_noisy"),
     ],
 )
-async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(pool, levels, reason):
+async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(pool, levels, reason) -> None:
     said = await Desk(pool, tells=WINDOWS).read(*(speech(1_000, level / 10) for level in levels))
     if reason is None:
         assert isinstance(said, VoiceScores)
@@ -313,7 +314,7 @@ async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(p
 
 
 @pytest.mark.parametrize("name", SCORES)
-async def test_a_head_that_gives_no_number_raises_before_a_baseline_could_learn_from_it(pool, name):
+async def test_a_head_that_gives_no_number_raises_before_a_baseline_could_learn_from_it(pool, name) -> None:
     shape = SCORES[name].shape[1:]
     tells = {1: {name: np.full([size for size in shape if isinstance(size, int)], np.nan)}}
     with pytest.raises(FloatingPointError):
@@ -333,7 +334,9 @@ def _models(tmp_path: Path, change: dict[str, str]) -> Path:
     return models
 
 
-async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(open_house, tmp_path, caplog):
+async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(
+    open_house: OpenHouse, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shipped = read_card(shipped_models() / "stem").sha256
     house = await open_house(models=_models(tmp_path, {shipped: "0" * 64}))
     assert house.services.health() == {
@@ -353,7 +356,9 @@ async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(open_house, 
 @pytest.mark.parametrize(
     ("line", "said"), [("qualities", "list of qualities"), ("fine_threshold", "fine_threshold")]
 )
-async def test_a_server_says_what_its_voices_card_lacks_and_reads_texts(settings, tmp_path, caplog, line, said):
+async def test_a_server_says_what_its_voices_card_lacks_and_reads_texts(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, line, said
+) -> None:
     models = _models(tmp_path, {f"\n{line} =": f"\nold_{line} ="})
     async with open_services(dataclasses.replace(settings, models=models)) as services:
         assert services.health() == {
@@ -383,7 +388,9 @@ class Wider:
         return nodes
 
 
-async def test_a_server_refuses_a_head_of_eight_classes(settings, tmp_path, caplog):
+async def test_a_server_refuses_a_head_of_eight_classes(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     seven = 'emotions = ["float32", "batch", 7]'
     models = _models(tmp_path, {'"surprise"]': '"surprise", "calm"]', seven: seven.replace("7", "8")})
 
@@ -400,7 +407,7 @@ async def test_a_server_refuses_a_head_of_eight_classes(settings, tmp_path, capl
     assert "can be evaluated but not served" in caplog.text
 
 
-async def test_batch_mates_do_not_change_a_reading_by_one_bit(house, recording):
+async def test_batch_mates_do_not_change_a_reading_by_one_bit(house: House, recording: Samples) -> None:
     await house.person()
     await house.consent("voice", "tone")
     tools = house.services.tools

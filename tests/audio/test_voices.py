@@ -13,6 +13,7 @@ from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import open_model
+from tests.conftest import House, OpenHouse
 
 HELD_OUT = ("16", "17", "18")
 FREE = {"emodb", "banglaser", "emogator", "esc10", "picovoice_kitchen", "picovoice_s2i"}
@@ -56,7 +57,7 @@ async def _stress(house, file, name: str) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_an_angry_clip_reads_more_stressed_than_the_same_persons_calm_one(house, data):
+async def test_an_angry_clip_reads_more_stressed_than_the_same_persons_calm_one(house: House, data: Path) -> None:
     pairs = _pairs(data / "speech" / "ravdess")
     assert len(pairs) >= 20
     right = 0
@@ -66,7 +67,7 @@ async def test_an_angry_clip_reads_more_stressed_than_the_same_persons_calm_one(
 
 
 @pytest.mark.parametrize("model", ["voice", "voice-open"])
-async def test_sounds_without_speech_are_not_read_and_speech_is(data, model):
+async def test_sounds_without_speech_are_not_read_and_speech_is(data: Path, model) -> None:
     noise = sorted((data / "noise" / "esc10" / "audio").rglob("*.ogg"))[::20]
     folder = data / "speech" / "ravdess"
     with (folder / "manifest.csv").open() as file:
@@ -76,7 +77,7 @@ async def test_sounds_without_speech_are_not_read_and_speech_is(data, model):
     assert sum(reason is not None for reason in heard) <= 0.1 * len(speech)
 
 
-def test_the_open_voice_learned_only_from_free_corpora_and_shares_the_stem():
+def test_the_open_voice_learned_only_from_free_corpora_and_shares_the_stem() -> None:
     voice, free = (read_card(shipped_models() / name) for name in ("voice", "voice-open"))
     assert {row["name"] for row in free.data["training_data"]} <= FREE
     assert {"ravdess", "emotale", "ased"} <= {row["name"] for row in voice.data["training_data"]}
@@ -85,7 +86,7 @@ def test_the_open_voice_learned_only_from_free_corpora_and_shares_the_stem():
     assert free.data["stem_sha256"] == voice.data["stem_sha256"] == read_card(shipped_models() / "stem").sha256
 
 
-async def test_the_setting_chooses_the_voice_and_the_server_tells_its_licence(open_house):
+async def test_the_setting_chooses_the_voice_and_the_server_tells_its_licence(open_house: OpenHouse) -> None:
     house = await open_house(voice_model="voice-open")
     told = await house.call("GET", "/v1/models")
     (voice,) = [reader for reader in told["readers"] if reader["kind"] == "voice"]

@@ -16,6 +16,8 @@ from typing import Any
 import openai
 import pytest
 
+from tests.conftest import OpenHouse
+
 SERVE = """
 import sys, time, xllamacpp
 params = xllamacpp.CommonParams()
@@ -55,7 +57,9 @@ def smol() -> Iterator[str]:
 
 
 @pytest.mark.slow
-async def test_a_real_model_answers_in_the_tone_for_the_person_and_never_without_the_way_to_help(open_house, smol):
+async def test_a_real_model_answers_in_the_tone_for_the_person_and_never_without_the_way_to_help(
+    open_house: OpenHouse, smol: str
+) -> None:
     house = await open_house(upstream_url=smol)
     await house.person(country="US", plain_language=True)
     await house.consent("text", "tone")
@@ -88,7 +92,7 @@ async def test_a_real_model_answers_in_the_tone_for_the_person_and_never_without
 
 
 @pytest.mark.slow
-async def test_the_instruction_reaches_the_model(open_house, smol):
+async def test_the_instruction_reaches_the_model(open_house: OpenHouse, smol: str) -> None:
     """The model counts the tokens of what it got: more for somebody whose profile asks for more."""
     house = await open_house(upstream_url=smol)
     await house.person(formality="formal", plain_language=True)

@@ -61,7 +61,9 @@ def hanging(*parts: Any) -> Any:
 # Passing on
 
 
-async def test_it_sends_the_bytes_and_the_key_and_gives_back_the_bytes(fake, client):
+async def test_it_sends_the_bytes_and_the_key_and_gives_back_the_bytes(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     upstream = connected(client, fake.url + "/")
     body = b'{"messages":[],"odd":1.50}'
     assert json.loads(await upstream.complete(body)) == fake.whole
@@ -72,20 +74,20 @@ async def test_it_sends_the_bytes_and_the_key_and_gives_back_the_bytes(fake, cli
     assert got[-1] == b"[DONE]"
 
 
-async def test_it_lists_the_models(fake, client):
+async def test_it_lists_the_models(fake: FakeUpstream, client: aiohttp.ClientSession) -> None:
     assert [m["id"] for m in json.loads(await connected(client, fake.url).models())["data"]] == ["m1", "m2"]
 
 
 @given(st.lists(st.binary(min_size=1, max_size=5).filter(lambda d: not set(d) & set(b"\r\n") and d[0] != 32)),
        st.sampled_from([b"\n", b"\r\n"]), st.integers(1, 7))  # fmt: skip
-def test_events_are_the_same_however_the_bytes_are_cut(told, end, size):
+def test_events_are_the_same_however_the_bytes_are_cut(told, end, size) -> None:
     stream = b"".join(b": a comment" + end + b"event: x" + end + b"data: " + data + end + end for data in told)
     events = Events()
     found = [data for i in range(0, len(stream), size) for data in events.feed(stream[i : i + size])]
     assert found == told
 
 
-def test_an_event_without_an_end_is_refused():
+def test_an_event_without_an_end_is_refused() -> None:
     events = Events()
     for _ in range(4):
         events.feed(b"data: " + b"x" * 1_000_000)
@@ -97,18 +99,22 @@ def test_an_event_without_an_end_is_refused():
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-async def test_a_server_that_is_away_for_a_moment_is_asked_again(fake, client, status):
+async def test_a_server_that_is_away_for_a_moment_is_asked_again(
+    fake: FakeUpstream, client: aiohttp.ClientSession, status
+) -> None:
     fake.answers = [failing(status), failing(status)]
     assert len(await streamed(connected(client, fake.url))) == 5
     assert len(fake.asked) == 3
 
 
-async def test_a_connection_that_breaks_before_the_first_byte_is_tried_again(fake, client):
+async def test_a_connection_that_breaks_before_the_first_byte_is_tried_again(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     fake.answers = [breaking_off(), breaking_off()]
     assert len(await streamed(connected(client, fake.url))) == 5
 
 
-async def test_it_gives_up_after_so_many_tries(fake, client):
+async def test_it_gives_up_after_so_many_tries(fake: FakeUpstream, client: aiohttp.ClientSession) -> None:
     fake.answers = [failing(503)] * 9
     with pytest.raises(Unavailable) as raised:
         await streamed(connected(client, fake.url))
@@ -116,7 +122,9 @@ async def test_it_gives_up_after_so_many_tries(fake, client):
     assert len(fake.asked) == 3
 
 
-async def test_after_the_first_byte_nothing_is_tried_again(fake, client):
+async def test_after_the_first_byte_nothing_is_tried_again(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     fake.answers = [breaking_off(part({"content": "Hel"}))]
     got: list[bytes] = []
     with pytest.raises(Unavailable) as raised:
@@ -124,7 +132,9 @@ async def test_after_the_first_byte_nothing_is_tried_again(fake, client):
     assert (len(got), raised.value.code, len(fake.asked)) == (1, "upstream_interrupted", 1)
 
 
-async def test_a_refusal_is_handed_on_with_its_words_and_not_repeated(fake, client):
+async def test_a_refusal_is_handed_on_with_its_words_and_not_repeated(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     words_of_it = '{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     fake.answers = [failing(400, words_of_it)]
     with pytest.raises(Refused) as raised:
@@ -133,7 +143,9 @@ async def test_a_refusal_is_handed_on_with_its_words_and_not_repeated(fake, clie
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_words_about_our_key_are_kept_from_everybody(fake, client, status, caplog):
+async def test_words_about_our_key_are_kept_from_everybody(
+    fake: FakeUpstream, client: aiohttp.ClientSession, status, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     fake.answers = [failing(status, f'{{"error": "Incorrect API key provided: {KEY}"}}')]
     upstream = connected(client, fake.url)
@@ -144,7 +156,9 @@ async def test_words_about_our_key_are_kept_from_everybody(fake, client, status,
         assert KEY not in told
 
 
-async def test_the_pause_before_a_try_is_a_random_part_of_a_time_that_doubles(fake, client):
+async def test_the_pause_before_a_try_is_a_random_part_of_a_time_that_doubles(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     fake.answers = [failing(503)] * 3
     asked_for: list[int] = []
 
@@ -160,7 +174,7 @@ async def test_the_pause_before_a_try_is_a_random_part_of_a_time_that_doubles(fa
 # Waiting
 
 
-async def test_nobody_listens(client):
+async def test_nobody_listens(client: aiohttp.ClientSession) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
@@ -179,7 +193,9 @@ async def test_nobody_listens(client):
     ],
     ids=["the first token", "the next token", "the whole, before", "the whole, in the midst"],
 )
-async def test_it_waits_so_long_and_no_longer_for(fake, client, patience, parts):
+async def test_it_waits_so_long_and_no_longer_for(
+    fake: FakeUpstream, client: aiohttp.ClientSession, patience, parts
+) -> None:
     fake.answers = [hanging(*parts)]
     got: list[bytes] = []
     with pytest.raises(Unavailable) as raised:
@@ -188,7 +204,7 @@ async def test_it_waits_so_long_and_no_longer_for(fake, client, patience, parts)
     await asyncio.wait_for(fake.gone.wait(), 5)
 
 
-async def test_a_whole_answer_has_the_whole_time(fake, client):
+async def test_a_whole_answer_has_the_whole_time(fake: FakeUpstream, client: aiohttp.ClientSession) -> None:
     fake.answers = [hanging()]
     patience = replace(PATIENT, first_s=0.01, between_s=0.01, total_s=0.1)
     with pytest.raises(Unavailable) as raised:
@@ -196,7 +212,7 @@ async def test_a_whole_answer_has_the_whole_time(fake, client):
     assert raised.value.code == "upstream_timeout"
 
 
-async def test_who_stops_listening_ends_the_request(fake, client):
+async def test_who_stops_listening_ends_the_request(fake: FakeUpstream, client: aiohttp.ClientSession) -> None:
     fake.answers = [hanging(*words("Hel")[:2])]
     events = connected(client, fake.url).stream(b"{}")
     await anext(events)
@@ -215,7 +231,9 @@ class Clock:
         return self.now
 
 
-async def test_who_fails_again_and_again_is_left_alone_and_then_tried_once(fake, client):
+async def test_who_fails_again_and_again_is_left_alone_and_then_tried_once(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     clock = Clock()
     upstream = connected(client, fake.url, replace(PATIENT, retries=0), clock=clock)
     fake.answers = [failing(500)] * 5
@@ -231,7 +249,9 @@ async def test_who_fails_again_and_again_is_left_alone_and_then_tried_once(fake,
     assert upstream.breaker.state == "closed"
 
 
-async def test_refusals_and_listeners_who_leave_are_no_failures(fake, client):
+async def test_refusals_and_listeners_who_leave_are_no_failures(
+    fake: FakeUpstream, client: aiohttp.ClientSession
+) -> None:
     upstream = connected(client, fake.url, breaker=Breaker(failures_to_open=1))
     fake.answers = [failing(429), hanging(*words("Hel")[:2])]
     with pytest.raises(Refused):
@@ -242,7 +262,7 @@ async def test_refusals_and_listeners_who_leave_are_no_failures(fake, client):
     assert upstream.breaker.state == "closed"
 
 
-def test_only_one_probes_and_a_failed_probe_begins_another_rest():
+def test_only_one_probes_and_a_failed_probe_begins_another_rest() -> None:
     breaker = Breaker(failures_to_open=1, rest_s=10).failed(0.0).asked(10.0)
     assert not breaker.admits(10.0)
     assert not breaker.admits(19.9)
@@ -253,7 +273,7 @@ def test_only_one_probes_and_a_failed_probe_begins_another_rest():
 
 
 @given(st.lists(st.sampled_from(["succeeded", "failed", "asked", "given_up"])), st.integers(1, 4))
-def test_a_breaker_opens_only_after_so_many_failures_in_a_row_and_a_success_closes_it(steps, limit):
+def test_a_breaker_opens_only_after_so_many_failures_in_a_row_and_a_success_closes_it(steps, limit) -> None:
     breaker, row = Breaker(failures_to_open=limit), 0
     for now, step in enumerate(steps):
         row = 0 if step == "succeeded" else row + (step == "failed")
@@ -274,7 +294,7 @@ def spend(budget: Budget, person: str | None, most: int, came_to: int, now: floa
         spending.usage = Usage(0, came_to)
 
 
-def test_a_day_s_tokens_are_counted_by_what_they_came_to_and_begin_anew_each_day():
+def test_a_day_s_tokens_are_counted_by_what_they_came_to_and_begin_anew_each_day() -> None:
     budget = Budget(Prices(), Limit(tokens=100), Limit())
     spend(budget, "p", 100, 40)
     spend(budget, "q", 60, 50)
@@ -285,7 +305,7 @@ def test_a_day_s_tokens_are_counted_by_what_they_came_to_and_begin_anew_each_day
     assert budget.spent("app", 0.0) == (90, 0.0) or budget.spent("app", 86_400.0) == (0, 0.0)
 
 
-def test_one_person_can_t_use_up_what_is_for_all():
+def test_one_person_can_t_use_up_what_is_for_all() -> None:
     budget = Budget(Prices(), Limit(tokens=1000), Limit(tokens=50))
     spend(budget, "p", 50, 50)
     with pytest.raises(TooMany, match="person"):
@@ -294,7 +314,7 @@ def test_one_person_can_t_use_up_what_is_for_all():
     spend(budget, None, 500, 500)
 
 
-def test_requests_at_the_same_time_can_t_exceed_a_limit_together():
+def test_requests_at_the_same_time_can_t_exceed_a_limit_together() -> None:
     budget = Budget(Prices(prompt=0.0, completion=10.0), Limit(cost=1.0), Limit())
     with budget.spending("app", "p", Usage(0, 60_000), 0.0) as first:
         with pytest.raises(TooMany):
@@ -304,7 +324,7 @@ def test_requests_at_the_same_time_can_t_exceed_a_limit_together():
     assert budget.spent("app", 0.0) == (61_009, pytest.approx(0.61))
 
 
-def test_a_request_that_fails_costs_what_it_came_to():
+def test_a_request_that_fails_costs_what_it_came_to() -> None:
     budget = Budget(Prices(), Limit(tokens=10), Limit())
 
     def failing_request() -> None:

@@ -32,6 +32,7 @@ from assistant.consent.policy import (
 )
 from assistant.emotion import MODALITIES
 from assistant.errors import ConfigInvalid
+from tests.conftest import OpenHouse
 
 NOW = 1_800_000_000.0
 YEAR = 365 * 86_400.0
@@ -287,7 +288,9 @@ def test_the_command_makes_a_key_signs_and_shows(
     assert "exception_invalid" in capsys.readouterr().err
 
 
-async def test_a_server_with_an_exception_reads_the_voice_at_work_and_writes_it_down(open_house, tmp_path) -> None:
+async def test_a_server_with_an_exception_reads_the_voice_at_work_and_writes_it_down(
+    open_house: OpenHouse, tmp_path: Path
+) -> None:
     terms = replace_terms(app="test-workplace", expires_at=NOW + 30 * 86_400)
     (tmp_path / "exceptions.jsonl").write_text(sign(terms, KEY) + "\n")
     house = await open_house(
@@ -310,13 +313,15 @@ def replace_terms(**change: Any) -> Terms:
     return msgspec.structs.replace(TERMS, **change)
 
 
-async def test_a_server_does_not_start_with_an_exception_nobody_signed(open_house, tmp_path) -> None:
+async def test_a_server_does_not_start_with_an_exception_nobody_signed(
+    open_house: OpenHouse, tmp_path: Path
+) -> None:
     (tmp_path / "exceptions.jsonl").write_text(_changed(sign(TERMS, KEY), app="test-workplace"))
     with pytest.raises(ConfigInvalid):
         await open_house(affect="absent", exceptions=tmp_path / "exceptions.jsonl", exceptions_key=PUBLIC)
 
 
-async def test_moving_to_where_the_law_forbids_withdraws_what_was_granted(open_house) -> None:
+async def test_moving_to_where_the_law_forbids_withdraws_what_was_granted(open_house: OpenHouse) -> None:
     house = await open_house(context="therapy", affect="absent")
     path = await house.person(country="DE")
     await house.consent("text", "tone")
@@ -326,7 +331,7 @@ async def test_moving_to_where_the_law_forbids_withdraws_what_was_granted(open_h
     assert (await house.consent("text", "tone", status=403))["code"] == "therapy_illinois"
 
 
-async def test_the_app_may_tell_its_own_jurisdiction_and_let_only_the_person_grant(open_house) -> None:
+async def test_the_app_may_tell_its_own_jurisdiction_and_let_only_the_person_grant(open_house: OpenHouse) -> None:
     house = await open_house(context="therapy", affect="absent")
     path = await house.person(country="DE")
     changed = await house.call("PATCH", "/v1/app", {"jurisdiction": "US-IL", "require_person": True})
@@ -341,7 +346,7 @@ async def test_the_app_may_tell_its_own_jurisdiction_and_let_only_the_person_gra
     assert (await house.call("GET", f"{path}/policy"))["places"] == ["DE"]
 
 
-async def test_the_whole_table_can_be_read(open_house) -> None:
+async def test_the_whole_table_can_be_read(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     table = await house.call("GET", "/v1/policy")
     assert [row["code"] for row in table["refusals"]] == [rule.code for rule in RULES]

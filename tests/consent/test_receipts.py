@@ -14,6 +14,7 @@ from assistant.consent.dpv import CONTEXT, About, document, kept_for, status
 from assistant.consent.receipt import DECISIONS, Actor, Event, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.server.routes.receipt_page import page
+from tests.conftest import OpenHouse
 
 NOW = 1_800_000_000.0
 ABOUT = About(
@@ -255,7 +256,7 @@ def test_the_short_receipt_keeps_its_names() -> None:
     assert set(receipt(HISTORY[0], controller="Example Ltd")) == names
 
 
-async def test_the_app_tells_who_it_is_and_where_data_is_kept(open_house) -> None:
+async def test_the_app_tells_who_it_is_and_where_data_is_kept(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await house.person()
     said = {"address": "1 <Road>", "contact": "dpo@example.com", "stored_in": ["DE"]}

@@ -8,11 +8,13 @@ import base64
 import numpy as np
 import pytest
 
-from assistant.audio.pcm import to_pcm16
+from assistant.audio.pcm import Samples, to_pcm16
+from assistant.config import Settings
 from assistant.conversation.live.stream import Stream
 from assistant.emotion import NO_BASELINE
 from assistant.server.contract.wire import event_json
 from assistant.server.live.outbox import Ended, Full, Outbox
+from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 DELIGHT = "What a wonderful day, I am so happy and grateful, thank you all!"
@@ -25,7 +27,7 @@ async def _allow(house, *modalities: str, purposes: tuple[str, ...] = ("tone", "
 
 
 class TestMessages:
-    async def test_opposite_messages_read_opposite_and_change_tone_and_recommendations(self, house):
+    async def test_opposite_messages_read_opposite_and_change_tone_and_recommendations(self, house: House) -> None:
         moods, offers = [], []
         for name, text in (("ada", WORRY), ("bob", DELIGHT)):
             await house.person(name)
@@ -45,7 +47,7 @@ class TestMessages:
         assert offers[0]["recommendations"][0]["parts"]["mood_stress"] > 0
         assert not any(item["commercial"] for item in offers[0]["recommendations"])
 
-    async def test_a_mood_decays_and_expires(self, house):
+    async def test_a_mood_decays_and_expires(self, house: House) -> None:
         await house.person()
         await _allow(house, "text")
         fresh = (await house.message(WORRY))["mood"]
@@ -58,12 +60,12 @@ class TestMessages:
         house.clock.now += 300
         assert await house.call("GET", "/v1/people/ada/mood") is None
 
-    async def test_an_empty_text_abstains_with_its_reason(self, house):
+    async def test_an_empty_text_abstains_with_its_reason(self, house: House) -> None:
         await house.person()
         await _allow(house, "text")
         assert (await house.message("  \u200b "))["mood"]["abstained"] == "empty"
 
-    async def test_a_long_text_is_read_in_windows_to_its_end(self, house):
+    async def test_a_long_text_is_read_in_windows_to_its_end(self, house: House) -> None:
         await house.person()
         await _allow(house, "text")
         filler = "The meeting starts at nine and the report has four pages. " * 60
@@ -75,26 +77,26 @@ class TestMessages:
         worried = (await house.message(filler + " ".join([WORRY] * 20)))["mood"]["stress"]
         assert worried > plain
 
-    async def test_recommendations_keep_to_the_persons_language_and_interests(self, house):
+    async def test_recommendations_keep_to_the_persons_language_and_interests(self, house: House) -> None:
         await house.person(language="de", interests=["relaxation"])
         answer = await house.message("Hallo")
         assert {item["language"] for item in answer["recommendations"]} == {"de"}
         assert "relaxation" in answer["recommendations"][0]["reason"]
 
-    async def test_rank_takes_candidates_and_slots(self, house):
+    async def test_rank_takes_candidates_and_slots(self, house: House) -> None:
         await house.person()
         body = {"slots": 3, "candidates": ["breathe-4-6", "square-breathing", "unknown"]}
         ranked = await house.call("POST", "/v1/people/ada/rank", body)
         assert {item["id"] for item in ranked["recommendations"]} == {"breathe-4-6", "square-breathing"}
 
-    async def test_an_app_without_a_catalogue_gets_no_recommendations_and_no_error(self, house):
+    async def test_an_app_without_a_catalogue_gets_no_recommendations_and_no_error(self, house: House) -> None:
         key = await house.services.apps.create_key("empty", "general")
         headers = {"Authorization": f"Bearer {key}"}
         await house.call("PUT", "/v1/people/ada", {}, status=201, headers=headers)
         answer = await house.call("POST", "/v1/people/ada/messages", {"text": "hello"}, headers=headers)
         assert answer["recommendations"] == []
 
-    async def test_erasing_a_person_leaves_nothing_and_the_name_is_free_again(self, house):
+    async def test_erasing_a_person_leaves_nothing_and_the_name_is_free_again(self, house: House) -> None:
         path = await house.person()
         await _allow(house, "text")
         await house.message(WORRY)
@@ -107,7 +109,9 @@ class TestMessages:
 
 
 class TestRemember:
-    async def test_a_baseline_is_kept_over_a_restart_only_with_the_grant_to_remember(self, open_house, settings):
+    async def test_a_baseline_is_kept_over_a_restart_only_with_the_grant_to_remember(
+        self, open_house: OpenHouse, settings: Settings
+    ) -> None:
         same = {"database": settings.database, "keys": settings.keys}
         house = await open_house(**same)
         for name in ("ada", "bob"):
@@ -126,7 +130,9 @@ class TestRemember:
         assert kept["deviation"]["valence"] < -0.5
         assert lost["baseline"] == "none"
 
-    async def test_withdrawing_remember_drops_what_was_kept(self, open_house, settings):
+    async def test_withdrawing_remember_drops_what_was_kept(
+        self, open_house: OpenHouse, settings: Settings
+    ) -> None:
         same = {"database": settings.database, "keys": settings.keys}
         house = await open_house(**same)
         await house.person()
@@ -140,7 +146,9 @@ class TestRemember:
         await again.consent("text", "remember")
         assert (await again.message(WORRY))["mood"]["baseline"] == "none"
 
-    async def test_a_baseline_is_written_only_with_the_grant_to_remember_and_only_that_modality(self, house):
+    async def test_a_baseline_is_written_only_with_the_grant_to_remember_and_only_that_modality(
+        self, house: House
+    ) -> None:
         await house.person()
         await _allow(house, "text")
         await house.consent("voice", "remember")
@@ -154,7 +162,7 @@ class TestRemember:
         assert (written.count, len(written.center) <= 8) == (2, True)
         assert await kept.recall(person.pseudonym, "voice") is None
 
-    async def test_the_baseline_in_memory_goes_with_any_withdrawal(self, house):
+    async def test_the_baseline_in_memory_goes_with_any_withdrawal(self, house: House) -> None:
         await house.person()
         await _allow(house, "text")
         person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
@@ -167,7 +175,9 @@ class TestRemember:
 
 
 class TestStream:
-    async def test_estimates_come_after_every_half_second_of_speech_and_at_the_end(self, house, recording):
+    async def test_estimates_come_after_every_half_second_of_speech_and_at_the_end(
+        self, house: House, recording: Samples
+    ) -> None:
         await house.person()
         await _allow(house, "voice")
         app = await house.services.apps.by_key(house.key)
@@ -194,7 +204,7 @@ class TestStream:
             assert event["statement"] == "an estimate of expression"
             assert event["mood"]["evidence"][0]["modality"] == "voice"
 
-    async def test_base64_append_hears_what_binary_frames_hear(self, house, recording):
+    async def test_base64_append_hears_what_binary_frames_hear(self, house: House, recording: Samples) -> None:
         said = []
         for name in ("ada", "bob"):
             await house.person(name)
@@ -213,7 +223,7 @@ class TestStream:
             said.append([event["reading"] for event in microphone.of("affect.result") if event["final"]])
         assert said[0] == said[1] != []
 
-    async def test_without_server_vad_the_client_commits(self, house, recording):
+    async def test_without_server_vad_the_client_commits(self, house: House, recording: Samples) -> None:
         await house.person()
         await _allow(house, "voice")
         microphone = await house.stream()
@@ -228,7 +238,7 @@ class TestStream:
         assert house.spy.runs["vad"] == 0
         assert microphone.of("affect.result")[-1]["final"]
 
-    async def test_clear_forgets_the_utterance(self, house, recording):
+    async def test_clear_forgets_the_utterance(self, house: House, recording: Samples) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.play(recording[: 3 * 16_000], quiet_s=0)
@@ -238,14 +248,14 @@ class TestStream:
         await microphone.settle()
         assert not microphone.of("policy.recommendations")
 
-    async def test_a_session_says_what_the_grants_allow(self, house):
+    async def test_a_session_says_what_the_grants_allow(self, house: House) -> None:
         await house.person()
         await _allow(house, "voice")
         created = await (await house.stream()).until("session.created")
         assert created["session"]["capabilities"]["affect"] == {"text": [], "voice": ["content", "tone"]}
         assert created["session"]["protocol_version"] == "1"
 
-    async def test_voice_and_text_are_fused_for_one_person(self, house, recording):
+    async def test_voice_and_text_are_fused_for_one_person(self, house: House, recording: Samples) -> None:
         await house.person()
         await _allow(house, "voice", "text")
         microphone = await house.stream()
@@ -256,7 +266,7 @@ class TestStream:
         assert {evidence["modality"] for evidence in mood["evidence"]} == {"voice", "text"}
         assert abs(sum(evidence["weight"] for evidence in mood["evidence"]) - 1) < 0.001
 
-    async def test_audio_is_kept_only_while_it_may_be_read(self, house, recording):
+    async def test_audio_is_kept_only_while_it_may_be_read(self, house: House, recording: Samples) -> None:
         await house.person()
         app = await house.services.apps.by_key(house.key)
         person = await house.services.people.get(app, "ada")
@@ -276,21 +286,21 @@ class TestStream:
 
 
 class TestOutbox:
-    async def test_only_the_newest_interim_estimate_waits(self):
+    async def test_only_the_newest_interim_estimate_waits(self) -> None:
         box = Outbox()
         for number in range(3):
             box.put({"type": "affect.result", "final": False, "n": number})
         box.put({"type": "affect.result", "final": True, "n": 3})
         assert [(await box.get())["n"] for _ in range(2)] == [2, 3]
 
-    async def test_a_client_that_does_not_read_is_dropped_after_a_bound(self):
+    async def test_a_client_that_does_not_read_is_dropped_after_a_bound(self) -> None:
         box = Outbox(limit=2)
         for _ in range(3):
             box.put({"type": "error"})
         with pytest.raises(Full):
             await box.get()
 
-    async def test_who_asks_for_more_has_to_read_what_was_said_before(self):
+    async def test_who_asks_for_more_has_to_read_what_was_said_before(self) -> None:
         box = Outbox(limit=4)
         for _ in range(3):
             box.put({"type": "error"})
@@ -301,7 +311,7 @@ class TestOutbox:
         await box.get()
         await asking
 
-    async def test_at_the_end_everything_is_sent_and_nobody_waits_for_room(self):
+    async def test_at_the_end_everything_is_sent_and_nobody_waits_for_room(self) -> None:
         box = Outbox(limit=2)
         box.put({"type": "error"})
         asking = asyncio.create_task(box.room())
@@ -313,7 +323,7 @@ class TestOutbox:
         with pytest.raises(Ended):
             await box.get()
 
-    async def test_estimates_that_were_not_sent_are_unsaid_at_withdrawal(self):
+    async def test_estimates_that_were_not_sent_are_unsaid_at_withdrawal(self) -> None:
         box = Outbox()
         box.put({"type": "affect.result", "final": True})
         box.put({"type": "policy.directive"})

@@ -22,12 +22,14 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from assistant.audio.pcm import Samples
 from assistant.commands.logs import teller
 from assistant.errors import Invalid
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen
 from assistant.server.http.guard import guard, log_unexpected
 from assistant.server.http.metrics import METRICS, Metrics, measured
+from tests.conftest import OpenHouse
 
 KINDS = ("text {0} is mine", "{0} said so", "{0} Smith", "{0}@example.com", "att_{0}")
 BIRD = "kanarie"
@@ -254,7 +256,9 @@ def _rename(database: str, old: str, new: str) -> None:
         other.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
 
-async def test_a_thousand_canaries_and_none_comes_out(open_house, cage, recording, capfd):
+async def test_a_thousand_canaries_and_none_comes_out(
+    open_house: OpenHouse, cage: Cage, recording: Samples, capfd
+) -> None:
     def fail() -> None:
         raise RuntimeError(cage.bird())
 
@@ -300,7 +304,7 @@ async def test_a_thousand_canaries_and_none_comes_out(open_house, cage, recordin
     }, _where(cage)
 
 
-async def test_a_server_that_tells_is_found_out(cage):
+async def test_a_server_that_tells_is_found_out(cage: Cage) -> None:
     """The control: the same watching finds one canary in each place where this server lets it out."""
 
     async def quotes(request: web.Request) -> web.Response:
@@ -343,7 +347,7 @@ async def test_a_server_that_tells_is_found_out(cage):
     assert cage.heard()["log"] == 1, "only the kind of an error is logged"
 
 
-def test_what_libraries_say_is_not_repeated_nor_what_errors_say(cage):
+def test_what_libraries_say_is_not_repeated_nor_what_errors_say(cage: Cage) -> None:
     for name in ("aiohttp.server", "asyncio", "sqlalchemy.engine", "assistantish"):
         library = logging.getLogger(name)
         library.warning("bad header %r", cage.bird())

@@ -8,17 +8,19 @@ import os
 import shutil
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
-from assistant.audio.pcm import to_pcm16
+from assistant.audio.pcm import Samples, to_pcm16
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
 from assistant.consent.policy import Subject
 from assistant.errors import ConsentRequired
+from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 REQUESTS: list[tuple[str, str, Any]] = [
@@ -63,8 +65,8 @@ async def _heard(house, recording) -> list[str]:
 class TestLaw1NoGrantNoInference:
     @pytest.mark.parametrize("words", [None, ["I am so worried.", "What a day!", "I want to die."]])
     async def test_http_and_stream_answer_byte_for_byte_like_a_server_without_affect_models(
-        self, open_house, recording, words
-    ):
+        self, open_house: OpenHouse, recording: Samples, words
+    ) -> None:
         present, absent = await open_house(words=words), await open_house(affect="absent", words=words)
         assert present.services.tools.text is not None
         assert present.services.tools.voice is not None
@@ -77,7 +79,7 @@ class TestLaw1NoGrantNoInference:
         assert present.spy.runs["vad"] > 100
         assert (present.spy.runs["stem"] > 0) == (words is not None), "it runs for the words, or not at all"
 
-    async def test_the_spy_would_have_seen_a_run(self, house, recording):
+    async def test_the_spy_would_have_seen_a_run(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("text", "tone")
         await house.consent("voice", "tone")
@@ -90,7 +92,9 @@ class TestLaw1NoGrantNoInference:
         assert house.spy.runs["voice"] >= 3
         assert house.spy.runs["stem"] >= house.spy.runs["voice"]
 
-    async def test_the_readers_themselves_refuse_every_grant_that_the_ledger_did_not_issue(self, house):
+    async def test_the_readers_themselves_refuse_every_grant_that_the_ledger_did_not_issue(
+        self, house: House
+    ) -> None:
         await house.person()
         await house.consent("text", "tone")
         await house.consent("voice", "tone")
@@ -109,20 +113,20 @@ class TestLaw1NoGrantNoInference:
             )
         assert house.spy.affect == 0
 
-    async def test_a_grant_to_one_person_reads_nobody_else(self, house):
+    async def test_a_grant_to_one_person_reads_nobody_else(self, house: House) -> None:
         await house.person("ada")
         await house.person("bob")
         await house.consent("text", "tone", name="ada")
         assert (await house.message(WORRY, name="bob"))["mood"] is None
         assert house.spy.affect == 0
 
-    async def test_research_alone_reads_nothing(self, house):
+    async def test_research_alone_reads_nothing(self, house: House) -> None:
         await house.person()
         await house.consent("text", "research")
         assert (await house.message(WORRY))["mood"] is None
         assert house.spy.affect == 0
 
-    async def test_an_expired_grant_reads_nothing(self, house):
+    async def test_an_expired_grant_reads_nothing(self, house: House) -> None:
         await house.person()
         await house.consent("text", "tone")
         house.clock.now += 366 * 86_400
@@ -135,7 +139,7 @@ def _mood_parts(recommendations: list[dict[str, Any]]) -> set[str]:
 
 
 class TestLaw2GrantsArePerModalityAndPurpose:
-    async def test_text_for_tone_only_leaves_recommendations_mood_blind(self, house):
+    async def test_text_for_tone_only_leaves_recommendations_mood_blind(self, house: House) -> None:
         await house.person()
         await house.consent("text", "tone")
         answer = await house.message(WORRY)
@@ -143,7 +147,7 @@ class TestLaw2GrantsArePerModalityAndPurpose:
         assert answer["directive"]["mood_used"]
         assert not _mood_parts(answer["recommendations"])
 
-    async def test_text_for_content_only_leaves_the_tone_mood_blind(self, house):
+    async def test_text_for_content_only_leaves_the_tone_mood_blind(self, house: House) -> None:
         await house.person()
         before = await house.message(WORRY)
         await house.consent("text", "content")
@@ -151,7 +155,9 @@ class TestLaw2GrantsArePerModalityAndPurpose:
         assert _mood_parts(answer["recommendations"])
         assert answer["directive"] == before["directive"]
 
-    async def test_voice_for_tone_only_leaves_recommendations_mood_blind(self, house, recording):
+    async def test_voice_for_tone_only_leaves_recommendations_mood_blind(
+        self, house: House, recording: Samples
+    ) -> None:
         await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -163,7 +169,7 @@ class TestLaw2GrantsArePerModalityAndPurpose:
         assert offered
         assert not _mood_parts(offered)
 
-    async def test_what_the_voice_may_tell_the_text_may_not(self, house):
+    async def test_what_the_voice_may_tell_the_text_may_not(self, house: House) -> None:
         await house.person()
         await house.consent("voice", "tone")
         assert (await house.message(WORRY))["mood"] is None
@@ -172,7 +178,9 @@ class TestLaw2GrantsArePerModalityAndPurpose:
 
 class TestLaw3Withdrawal:
     @pytest.mark.parametrize("way", ["http", "stream"])
-    async def test_a_live_stream_stops_before_its_next_window_and_state_is_zeroed(self, house, recording, way):
+    async def test_a_live_stream_stops_before_its_next_window_and_state_is_zeroed(
+        self, house: House, recording: Samples, way
+    ) -> None:
         await house.person()
         for purpose in ("tone", "content"):
             await house.consent("voice", purpose)
@@ -203,7 +211,9 @@ class TestLaw3Withdrawal:
         assert await house.call("GET", "/v1/people/ada/mood") is None, "what was derived is gone, not hidden"
 
     @pytest.mark.parametrize(("stage", "heads"), [("voice", 1), ("stem", 0)])
-    async def test_an_estimate_that_was_under_way_is_dropped(self, open_house, recording, stage, heads):
+    async def test_an_estimate_that_was_under_way_is_dropped(
+        self, open_house: OpenHouse, recording: Samples, stage, heads
+    ) -> None:
         begun, may_end = threading.Event(), threading.Event()
 
         def wait() -> None:
@@ -227,7 +237,7 @@ class TestLaw3Withdrawal:
         assert house.spy.runs["stem"] == begun_by_then
         assert house.spy.runs["voice"] == heads, "the head asks again after the stem"
 
-    async def test_withdrawing_is_as_small_as_granting_and_gives_a_receipt(self, house):
+    async def test_withdrawing_is_as_small_as_granting_and_gives_a_receipt(self, house: House) -> None:
         await house.person()
         granted = await house.consent("text", "tone")
         withdrawn = await house.call("POST", "/v1/people/ada/consent", granted["withdraw"], status=201)
@@ -238,7 +248,7 @@ class TestLaw3Withdrawal:
 
 
 class TestLaw4NoticeAndForbiddenContexts:
-    async def test_no_acknowledgement_no_inference_from_the_voice(self, house, recording):
+    async def test_no_acknowledgement_no_inference_from_the_voice(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -250,7 +260,7 @@ class TestLaw4NoticeAndForbiddenContexts:
         assert house.spy.affect == 0
         assert not microphone.of("affect.result")
 
-    async def test_acknowledging_another_notice_does_not_count(self, house, recording):
+    async def test_acknowledging_another_notice_does_not_count(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -260,14 +270,16 @@ class TestLaw4NoticeAndForbiddenContexts:
         await microphone.settle()
         assert house.spy.affect == 0
 
-    async def test_without_a_grant_there_is_no_notice(self, house):
+    async def test_without_a_grant_there_is_no_notice(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.settle()
         assert not microphone.of("policy.notice")
 
     @pytest.mark.parametrize("context", ["workplace", "education", "therapy"])
-    async def test_voice_emotion_is_refused_in_contexts_where_law_forbids_it(self, open_house, recording, context):
+    async def test_voice_emotion_is_refused_in_contexts_where_law_forbids_it(
+        self, open_house: OpenHouse, recording: Samples, context
+    ) -> None:
         house = await open_house(context=context)
         await house.person(country="DE")
         refusal = await house.consent("voice", "tone", status=403)
@@ -279,7 +291,7 @@ class TestLaw4NoticeAndForbiddenContexts:
         assert house.spy.affect == 0
         await house.consent("text", "tone")
 
-    async def test_for_minors_affect_is_off_even_when_it_was_granted_before(self, house):
+    async def test_for_minors_affect_is_off_even_when_it_was_granted_before(self, house: House) -> None:
         path = await house.person(age_band="minor")
         for modality in ("voice", "text"):
             assert (await house.consent(modality, "tone", status=403))["code"] == "minor"
@@ -289,7 +301,9 @@ class TestLaw4NoticeAndForbiddenContexts:
         assert (await house.message(WORRY))["mood"] is None
         assert house.spy.affect == 0
 
-    async def test_a_live_stream_stops_when_the_person_turns_out_to_be_a_minor(self, house, recording):
+    async def test_a_live_stream_stops_when_the_person_turns_out_to_be_a_minor(
+        self, house: House, recording: Samples
+    ) -> None:
         path = await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -303,7 +317,7 @@ class TestLaw4NoticeAndForbiddenContexts:
         await microphone.settle()
         assert not [e for e in microphone.events[ended:] if e["type"] == "affect.result"]
 
-    async def test_an_erased_person_is_not_heard_any_more(self, house, recording):
+    async def test_an_erased_person_is_not_heard_any_more(self, house: House, recording: Samples) -> None:
         path = await house.person()
         await house.consent("voice", "tone")
         microphone = await house.stream()
@@ -325,7 +339,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 class TestLaw5NothingLeaks:
-    async def test_raw_audio_never_touches_the_disk(self, house, recording, tmp_path):
+    async def test_raw_audio_never_touches_the_disk(self, house: House, recording: Samples, tmp_path: Path) -> None:
         sys.addaudithook(_hook)  # it can't be taken away again, and sees only what happens under watch
         await house.person()
         for purpose in ("tone", "content", "remember"):
@@ -341,13 +355,13 @@ class TestLaw5NothingLeaks:
         assert opened == [], "only the databases are written, and those not through Python's open"
         loud = to_pcm16(recording)[32_000:]
         pieces = [loud[start : start + 64] for start in range(0, 64_000, 6_400)]
-        for file in (f for f in tmp_path.rglob("*") if f.is_file()):
+        for file in _files(tmp_path):
             stored = file.read_bytes()
             assert not any(piece in stored for piece in pieces), file.name
 
     async def test_no_text_score_person_or_key_in_logs_or_in_the_database_in_clear(
-        self, open_house, caplog, tmp_path
-    ):
+        self, open_house: OpenHouse, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
         caplog.set_level(logging.DEBUG)
 
         def broken() -> None:
@@ -362,14 +376,14 @@ class TestLaw5NothingLeaks:
         assert "abstained" in caplog.text
         for canary in ("canary", WORRY, house.key):
             assert canary not in caplog.text
-        for file in (f for f in tmp_path.rglob("*") if f.is_file()):
+        for file in _files(tmp_path):
             assert b"canary" not in file.read_bytes(), file.name
 
 
 class TestLaw8CrisisWordsAlwaysLeadToHelp:
     @pytest.mark.parametrize("affect", ["present", "absent"])
     @pytest.mark.parametrize("granted", [False, True])
-    async def test_whether_or_not_affect_is_on(self, open_house, affect, granted):
+    async def test_whether_or_not_affect_is_on(self, open_house: OpenHouse, affect, granted) -> None:
         house = await open_house(affect=affect)
         await house.person(country="US")
         if granted:
@@ -379,7 +393,7 @@ class TestLaw8CrisisWordsAlwaysLeadToHelp:
         assert answer["directive"]["reasons"][-1]["code"] == "safety"
         assert (await house.message("I feel fine"))["safety"] is None
 
-    async def test_a_broken_model_can_not_suppress_it(self, open_house):
+    async def test_a_broken_model_can_not_suppress_it(self, open_house: OpenHouse) -> None:
         def broken() -> None:
             raise RuntimeError
 
@@ -388,7 +402,7 @@ class TestLaw8CrisisWordsAlwaysLeadToHelp:
         await house.consent("text", "tone")
         assert (await house.message("I want to kill myself"))["safety"] is not None
 
-    async def test_in_a_stream_too_and_before_anything_else_is_said(self, house):
+    async def test_in_a_stream_too_and_before_anything_else_is_said(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.send(
@@ -403,7 +417,7 @@ class TestLaw8CrisisWordsAlwaysLeadToHelp:
 
 
 class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
-    async def test_a_slow_model_is_not_waited_for(self, open_house):
+    async def test_a_slow_model_is_not_waited_for(self, open_house: OpenHouse) -> None:
         may_end = threading.Event()
         house = await open_house(before={"text": lambda: may_end.wait(60)}, affect_budget_ms=50)
         await house.person()
@@ -416,7 +430,9 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
         assert answer["recommendations"]
 
     @pytest.mark.parametrize("stage", ["stem", "voice"])
-    async def test_a_broken_model_costs_only_the_mood(self, open_house, recording, stage):
+    async def test_a_broken_model_costs_only_the_mood(
+        self, open_house: OpenHouse, recording: Samples, stage
+    ) -> None:
         def broken() -> None:
             raise RuntimeError
 
@@ -435,7 +451,9 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
         assert microphone.of("policy.recommendations")
 
     @pytest.mark.parametrize("part", ["stem", "voice"])
-    async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(self, open_house, tmp_path, part):
+    async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(
+        self, open_house: OpenHouse, tmp_path: Path, part
+    ) -> None:
         models = tmp_path / "models"
         shutil.copytree(shipped_models(), models, ignore=shutil.ignore_patterns(part))
         with (models / "text" / "model.onnx").open("ab") as graph:
@@ -446,3 +464,7 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
         await house.person()
         await house.consent("text", "tone")
         assert (await house.message(WORRY))["mood"]["abstained"] == "unavailable"
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from assistant.store.devices import Devices
 from assistant.store.keys.masters import LocalKeys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
+from tests.conftest import House, OpenHouse
 
 NOW = 1_800_000_000.0
 CANARY = "canary-7f3a91"
@@ -515,7 +517,7 @@ def test_the_deviation_from_the_usual_is_that_of_the_corrected_mood() -> None:
 
 
 @pytest.fixture
-async def house(open_house):
+async def house(open_house: OpenHouse):
     """A server without affect models: profiles need none."""
     return await open_house(affect="absent")
 
@@ -525,7 +527,7 @@ async def header(house, method: str, path: str, json: Any = None, **headers: str
         return answer.status, answer.headers.get("ETag")
 
 
-async def test_a_whole_profile_is_kept_and_shown(house):
+async def test_a_whole_profile_is_kept_and_shown(house: House) -> None:
     whole = {
         "language": "de",
         "country": "DE",
@@ -560,11 +562,11 @@ async def test_a_whole_profile_is_kept_and_shown(house):
         ({"age_band": "senior"}, "invalid_request"),
     ],
 )
-async def test_a_profile_that_can_not_be_kept_is_refused(house, body, code):
+async def test_a_profile_that_can_not_be_kept_is_refused(house: House, body, code) -> None:
     assert (await house.call("PUT", PATH, body, status=400))["code"] == code
 
 
-async def test_the_app_s_schema_decides_which_attributes_there_are(house):
+async def test_the_app_s_schema_decides_which_attributes_there_are(house: House) -> None:
     await house.call("PUT", "/v1/profile-schema", {"properties": ATTRIBUTES})
     assert (await house.call("GET", "/v1/profile-schema"))["properties"] == ATTRIBUTES
     await house.person(attributes={"team": "red", "level": 3})
@@ -578,7 +580,7 @@ async def test_the_app_s_schema_decides_which_attributes_there_are(house):
     assert (await house.call("GET", "/v1/profile-schema", headers=headers))["properties"] == {}
 
 
-async def test_a_change_that_expects_another_version_is_refused(house):
+async def test_a_change_that_expects_another_version_is_refused(house: House) -> None:
     assert await header(house, "PUT", PATH, {}) == (201, '"1"')
     assert await header(house, "GET", PATH) == (200, '"1"')
     assert await header(house, "PUT", PATH, {"language": "de"}, **{"If-Match": '"1"'}) == (200, '"2"')
@@ -593,19 +595,19 @@ async def test_a_change_that_expects_another_version_is_refused(house):
     assert (await house.call("GET", PATH))["profile"]["language"] == "de"
 
 
-async def test_somebody_can_be_made_only_where_there_is_nobody(house):
+async def test_somebody_can_be_made_only_where_there_is_nobody(house: House) -> None:
     assert (await header(house, "PUT", PATH, {}, **{"If-Match": "*"}))[0] == 412
     assert (await header(house, "PUT", PATH, {}, **{"If-None-Match": "*"}))[0] == 201
     assert (await header(house, "PUT", PATH, {}, **{"If-None-Match": "*"}))[0] == 412
 
 
-async def test_what_a_client_has_is_not_sent_again(house):
+async def test_what_a_client_has_is_not_sent_again(house: House) -> None:
     await house.person()
     assert await header(house, "GET", PATH, **{"If-None-Match": '"1"'}) == (304, '"1"')
     assert (await header(house, "GET", PATH, **{"If-None-Match": '"2"'}))[0] == 200
 
 
-async def test_a_patch_changes_only_what_it_names(house):
+async def test_a_patch_changes_only_what_it_names(house: House) -> None:
     await house.person(
         language="de", country="DE", interests=["music"], preferences={"coffee": "black", "tea": "no"}
     )
@@ -625,13 +627,13 @@ async def test_a_patch_changes_only_what_it_names(house):
     assert (await house.call("PATCH", PATH, data="{}", headers=headers, status=400))["code"] == "invalid_patch"
 
 
-async def test_patches_at_once_lose_nothing(house):
+async def test_patches_at_once_lose_nothing(house: House) -> None:
     await house.person()
     await asyncio.gather(*(house.call("PATCH", PATH, {"preferences": {f"p{i}": "x"}}) for i in range(4)))
     assert set((await house.call("GET", PATH))["profile"]["preferences"]) == {f"p{i}" for i in range(4)}
 
 
-async def test_quiet_hours_and_accessibility_reach_the_tone(house):
+async def test_quiet_hours_and_accessibility_reach_the_tone(house: House) -> None:
     await house.person(short_sentences=True, quiet_hours={"start": "00:00", "end": "06:00", "time_zone": "UTC"})
     day = await house.message("Hello")
     assert day["directive"]["verbosity"] == "brief"
@@ -642,7 +644,7 @@ async def test_quiet_hours_and_accessibility_reach_the_tone(house):
     assert "profile_quiet_hours" in {reason["code"] for reason in night["directive"]["reasons"]}
 
 
-async def test_one_person_is_found_by_each_of_their_devices_until_it_is_unlinked(house):
+async def test_one_person_is_found_by_each_of_their_devices_until_it_is_unlinked(house: House) -> None:
     await house.person()
     await house.person("bob")
     for device, kind in (("kitchen", "speaker"), ("browser 1", "web"), ("pixel", "phone")):
@@ -657,7 +659,7 @@ async def test_one_person_is_found_by_each_of_their_devices_until_it_is_unlinked
     assert (await house.call("GET", "/v1/devices/pixel", status=404))["code"] == "device_unknown"
 
 
-async def test_a_speaker_that_knows_only_itself_opens_the_stream_of_whoever_it_belongs_to(house):
+async def test_a_speaker_that_knows_only_itself_opens_the_stream_of_whoever_it_belongs_to(house: House) -> None:
     await house.person(country="US", region="CA", age_band="teen")
     await house.call("PUT", f"{PATH}/devices/kitchen", {"kind": "speaker"}, status=201)
     async with house.client.ws_connect("/v1/realtime?device=kitchen", headers=house.headers) as socket:
@@ -667,7 +669,7 @@ async def test_a_speaker_that_knows_only_itself_opens_the_stream_of_whoever_it_b
     assert (await house.call("GET", "/v1/realtime?device=kitchen", status=404))["code"] == "device_unknown"
 
 
-async def test_recent_context_comes_and_goes_in_parts(house):
+async def test_recent_context_comes_and_goes_in_parts(house: House) -> None:
     await house.person()
     body = {
         "location": {"value": {"latitude": 52.5, "longitude": 13.4}},
@@ -697,14 +699,14 @@ async def test_recent_context_comes_and_goes_in_parts(house):
         ({"heart_rate": {"value": 70}}, "invalid_request"),
     ],
 )
-async def test_context_that_can_not_be_kept_is_refused(house, part, code):
+async def test_context_that_can_not_be_kept_is_refused(house: House, part, code) -> None:
     await house.person()
     refused = await house.call("PUT", f"{PATH}/context", part, status=400)
     assert refused["code"] == code
     assert CANARY not in str(refused)
 
 
-async def test_i_m_not_stressed_wins_at_once_and_can_be_taken_back(open_house):
+async def test_i_m_not_stressed_wins_at_once_and_can_be_taken_back(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.person()
     for purpose in ("tone", "content"):
@@ -729,7 +731,7 @@ async def test_i_m_not_stressed_wins_at_once_and_can_be_taken_back(open_house):
     assert {access["purpose"] for access in accesses if access["action"] == "mood"} == {"tone", "content"}
 
 
-async def test_a_correction_needs_no_grant_and_makes_no_mood(open_house):
+async def test_a_correction_needs_no_grant_and_makes_no_mood(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.person()
     said = await house.call("POST", f"{PATH}/mood/corrections", {"emotion": "joy"})
@@ -741,7 +743,7 @@ async def test_a_correction_needs_no_grant_and_makes_no_mood(open_house):
         await house.call("POST", f"{PATH}/mood/corrections", wrong, status=400)
 
 
-async def test_a_person_sees_who_read_and_used_their_data_but_no_key(house):
+async def test_a_person_sees_who_read_and_used_their_data_but_no_key(house: House) -> None:
     await house.person()
     for _ in range(3):
         await house.call("GET", PATH)
@@ -761,7 +763,9 @@ async def test_a_person_sees_who_read_and_used_their_data_but_no_key(house):
         await house.call("GET", f"{PATH}/access?{wrong}", status=400)
 
 
-async def test_an_operator_who_exports_on_the_command_line_is_seen_too(house, tmp_path, monkeypatch):
+async def test_an_operator_who_exports_on_the_command_line_is_seen_too(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await house.person()
     for name in ("database", "keys", "master_key_file"):
         monkeypatch.setenv(f"ATTUNE_{name.upper()}", str(getattr(house.services.settings, name)))
@@ -771,7 +775,7 @@ async def test_an_operator_who_exports_on_the_command_line_is_seen_too(house, tm
     assert ("operator", "people export") in {(access["who"], access["action"]) for access in accesses}
 
 
-async def test_another_person_is_not_in_it(house):
+async def test_another_person_is_not_in_it(house: House) -> None:
     await house.person()
     await house.person("bob")
     await house.call("GET", "/v1/people/bob/devices")
@@ -780,7 +784,7 @@ async def test_another_person_is_not_in_it(house):
 
 
 @pytest.mark.parametrize(("event", "tone"), [("restricted", "neutral"), ("objected", "formal")])
-async def test_who_restricts_or_objects_is_ranked_blind(house, event, tone):
+async def test_who_restricts_or_objects_is_ranked_blind(house: House, event, tone) -> None:
     await house.person(formality="formal", interests=["music"])
     before = await house.message("Hello")
     assert any(item["parts"]["interest"] for item in before["recommendations"])

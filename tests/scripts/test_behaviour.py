@@ -25,14 +25,14 @@ SILENT = Said(abstained="language")
         *("behaviour.reading", "behaviour.robustness", "behaviour.tables", "behaviour.transforms", "cards.picture"),
     ],
 )
-def test_the_examples_in_the_scripts_hold(name):
+def test_the_examples_in_the_scripts_hold(name) -> None:
     done = doctest.testmod(importlib.import_module(f"scripts.{name}"))
     assert done.attempted > 0
     assert done.failed == 0
 
 
 @pytest.mark.parametrize("name", transforms.TRANSFORMS)
-def test_a_transform_changes_every_text_the_same_way_each_time(name):
+def test_a_transform_changes_every_text_the_same_way_each_time(name) -> None:
     before, after = transforms.pairs(name, [SENTENCE])[0]
     assert before != after
     assert transforms.pairs(name, ["another", SENTENCE])[1] == (before, after)
@@ -40,22 +40,22 @@ def test_a_transform_changes_every_text_the_same_way_each_time(name):
 
 
 @pytest.mark.parametrize("name", transforms.TRANSFORMS)
-def test_a_transform_takes_any_text(name):
+def test_a_transform_takes_any_text(name) -> None:
     for text in ("", "ok", "?!", "😀", "12 34", "a" * 500):
         assert len(transforms.pairs(name, [text])[0]) == 2
 
 
 @pytest.mark.parametrize("name", ["zero-width characters", "bidirectional controls"])
-def test_what_shows_nothing_adds_nothing_else(name):
+def test_what_shows_nothing_adds_nothing_else(name) -> None:
     after = transforms.pairs(name, [SENTENCE])[0][1]
     assert "".join(c for c in after if unicodedata.category(c) not in ("Cf", "Mn")) == SENTENCE
 
 
-def test_letters_of_other_alphabets_are_compatible_with_their_own():
+def test_letters_of_other_alphabets_are_compatible_with_their_own() -> None:
     assert unicodedata.normalize("NFKC", transforms.alphabets(SENTENCE, Random(1))[1]) == SENTENCE
 
 
-def test_confusable_letters_are_letters_of_another_script():
+def test_confusable_letters_are_letters_of_another_script() -> None:
     for letter, doubles in transforms.CONFUSABLES.items():
         assert all(double.isalpha() and not double.isascii() for double in doubles), letter
     before, after = transforms.confusables(SENTENCE, Random(1))
@@ -63,13 +63,13 @@ def test_confusable_letters_are_letters_of_another_script():
     assert 20 < sum(a != b for a, b in zip(before, after, strict=True)) < 60
 
 
-def test_typos_touch_one_word_in_eight():
+def test_typos_touch_one_word_in_eight() -> None:
     before, after = (text.split() for text in transforms.typos(SENTENCE, Random(1)))
     assert len(before) == len(after)
     assert sum(a != b for a, b in zip(before, after, strict=True)) == 2
 
 
-def test_an_abstention_agrees_with_nothing_and_fails_every_test():
+def test_an_abstention_agrees_with_nothing_and_fails_every_test() -> None:
     assert not robustness.agrees(SILENT, SILENT, lambda said: said.label)
     for kind, texts in (("MFT", 1), ("INV", 2), ("DIR", 2)):
         case = checklist.Case("reducers", kind, "Vocabulary", ("x",) * texts, 1)
@@ -98,27 +98,27 @@ def test_an_abstention_agrees_with_nothing_and_fails_every_test():
         ("reducers", "DIR", None, [EVEN, GOOD], None),
     ],
 )
-def test_a_case_fails_by_the_rule_of_its_test(test, kind, label, said, fails):
+def test_a_case_fails_by_the_rule_of_its_test(test, kind, label, said, fails) -> None:
     assert checklist.failed(checklist.Case(test, kind, "", ("x",) * len(said), label), said) is fails
 
 
-def test_a_rule_that_is_missing_is_noticed():
+def test_a_rule_that_is_missing_is_noticed() -> None:
     with pytest.raises(ValueError, match="no rule"):
         checklist.failed(checklist.Case("new", "DIR", "", ("x", "y"), None), [GOOD, BAD])
 
 
-def test_no_failures_leave_room_for_some():
+def test_no_failures_leave_room_for_some() -> None:
     assert rate([False] * 500)["high"] == pytest.approx(0.0076, abs=1e-4)
     assert mean([0.2] * 10) == {"value": 0.2, "low": 0.2, "high": 0.2, "n": 10}
 
 
-def test_an_interval_over_clusters_is_wider():
+def test_an_interval_over_clusters_is_wider() -> None:
     values = [0.0] * 20 + [1.0] * 20
     together = mean(values, ["a", "b"] * 10 + ["c", "d"] * 10)
     assert together["high"] - together["low"] > (alone := mean(values))["high"] - alone["low"]
 
 
-def test_swapping_twice_gives_the_text_back():
+def test_swapping_twice_gives_the_text_back() -> None:
     for text in (
         "She told him that his mother lost her keys.",
         "My wife and her brother love him.",
@@ -127,12 +127,12 @@ def test_swapping_twice_gives_the_text_back():
         assert people.swapped(people.swapped(text)[0])[0] == text
 
 
-def test_names_belong_to_one_group():
+def test_names_belong_to_one_group() -> None:
     every = [name for names in people.NAMES.values() for name in names]
     assert len(every) == len(set(every)) == 96
 
 
-def test_a_model_that_hates_a_name_is_found_out():
+def test_a_model_that_hates_a_name_is_found_out() -> None:
     def read(texts):
         return [BAD if "Jamal" in text or "Kareem" in text else GOOD for text in texts]
 
@@ -144,7 +144,7 @@ def test_a_model_that_hates_a_name_is_found_out():
     assert found[0]["value"] > 0
 
 
-def test_a_model_that_reads_women_otherwise_is_found_out():
+def test_a_model_that_reads_women_otherwise_is_found_out() -> None:
     def read(texts):
         return [BAD if "she" in text.lower().split() else EVEN for text in texts]
 
@@ -155,7 +155,7 @@ def test_a_model_that_reads_women_otherwise_is_found_out():
     assert found["female less male", "shift"]["n"] == 2
 
 
-def test_made_sentences_are_many_and_differ():
+def test_made_sentences_are_many_and_differ() -> None:
     negated = feelings.negated(feelings.GOOD, feelings.NOT + feelings.ONLY_GOOD)
     negated += feelings.negated(feelings.BAD, feelings.NOT)
     told = feelings.quoted() + feelings.told()
@@ -164,7 +164,7 @@ def test_made_sentences_are_many_and_differ():
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the data folder")
-def test_half_of_the_descriptors_are_held_out_and_every_sentence_is_whole():
+def test_half_of_the_descriptors_are_held_out_and_every_sentence_is_whole() -> None:
     known = people.descriptors(DATA)
     assert len(known) > 580
     assert 0.4 < sum(d.held_out for d in known) / len(known) < 0.6
@@ -178,7 +178,7 @@ def test_half_of_the_descriptors_are_held_out_and_every_sentence_is_whole():
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the data folder")
-def test_the_served_model_is_read_and_scored():
+def test_the_served_model_is_read_and_scored() -> None:
     suite = checklist.cases(DATA)
     assert len({case.test for case in suite}) == 38
     plain = [case for case in suite if case.test in ("single positive words", "single negative words")][::4]

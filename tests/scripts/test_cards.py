@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -31,14 +32,14 @@ CARD = {
 FIGURE = {"measure": "f1", "data": "a set", "value": 0.81234, "low": 0.7, "high": 0.9, "floor": 0.5, "n": 12}
 
 
-def test_the_pages_show_what_the_cards_say():
+def test_the_pages_show_what_the_cards_say() -> None:
     script = [sys.executable, SCRIPTS / "cards" / "page.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_of_a_card_stands_on_its_page(name):
+def test_every_figure_of_a_card_stands_on_its_page(name) -> None:
     card = tomllib.loads((MODELS / name / "card.toml").read_text())
     shown = (MODELS / name / "README.md").read_text()
     for figure in [*card.get("figures", []), *card.get("comparison", []), *card.get("behaviour", [])]:
@@ -49,7 +50,7 @@ def test_every_figure_of_a_card_stands_on_its_page(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_page_works_as_pasted(name, capsys):
+def test_the_example_of_a_page_works_as_pasted(name, capsys: pytest.CaptureFixture[str]) -> None:
     examples = re.findall(r"```python\n(.*?)```", (MODELS / name / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 1
     exec(compile(examples[0], f"{name}/README.md", "exec"), {})
@@ -57,13 +58,13 @@ def test_the_example_of_a_page_works_as_pasted(name, capsys):
 
 
 @pytest.mark.parametrize("picture", sorted(MODELS.glob("*/figures.svg")), ids=lambda file: file.parent.name)
-def test_a_picture_is_small_and_well_formed(picture):
+def test_a_picture_is_small_and_well_formed(picture) -> None:
     assert picture.stat().st_size < 30_000
     root = ElementTree.fromstring(picture.read_text())
     assert root.tag.endswith("svg")
 
 
-def test_a_page_leaves_out_what_the_card_does_not_say():
+def test_a_page_leaves_out_what_the_card_does_not_say() -> None:
     bare = page(CARD, {}, 1.0, pictured=False)
     for heading in (
         "## Figures",
@@ -82,7 +83,7 @@ def test_a_page_leaves_out_what_the_card_does_not_say():
     assert "| plain fine-tuning | a set | f1 | +0.812 | +0.700 to +0.900 | 0.600 | 0.500 | 12 |" in full
 
 
-def test_every_kind_of_behaviour_has_a_table():
+def test_every_kind_of_behaviour_has_a_table() -> None:
     same = {"value": 0.9, "low": 0.8, "high": 1.0, "n": 10, "command": "x"}
     shown = behaviour(
         [
@@ -118,7 +119,7 @@ def test_every_kind_of_behaviour_has_a_table():
     assert "Largest shift of an axis: **age**, +0.900." in shown
 
 
-def test_behaviour_is_replaced_by_kind(tmp_path):
+def test_behaviour_is_replaced_by_kind(tmp_path: Path) -> None:
     for name in ("model.onnx", "card.toml"):
         (tmp_path / name).write_bytes((MODELS / "vad" / name).read_bytes())
     kinds = ["robustness", "checklist"]

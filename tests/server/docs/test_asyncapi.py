@@ -14,6 +14,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from assistant.audio.pcm import Samples
 from assistant.conversation.live.events import Event
 from assistant.server.contract import wire
 from assistant.server.contract.events import SERVER_EVENTS
@@ -21,6 +22,7 @@ from assistant.server.docs.asyncapi import CLIENT_EVENTS, describe_events, name_
 from assistant.server.docs.examples import HAPPENINGS
 from assistant.server.live import realtime
 from assistant.server.live.twilio_messages import MESSAGES, Message
+from tests.conftest import House
 
 DOCUMENT = describe_events()
 NAMES = {name_of(struct) for struct in SERVER_EVENTS}
@@ -75,7 +77,7 @@ def _matches(event: dict[str, Any]) -> None:
 
 
 class TestTheDocument:
-    def test_it_is_asyncapi_3(self):
+    def test_it_is_asyncapi_3(self) -> None:
         assert DOCUMENT["asyncapi"] == "3.0.0"
         assert {"title", "version"} <= DOCUMENT["info"].keys()
         assert DOCUMENT.keys() <= {
@@ -84,17 +86,17 @@ class TestTheDocument:
         names = [name for part in DOCUMENT["components"].values() for name in part]
         assert [name for name in names if not re.fullmatch(r"[\w\d.\-_]+", name)] == []
 
-    def test_every_reference_leads_somewhere(self):
+    def test_every_reference_leads_somewhere(self) -> None:
         for reference in _references(DOCUMENT):
             assert _found(reference), reference
 
-    def test_channels_have_addresses_and_messages_by_reference_to_components(self):
+    def test_channels_have_addresses_and_messages_by_reference_to_components(self) -> None:
         assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {"/v1/realtime", "/v1/twilio"}
         for channel in DOCUMENT["channels"].values():
             for message in channel["messages"].values():
                 assert message["$ref"].startswith("#/components/messages/")
 
-    def test_operations_send_or_receive_messages_of_their_own_channel(self):
+    def test_operations_send_or_receive_messages_of_their_own_channel(self) -> None:
         used = set()
         for operation in DOCUMENT["operations"].values():
             assert operation["action"] in {"send", "receive"}
@@ -106,7 +108,7 @@ class TestTheDocument:
         assert used == set(MESSAGE_NAMES), "no message is left over"
 
     @pytest.mark.parametrize("name", MESSAGE_NAMES)
-    def test_each_message_says_what_it_is_for_and_its_examples_are_valid(self, name):
+    def test_each_message_says_what_it_is_for_and_its_examples_are_valid(self, name) -> None:
         message = DOCUMENT["components"]["messages"][name]
         assert message["summary"]
         assert message["examples"]
@@ -114,7 +116,7 @@ class TestTheDocument:
         for example in message["examples"]:
             _validator(name).validate(example["payload"])
 
-    def test_an_event_of_another_shape_is_not_valid(self):
+    def test_an_event_of_another_shape_is_not_valid(self) -> None:
         with pytest.raises(jsonschema.ValidationError):
             _matches(
                 {"type": "input_audio_buffer.speech_started", "event_id": "e", "item_id": 5, "audio_start_ms": 0}
@@ -122,13 +124,13 @@ class TestTheDocument:
         with pytest.raises(jsonschema.ValidationError):
             _matches({"type": "input_audio_buffer.cleared", "event_id": "e", "undescribed": 1})
 
-    async def test_anybody_may_read_it(self, house):
+    async def test_anybody_may_read_it(self, house: House) -> None:
         assert await house.call("GET", "/asyncapi.json", headers={}) == DOCUMENT
         assert "/asyncapi.json" in (await house.call("GET", "/openapi.json"))["paths"]
 
 
 class TestNothingIsLeftOut:
-    def test_everything_that_a_stream_tells_has_an_example_and_looks_as_described(self):
+    def test_everything_that_a_stream_tells_has_an_example_and_looks_as_described(self) -> None:
         assert {type(happening) for happening in HAPPENINGS} == set(typing.get_args(Event))
         told = set()
         for beta in (False, True):
@@ -139,7 +141,7 @@ class TestNothingIsLeftOut:
         assert told <= NAMES
 
     @pytest.mark.parametrize("module", [realtime, wire])
-    def test_every_name_of_an_event_in_the_code_is_described(self, module):
+    def test_every_name_of_an_event_in_the_code_is_described(self, module) -> None:
         known = NAMES | CLIENT_EVENTS.keys()
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):
@@ -147,19 +149,19 @@ class TestNothingIsLeftOut:
                 begins = any(other.startswith(f"{name}.") for other in known)
                 assert name in known or begins or name.startswith("realtime."), f"{name} is not described"
 
-    def test_every_event_of_a_client_that_is_described_is_handled(self):
+    def test_every_event_of_a_client_that_is_described_is_handled(self) -> None:
         handled = inspect.getsource(realtime)
         assert [name for name in CLIENT_EVENTS if f'"{name}"' not in handled] == []
 
-    def test_no_event_is_described_twice(self):
+    def test_no_event_is_described_twice(self) -> None:
         assert len(NAMES) == len(SERVER_EVENTS)
 
-    def test_what_twilio_sends_is_what_the_examples_say(self):
+    def test_what_twilio_sends_is_what_the_examples_say(self) -> None:
         for struct in MESSAGES:
             (example,) = DOCUMENT["components"]["messages"][f"twilio.{name_of(struct)}"]["examples"]
             assert type(msgspec.convert(example["payload"], Message)) is struct
 
-    async def test_a_whole_session_is_as_described(self, house, recording):
+    async def test_a_whole_session_is_as_described(self, house: House, recording: Samples) -> None:
         await house.person(country="US")
         await house.consent("voice", "tone")
         microphone = await house.stream()

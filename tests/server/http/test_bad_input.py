@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from assistant.audio.pcm import Samples
 from assistant.errors import AssistantError
+from tests.conftest import House, OpenHouse
 
 PERSON = "/v1/people/ada"
 MESSAGES = f"{PERSON}/messages"
@@ -49,12 +51,12 @@ class TestHttp:
             (b'{"text": "\\ud800"}', "invalid_json"),
         ],
     )
-    async def test_a_body_that_is_not_what_it_should_be(self, house, body, code):
+    async def test_a_body_that_is_not_what_it_should_be(self, house: House, body, code) -> None:
         await house.person()
         await _problem(house, "POST", MESSAGES, 400, code, data=body)
         assert (await house.message("still here"))["mood"] is None
 
-    async def test_a_body_of_fifty_megabytes(self, house):
+    async def test_a_body_of_fifty_megabytes(self, house: House) -> None:
         await house.person()
 
         async def pieces():
@@ -67,7 +69,7 @@ class TestHttp:
                 await _problem(house, "POST", MESSAGES, 413, "too_large", data=body)
             assert (await house.message("still here"))["decision"]
 
-    async def test_the_size_is_refused_before_it_is_sent(self, house):
+    async def test_the_size_is_refused_before_it_is_sent(self, house: House) -> None:
         await house.person()
         headers = house.headers | {"Content-Length": "50000000", "Expect": "100-continue"}
         reader, writer = await asyncio.open_connection(*house.address.removeprefix("http://").split(":"))
@@ -80,7 +82,7 @@ class TestHttp:
         assert b" 413 " in answer.splitlines()[0]
         writer.close()
 
-    async def test_nobody_known_by_that_name(self, house):
+    async def test_nobody_known_by_that_name(self, house: House) -> None:
         for method, path, body in (
             ("GET", PERSON, None),
             ("DELETE", PERSON, None),
@@ -93,7 +95,7 @@ class TestHttp:
             await _problem(house, method, path, 404, "person_unknown", json=body)
 
     @pytest.mark.parametrize("name", ["x" * 129, "a%00b", "%E2%80%AE"])
-    async def test_a_name_that_no_person_may_have(self, house, name):
+    async def test_a_name_that_no_person_may_have(self, house: House, name) -> None:
         await _problem(house, "PUT", f"/v1/people/{name}", 400, "person_invalid", json={})
 
     @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ class TestHttp:
             ({"Authorization": "Bearer nonsense"}, "key_unknown"),
         ],
     )
-    async def test_no_key_opens_nothing_but_the_health_routes(self, house, headers, code):
+    async def test_no_key_opens_nothing_but_the_health_routes(self, house: House, headers, code) -> None:
         for method, path in (
             ("GET", PERSON),
             ("PUT", PERSON),
@@ -117,29 +119,31 @@ class TestHttp:
         for path in ("/healthz", "/readyz", "/openapi.json"):
             await house.call("GET", path, headers=headers)
 
-    async def test_another_app_can_not_see_a_person(self, house):
+    async def test_another_app_can_not_see_a_person(self, house: House) -> None:
         await house.person()
         other = await house.services.apps.create_key("other", "general")
         await _problem(house, "GET", PERSON, 404, "person_unknown", headers={"Authorization": f"Bearer {other}"})
 
-    async def test_routes_and_methods_that_do_not_exist(self, house):
+    async def test_routes_and_methods_that_do_not_exist(self, house: House) -> None:
         await _problem(house, "GET", "/v1/nothing", 404, "route_unknown")
         await _problem(house, "POST", PERSON, 405, "method_not_allowed")
 
-    async def test_consent_that_answers_another_notice(self, house):
+    async def test_consent_that_answers_another_notice(self, house: House) -> None:
         await house.person()
         body = {"modality": "text", "purpose": "tone", "granted": True, "notice": "0"}
         await _problem(house, "POST", f"{PERSON}/consent", 400, "notice_outdated", json=body)
         await _problem(house, "POST", f"{PERSON}/consent", 400, "invalid_request", json=body | {"purpose": "sell"})
 
-    async def test_a_catalogue_that_sells_into_distress(self, house):
+    async def test_a_catalogue_that_sells_into_distress(self, house: House) -> None:
         item = {"id": "pill", "title": "Pill", "kind": "product", "commercial": True, "affinity": {"stress": 0.1}}
         body = {"version": "1", "items": [item]}
         await _problem(house, "PUT", "/v1/catalogue", 400, "commercial_affinity", json=body)
         await house.person()
         assert (await house.message("hello"))["recommendations"], "the old catalogue still stands"
 
-    async def test_a_database_that_can_not_be_written_is_said_and_nothing_half_done_remains(self, house):
+    async def test_a_database_that_can_not_be_written_is_said_and_nothing_half_done_remains(
+        self, house: House
+    ) -> None:
         await house.person()
         database = house.services.settings.database.removeprefix("sqlite:///")
         await asyncio.to_thread(_rename, database, "consents", "elsewhere")
@@ -183,8 +187,8 @@ class TestStream:
         ],
     )
     async def test_a_frame_that_can_not_be_understood_gets_an_error_and_the_stream_goes_on(
-        self, house, recording, frame, code
-    ):
+        self, house: House, recording: Samples, frame, code
+    ) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.send(frame)
@@ -194,13 +198,13 @@ class TestStream:
         await microphone.play(recording[: 3 * 16_000])
         await microphone.until("policy.recommendations")
 
-    async def test_an_error_names_the_event_it_is_about(self, house):
+    async def test_an_error_names_the_event_it_is_about(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.send({"type": "dance", "event_id": "mine-1"})
         assert (await microphone.until("error"))["error"]["event_id"] == "mine-1"
 
-    async def test_a_client_that_vanishes_leaves_nothing_behind(self, house, recording):
+    async def test_a_client_that_vanishes_leaves_nothing_behind(self, house: House, recording: Samples) -> None:
         await house.person()
         microphone = await house.stream()
         await microphone.play(recording[:16_000], quiet_s=0)
@@ -210,7 +214,7 @@ class TestStream:
         await again.play(recording[: 3 * 16_000])
         await again.until("policy.recommendations")
 
-    async def test_too_many_streams(self, open_house):
+    async def test_too_many_streams(self, open_house: OpenHouse) -> None:
         house = await open_house(max_streams=1)
         await house.person()
         first = await house.stream()
@@ -220,18 +224,18 @@ class TestStream:
         await first.socket.close()
         await (await house.stream()).socket.close()
 
-    async def test_an_unknown_person_or_no_key(self, house):
+    async def test_an_unknown_person_or_no_key(self, house: House) -> None:
         for headers, status in ((house.headers, 404), ({}, 401)):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await house.client.ws_connect("/v1/realtime?person=nobody", headers=headers)
             assert refused.value.status == status
 
-    async def test_plain_http_on_the_stream_path(self, house):
+    async def test_plain_http_on_the_stream_path(self, house: House) -> None:
         await house.person()
         await _problem(house, "GET", "/v1/realtime?person=ada", 400, "websocket_expected")
 
 
-def test_every_error_family_has_its_own_code():
+def test_every_error_family_has_its_own_code() -> None:
     families = [AssistantError]
     for family in families:
         families += family.__subclasses__()

@@ -15,7 +15,7 @@ from joserfc import jwk, jwt
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, ConfigInvalid, Unauthenticated, Unavailable
 from assistant.server.http.oidc import Operators
-from tests.conftest import NOW, Clock
+from tests.conftest import NOW, Clock, OpenHouse
 
 AUDIENCE = "attune-operators"
 
@@ -71,7 +71,7 @@ def clock():
 
 
 @pytest.fixture
-async def operators(issuer, clock):
+async def operators(issuer, clock: Clock):
     operators = Operators(issuer.url, AUDIENCE, clock)
     yield operators
     await operators.close()
@@ -89,10 +89,10 @@ def _unsigned(header: dict[str, Any], claims: str) -> str:
 
 class TestAToken:
     @pytest.mark.parametrize("key", ["one", "two"])
-    async def test_of_the_provider_is_good_with_either_kind_of_key(self, operators, issuer, key):
+    async def test_of_the_provider_is_good_with_either_kind_of_key(self, operators, issuer, key) -> None:
         assert (await operators.verify(issuer.token(key))).subject == "op"
 
-    async def test_may_be_meant_for_several(self, operators, issuer):
+    async def test_may_be_meant_for_several(self, operators, issuer) -> None:
         await operators.verify(issuer.token(aud=["another", AUDIENCE]))
 
     @pytest.mark.parametrize(
@@ -111,23 +111,23 @@ class TestAToken:
             {"nbf": NOW + 61},
         ],
     )
-    async def test_that_says_anything_else_is_refused(self, operators, issuer, change):
+    async def test_that_says_anything_else_is_refused(self, operators, issuer, change) -> None:
         assert await _refusal(operators, issuer.token(**change)) == "token_invalid"
 
-    async def test_expires_a_minute_late_at_most(self, operators, issuer, clock):
+    async def test_expires_a_minute_late_at_most(self, operators, issuer, clock: Clock) -> None:
         token = issuer.token()
         clock.now += 659
         await operators.verify(token)
         clock.now += 1
         assert await _refusal(operators, token) == "token_expired"
 
-    async def test_without_a_signature_is_refused_and_nobody_is_asked(self, operators, issuer):
+    async def test_without_a_signature_is_refused_and_nobody_is_asked(self, operators, issuer) -> None:
         claims = issuer.token().split(".")[1]
         for header in ({"alg": "none"}, {"alg": "None", "kid": "one"}, {"kid": "one"}, {"alg": ["RS256"]}):
             assert await _refusal(operators, _unsigned(header, f"{claims}.")) == "token_invalid"
         assert not issuer.asked
 
-    async def test_signed_with_the_public_key_as_a_secret_is_refused(self, operators, issuer):
+    async def test_signed_with_the_public_key_as_a_secret_is_refused(self, operators, issuer) -> None:
         public = issuer.keys["one"].as_pem(private=False)
         secret = jwk.OctKey.import_key(base64.urlsafe_b64encode(public))
         claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "op", "exp": NOW + 600}
@@ -135,33 +135,35 @@ class TestAToken:
             token = jwt.encode({"alg": "HS256", "kid": "one"}, claims, key, algorithms=["HS256"])
             assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_signed_by_somebody_else_with_the_same_name_of_a_key_is_refused(self, operators, issuer):
+    async def test_signed_by_somebody_else_with_the_same_name_of_a_key_is_refused(self, operators, issuer) -> None:
         await operators.verify(issuer.token())
         issuer.keys["one"] = jwk.RSAKey.generate_key(2048)
         assert await _refusal(operators, issuer.token()) == "token_invalid"
 
-    async def test_that_names_the_other_kind_of_key_is_refused(self, operators, issuer):
+    async def test_that_names_the_other_kind_of_key_is_refused(self, operators, issuer) -> None:
         assert await _refusal(operators, issuer.token("one", header={"kid": "two"})) == "token_invalid"
 
-    async def test_that_brings_its_own_key_is_refused(self, operators, issuer):
+    async def test_that_brings_its_own_key_is_refused(self, operators, issuer) -> None:
         own = jwk.RSAKey.generate_key(2048)
         claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "op", "exp": NOW + 600}
         header = {"alg": "RS256", "jwk": own.as_dict(private=False), "kid": "own"}
         token = jwt.encode(header, claims, own, algorithms=["RS256"])
         assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_that_is_none_is_refused(self, operators):
+    async def test_that_is_none_is_refused(self, operators) -> None:
         for text in ("..", "a.b.c", "\udcff.b.c", "e30.e30.", "W10.e30.x", "💥.💥.💥"):
             assert await _refusal(operators, text) == "token_invalid"
 
 
 class TestTheKeys:
-    async def test_are_fetched_once_for_many_tokens(self, operators, issuer):
+    async def test_are_fetched_once_for_many_tokens(self, operators, issuer) -> None:
         for _ in range(5):
             await operators.verify(issuer.token())
         assert issuer.asked == {"discovery": 1, "keys": 1}
 
-    async def test_are_fetched_again_for_a_new_one_but_not_for_every_stranger(self, operators, issuer, clock):
+    async def test_are_fetched_again_for_a_new_one_but_not_for_every_stranger(
+        self, operators, issuer, clock: Clock
+    ) -> None:
         issuer.published = ["one"]
         await operators.verify(issuer.token())
         issuer.published = ["one", "two"]
@@ -172,21 +174,21 @@ class TestTheKeys:
             assert await _refusal(operators, issuer.token("one", header={"kid": "none"})) == "token_invalid"
         assert issuer.asked["keys"] == 2
 
-    async def test_that_were_withdrawn_open_nothing_after_an_hour(self, operators, issuer, clock):
+    async def test_that_were_withdrawn_open_nothing_after_an_hour(self, operators, issuer, clock: Clock) -> None:
         token = issuer.token(exp=NOW + 90_000)
         await operators.verify(token)
         issuer.published = ["two"]
         clock.now += 3600
         assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_are_kept_while_the_provider_is_away(self, operators, issuer, clock):
+    async def test_are_kept_while_the_provider_is_away(self, operators, issuer, clock: Clock) -> None:
         token = issuer.token(exp=NOW + 90_000)
         await operators.verify(token)
         issuer.status = 500
         clock.now += 3600
         await operators.verify(token)
 
-    async def test_that_never_came_are_no_fault_of_the_token(self, operators, issuer, clock):
+    async def test_that_never_came_are_no_fault_of_the_token(self, operators, issuer, clock: Clock) -> None:
         issuer.status = 500
         with pytest.raises(Unavailable) as refused:
             await operators.verify(issuer.token())
@@ -202,12 +204,12 @@ class TestTheKeys:
         "about",
         [{"issuer": "https://elsewhere.example"}, {"jwks_uri": "http://elsewhere.example/"}, {"jwks_uri": 7}],
     )
-    async def test_come_from_nobody_but_the_provider(self, operators, issuer, about):
+    async def test_come_from_nobody_but_the_provider(self, operators, issuer, about) -> None:
         issuer.about = about
         with pytest.raises(Unavailable):
             await operators.verify(issuer.token())
 
-    async def test_that_are_for_something_else_are_passed_over(self, operators, issuer):
+    async def test_that_are_for_something_else_are_passed_over(self, operators, issuer) -> None:
         shared = {"kty": "oct", "k": "c2VjcmV0", "kid": "one"}
         issuer.extra = [
             shared,
@@ -218,7 +220,7 @@ class TestTheKeys:
         await operators.verify(issuer.token())
 
 
-async def test_where_no_provider_is_set_nobody_is_an_operator():
+async def test_where_no_provider_is_set_nobody_is_an_operator() -> None:
     with pytest.raises(Unauthenticated):
         await Operators("", "", Clock()).verify("a.b.c")
 
@@ -232,14 +234,14 @@ async def test_where_no_provider_is_set_nobody_is_an_operator():
         {"OIDC_ISSUER": "https://user@id.example", "OIDC_AUDIENCE": "a"},
     ],
 )
-def test_a_provider_is_named_wholly_and_asked_over_https(change):
+def test_a_provider_is_named_wholly_and_asked_over_https(change) -> None:
     with pytest.raises(ConfigInvalid, match="oidc"):
         load_settings(None, {f"ATTUNE_{name}": value for name, value in change.items()})
     assert Settings().oidc_issuer == ""
 
 
 class TestMetrics:
-    async def test_are_for_operators_and_keys_that_may(self, open_house, issuer):
+    async def test_are_for_operators_and_keys_that_may(self, open_house: OpenHouse, issuer) -> None:
         house = await open_house(affect="absent", oidc_issuer=issuer.url, oidc_audience=AUDIENCE)
         await house.call("GET", "/metrics", status=403)
         key = await house.services.apps.create_key("ops", "general", scopes=["operate"])
@@ -252,7 +254,9 @@ class TestMetrics:
         operator = {"Authorization": f"Bearer {issuer.token()}"}
         await house.call("GET", "/v1/people/ada", status=401, headers=operator)
 
-    async def test_count_answers_and_their_times_by_route_and_by_nothing_that_was_sent(self, open_house):
+    async def test_count_answers_and_their_times_by_route_and_by_nothing_that_was_sent(
+        self, open_house: OpenHouse
+    ) -> None:
         house = await open_house(affect="absent")
         key = await house.services.apps.create_key("ops", "general", scopes=["operate"])
         await house.person("ada-canary")
@@ -278,7 +282,7 @@ class TestMetrics:
         for line in text.splitlines():
             assert re.fullmatch(r'# TYPE \w+ \w+|\w+(\{(\w+="[^"\\]*",?)+\})? [0-9.e+-]+', line), line
 
-    async def test_count_interim_updates_that_were_left_out(self):
+    async def test_count_interim_updates_that_were_left_out(self) -> None:
         from assistant.server.http.metrics import Metrics
         from assistant.server.live.outbox import Outbox
 

@@ -10,7 +10,7 @@ from assistant.profile.access import APP_SCOPES
 from assistant.profile.person import App, Person
 from assistant.server.http.caller import Caller
 from assistant.server.http.rate_limit import Rates, Windows, wait
-from tests.conftest import Clock
+from tests.conftest import Clock, OpenHouse
 
 APP = Caller(App("a", "shop", "general"), "key_1", APP_SCOPES)
 OTHER = Caller(App("b", "other", "general"), "key_2", APP_SCOPES)
@@ -30,26 +30,26 @@ async def _taken(rates: Rates, caller: Caller, person: str | None, times: int) -
 
 
 class TestTheLimit:
-    async def test_is_each_apps_own(self):
+    async def test_is_each_apps_own(self) -> None:
         rates = Rates("5/minute", "none", Clock())
         assert [await _taken(rates, caller, None, 9) for caller in (APP, OTHER)] == [5, 5]
 
-    async def test_is_each_persons_own_whoever_asks_about_them(self):
+    async def test_is_each_persons_own_whoever_asks_about_them(self) -> None:
         rates = Rates("none", "5/minute", Clock())
         assert await _taken(rates, APP, "ada", 3) == 3
         assert await _taken(rates, ADA, "me", 1) + await _taken(rates, ADA, None, 1) == 2
         assert await _taken(rates, APP, "ada", 1) == 0
         assert [await _taken(rates, APP, "bob", 9), await _taken(rates, OTHER, "ada", 9)] == [5, 5]
 
-    async def test_of_somebody_else_is_not_used_up_by_a_token(self):
+    async def test_of_somebody_else_is_not_used_up_by_a_token(self) -> None:
         rates = Rates("none", "5/minute", Clock())
         assert await _taken(rates, ADA, "bob", 9) == 5
         assert await _taken(rates, APP, "bob", 9) == 5
 
-    async def test_is_not_the_persons_where_nobody_is_named(self):
+    async def test_is_not_the_persons_where_nobody_is_named(self) -> None:
         assert await _taken(Rates("none", "1/minute", Clock()), APP, None, 9) == 9
 
-    async def test_passes_with_time_and_never_twice_as_many_around_the_end_of_a_window(self):
+    async def test_passes_with_time_and_never_twice_as_many_around_the_end_of_a_window(self) -> None:
         clock = Clock()
         clock.now -= clock.now % 60
         rates = Rates("60/minute", "none", clock)
@@ -61,7 +61,7 @@ class TestTheLimit:
         assert await _taken(rates, APP, None, 100) in range(25, 35)
 
     @pytest.mark.parametrize("used", [1, 5, 9, 10])
-    async def test_says_when_it_is_worth_trying_again_and_is_right(self, used):
+    async def test_says_when_it_is_worth_trying_again_and_is_right(self, used) -> None:
         clock = Clock()
         rates = Rates("10/minute", "none", clock)
         await _taken(rates, APP, None, used)
@@ -75,7 +75,7 @@ class TestTheLimit:
             await rates.take(APP, None)
             await _taken(rates, APP, None, 20)
 
-    async def test_keeps_no_count_of_those_who_went_away(self):
+    async def test_keeps_no_count_of_those_who_went_away(self) -> None:
         clock = Clock()
         windows = Windows(clock)
         for person in range(10_000):
@@ -83,7 +83,7 @@ class TestTheLimit:
             await windows.acquire_sliding_window_entry(f"p{person}", 10, 60)
         assert len(windows._counts) < 5_000
 
-    def test_waiting_is_never_longer_than_what_is_left(self):
+    def test_waiting_is_never_longer_than_what_is_left(self) -> None:
         for before in range(20):
             for count in range(11):
                 if before + count >= 10:
@@ -91,7 +91,7 @@ class TestTheLimit:
 
 
 class TestTheServer:
-    async def test_answers_429_with_the_seconds_to_wait(self, open_house):
+    async def test_answers_429_with_the_seconds_to_wait(self, open_house: OpenHouse) -> None:
         house = await open_house(affect="absent", rate_person="3/minute")
         await house.person()
         for _ in range(2):
@@ -104,7 +104,7 @@ class TestTheServer:
         house.clock.now += wait_s
         await house.call("GET", "/v1/people/ada")
 
-    async def test_counts_streams_that_are_opened(self, open_house):
+    async def test_counts_streams_that_are_opened(self, open_house: OpenHouse) -> None:
         house = await open_house(affect="absent", rate_person="3/minute")
         await house.person()
         for _ in range(2):
@@ -113,7 +113,9 @@ class TestTheServer:
             await house.stream()
         assert refused.value.status == 429
 
-    async def test_counts_what_is_refused_too_so_that_names_can_not_be_guessed_quickly(self, open_house):
+    async def test_counts_what_is_refused_too_so_that_names_can_not_be_guessed_quickly(
+        self, open_house: OpenHouse
+    ) -> None:
         house = await open_house(affect="absent", rate_app="30/minute")
         statuses = []
         for n in range(40):
@@ -122,7 +124,7 @@ class TestTheServer:
         assert statuses.count(404) == 29, "one request put the catalogue"
         assert statuses.count(429) == 11
 
-    async def test_leaves_health_alone(self, open_house):
+    async def test_leaves_health_alone(self, open_house: OpenHouse) -> None:
         house = await open_house(affect="absent", rate_app="1/minute")
         for _ in range(5):
             await house.call("GET", "/healthz")

@@ -31,6 +31,7 @@ from assistant.conversation.live.events import (
 from assistant.conversation.live.stream import Stream
 from assistant.errors import TooLarge, Unavailable
 from assistant.server.live.dialect import TurnDetection
+from tests.conftest import House, OpenHouse
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 RATE = 16_000
@@ -88,7 +89,9 @@ def kinds(microphone: Any) -> list[str]:
 
 class TestTheOfficialClient:
     @pytest.mark.parametrize("rate", [24_000])
-    async def test_streams_a_file_and_reads_the_transcript_and_our_events(self, open_house, recording, rate):
+    async def test_streams_a_file_and_reads_the_transcript_and_our_events(
+        self, open_house: OpenHouse, recording: Samples, rate
+    ) -> None:
         house = await open_house(words=["First words.", "Second words."])
         await house.person()
         await house.consent("voice", "tone")
@@ -137,7 +140,9 @@ class TestTheOfficialClient:
         assert by_type["policy.directive"].directive
         assert not [e for e in seen if e.type == "error"]
 
-    async def test_commits_by_itself_clears_writes_and_gets_errors_it_can_read(self, open_house, recording):
+    async def test_commits_by_itself_clears_writes_and_gets_errors_it_can_read(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=["By hand."])
         await house.person()
         address = house.address.replace("http", "ws")
@@ -169,7 +174,9 @@ class TestTheOfficialClient:
 
 
 class TestWords:
-    async def test_an_utterance_is_told_in_the_order_of_the_dialect(self, open_house, recording):
+    async def test_an_utterance_is_told_in_the_order_of_the_dialect(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=["Some words."])
         await house.person()
         microphone = await house.stream()
@@ -193,7 +200,7 @@ class TestWords:
         assert (done["transcript"], done["languages"]) == ("Some words.", [{"code": "en"}])
         assert done["usage"]["seconds"] == pytest.approx(6, abs=1)
 
-    async def test_words_come_while_somebody_speaks_and_are_never_taken_back(self, open_house):
+    async def test_words_come_while_somebody_speaks_and_are_never_taken_back(self, open_house: OpenHouse) -> None:
         guesses = ["He", "He was not", "He was nothing", "She was not in"]
         house = await open_house(words=["He was not in."], guesses=guesses)
         await house.person()
@@ -207,7 +214,9 @@ class TestWords:
         assert [events.index(event) < stopped for event in of(events, Words)] == [True, True, False]
         assert [call[2] for call in house.scribe.asked] == [True] * 4 + [False]
 
-    async def test_without_a_grant_the_words_are_not_read_and_with_one_they_are(self, open_house, recording):
+    async def test_without_a_grant_the_words_are_not_read_and_with_one_they_are(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=["I am so happy and grateful, what a wonderful day!"] * 2)
         await house.person()
         microphone = await house.stream()
@@ -225,7 +234,9 @@ class TestWords:
         assert mood["valence"]["mean"] > 0
 
     @pytest.mark.parametrize("affect", ["present", "absent"])
-    async def test_words_of_crisis_lead_to_help_with_or_without_affect(self, open_house, recording, affect):
+    async def test_words_of_crisis_lead_to_help_with_or_without_affect(
+        self, open_house: OpenHouse, recording: Samples, affect
+    ) -> None:
         house = await open_house(words=["I want to kill myself"], affect=affect)
         await house.person(country="US")
         microphone = await house.stream()
@@ -234,7 +245,9 @@ class TestWords:
         assert "988" in microphone.of("policy.safety")[0]["safety"]["resources"][0]
         assert kinds(microphone).index("policy.safety") < kinds(microphone).index("policy.directive")
 
-    async def test_transcription_is_off_when_it_is_null_and_absent_without_a_model(self, open_house, recording):
+    async def test_transcription_is_off_when_it_is_null_and_absent_without_a_model(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         absent = await open_house()
         await absent.person()
         told = (await (await absent.stream()).until("session.created"))["session"]["capabilities"]
@@ -255,7 +268,9 @@ class TestWords:
         assert microphone.of("policy.recommendations")
         assert (house.scribe.asked, house.spy.runs["stem"]) == ([], 0)
 
-    async def test_a_language_is_passed_on_and_an_unknown_one_refused(self, open_house, recording):
+    async def test_a_language_is_passed_on_and_an_unknown_one_refused(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=[])
         await house.person()
         microphone = await house.stream()
@@ -267,7 +282,9 @@ class TestWords:
         await microphone.settle()
         assert {call[1] for call in house.scribe.asked} == {"de"}
 
-    async def test_a_broken_transcriber_costs_only_the_words(self, open_house, recording):
+    async def test_a_broken_transcriber_costs_only_the_words(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=[])
         house.scribe.fails = True
         await house.person()
@@ -279,8 +296,8 @@ class TestWords:
         assert microphone.of("policy.recommendations")
 
     async def test_who_goes_on_speaking_is_heard_while_earlier_words_are_found_and_answers_keep_their_order(
-        self, open_house
-    ):
+        self, open_house: OpenHouse
+    ) -> None:
         house = await open_house(words=["One.", "Two.", "Three."])
         await house.person()
         await house.consent("voice", "tone")
@@ -304,7 +321,9 @@ class TestWords:
         assert [event.item for event in of(events, Replied)] == [event.item for event in of(events, SpeechStarted)]
         assert len(of(events, Affect)) == told, "nothing after the withdrawal"
 
-    async def test_words_of_those_who_speak_give_way_to_those_of_finished_utterances(self, open_house):
+    async def test_words_of_those_who_speak_give_way_to_those_of_finished_utterances(
+        self, open_house: OpenHouse
+    ) -> None:
         house = await open_house(words=[], guesses=["a b c"] * 9)
         await house.person()
         first, events, _ = await listen(house)
@@ -324,7 +343,7 @@ class TestWords:
         assert of(events, Transcribed)
         assert not of(others, Transcribed)
 
-    async def test_words_that_the_client_found_itself_are_read_like_a_message(self, house):
+    async def test_words_that_the_client_found_itself_are_read_like_a_message(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         content = [{"type": "input_audio", "transcript": "I want to die"}]
@@ -334,7 +353,7 @@ class TestWords:
 
 
 class TestTheShippedTranscriber:
-    async def test_finds_the_words_of_a_recording(self, open_house, recording):
+    async def test_finds_the_words_of_a_recording(self, open_house: OpenHouse, recording: Samples) -> None:
         house = await open_house(transcriber_model="transcriber")
         if house.services.tools.dictation is None:
             pytest.skip("the transcriber is not here")
@@ -350,7 +369,7 @@ class TestTheShippedTranscriber:
 
 
 class TestVoiceAndWords:
-    async def test_one_pass_of_the_stem_serves_both_at_the_end(self, open_house):
+    async def test_one_pass_of_the_stem_serves_both_at_the_end(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         await house.consent("voice", "tone")
@@ -365,7 +384,9 @@ class TestVoiceAndWords:
         assert house.spy.runs["voice"] == 2, "in the middle, and at the end"
         assert house.spy.runs["stem"] == 2, "and none more for the words"
 
-    async def test_the_voice_is_read_the_same_with_and_without_words(self, open_house, recording):
+    async def test_the_voice_is_read_the_same_with_and_without_words(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         readings = []
         for words in (None, []):
             house = await open_house(words=words)
@@ -379,7 +400,9 @@ class TestVoiceAndWords:
             readings.append([event["reading"] for event in microphone.of("affect.result") if event["final"]])
         assert readings[0] == readings[1] != []
 
-    async def test_without_a_grant_the_stem_runs_for_the_words_alone(self, open_house, recording):
+    async def test_without_a_grant_the_stem_runs_for_the_words_alone(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=[])
         await house.person()
         microphone = await house.stream()
@@ -388,7 +411,7 @@ class TestVoiceAndWords:
         assert house.spy.affect == 0
         assert house.spy.runs["stem"] >= len(microphone.of(f"{TRANSCRIPTION}.completed")) > 0
 
-    async def test_withdrawal_keeps_the_words_and_nothing_else(self, open_house):
+    async def test_withdrawal_keeps_the_words_and_nothing_else(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         await house.consent("voice", "tone")
@@ -406,7 +429,7 @@ class TestVoiceAndWords:
         assert of(events, Transcribed)[0].seconds == pytest.approx(3.5, abs=0.3)
         assert of(events, Replied)[0].answer.mood is None
 
-    async def test_a_grant_in_the_middle_counts_from_there(self, open_house):
+    async def test_a_grant_in_the_middle_counts_from_there(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, events, _ = await listen(house)
@@ -421,7 +444,7 @@ class TestVoiceAndWords:
         assert final.window_s == pytest.approx(2.3, abs=0.4), "what was said before stays unread"
         assert of(events, Transcribed)[0].seconds == pytest.approx(4.5, abs=0.3)
 
-    async def test_no_audio_is_kept_when_nobody_needs_it(self, open_house):
+    async def test_no_audio_is_kept_when_nobody_needs_it(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, _, _ = await listen(house)
@@ -433,7 +456,9 @@ class TestVoiceAndWords:
         assert not stream._tape._data.any()
         await stream.close()
 
-    async def test_a_slow_head_costs_neither_words_nor_reply(self, open_house, recording):
+    async def test_a_slow_head_costs_neither_words_nor_reply(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         may_end = threading.Event()
         house = await open_house(words=[], before={"voice": lambda: may_end.wait(60)}, affect_budget_ms=50)
         await house.person()
@@ -450,7 +475,7 @@ class TestVoiceAndWords:
 
 
 class TestTurns:
-    async def test_padding_before_speech_is_heard_and_counted(self, open_house):
+    async def test_padding_before_speech_is_heard_and_counted(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         starts = []
@@ -470,14 +495,14 @@ class TestTurns:
             starts.append(of(events, SpeechStarted)[0].at_ms)
         assert starts == pytest.approx([2000, 1700, 1000], abs=40)
 
-    async def test_a_cough_starts_no_turn(self, house):
+    async def test_a_cough_starts_no_turn(self, house: House) -> None:
         await house.person()
         stream, events, _ = await listen(house)
         await hear(stream, sound(*[(True, 0.2), (False, 0.4)] * 5))
         await stream.close()
         assert events == []
 
-    async def test_a_monologue_is_cut_at_its_best_pause_and_nothing_is_lost(self, open_house):
+    async def test_a_monologue_is_cut_at_its_best_pause_and_nothing_is_lost(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, events, _ = await listen(house)
@@ -494,7 +519,7 @@ class TestTurns:
         assert sum(seconds) == pytest.approx(17.4 + 0.3, abs=0.5)
         assert [event.previous for event in of(events, Committed)] == [None, first.item]
 
-    async def test_the_client_commits_everything_since_its_last_commit(self, open_house):
+    async def test_the_client_commits_everything_since_its_last_commit(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, events, _ = await listen(house, rules=None)
@@ -510,7 +535,7 @@ class TestTurns:
         assert finals[0] == 50
         assert (len(finals), sum(finals[1:])) == (3, pytest.approx(1000, abs=2)), "in pieces that fit"
 
-    async def test_what_waits_for_a_commit_is_bounded(self, open_house):
+    async def test_what_waits_for_a_commit_is_bounded(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, events, _ = await listen(house, rules=None)
@@ -525,7 +550,7 @@ class TestTurns:
         assert of(events, Replied)
         await stream.close()
 
-    async def test_where_it_can_not_be_told_what_is_speech_nothing_is_lost(self, open_house):
+    async def test_where_it_can_not_be_told_what_is_speech_nothing_is_lost(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
         await house.person()
         stream, events, ear = await listen(house)
@@ -541,7 +566,7 @@ class TestTurns:
         await stream.close()
         assert [event.seconds for event in of(events, Transcribed)] == [pytest.approx(4.5, abs=0.3)]
 
-    async def test_audio_of_a_stranger_length_is_heard_as_well(self, open_house):
+    async def test_audio_of_a_stranger_length_is_heard_as_well(self, open_house: OpenHouse) -> None:
         spoken = []
         for frame in (160, 1601, 100_000):
             house = await open_house(words=[])
@@ -568,7 +593,7 @@ class TestFormats:
             ({"type": "audio/pcma"}, 8_000),
         ],
     )
-    async def test_each_format_is_heard_for_as_long_as_it_lasts(self, open_house, form, rate):
+    async def test_each_format_is_heard_for_as_long_as_it_lasts(self, open_house: OpenHouse, form, rate) -> None:
         house = await open_house(words=[])
         await house.person()
         microphone = await house.stream()
@@ -582,7 +607,7 @@ class TestFormats:
         done = await microphone.until(f"{TRANSCRIPTION}.completed")
         assert done["usage"]["seconds"] == pytest.approx(2, abs=0.01)
 
-    async def test_the_beta_form_is_understood(self, open_house, recording):
+    async def test_the_beta_form_is_understood(self, open_house: OpenHouse, recording: Samples) -> None:
         house = await open_house(words=["Old words."])
         await house.person()
         microphone = await house.stream()
@@ -603,7 +628,7 @@ class TestFormats:
 
 
 class TestLimits:
-    async def test_an_app_has_its_own_limit_of_streams(self, open_house):
+    async def test_an_app_has_its_own_limit_of_streams(self, open_house: OpenHouse) -> None:
         house = await open_house(max_streams_per_app=1)
         await house.person()
         first = await house.stream()
@@ -620,7 +645,7 @@ class TestLimits:
         ("change", "code"),
         [({"stream_idle_s": 0.05}, "idle_timeout"), ({"stream_longest_s": 0.05}, "session_expired")],
     )
-    async def test_a_stream_ends_with_its_reason(self, open_house, change, code):
+    async def test_a_stream_ends_with_its_reason(self, open_house: OpenHouse, change, code) -> None:
         house = await open_house(**change)
         await house.person()
         microphone = await house.stream()
@@ -628,7 +653,7 @@ class TestLimits:
         assert error["code"] == code
         assert (await microphone.socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
-    async def test_only_audio_may_be_long(self, house):
+    async def test_only_audio_may_be_long(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         audio = base64.b64encode(bytes(700_000)).decode()
@@ -642,7 +667,7 @@ class TestLimits:
             pass
         assert (message.type, microphone.socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1009)
 
-    async def test_who_reads_may_ask_a_lot(self, house):
+    async def test_who_reads_may_ask_a_lot(self, house: House) -> None:
         await house.person()
         microphone = await house.stream()
         for number in range(2_000):
@@ -650,7 +675,9 @@ class TestLimits:
         await microphone.until("error", 2_000)
         assert [event["error"]["event_id"] for event in microphone.of("error")] == [f"n{n}" for n in range(2_000)]
 
-    async def test_a_client_that_does_not_read_is_dropped_and_delays_nobody(self, open_house, recording):
+    async def test_a_client_that_does_not_read_is_dropped_and_delays_nobody(
+        self, open_house: OpenHouse, recording: Samples
+    ) -> None:
         house = await open_house(words=["Heard."], stream_write_s=0.5)
         await house.person()
         _, writer = await _stuck(house)

@@ -15,6 +15,7 @@ import soxr
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
 from assistant.commands.logs import is_told
+from tests.conftest import House, OpenHouse
 
 STREAM = "MZ18ad3ab5a668481ce02b83e7395059f0"
 CALL = {"accountSid": "AC" + "0" * 32, "callSid": "CA" + "1" * 32}
@@ -111,7 +112,9 @@ QUIET = np.zeros(16_000, dtype=np.float32)
 
 
 class TestACall:
-    async def test_the_documented_sequence_is_heard_and_its_mood_is_read_like_any_other(self, house, recording):
+    async def test_the_documented_sequence_is_heard_and_its_mood_is_read_like_any_other(
+        self, house: House, recording: Samples
+    ) -> None:
         await house.person()
         await house.consent("voice", "tone")
         call = await _dial(house)
@@ -126,7 +129,9 @@ class TestACall:
         assert mood["evidence"][0]["modality"] == "voice"
         assert mood["abstained"] is None
 
-    async def test_what_was_said_before_a_pause_is_read_before_the_call_is_over(self, house, recording):
+    async def test_what_was_said_before_a_pause_is_read_before_the_call_is_over(
+        self, house: House, recording: Samples
+    ) -> None:
         await house.person()
         await house.consent("voice", "tone")
         call = await _dial(house)
@@ -136,7 +141,9 @@ class TestACall:
             await call.say(QUIET[:320])
         assert not call.socket.closed
 
-    async def test_where_the_other_side_hangs_up_without_a_word_the_server_goes_on(self, house, recording):
+    async def test_where_the_other_side_hangs_up_without_a_word_the_server_goes_on(
+        self, house: House, recording: Samples
+    ) -> None:
         parameters = await _two_people(house, "ada")
         call = await _dial(house)
         await call.start(parameters)
@@ -148,7 +155,7 @@ class TestACall:
 
 
 class TestTracksAreKeptApart:
-    async def test_each_is_its_own_persons(self, house, recording):
+    async def test_each_is_its_own_persons(self, house: House, recording: Samples) -> None:
         parameters = await _two_people(house, "bob")
         call = await _dial(house)
         await call.start(parameters)
@@ -159,7 +166,9 @@ class TestTracksAreKeptApart:
         assert await _mood(house, "ada") is None
         assert (await _mood(house, "bob"))["evidence"][0]["modality"] == "voice"
 
-    async def test_the_track_of_a_person_who_granted_nothing_is_never_looked_at(self, house, recording):
+    async def test_the_track_of_a_person_who_granted_nothing_is_never_looked_at(
+        self, house: House, recording: Samples
+    ) -> None:
         parameters = await _two_people(house, "ada")
         call = await _dial(house)
         await call.start(parameters)
@@ -167,7 +176,7 @@ class TestTracksAreKeptApart:
         await call.stop()
         assert house.spy.runs == {}, "not even for the presence of speech"
 
-    async def test_a_track_without_a_person_is_never_looked_at(self, house, recording):
+    async def test_a_track_without_a_person_is_never_looked_at(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
         call = await _dial(house)
@@ -177,7 +186,9 @@ class TestTracksAreKeptApart:
         assert house.spy.runs == {}
 
     @pytest.mark.parametrize("notice", [{}, {"notice": "0"}, {"outbound_notice": "1"}])
-    async def test_nor_is_that_of_a_person_who_was_not_told_the_notice(self, house, recording, notice):
+    async def test_nor_is_that_of_a_person_who_was_not_told_the_notice(
+        self, house: House, recording: Samples, notice
+    ) -> None:
         await house.person()
         await house.consent("voice", "tone")
         call = await _dial(house)
@@ -186,7 +197,9 @@ class TestTracksAreKeptApart:
         assert await call.stop() == (1000, "")
         assert house.spy.runs == {}
 
-    async def test_a_grant_counts_from_when_it_is_given_until_it_is_taken_back(self, house, recording):
+    async def test_a_grant_counts_from_when_it_is_given_until_it_is_taken_back(
+        self, house: House, recording: Samples
+    ) -> None:
         parameters = await _two_people(house)
         call = await _dial(house)
         await call.start(parameters)
@@ -203,7 +216,9 @@ class TestTracksAreKeptApart:
         assert house.spy.runs == runs
 
     @pytest.mark.parametrize("context", ["workplace", "therapy"])
-    async def test_in_contexts_that_forbid_it_nothing_is_looked_at(self, open_house, recording, context):
+    async def test_in_contexts_that_forbid_it_nothing_is_looked_at(
+        self, open_house: OpenHouse, recording: Samples, context
+    ) -> None:
         house = await open_house(context=context)
         await house.person()
         call = await _dial(house)
@@ -214,7 +229,7 @@ class TestTracksAreKeptApart:
 
 
 class TestMessagesThatAreNotAsExpected:
-    async def test_what_comes_twice_or_late_is_heard_once(self, house, recording):
+    async def test_what_comes_twice_or_late_is_heard_once(self, house: House, recording: Samples) -> None:
         parameters = await _two_people(house, "ada", "bob")
         runs = []
         for person, notice in (("person", "notice"), ("outbound_person", "outbound_notice")):
@@ -233,7 +248,7 @@ class TestMessagesThatAreNotAsExpected:
             runs.append(house.spy.runs["vad"])
         assert runs[1] == 2 * runs[0] > 0
 
-    async def test_what_is_no_message_is_passed_over(self, house, recording):
+    async def test_what_is_no_message_is_passed_over(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
         call = await _dial(house)
@@ -256,7 +271,7 @@ class TestMessagesThatAreNotAsExpected:
         assert await call.stop() == (1000, "")
         assert (await _mood(house))["abstained"] is None
 
-    async def test_a_long_hole_in_a_track_is_silence(self, house, recording):
+    async def test_a_long_hole_in_a_track_is_silence(self, house: House, recording: Samples) -> None:
         parameters = await _two_people(house, "ada")
         call = await _dial(house)
         await call.start(parameters)
@@ -279,58 +294,58 @@ class TestWhoMayBeHeard:
             ({"person": "", "outbound_person": ""}, "person_missing"),
         ],
     )
-    async def test_who_does_not_say_it_is_turned_away_with_the_reason(self, house, change, reason):
+    async def test_who_does_not_say_it_is_turned_away_with_the_reason(self, house: House, change, reason) -> None:
         parameters = await _two_people(house, "ada", "bob")
         call = await _dial(house)
         await call.start(parameters | change)
         assert await call.ended() == (1008, reason)
 
-    async def test_people_of_another_app_are_unknown(self, house):
+    async def test_people_of_another_app_are_unknown(self, house: House) -> None:
         parameters = await _two_people(house, "ada")
         call = await _dial(house)
         await call.start(parameters | {"key": await house.services.apps.create_key("another", "general")})
         assert await call.ended() == (1008, "person_unknown")
 
-    async def test_before_start_nothing_is_taken(self, house, recording):
+    async def test_before_start_nothing_is_taken(self, house: House, recording: Samples) -> None:
         await _two_people(house, "ada")
         call = await _dial(house)
         await call.socket.send_json(CONNECTED)
         await call.media(b"\xff" * 160)
         assert await call.ended() == (1008, "start_expected")
 
-    async def test_what_is_no_message_before_start_ends_the_connection(self, house):
+    async def test_what_is_no_message_before_start_ends_the_connection(self, house: House) -> None:
         call = await _dial(house)
         await call.socket.send_str("hello")
         assert await call.ended() == (1008, "invalid_json")
 
-    async def test_who_never_starts_is_not_waited_for(self, open_house):
+    async def test_who_never_starts_is_not_waited_for(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_idle_s=0.05)
         call = await _dial(house)
         await call.socket.send_json(CONNECTED)
         assert await call.ended() == (1000, "start_timeout")
 
-    async def test_who_falls_silent_is_not_waited_for(self, open_house):
+    async def test_who_falls_silent_is_not_waited_for(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_idle_s=1.0)
         parameters = await _two_people(house)
         call = await _dial(house)
         await call.start(parameters)
         assert await call.ended() == (1000, "idle_timeout")
 
-    async def test_no_call_lasts_longer_than_a_stream_may(self, open_house):
+    async def test_no_call_lasts_longer_than_a_stream_may(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_longest_s=0.05)
         parameters = await _two_people(house)
         call = await _dial(house)
         await call.start(parameters)
         assert await call.ended() == (1000, "session_expired")
 
-    async def test_another_encoding_is_refused(self, house):
+    async def test_another_encoding_is_refused(self, house: House) -> None:
         call = await _dial(house)
         await call.start(
             await _two_people(house), mediaFormat={"encoding": "audio/l16", "sampleRate": 16000, "channels": 1}
         )
         assert await call.ended() == (1008, "unsupported_audio_format")
 
-    async def test_strangers_take_no_room_from_those_who_said_who_they_are(self, open_house):
+    async def test_strangers_take_no_room_from_those_who_said_who_they_are(self, open_house: OpenHouse) -> None:
         house = await open_house(max_streams=1)
         parameters = await _two_people(house)
         stranger = await _dial(house)
@@ -340,11 +355,13 @@ class TestWhoMayBeHeard:
         await stranger.start(parameters)
         assert await stranger.ended() == (1013, "too_many_streams")
 
-    async def test_a_plain_request_is_told_what_this_path_speaks(self, house):
+    async def test_a_plain_request_is_told_what_this_path_speaks(self, house: House) -> None:
         answer = await house.call("GET", "/v1/twilio", status=400)
         assert answer["code"] == "websocket_expected"
 
-    async def test_nothing_about_anybody_is_logged(self, house, recording, caplog):
+    async def test_nothing_about_anybody_is_logged(
+        self, house: House, recording: Samples, caplog: pytest.LogCaptureFixture
+    ) -> None:
         caplog.set_level(logging.DEBUG)
         parameters = await _two_people(house, "ada")
         for change in ({"key": "att_canary"}, {"person": "canary"}, {"notice": "canary"}):

@@ -21,6 +21,7 @@ from assistant.text.crisis import notice_crisis
 from assistant.text.help import COUNTRIES, EVERYWHERE, lines, names_help
 from assistant.tone.directive import Manner
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, whole, words
+from tests.conftest import OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 CRISIS = "I want to kill myself"
@@ -57,7 +58,9 @@ async def client_of() -> AsyncIterator[Callable[..., openai.AsyncOpenAI]]:
 
 
 @pytest.fixture
-def open_chat(open_house, upstream, client_of) -> Callable[..., Any]:
+def open_chat(
+    open_house: OpenHouse, upstream: FakeUpstream, client_of: Callable[..., openai.AsyncOpenAI]
+) -> Callable[..., Any]:
     """A server in front of the fake upstream, and OpenAI's client of it."""
 
     async def opened(**more: Any) -> tuple[Any, openai.AsyncOpenAI]:
@@ -74,7 +77,9 @@ async def text_of(stream: Any) -> str:
 # OpenAI's client
 
 
-async def test_an_answer_comes_whole_as_the_upstream_gave_it_with_ours_beside_it(open_chat, upstream):
+async def test_an_answer_comes_whole_as_the_upstream_gave_it_with_ours_beside_it(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat()
     answer = await client.chat.completions.create(model="any", messages=SAID)
     assert answer.choices[0].message.content == "Hello there."
@@ -85,7 +90,9 @@ async def test_an_answer_comes_whole_as_the_upstream_gave_it_with_ours_beside_it
     assert set(attune) == {"decision", "directive", "safety", "disclosure"}
 
 
-async def test_a_stream_comes_in_parts_and_ends_as_it_should(open_chat, upstream):
+async def test_a_stream_comes_in_parts_and_ends_as_it_should(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat()
     stream = await client.chat.completions.create(model="any", messages=SAID, stream=True)
     chunks = [chunk.model_dump(exclude_unset=True) async for chunk in stream]
@@ -99,7 +106,7 @@ async def test_a_stream_comes_in_parts_and_ends_as_it_should(open_chat, upstream
         assert (await answer.text()).endswith("data: [DONE]\n\n")
 
 
-async def test_the_synchronous_client_works_too(open_chat, upstream):
+async def test_the_synchronous_client_works_too(open_chat: Callable[..., Any], upstream: FakeUpstream) -> None:
     house, _ = await open_chat()
 
     def talk() -> tuple[str, str]:
@@ -111,7 +118,9 @@ async def test_the_synchronous_client_works_too(open_chat, upstream):
     assert await asyncio.to_thread(talk) == ("Hello there.", "Hello there.")
 
 
-async def test_messages_tools_and_unknown_fields_are_passed_on_as_they_came(open_chat, upstream):
+async def test_messages_tools_and_unknown_fields_are_passed_on_as_they_came(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, _ = await open_chat()
     said = b'[{"role":"user",   "content":"Hi","name":"n"},{"role":"tool","odd":1.10,"tool_call_id":"t"}]'
     more = b'"tools": [{"a":  1}], "temperature": 0.70, "brand_new": {"deep": [1e3]}, "model": "m9"'
@@ -130,7 +139,9 @@ async def test_messages_tools_and_unknown_fields_are_passed_on_as_they_came(open
     assert upstream.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
-async def test_calls_of_tools_come_back_whole_and_in_parts(open_chat, upstream):
+async def test_calls_of_tools_come_back_whole_and_in_parts(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat()
     call = {"id": "t1", "type": "function", "function": {"name": "trains", "arguments": "{}"}}
     upstream.whole = whole(None, tool_calls=[call])
@@ -144,7 +155,9 @@ async def test_calls_of_tools_come_back_whole_and_in_parts(open_chat, upstream):
     assert upstream.asked[1]["tools"] == TOOLS
 
 
-async def test_the_usage_of_a_stream_is_told_to_who_asks_for_it(open_chat, upstream):
+async def test_the_usage_of_a_stream_is_told_to_who_asks_for_it(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat(chat_tokens_app=10_000)
     for wanted in (True, False):
         options = {"stream_options": {"include_usage": True}} if wanted else {}
@@ -155,14 +168,16 @@ async def test_the_usage_of_a_stream_is_told_to_who_asks_for_it(open_chat, upstr
 
 
 async def test_where_nothing_is_limited_the_upstream_is_not_asked_for_more_than_the_client_asked(
-    open_chat, upstream
-):
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat()
     await text_of(await client.chat.completions.create(model="any", messages=SAID, stream=True))
     assert "stream_options" not in upstream.asked[0]
 
 
-async def test_models_are_those_of_the_upstream_or_the_one_that_is_set(open_chat, open_house, client_of):
+async def test_models_are_those_of_the_upstream_or_the_one_that_is_set(
+    open_chat: Callable[..., Any], open_house: OpenHouse, client_of: Callable[..., openai.AsyncOpenAI]
+) -> None:
     _, client = await open_chat()
     assert [model.id async for model in await client.models.list()] == ["m1", "m2"]
     house, client = await open_chat(upstream_model="ours")
@@ -171,7 +186,9 @@ async def test_models_are_those_of_the_upstream_or_the_one_that_is_set(open_chat
     assert [model.id async for model in await client_of(house).models.list()] == [MODEL]
 
 
-async def test_the_model_that_is_set_answers_whatever_is_asked_for(open_chat, upstream):
+async def test_the_model_that_is_set_answers_whatever_is_asked_for(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat(upstream_model="ours")
     await client.chat.completions.create(model="gpt-x", messages=SAID)
     assert upstream.asked[0]["model"] == "ours"
@@ -188,7 +205,9 @@ async def test_the_model_that_is_set_answers_whatever_is_asked_for(open_chat, up
         (b'{"messages": [{"role": "user", "content": "' + b"x" * 5_000 + b'"}]}', 413, "too_large"),
     ],
 )
-async def test_errors_have_openai_s_shape(open_chat, upstream, body, status, code):
+async def test_errors_have_openai_s_shape(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, body, status, code
+) -> None:
     house, _ = await open_chat(max_body_bytes=4_000)
     told = await house.call("POST", "/v1/chat/completions", data=body, status=status)
     assert set(told["error"]) == {"message", "type", "param", "code"}
@@ -196,7 +215,9 @@ async def test_errors_have_openai_s_shape(open_chat, upstream, body, status, cod
     assert upstream.asked == []
 
 
-async def test_openai_s_client_raises_what_it_would_raise(open_chat, client_of, upstream):
+async def test_openai_s_client_raises_what_it_would_raise(
+    open_chat: Callable[..., Any], client_of: Callable[..., openai.AsyncOpenAI], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat(upstream_retries=0)
     stranger = client_of(house, key="wrong")
     with pytest.raises(openai.AuthenticationError):
@@ -219,7 +240,9 @@ async def test_openai_s_client_raises_what_it_would_raise(open_chat, client_of, 
     assert broken.value.code == "upstream_interrupted"
 
 
-async def test_a_stream_without_its_last_word_ends_all_the_same(open_chat, upstream):
+async def test_a_stream_without_its_last_word_ends_all_the_same(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     async def careless(fake: FakeUpstream, request: Any, body: Any) -> Any:
         return await say(request, fake.parts, done=False, ending="\r\n\r\n")
 
@@ -233,7 +256,9 @@ async def test_a_stream_without_its_last_word_ends_all_the_same(open_chat, upstr
 # The tone
 
 
-async def test_the_tone_goes_first_and_depends_on_the_person(open_chat, upstream):
+async def test_the_tone_goes_first_and_depends_on_the_person(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat()
     await house.person(formality="formal", plain_language=True)
     await client.chat.completions.create(model="m", messages=SAID, user="ada")
@@ -246,7 +271,9 @@ async def test_the_tone_goes_first_and_depends_on_the_person(open_chat, upstream
     assert "formal" not in of_nobody[0]["content"]
 
 
-async def test_with_consent_the_last_message_is_read_and_without_it_nothing_is(open_chat, upstream):
+async def test_with_consent_the_last_message_is_read_and_without_it_nothing_is(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat()
     await house.person()
     stressed = asking(WORRY)
@@ -263,7 +290,9 @@ async def test_with_consent_the_last_message_is_read_and_without_it_nothing_is(o
 
 
 @pytest.mark.parametrize("user", [None, "", "nobody", "x" * 500, "a\nb"])
-async def test_who_is_not_known_is_answered_mood_blind(open_chat, upstream, user):
+async def test_who_is_not_known_is_answered_mood_blind(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, user
+) -> None:
     house, client = await open_chat()
     await house.person()
     await house.consent("text", "tone")
@@ -274,7 +303,9 @@ async def test_who_is_not_known_is_answered_mood_blind(open_chat, upstream, user
     assert house.spy.affect == 0
 
 
-async def test_only_what_the_user_said_just_now_is_read_and_only_once(open_chat, upstream):
+async def test_only_what_the_user_said_just_now_is_read_and_only_once(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat()
     await house.person()
     await house.consent("text", "tone")
@@ -293,7 +324,7 @@ async def test_only_what_the_user_said_just_now_is_read_and_only_once(open_chat,
     assert house.spy.runs["text"] == 2
 
 
-async def test_a_decision_is_kept_and_can_be_explained(open_chat):
+async def test_a_decision_is_kept_and_can_be_explained(open_chat: Callable[..., Any]) -> None:
     house, client = await open_chat()
     await house.person()
     answer = await client.chat.completions.create(model="m", messages=asking(WORRY), user="ada")
@@ -306,8 +337,8 @@ async def test_a_decision_is_kept_and_can_be_explained(open_chat):
 
 
 async def test_words_of_the_user_never_reach_our_instruction_nor_the_log_and_the_id_stays_here(
-    open_chat, upstream, caplog
-):
+    open_chat: Callable[..., Any], upstream: FakeUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     house, client = await open_chat()
     await house.person("elephant-1")
@@ -325,7 +356,9 @@ async def test_words_of_the_user_never_reach_our_instruction_nor_the_log_and_the
         assert secret not in logged
 
 
-async def test_a_slow_reader_delays_an_answer_by_no_more_than_its_budget(open_chat, upstream):
+async def test_a_slow_reader_delays_an_answer_by_no_more_than_its_budget(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     waiting = threading.Event()
     house, client = await open_chat(before={"text": lambda: waiting.wait(20)}, affect_budget_ms=50)
     try:
@@ -337,7 +370,9 @@ async def test_a_slow_reader_delays_an_answer_by_no_more_than_its_budget(open_ch
         waiting.set()
 
 
-async def test_a_broken_store_of_decisions_doesn_t_keep_the_answer_back(open_chat, upstream, caplog):
+async def test_a_broken_store_of_decisions_doesn_t_keep_the_answer_back(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
     house, client = await open_chat()
     await house.person()
 
@@ -352,7 +387,7 @@ async def test_a_broken_store_of_decisions_doesn_t_keep_the_answer_back(open_cha
     assert "purple" not in caplog.text
 
 
-async def test_the_first_answer_says_that_it_comes_from_a_machine(open_chat):
+async def test_the_first_answer_says_that_it_comes_from_a_machine(open_chat: Callable[..., Any]) -> None:
     house, client = await open_chat()
     await house.person(language="de")
     said = [*asking("Hi"), {"role": "assistant", "content": "Hello."}, *asking("How are you?")]
@@ -367,7 +402,9 @@ async def test_the_first_answer_says_that_it_comes_from_a_machine(open_chat):
 # Help
 
 
-async def test_the_way_to_help_is_in_every_answer_to_words_of_crisis(open_chat, upstream):
+async def test_the_way_to_help_is_in_every_answer_to_words_of_crisis(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat()
     await house.person(country="US")
     answer = await client.chat.completions.create(model="m", messages=asking(CRISIS), user="ada")
@@ -386,7 +423,7 @@ async def test_the_way_to_help_is_in_every_answer_to_words_of_crisis(open_chat, 
     assert house.spy.affect == 0
 
 
-async def test_help_is_not_said_twice(open_chat, upstream):
+async def test_help_is_not_said_twice(open_chat: Callable[..., Any], upstream: FakeUpstream) -> None:
     house, client = await open_chat()
     await house.person(country="US")
     upstream.whole = whole("Please call 9-8-8.")
@@ -401,7 +438,9 @@ async def test_help_is_not_said_twice(open_chat, upstream):
 @pytest.mark.parametrize(
     "broken", [failing(500), failing(400, '{"error": {"code": "content_filter"}}'), failing(401), breaking_off()]
 )
-async def test_help_comes_even_where_the_upstream_gives_nothing(open_chat, upstream, stream, broken):
+async def test_help_comes_even_where_the_upstream_gives_nothing(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, stream, broken
+) -> None:
     _, client = await open_chat(upstream_retries=0)
     upstream.answers = [broken]
     answer = await client.chat.completions.create(model="m", messages=asking(CRISIS), stream=stream)
@@ -410,7 +449,9 @@ async def test_help_comes_even_where_the_upstream_gives_nothing(open_chat, upstr
 
 
 @pytest.mark.parametrize("ending", ["breaks off", "reports an error", "says nothing", "calls a tool"])
-async def test_help_comes_before_a_stream_ends_in_any_way(open_chat, upstream, ending):
+async def test_help_comes_before_a_stream_ends_in_any_way(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, ending
+) -> None:
     _, client = await open_chat(upstream_retries=0)
     begun = words("Hel")[:2]
     call = {"index": 0, "id": "t", "type": "function", "function": {"name": "trains", "arguments": "{}"}}
@@ -438,7 +479,9 @@ async def test_help_comes_before_a_stream_ends_in_any_way(open_chat, upstream, e
     assert chunks[0].attune["safety"] is not None
 
 
-async def test_an_answer_that_must_be_json_stays_json_and_the_member_has_the_way_to_help(open_chat, upstream):
+async def test_an_answer_that_must_be_json_stays_json_and_the_member_has_the_way_to_help(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat()
     upstream.whole = whole('{"a": 1}')
     answer = await client.chat.completions.create(
@@ -448,7 +491,9 @@ async def test_an_answer_that_must_be_json_stays_json_and_the_member_has_the_way
     assert answer.attune["safety"]["resources"]
 
 
-async def test_spent_budgets_and_resting_upstreams_keep_nobody_from_help(open_chat, upstream):
+async def test_spent_budgets_and_resting_upstreams_keep_nobody_from_help(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     _, client = await open_chat(chat_tokens_app=1)
     answer = await client.chat.completions.create(model="m", messages=asking(CRISIS))
     assert "findahelpline.com" in answer.choices[0].message.content
@@ -458,7 +503,9 @@ async def test_spent_budgets_and_resting_upstreams_keep_nobody_from_help(open_ch
 # Limits
 
 
-async def test_who_spent_the_day_s_budget_is_told_so_clearly(open_chat, client_of, upstream):
+async def test_who_spent_the_day_s_budget_is_told_so_clearly(
+    open_chat: Callable[..., Any], client_of: Callable[..., openai.AsyncOpenAI], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat(chat_tokens_person=50)
     await house.person()
     await client.chat.completions.create(model="m", messages=asking("Hi"), user="ada", max_tokens=20)
@@ -478,7 +525,9 @@ async def test_who_spent_the_day_s_budget_is_told_so_clearly(open_chat, client_o
     await client.chat.completions.create(**body)
 
 
-async def test_what_a_stream_came_to_is_counted_though_nobody_asked(open_chat, upstream):
+async def test_what_a_stream_came_to_is_counted_though_nobody_asked(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
     house, client = await open_chat(chat_tokens_app=10_000)
     await text_of(await client.chat.completions.create(model="m", messages=SAID, stream=True))
     (app,) = {name for kind, name in house.services.budget._spent if kind == "app"}
@@ -486,7 +535,9 @@ async def test_what_a_stream_came_to_is_counted_though_nobody_asked(open_chat, u
 
 
 @pytest.mark.parametrize("moment", ["before the first token", "in the midst", "of a whole answer"])
-async def test_a_client_that_goes_away_ends_the_upstream_s_work(open_chat, upstream, moment):
+async def test_a_client_that_goes_away_ends_the_upstream_s_work(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, moment
+) -> None:
     house, _ = await open_chat()
     begun = asyncio.Event()
 
@@ -516,7 +567,9 @@ async def test_a_client_that_goes_away_ends_the_upstream_s_work(open_chat, upstr
 # Without an upstream
 
 
-async def test_without_an_upstream_there_is_a_short_honest_answer(open_house, client_of):
+async def test_without_an_upstream_there_is_a_short_honest_answer(
+    open_house: OpenHouse, client_of: Callable[..., openai.AsyncOpenAI]
+) -> None:
     house = await open_house()
     client = client_of(house)
     answer = await client.chat.completions.create(model="gpt-x", messages=asking("What is the capital of France?"))
@@ -535,7 +588,9 @@ async def test_without_an_upstream_there_is_a_short_honest_answer(open_house, cl
     assert {chunk.id for chunk in chunks} == {chunks[0].id}
 
 
-async def test_the_embedded_replier_speaks_the_person_s_language_and_minds_their_mood(open_house, client_of):
+async def test_the_embedded_replier_speaks_the_person_s_language_and_minds_their_mood(
+    open_house: OpenHouse, client_of: Callable[..., openai.AsyncOpenAI]
+) -> None:
     house = await open_house()
     client = client_of(house)
     await house.person(language="es")
@@ -551,8 +606,8 @@ async def test_the_embedded_replier_speaks_the_person_s_language_and_minds_their
 
 
 async def test_a_server_without_affect_models_answers_chats_byte_for_byte_alike_where_nothing_was_granted(
-    open_house, upstream
-):
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
     given_ = []
     for affect in ("present", "absent"):
         for url in ("", upstream.url):
@@ -571,7 +626,7 @@ async def test_a_server_without_affect_models_answers_chats_byte_for_byte_alike_
     assert upstream.raw[:6] == upstream.raw[6:]
 
 
-def test_the_same_decision_is_answered_with_the_same_words_and_another_perhaps_not():
+def test_the_same_decision_is_answered_with_the_same_words_and_another_perhaps_not() -> None:
     def said(seed: str) -> str:
         return reply("Tell me a story", Manner(), language="en", seed=seed, first=False)
 
@@ -580,7 +635,7 @@ def test_the_same_decision_is_answered_with_the_same_words_and_another_perhaps_n
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_language_says_everything_and_pretends_nothing(language):
+def test_every_language_says_everything_and_pretends_nothing(language) -> None:
     english, spoken = LANGUAGES["en"], LANGUAGES[language]
     assert spoken.says.keys() == english.says.keys()
     assert spoken.signs.keys() == english.signs.keys()
@@ -598,7 +653,7 @@ def test_every_language_says_everything_and_pretends_nothing(language):
 )  # fmt: skip
 def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
     text, language, acknowledgement, verbosity, formality, first
-):
+) -> None:
     manner = Manner(acknowledgement=acknowledgement, verbosity=verbosity, formality=formality)
     said = reply(text, manner, language=language, seed=text, first=first)
     spoken = LANGUAGES.get(language, LANGUAGES["en"])
@@ -627,7 +682,7 @@ def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
         ("je suis triste", "fr", "feeling"), ("Où est-il ?", "fr", "question"), ("aide-moi", "fr", "request"),
     ],
 )  # fmt: skip
-def test_simple_intents_are_told_apart(text, language, intent):
+def test_simple_intents_are_told_apart(text, language, intent) -> None:
     assert intent_of(text, language) == intent
 
 
@@ -635,7 +690,7 @@ def test_simple_intents_are_told_apart(text, language, intent):
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
-def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country):
+def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country) -> None:
     for line in COUNTRIES[country]:
         assert line.source.startswith("https://")
         assert names_help(f"You could try this: {line.says}", country)
@@ -645,7 +700,7 @@ def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country):
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "sw"])
-def test_the_way_to_help_is_told_in_the_person_s_language_with_every_line(language):
+def test_the_way_to_help_is_told_in_the_person_s_language_with_every_line(language) -> None:
     safety = notice_crisis(CRISIS, "FR")
     assert safety is not None
     told = help_text(safety, language)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.consent.policy import DISCLOSE_EVERY_S, MACHINE
+from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 
@@ -14,7 +15,7 @@ def gpc(house, value: str = "1") -> dict[str, str]:
 
 
 @pytest.fixture
-async def house(open_house):
+async def house(open_house: OpenHouse):
     """A server without affect models, which these tests don't need, with a person who likes a shop."""
     house = await open_house(affect="absent")
     items = [
@@ -27,7 +28,7 @@ async def house(open_house):
     return house
 
 
-async def test_everybody_may_read_that_it_is_obeyed(house):
+async def test_everybody_may_read_that_it_is_obeyed(house: House) -> None:
     async with house.client.get("/.well-known/gpc.json") as answer:
         assert answer.status == 200
         assert answer.content_type == "application/json"
@@ -37,7 +38,7 @@ async def test_everybody_may_read_that_it_is_obeyed(house):
 
 
 @pytest.mark.parametrize("way", ["messages", "rank"])
-async def test_with_the_signal_nothing_is_commercial_and_nothing_comes_from_the_profile(house, way):
+async def test_with_the_signal_nothing_is_commercial_and_nothing_comes_from_the_profile(house: House, way) -> None:
     body = {"text": "Hello"} if way == "messages" else {"slots": 10}
     usual = await house.call("POST", f"/v1/people/ada/{way}", body)
     blocked = await house.call("POST", f"/v1/people/ada/{way}", body, headers=gpc(house))
@@ -53,19 +54,19 @@ async def test_with_the_signal_nothing_is_commercial_and_nothing_comes_from_the_
     assert all(part == 0 for item in blocked["recommendations"] for part in item["parts"].values())
 
 
-async def test_a_commercial_item_does_not_come_back_as_a_candidate(house):
+async def test_a_commercial_item_does_not_come_back_as_a_candidate(house: House) -> None:
     body = {"slots": 5, "candidates": ["shoes", "walk"]}
     blocked = await house.call("POST", "/v1/people/ada/rank", body, headers=gpc(house))
     assert [item["id"] for item in blocked["recommendations"]] == ["walk"]
 
 
 @pytest.mark.parametrize("value", ["0", "true", "1, 1", ""])
-async def test_only_the_value_1_is_the_signal(house, value):
+async def test_only_the_value_1_is_the_signal(house: House, value) -> None:
     answer = await house.call("POST", "/v1/people/ada/rank", {}, headers=gpc(house, value))
     assert answer["gpc"] is False
 
 
-async def test_the_decision_log_names_no_input_that_was_not_used(house):
+async def test_the_decision_log_names_no_input_that_was_not_used(house: House) -> None:
     for headers, inputs in ((house.headers, True), (gpc(house), False)):
         answer = await house.call("POST", "/v1/people/ada/rank", {}, headers=headers)
         person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
@@ -74,7 +75,7 @@ async def test_the_decision_log_names_no_input_that_was_not_used(house):
         assert logged.get("limits", []) == ([] if inputs else ["gpc"])
 
 
-async def test_a_stream_opened_with_the_signal_obeys_it_to_its_end(house):
+async def test_a_stream_opened_with_the_signal_obeys_it_to_its_end(house: House) -> None:
 
     for headers, blocked in (({"Sec-GPC": "1"}, True), ({}, False)):
         microphone = await house.stream(headers=headers)
@@ -88,7 +89,7 @@ async def test_a_stream_opened_with_the_signal_obeys_it_to_its_end(house):
         await microphone.socket.close()
 
 
-async def test_even_a_grant_for_content_gives_no_mood_to_what_is_shown(open_house):
+async def test_even_a_grant_for_content_gives_no_mood_to_what_is_shown(open_house: OpenHouse) -> None:
     house = await open_house()
     await house.person()
     for purpose in ("tone", "content"):
@@ -108,7 +109,7 @@ async def test_even_a_grant_for_content_gives_no_mood_to_what_is_shown(open_hous
 # The disclosure
 
 
-async def test_the_first_message_is_answered_by_who_is_answering_and_again_after_three_hours(house):
+async def test_the_first_message_is_answered_by_who_is_answering_and_again_after_three_hours(house: House) -> None:
     assert (await house.message("Hello"))["disclosure"] == MACHINE
     assert (await house.message("Are you there?"))["disclosure"] is None
     house.clock.now += DISCLOSE_EVERY_S - 1
@@ -117,13 +118,13 @@ async def test_the_first_message_is_answered_by_who_is_answering_and_again_after
     assert (await house.message("And now?"))["disclosure"] == MACHINE
 
 
-async def test_each_person_is_told(house):
+async def test_each_person_is_told(house: House) -> None:
     await house.person("bob")
     assert (await house.message("Hello"))["disclosure"] == MACHINE
     assert (await house.message("Hello", name="bob"))["disclosure"] == MACHINE
 
 
-async def test_a_stream_begins_with_it_and_tells_it_again_after_three_hours(house):
+async def test_a_stream_begins_with_it_and_tells_it_again_after_three_hours(house: House) -> None:
     await house.message("Hello")
     microphone = await house.stream()
     told = await microphone.until("policy.disclosure")
@@ -139,12 +140,12 @@ async def test_a_stream_begins_with_it_and_tells_it_again_after_three_hours(hous
     assert (await house.message("Hello"))["disclosure"] is None, "they were told a moment ago"
 
 
-async def test_a_minor_in_california_is_offered_a_break(house):
+async def test_a_minor_in_california_is_offered_a_break(house: House) -> None:
     await house.person("tim", age_band="teen", country="US", region="CA")
     assert "break" in (await house.message("Hello", name="tim"))["disclosure"]
 
 
-async def test_the_notice_says_what_the_law_of_the_place_asks_for(house):
+async def test_the_notice_says_what_the_law_of_the_place_asks_for(house: House) -> None:
     await house.person("ira", country="US", region="IL")
     await house.consent("voice", "tone", name="ira")
     microphone = await house.stream("ira")

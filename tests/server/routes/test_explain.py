@@ -14,6 +14,7 @@ from assistant.recommend.catalogue import starter
 from assistant.recommend.ranking import rank
 from assistant.server.routes.explain import certainty, explained, ways
 from assistant.tone.rules import SHIPPED
+from tests.conftest import House
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 NUMBERS = re.compile(r"-?\d\.\d\d ± \d\.\d\d")
@@ -38,7 +39,7 @@ async def explain(house: Any, answer: dict[str, Any], **more: Any) -> Any:
 
 
 class TestWithoutAMood:
-    async def test_it_says_that_none_was_used(self, house):
+    async def test_it_says_that_none_was_used(self, house: House) -> None:
         await house.person(formality="formal")
         said = await explain(house, await house.message(WORRY))
         assert said["person"] == "ada"
@@ -53,7 +54,7 @@ class TestWithoutAMood:
         assert not NUMBERS.search(" ".join(said["words"]))
         assert [way["what"] for way in said["can_do"]] == ["look"]
 
-    async def test_a_ranking_is_explained_by_what_the_profile_says(self, house):
+    async def test_a_ranking_is_explained_by_what_the_profile_says(self, house: House) -> None:
         path = await house.person(interests=["music"])
         ranked = await house.call("POST", f"{path}/rank", {"slots": 3})
         said = await explain(house, ranked)
@@ -65,7 +66,7 @@ class TestWithoutAMood:
 
 class TestWithAMood:
     @pytest.fixture
-    async def told(self, house):
+    async def told(self, house: House):
         """A house, an answer that used the mood for both, and its explanation."""
         await house.person()
         await house.consent("text", "tone")
@@ -73,7 +74,7 @@ class TestWithAMood:
         answer = await house.message(WORRY)
         return house, answer, await explain(house, answer)
 
-    async def test_it_tells_what_was_read_how_sure_that_was_and_which_rules_fired(self, told):
+    async def test_it_tells_what_was_read_how_sure_that_was_and_which_rules_fired(self, told) -> None:
         _, answer, said = told
         tone = said["tone"]
         assert (tone["mood_used"], tone["read"], tone["inputs"][-1]) == (True, ["text"], "mood")
@@ -87,7 +88,7 @@ class TestWithAMood:
         assert all(rule["says"] in words for rule in tone["rules"])
         assert said["statement"] == "an estimate of expression"
 
-    async def test_it_tells_what_would_have_been_without_the_mood(self, told):
+    async def test_it_tells_what_would_have_been_without_the_mood(self, told) -> None:
         _, answer, said = told
         assert said["tone"]["without_mood"] == answer["directive"]["without_mood"]
         assert said["tone"]["counterfactual"] == answer["directive"]["counterfactual"]
@@ -96,7 +97,7 @@ class TestWithAMood:
         assert said["ranking"]["without_mood"] != [offer["id"] for offer in answer["recommendations"]]
         assert len(said["ranking"]["without_mood"]) == len(said["ranking"]["items"])
 
-    async def test_every_way_out_can_be_sent_as_it_is(self, told):
+    async def test_every_way_out_can_be_sent_as_it_is(self, told) -> None:
         house, _, said = told
         ways = {(way["what"], (way["body"] or {}).get("purpose")): way for way in said["can_do"]}
         assert set(ways) == {("correct", None), ("withdraw", "tone"), ("withdraw", "content"), ("look", None)}
@@ -108,7 +109,7 @@ class TestWithAMood:
             await house.call(way["method"], way["path"], way["body"], status=201)
         assert (await house.message(WORRY))["mood"] is None
 
-    async def test_the_values_are_gone_when_the_mood_expires(self, told):
+    async def test_the_values_are_gone_when_the_mood_expires(self, told) -> None:
         house, answer, _ = told
         house.clock.now += 10_000
         said = await explain(house, answer)
@@ -117,14 +118,14 @@ class TestWithAMood:
         assert "gone by now" in " ".join(said["words"])
         assert said["tone"]["rules"] == answer["directive"]["reasons"]
 
-    async def test_the_values_are_gone_at_once_when_consent_is(self, told):
+    async def test_the_values_are_gone_at_once_when_consent_is(self, told) -> None:
         house, answer, _ = told
         await house.consent("text", "content", granted=False)
         said = await explain(house, answer)
         assert said["mood"] == {"tone": None, "content": None}
         assert not NUMBERS.search(" ".join(said["words"]))
 
-    async def test_no_value_of_a_mood_is_written_to_the_disk(self, told):
+    async def test_no_value_of_a_mood_is_written_to_the_disk(self, told) -> None:
         house, answer, _ = told
         app = await house.services.apps.by_key(house.key)
         pseudonym = (await house.services.people.get(app, "ada")).pseudonym
@@ -133,7 +134,7 @@ class TestWithAMood:
         assert set(kept["tone"]) == {"policy", "inputs", "reasons", "says", "manner", "without_mood", "never"}
         assert kept["read"] == {"tone": ["text"], "content": ["text"]}
 
-    async def test_tone_only_leaves_the_ranking_without_a_mood(self, house):
+    async def test_tone_only_leaves_the_ranking_without_a_mood(self, house: House) -> None:
         await house.person()
         await house.consent("text", "tone")
         said = await explain(house, await house.message(WORRY))
@@ -141,7 +142,7 @@ class TestWithAMood:
         assert said["mood"]["content"] is None
         assert said["ranking"]["counterfactual"] == "No mood was used."
 
-    async def test_a_chat_s_tone_is_explained_without_any_ranking(self, house):
+    async def test_a_chat_s_tone_is_explained_without_any_ranking(self, house: House) -> None:
         await house.person()
         await house.consent("text", "tone")
         asked = {"model": "any", "user": "ada", "messages": [{"role": "user", "content": WORRY}]}
@@ -153,7 +154,7 @@ class TestWithAMood:
 
 
 class TestWhoMayAsk:
-    async def test_an_unknown_decision_and_that_of_another_app_answer_the_same(self, house):
+    async def test_an_unknown_decision_and_that_of_another_app_answer_the_same(self, house: House) -> None:
         await house.person()
         answer = await house.message(WORRY)
         key = await house.services.apps.create_key("other", "general")
@@ -164,14 +165,14 @@ class TestWhoMayAsk:
         await explain(house, {"decision": "x" * 129}, status=404)
         await explain(house, answer, headers={}, status=401)
 
-    async def test_an_erased_person_s_decisions_are_gone(self, house):
+    async def test_an_erased_person_s_decisions_are_gone(self, house: House) -> None:
         path = await house.person()
         await house.consent("text", "tone")
         answer = await house.message(WORRY)
         await house.call("DELETE", path, status=204)
         assert (await explain(house, answer, status=404))["code"] == "decision_unknown"
 
-    async def test_a_name_that_needs_quoting_is_quoted_in_the_calls(self, house):
+    async def test_a_name_that_needs_quoting_is_quoted_in_the_calls(self, house: House) -> None:
         await house.call("PUT", "/v1/people/a%2Fb%20c", {}, status=201)
         answer = await house.call("POST", "/v1/people/a%2Fb%20c/messages", {"text": "hello"})
         look = (await explain(house, answer))["can_do"][-1]
@@ -179,19 +180,19 @@ class TestWhoMayAsk:
 
 
 class TestWhatIsKeptInMemory:
-    def test_the_mood_of_a_decision_is_known_until_it_expires(self):
+    def test_the_mood_of_a_decision_is_known_until_it_expires(self) -> None:
         used, mood = UsedMoods(), a_mood()
         used.keep("d", Used("ada", mood, None))
         assert used.of("d", 899.0) == Used("ada", mood, None)
         assert used.of("d", 900.0) is None
         assert used.of("d", 0.0) is None  # it was dropped, not hidden
 
-    def test_each_use_expires_for_itself(self):
+    def test_each_use_expires_for_itself(self) -> None:
         used, short, long = UsedMoods(), a_mood(expires_at=10.0), a_mood()
         used.keep("d", Used("ada", short, long))
         assert used.of("d", 10.0) == Used("ada", None, long)
 
-    def test_forgetting_a_person_leaves_the_others(self):
+    def test_forgetting_a_person_leaves_the_others(self) -> None:
         used, mood = UsedMoods(), a_mood()
         used.keep("d", Used("ada", mood, None))
         used.keep("e", Used("bob", mood, None))
@@ -200,7 +201,7 @@ class TestWhatIsKeptInMemory:
         assert used.of("e", 0.0) is not None
 
 
-def test_an_abstention_is_explained_as_one():
+def test_an_abstention_is_explained_as_one() -> None:
     body = {
         "read": {"tone": [], "content": ["voice"]},
         "ranking": {"policy": "p", "inputs": ["mood"], "items": [], "without_mood": []},
@@ -209,7 +210,7 @@ def test_an_abstention_is_explained_as_one():
     assert "There was no estimate: too_noisy." in words
 
 
-def test_disagreement_is_said():
+def test_disagreement_is_said() -> None:
     body = {
         "read": {"tone": [], "content": ["voice", "text"]},
         "ranking": {
@@ -224,7 +225,7 @@ def test_disagreement_is_said():
     assert "Without the mood the order would be: b." in words
 
 
-def test_what_is_too_uncertain_is_not_put_into_numbers():
+def test_what_is_too_uncertain_is_not_put_into_numbers() -> None:
     words = certainty(a_mood(unsure=("valence_too_wide",), emotion_set=("sadness", "neutral")))
     assert "pleasantness is too uncertain to be said" in words
     assert len(NUMBERS.findall(words)) == 1
@@ -240,10 +241,10 @@ def test_what_is_too_uncertain_is_not_put_into_numbers():
         (["theirs"], {"stress": False}),
     ],
 )
-def test_the_correction_that_is_offered_fits_the_rule_that_fired(codes, body):
+def test_the_correction_that_is_offered_fits_the_rule_that_fired(codes, body) -> None:
     kept = {"read": {"tone": ["text"], "content": []}, "tone": {"reasons": codes}}
     assert ways(Person("p", "ada", 1), kept, ())[0]["body"] == body
 
 
-def test_every_shipped_rule_has_words_that_can_stand_in_an_explanation():
+def test_every_shipped_rule_has_words_that_can_stand_in_an_explanation() -> None:
     assert all(rule.says.endswith(".") and len(rule.says) > 20 for rule in SHIPPED.rules)
