@@ -26,6 +26,7 @@ from assistant.config import Settings, shipped_models
 from assistant.conversation.dictation import Dictation
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Session, onnx_session, open_model
+from assistant.profile.person import App, Person
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
 from assistant.services import Services, open_services
@@ -133,6 +134,14 @@ class House:
             body = await answer.text()
             assert answer.status == status, f"{method} {path}: {answer.status} {body}"
             return await answer.json(content_type=None) if body else None
+
+    async def app(self) -> App:
+        """The app that holds the key."""
+        return (await self.services.storage.apps.admit(self.key)).app
+
+    async def known(self, name: str) -> Person:
+        """A person of the app, with their pseudonym."""
+        return await self.services.storage.people.get(await self.app(), name)
 
     async def person(self, name: str = "ada", **profile: Any) -> str:
         await self.call("PUT", f"/v1/people/{name}", profile, status=201)
@@ -311,7 +320,7 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
                 services = replace(services, tools=tools)
             address = await stack.enter_async_context(running(services))
             client = await stack.enter_async_context(aiohttp.ClientSession(address))
-            key = await services.apps.create_key(f"test-{context}", context)  # type: ignore[arg-type]
+            key = await services.storage.apps.create_key(f"test-{context}", context)  # type: ignore[arg-type]
             house = House(services, client, address, key, spy, clock, scribe)
             await house.call(
                 "PUT", "/v1/catalogue", data=_STARTER, headers=house.headers | {"Content-Type": "application/json"}
