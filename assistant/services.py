@@ -1,10 +1,10 @@
-"""The whole system, wired once, visibly.
+"""The whole system, connected once, in the order of the lines below.
 
-settings -> kept: databases, vault -> apps, people, catalogues, decisions, moods, ledger (issues grants)
-         -> models -> batchers -> readers (ask the ledger before every run)
-                               -> dictation (words; asks nobody, and infers nothing about the person)
+settings -> storage: databases, vault, everything that is kept, and the ledger that issues grants
+         -> readers: models -> batchers -> text and voice readers, which ask the ledger before every run;
+                     dictation, which needs no grant: it finds words, and infers nothing about the person
          -> upstream (a server of language models, if there is one), budget
-         -> tools -> conversations
+         -> what conversations share -> conversations
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from assistant.audio.encoder import Encoder
 from assistant.audio.transcribe import Transcriber
@@ -27,7 +27,7 @@ from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.chat.budget import Budget, Limit, Prices
 from assistant.chat.upstream import Patience, Upstream, open_upstream
 from assistant.config import Settings
-from assistant.consent.ledger import Ledger
+from assistant.consent.grant import Gate
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
@@ -41,16 +41,8 @@ from assistant.mood.conformal import read_calibration
 from assistant.profile.person import App, Person
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.service import Recommender
-from assistant.store.access_log import AccessLog
-from assistant.store.apps import Apps
-from assistant.store.catalogues import Catalogues
 from assistant.store.changes import changes_of
-from assistant.store.contexts import Contexts
-from assistant.store.decisions import Decisions
-from assistant.store.devices import Devices
-from assistant.store.people import People
-from assistant.store.policies import AppPolicies
-from assistant.store.storage import Kept, open_kept
+from assistant.store.storage import Storage, open_storage
 from assistant.text.reader import TextReader
 
 log = logging.getLogger(__name__)
@@ -70,25 +62,16 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a server needs."""
+    """Everything that a server needs."""
 
     settings: Settings
-    kept: Kept
-    apps: Apps
-    people: People
-    catalogues: Catalogues
-    decisions: Decisions
-    policies: AppPolicies
-    ledger: Ledger
+    storage: Storage
     tools: Tools
     upstream: Upstream | None
     """The server of language models; None: the embedded replier answers."""
     budget: Budget
     readers: tuple[Card, ...]
     """Cards of the affect models that were loaded, whose kind is the modality."""
-    devices: Devices
-    contexts: Contexts
-    access: AccessLog
     token_key: bytes
     """Signs the tokens of people."""
     clock: Callable[[], float]
@@ -99,8 +82,8 @@ class Services:
         return Conversation(self.tools, app, person, who=who, gpc=gpc)
 
     async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
-        """Forget people everywhere: what is kept of them, and their moods in memory."""
-        await self.kept.erase(app, people, actor)
+        """Forget people everywhere: what is stored about them, and their moods in memory."""
+        await self.storage.erase(app, people, actor)
         for person in people:
             self.tools.memory.forget(person.pseudonym)
             self.tools.recommender.forget(person.pseudonym)
@@ -131,85 +114,38 @@ async def open_services(
     activity detection. Another model that is missing or broken is logged and shown by `/readyz`; the rest works.
     """
     async with AsyncExitStack() as stack:
-        kept = await stack.enter_async_context(open_kept(settings, clock=clock, new_id=new_id))
-        ledger = kept.ledger
-        policies = AppPolicies(kept.database, clock)
+        storage = await stack.enter_async_context(open_storage(settings, clock=clock, new_id=new_id))
         memory = Memory(
             half_life_s=settings.mood_half_life_s,
             expires_s=settings.mood_expires_s,
             calibration=read_calibration(),
         )
-        ledger.listen(None, memory.decided)
         recommender = Recommender(
-            kept.catalogues, kept.rewards, kept.rewards, kept.exposures, exploration=Exploration()
+            storage.catalogues, storage.rewards, storage.decisions, storage.exposures, exploration=Exploration()
         )
-        ledger.listen(None, recommender.decided)
-        await stack.enter_async_context(ledger.following(changes_of(kept.database, kept.records)))
-
-        quick = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="vad"))
-        affect = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="affect"))
-
-        # words take long, and affect is not to wait for them
-        writing = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="words"))
-
-        # a head takes a moment, and would wait long behind the next batch of the stem
-        heads = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="head"))
-
-        def closing(batcher: Batcher) -> Batcher:
-            stack.push_async_callback(batcher.close)
-            return batcher
-
-        async def load(name: str) -> Model:
-            return await asyncio.to_thread(open_model, settings.models_folder / name, session)
-
-        async def open_text() -> TextReader:
-            return TextReader(closing(Batcher(await load(settings.text_model), affect)), ledger)
-
-        stems: dict[str, Encoder] = {}
-
-        async def stem(name: str) -> Encoder:
-            if name not in stems:
-                batcher = Batcher(await load(name), affect, max_elements=_STEM_SAMPLES)
-                stems[name] = Encoder(closing(batcher))
-            return stems[name]
-
-        async def open_voice() -> VoiceReader:
-            head = await load(settings.voice_model)
-            check_baseline(head.card)
-            encoder = await stem(stem_of(head.card)[0])
-            # heads run row by row: their products are fp32, which differ in the last bit with the size of a batch
-            alone = closing(Batcher(head, heads, workers=1, max_elements=1, max_waiting=_HEADS_WAITING))
-            return VoiceReader(encoder, alone, ledger)
-
-        async def open_dictation() -> Dictation:
-            rest = await load(f"{settings.transcriber_model}-encoder")
-            encoder = await stem(stem_of(rest.card)[0])
-            decoder = await load(settings.transcriber_model)
-            return Dictation(encoder, Transcriber(encoder.card, rest, decoder, writing))
-
-        # every stream may wait for it at once
-        activity = Batcher(await load("vad"), quick, workers=1, max_waiting=settings.max_streams)
-        vad = Vad(closing(activity))
-        absent = settings.affect == "absent"
-        text = None if absent else await _opened(settings.text_model, open_text)
-        voice = None if absent else await _opened(settings.voice_model, open_voice)
-        mute = settings.transcriber_model == "none"
-        dictation = None if mute else await _opened(settings.transcriber_model, open_dictation)
+        for listener in (memory.decided, recommender.decided):
+            storage.ledger.listen(None, listener)
+        changes = changes_of(storage.database, storage.records)
+        await stack.enter_async_context(storage.ledger.following(changes))
+        readers = await stack.enter_async_context(open_readers(settings, storage.ledger, session))
+        upstream = await stack.enter_async_context(
+            open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
+        )
         unpredictable = random.SystemRandom()
         tools = Tools(
-            ledger=ledger,
+            ledger=storage.ledger,
             memory=memory,
-            text=text,
-            voice=voice,
-            dictation=dictation,
-            vad=vad,
+            text=readers.text,
+            voice=readers.voice,
+            dictation=readers.dictation,
+            vad=readers.vad,
             recommender=recommender,
-            decisions=kept.decisions,
-            baselines=kept.decisions,
-            moods=kept.moods,
-            moments=kept.contexts,
-            uses=kept.access,
-            policies=policies,
+            decisions=storage.decisions,
+            baselines=storage.baselines,
+            moods=storage.moods,
+            moments=storage.contexts,
+            uses=storage.access,
+            policies=storage.policies,
             affect_budget_s=settings.affect_budget_ms / 1000,
             update_budget_s=settings.update_budget_ms / 1000,
             clock=clock,
@@ -217,29 +153,101 @@ async def open_services(
             normal=lambda: unpredictable.gauss(0.0, 1.0),
             holdout=settings.mood_holdout,
         )
-        await stack.enter_async_context(kept.purge.running())
+        await stack.enter_async_context(storage.purge.running())
         yield Services(
             settings=settings,
-            kept=kept,
-            apps=kept.apps,
-            people=kept.people,
-            catalogues=kept.catalogues,
-            decisions=kept.decisions,
-            policies=policies,
-            ledger=ledger,
+            storage=storage,
             tools=tools,
-            upstream=await stack.enter_async_context(
-                open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
-            ),
+            upstream=upstream,
             budget=budget_of(settings),
-            readers=tuple(reader.card for reader in (text, voice) if reader is not None),
-            devices=kept.devices,
-            contexts=kept.contexts,
-            access=kept.access,
-            token_key=kept.vault.derive(b"tokens"),
+            readers=tuple(reader.card for reader in (readers.text, readers.voice) if reader is not None),
+            token_key=storage.vault.derive(b"tokens"),
             clock=clock,
             new_id=new_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What reads speech and text. None where the settings leave it out or its model can't be used."""
+
+    vad: Vad
+    text: TextReader | None
+    voice: VoiceReader | None
+    dictation: Dictation | None
+
+
+@asynccontextmanager
+async def open_readers(settings: Settings, gate: Gate, session: SessionFactory) -> AsyncIterator[Readers]:
+    """Load the models, each with its batcher and threads, and close them at the end.
+
+    Raises `ModelInvalid` where voice activity detection can't be used.
+    """
+    async with AsyncExitStack() as stack:
+        models = _Models(settings, gate, session, stack)
+        vad = await models.open_vad()
+        text = voice = dictation = None
+        if settings.affect != "absent":
+            text = await _available(settings.text_model, models.open_text)
+            voice = await _available(settings.voice_model, models.open_voice)
+        if settings.transcriber_model != "none":
+            dictation = await _available(settings.transcriber_model, models.open_dictation)
+        yield Readers(vad, text, voice, dictation)
+
+
+class _Models:
+    """Loads models and shares the stems and the threads; `stack` closes what was opened."""
+
+    def __init__(self, settings: Settings, gate: Gate, session: SessionFactory, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._session = session
+        self._stack = stack
+        self._affect = self._threads(2, "affect")
+        self._stems: dict[str, Encoder] = {}
+
+    async def open_vad(self) -> Vad:
+        # every stream may wait for it at once
+        waiting = self._settings.max_streams
+        return Vad(self._batcher(await self._load("vad"), self._threads(1, "vad"), workers=1, max_waiting=waiting))
+
+    async def open_text(self) -> TextReader:
+        return TextReader(self._batcher(await self._load(self._settings.text_model), self._affect), self._gate)
+
+    async def open_voice(self) -> VoiceReader:
+        head = await self._load(self._settings.voice_model)
+        check_baseline(head.card)
+        encoder = await self._stem(stem_of(head.card)[0])
+        # a head is quick, and would wait long behind the next batch of the stem
+        threads = self._threads(1, "head")
+        # heads run row by row: their products are fp32, which differ in the last bit with the size of a batch
+        alone = self._batcher(head, threads, workers=1, max_elements=1, max_waiting=_HEADS_WAITING)
+        return VoiceReader(encoder, alone, self._gate)
+
+    async def open_dictation(self) -> Dictation:
+        name = self._settings.transcriber_model
+        rest = await self._load(f"{name}-encoder")
+        encoder = await self._stem(stem_of(rest.card)[0])
+        decoder = await self._load(name)
+        # words take long, and affect must not wait for them
+        return Dictation(encoder, Transcriber(encoder.card, rest, decoder, self._threads(1, "words")))
+
+    async def _stem(self, name: str) -> Encoder:
+        if name not in self._stems:
+            batcher = self._batcher(await self._load(name), self._affect, max_elements=_STEM_SAMPLES)
+            self._stems[name] = Encoder(batcher)
+        return self._stems[name]
+
+    async def _load(self, name: str) -> Model:
+        return await asyncio.to_thread(open_model, self._settings.models_folder / name, self._session)
+
+    def _batcher(self, model: Model, threads: ThreadPoolExecutor, **limits: Any) -> Batcher:
+        batcher = Batcher(model, threads, **limits)
+        self._stack.push_async_callback(batcher.close)
+        return batcher
+
+    def _threads(self, count: int, name: str) -> ThreadPoolExecutor:
+        return self._stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=name))
 
 
 def patience_of(settings: Settings) -> Patience:
@@ -262,9 +270,9 @@ def budget_of(settings: Settings) -> Budget:
     )
 
 
-async def _opened(name: str, opened: Callable[[], Awaitable[Part]]) -> Part | None:
+async def _available(name: str, open_part: Callable[[], Awaitable[Part]]) -> Part | None:
     try:
-        return await opened()
+        return await open_part()
     except ModelInvalid as error:
         log.error("the model %s is not available: %s", name, error)
         return None

@@ -23,7 +23,7 @@ from assistant.errors import ConfigInvalid, Invalid, NotFound
 
 if TYPE_CHECKING:  # the database is loaded when it is needed
     from assistant.profile.person import App, Person
-    from assistant.store.storage import Kept
+    from assistant.store.storage import Storage
 
 OPERATOR = Actor("operator", "command")
 _TOGETHER = 200
@@ -59,14 +59,14 @@ def export(args: argparse.Namespace, settings: Settings) -> int:
     if args.file is not None and args.out is None:
         raise Invalid("say with --out into which folder", code="folder_missing")
 
-    async def one(kept: Kept, app: App, person: Person) -> None:
+    async def one(storage: Storage, app: App, person: Person) -> None:
         if args.out is None:
-            await _write(kept, app, person, sys.stdout.buffer, quiet=not sys.stderr.isatty())
+            await _write(storage, app, person, sys.stdout.buffer, quiet=not sys.stderr.isatty())
             return
         file = args.out if args.file is None else args.out / f"{quote(person.id, safe='')}.ndjson"
         try:
             with _made(file) as opened:
-                await _write(kept, app, person, opened, quiet=args.file is not None)
+                await _write(storage, app, person, opened, quiet=args.file is not None)
         except OSError as error:
             raise ConfigInvalid(f"can't write the export: {error.strerror}") from error
 
@@ -77,12 +77,12 @@ def erase(args: argparse.Namespace, settings: Settings) -> int:
     """Destroy people's keys and remove every row about them; the consent ledger keeps a last record."""
 
     async def done() -> int:
-        async with _opened(args, settings) as (kept, app):
-            people, missing = await _found(kept, app, args)
+        async with _opened(args, settings) as (storage, app):
+            people, missing = await _found(storage, app, args)
             with tqdm(total=len(people), unit="person", desc="erasing", disable=len(people) < 2) as bar:
                 for start in range(0, len(people), _TOGETHER):
                     some = people[start : start + _TOGETHER]
-                    await kept.erase(app, some, OPERATOR)
+                    await storage.erase(app, some, OPERATOR)
                     bar.update(len(some))
             return _report(len(people), missing, "erased")
 
@@ -92,8 +92,8 @@ def erase(args: argparse.Namespace, settings: Settings) -> int:
 def restrict(args: argparse.Namespace, settings: Settings) -> int:
     """Keep what is known of people without using it, until that is lifted."""
 
-    async def one(kept: Kept, app: App, person: Person) -> None:
-        await kept.restrict(app, person, not args.lift, OPERATOR)
+    async def one(storage: Storage, app: App, person: Person) -> None:
+        await storage.restrict(app, person, not args.lift, OPERATOR)
 
     return asyncio.run(_each(args, settings, "lifting" if args.lift else "restricting", one))
 
@@ -101,26 +101,26 @@ def restrict(args: argparse.Namespace, settings: Settings) -> int:
 def object_(args: argparse.Namespace, settings: Settings) -> int:
     """Do no profiling of people for content, until that is lifted."""
 
-    async def one(kept: Kept, app: App, person: Person) -> None:
-        await kept.object(app, person, not args.lift, OPERATOR)
+    async def one(storage: Storage, app: App, person: Person) -> None:
+        await storage.object(app, person, not args.lift, OPERATOR)
 
     return asyncio.run(_each(args, settings, "lifting" if args.lift else "objecting", one))
 
 
 async def _each(
-    args: argparse.Namespace, settings: Settings, doing: str, one: Callable[[Kept, App, Person], Awaitable[None]]
+    args: argparse.Namespace, settings: Settings, doing: str, one: Callable[[Storage, App, Person], Awaitable[None]]
 ) -> int:
-    async with _opened(args, settings) as (kept, app):
-        people, missing = await _found(kept, app, args)
+    async with _opened(args, settings) as (storage, app):
+        people, missing = await _found(storage, app, args)
         for person in tqdm(people, unit="person", desc=doing, disable=len(people) < 2):
-            await one(kept, app, person)
+            await one(storage, app, person)
         return _report(len(people), missing, "done")
 
 
-async def _write(kept: Kept, app: App, person: Person, out: BinaryIO, *, quiet: bool) -> None:
-    kept.access.note(person.pseudonym, "operator", "people export")
+async def _write(storage: Storage, app: App, person: Person, out: BinaryIO, *, quiet: bool) -> None:
+    storage.access.note(person.pseudonym, "operator", "people export")
     with tqdm(unit="record", desc="exporting", disable=quiet) as bar:
-        async for chunk in kept.exports.of(app, person):
+        async for chunk in storage.exports.of(app, person):
             if bar.total is None:
                 bar.total = msgspec.json.decode(chunk.split(b"\n", 1)[0])["total"]
             out.write(chunk)
@@ -129,20 +129,20 @@ async def _write(kept: Kept, app: App, person: Person, out: BinaryIO, *, quiet: 
 
 
 @asynccontextmanager
-async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Kept, App]]:
-    from assistant.store.storage import open_kept
+async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Storage, App]]:
+    from assistant.store.storage import open_storage
 
-    async with open_kept(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as kept:
-        yield kept, await kept.apps.named(args.app)
+    async with open_storage(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as storage:
+        yield storage, await storage.apps.named(args.app)
 
 
-async def _found(kept: Kept, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
+async def _found(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
     """The people, and the lines that name nobody: an id is never repeated in what is printed."""
     people, missing = [], []
     for line, name in enumerate(_ids(args), 1):
         try:
             if name:
-                people.append(await kept.people.get(app, name))
+                people.append(await storage.people.get(app, name))
         except NotFound:
             missing.append(line)
     return people, missing

@@ -159,7 +159,7 @@ class Decided:
 class DecisionBook(Protocol):
     """Where decisions are found again."""
 
-    async def decision(self, app: str, decision: str) -> Decided:
+    async def find(self, app: str, decision: str) -> Decided:
         """Raises `NotFound` (`decision_unknown`)."""
 
     async def activate(self, app: str, decision: str) -> None:

@@ -246,7 +246,7 @@ class Recommender:
         (`decision_inactive`).
         """
         worth = reward_of(kind, value)
-        decided = await self._book.decision(app, decision)
+        decided = await self._book.find(app, decision)
         said = next((one for one in decided.ranking["items"] if one["id"] == item), None)
         if said is None:
             raise NotFound("this decision didn't recommend such an item", code="item_not_recommended")
@@ -285,7 +285,7 @@ class Recommender:
     async def activate(self, app: str, decision: str) -> None:
         """What was ranked before is shown now. Raises `NotFound` (`decision_unknown`)."""
         await self._book.activate(app, decision)
-        self._shown.forget((await self._book.decision(app, decision)).person)
+        self._shown.forget((await self._book.find(app, decision)).person)
 
     async def bubble(self, app: str, person: str, now: float) -> Bubble:
         """How narrow what the person was shown of late is."""

@@ -128,10 +128,6 @@ class Apps:
         self._note(known, now)
         return known
 
-    async def by_key(self, key: str) -> App:
-        """The app that holds `key`. Raises `Unauthenticated`."""
-        return (await self.admit(key)).app
-
     async def named(self, name: str) -> App:
         """The app called `name`. Raises `NotFound` (`app_unknown`)."""
         async with self._database.read() as connection:

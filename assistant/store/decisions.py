@@ -1,16 +1,15 @@
-"""What was chosen for people; and, with their consent, how they usually are. Sealed."""
+"""What was chosen for each person, and why. The bodies are sealed with the person's key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select, update
 
-from assistant.emotion import Baseline, Modality
 from assistant.errors import NotFound
+from assistant.recommend.feedback import Decided
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import Gathering
@@ -18,7 +17,7 @@ from assistant.store.keys.vault import Vault
 
 
 class Decisions:
-    """What was chosen for a person, and why; sealed. And, with their consent, how they usually are."""
+    """The log of decisions; `recommend.ranking.DecisionLog` and `recommend.feedback.DecisionBook`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -40,55 +39,57 @@ class Decisions:
         await self._gathering.close()
 
     async def get(self, decision: str, person: str) -> dict[str, Any]:
-        """Raises `NotFound` (`decision_unknown`)."""
+        """What was kept of a person's decision. Raises `NotFound` (`decision_unknown`)."""
         table = schema.decisions
         query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
         async with self._database.read() as connection:
             sealed = await connection.scalar(query)
         if sealed is None:
-            raise NotFound("there is no such decision", code="decision_unknown")
-        body: dict[str, Any] = msgspec.json.decode(await self._vault.open(person, "decision", sealed))
-        return body
+            raise _unknown()
+        return await self._open(person, sealed)
 
-    async def made(self, decision: str, app: str) -> tuple[str, float]:
-        """For whom of `app` it was made, by pseudonym, and when in unix seconds.
+    async def find(self, app: str, decision: str) -> Decided:
+        """A decision that recommended something to one of the app's people.
 
         Raises `NotFound` (`decision_unknown`), the same whether or not another app has it.
         """
-        made, people = schema.decisions, schema.people
-        query = (
-            select(made.c.person, made.c.at)
-            .join(people, people.c.pseudonym == made.c.person)
-            .where(made.c.id == decision, people.c.app == app)
-        )
+        row = await self._row(app, decision)
+        body = await self._open(row.person, row.body)
+        return Decided(row.person, row.at, body["ranking"])
+
+    async def made(self, decision: str, app: str) -> tuple[str, float]:
+        """The pseudonym of the person of `app` that a decision was made for, and its unix time.
+
+        Raises `NotFound` (`decision_unknown`), the same whether or not another app has it.
+        """
+        row = await self._row(app, decision)
+        return row.person, row.at
+
+    async def activate(self, app: str, decision: str) -> None:
+        """Mark a decision as shown. Raises `NotFound` (`decision_unknown`)."""
+        row = await self._row(app, decision)
+        body = await self._open(row.person, row.body)
+        body["ranking"]["active"] = True
+        sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(body))
+        table = schema.decisions
+        async with self._database.write() as connection:
+            await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
+
+    async def _open(self, person: str, sealed: bytes) -> dict[str, Any]:
+        body: dict[str, Any] = msgspec.json.decode(await self._vault.open(person, "decision", sealed))
+        return body
+
+    async def _row(self, app: str, decision: str) -> Any:
+        table, people = schema.decisions, schema.people
+        query = select(table.c.person, table.c.at, table.c.body)
+        query = query.join(people, people.c.pseudonym == table.c.person)
+        query = query.where(table.c.id == decision, people.c.app == app)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
-            raise NotFound("there is no such decision", code="decision_unknown")
-        return row.person, row.at
+            raise _unknown()
+        return row
 
-    async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
-        """Keep a person's baseline; only with their grant to remember."""
-        body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
-        values = {"person": person, "modality": modality, "at": at, "body": body}
-        async with self._database.write() as connection:
-            await connection.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
 
-    async def recall(self, person: str, modality: Modality) -> Baseline | None:
-        """The baseline that was kept, if any."""
-        table = schema.remembered
-        query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.read() as connection:
-            sealed = await connection.scalar(query)
-        if sealed is None:
-            return None
-        opened = await self._vault.open(person, f"baseline {modality}", sealed)
-        baseline = msgspec.json.decode(opened, type=Baseline)
-        return replace(baseline, source="stored")
-
-    async def forget(self, person: str, modality: Modality) -> None:
-        """Drop the baseline that was kept."""
-        table = schema.remembered
-        gone = delete(table).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.write() as connection:
-            await connection.execute(gone)
+def _unknown() -> NotFound:
+    return NotFound("there is no such decision", code="decision_unknown")

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import func, insert, select, tuple_, update
 
 from assistant.errors import NotFound
-from assistant.recommend.feedback import Decided, Outcome
+from assistant.recommend.feedback import Outcome
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import Gathering
@@ -139,33 +139,6 @@ class Rewards:
             blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed, felt=False)
             async with self._database.write() as connection:
                 await connection.execute(blind)
-
-    async def decision(self, app: str, decision: str) -> Decided:
-        """A decision made for one of the app's people. Raises `NotFound` (`decision_unknown`)."""
-        row = await self._decision(app, decision)
-        body = msgspec.json.decode(await self._vault.open(row.person, "decision", row.body))
-        return Decided(row.person, row.at, body["ranking"])
-
-    async def activate(self, app: str, decision: str) -> None:
-        """Mark a decision as shown. Raises `NotFound` (`decision_unknown`)."""
-        row = await self._decision(app, decision)
-        body = msgspec.json.decode(await self._vault.open(row.person, "decision", row.body))
-        body["ranking"]["active"] = True
-        sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(body))
-        table = schema.decisions
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
-
-    async def _decision(self, app: str, decision: str) -> Any:
-        table = schema.decisions
-        query = select(table.c.person, table.c.at, table.c.body)
-        query = query.join(schema.people, schema.people.c.pseudonym == table.c.person)
-        query = query.where(table.c.id == decision, schema.people.c.app == app)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
-            raise NotFound("there is no such decision", code="decision_unknown")
-        return row
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Everything that is kept, opened together. It takes no model: commands use it, and the server builds on it."""
+"""All storage, opened together. It needs no model: commands use it, and the server builds on it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from assistant.profile.person import App, Person
 from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
 from assistant.store.apps import Apps
+from assistant.store.baselines import StoredBaselines
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.contexts import Contexts
@@ -26,20 +27,23 @@ from assistant.store.keys.masters import masters_of
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.moods import Moods
 from assistant.store.people import People
+from assistant.store.policies import AppPolicies
 from assistant.store.purge import Purge
 from assistant.store.rewards import Rewards
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept, by noun, and the rights over it."""
+class Storage:
+    """What is stored, by noun, and people's rights over it."""
 
     database: Database
     vault: Vault
     apps: Apps
     people: People
     catalogues: Catalogues
+    policies: AppPolicies
     decisions: Decisions
+    baselines: StoredBaselines
     rewards: Rewards
     exposures: Exposures
     moods: Moods
@@ -53,10 +57,10 @@ class Kept:
     purge: Purge
 
     async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
-        """Forget people everywhere: grants and moods in memory of every process, their keys, then every row.
+        """Erase people: their grants and moods in memory of every process, their keys, then every row about them.
 
-        The ledger keeps its records of pseudonyms that lead nowhere, and a last one that says so. It is written
-        first: a process that ends in between leaves somebody who can still be named, and erased again.
+        The ledger keeps its records, whose pseudonyms lead nowhere now, and adds `erased` for each person.
+        That is written first: if the process dies in between, the person can still be named and erased again.
         """
         for person in people:
             await self.ledger.note(person.pseudonym, "erased", actor, app=app.id)
@@ -66,22 +70,22 @@ class Kept:
             self.ledger.forget(person.pseudonym)
 
     async def restrict(self, app: App, person: Person, restricted: bool, actor: Actor) -> None:
-        """Keep somebody's data without using it, or end that. Says it once."""
+        """Keep somebody's data without using it, or end that. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).restricted != restricted:
             event = "restricted" if restricted else "unrestricted"
             await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
 
     async def object(self, app: App, person: Person, objected: bool, actor: Actor) -> None:
-        """Do no profiling of somebody for content, or do it again. Says it once."""
+        """Stop profiling somebody for content, or allow it again. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).objected != objected:
             event = "objected" if objected else "unobjected"
             await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
-async def open_kept(
+async def open_storage(
     settings: Settings, *, clock: Callable[[], float], new_id: Callable[[], str]
-) -> AsyncIterator[Kept]:
+) -> AsyncIterator[Storage]:
     """Open the databases, brought to the newest schema, and close them at the end.
 
     Raises `ConfigInvalid` without a master key, `StorageFailed` without a database.
@@ -111,13 +115,15 @@ async def open_kept(
                 access.forget(record.person)
 
         ledger.listen(None, decided)
-        yield Kept(
+        yield Storage(
             database=database,
             vault=vault,
             apps=apps,
             people=People(database, vault, clock),
             catalogues=Catalogues(database, clock),
+            policies=AppPolicies(database, clock),
             decisions=decisions,
+            baselines=StoredBaselines(database, vault),
             rewards=rewards,
             exposures=Exposures(database, vault),
             moods=Moods(database, vault),

@@ -66,7 +66,7 @@ async def bench(folder: Path, items: int, count: int) -> None:
         rate_person="none",
     )
     async with open_services(replace(settings)) as services, running(services) as address:
-        key = await services.apps.create_key("bench", "general")
+        key = await services.storage.apps.create_key("bench", "general")
         headers = {"Authorization": f"Bearer {key}"}
         async with aiohttp.ClientSession(address, headers=headers) as client:
 

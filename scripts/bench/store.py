@@ -27,7 +27,7 @@ from assistant.consent.receipt import Actor
 from assistant.profile.person import App, Person, Profile, subject
 from assistant.store import schema
 from assistant.store.consents import ConsentRecords
-from assistant.store.storage import Kept, open_kept
+from assistant.store.storage import Storage, open_storage
 from scripts.bench.postgres import running_postgres
 
 APP = Actor("app", "bench")
@@ -45,16 +45,16 @@ class Bench:
     """One opened database."""
 
     name: str
-    kept: Kept
+    storage: Storage
     app: App
     new_id: Callable[[], str]
 
     async def person(self, name: str) -> Person:
-        return (await self.kept.people.put(self.app, name, Profile(interests=("music", "news"))))[0]
+        return (await self.storage.people.put(self.app, name, Profile(interests=("music", "news"))))[0]
 
     def ledger(self, most: int) -> tuple[Ledger, ConsentRecords]:
         """A ledger of its own; `most` records share a commit."""
-        records = ConsentRecords(self.kept.database, most=most)
+        records = ConsentRecords(self.storage.database, most=most)
         return Ledger(records, notice="1", grant_days=365, clock=time.time, new_id=self.new_id), records
 
 
@@ -63,9 +63,9 @@ async def opened(name: str, main: str, keys: str) -> AsyncIterator[Bench]:
     numbers = count()
     settings = Settings(database=main, keys=keys, master_key=os.urandom(32).hex())
     new_id = lambda: f"id{next(numbers):09}"  # noqa: E731
-    async with open_kept(settings, clock=time.time, new_id=new_id) as kept:
-        await kept.apps.create_key("bench", "general")
-        yield Bench(name, kept, await kept.apps.named("bench"), new_id)
+    async with open_storage(settings, clock=time.time, new_id=new_id) as storage:
+        await storage.apps.create_key("bench", "general")
+        yield Bench(name, storage, await storage.apps.named("bench"), new_id)
 
 
 async def all_done(work: Iterable[Awaitable[object]], total: int, at_once: int, label: str) -> float:
@@ -111,7 +111,7 @@ async def reads(bench: Bench, total: int) -> None:
     for number in range(500):
         await bench.person(f"r{number}")
     for at_once in (1, 32):
-        work = (bench.kept.people.get(bench.app, f"r{n % 500}") for n in range(total))
+        work = (bench.storage.people.get(bench.app, f"r{n % 500}") for n in range(total))
         seconds = await all_done(work, total, at_once, f"{bench.name}: reads")
         print(f"{bench.name}: {total / seconds:,.0f} profile reads/s, {at_once} at once")
 
@@ -141,21 +141,21 @@ async def check(bench: Bench, total: int) -> None:
 
 async def export(bench: Bench, total: int) -> None:
     person, now = await bench.person("e"), time.time()
-    table, kept = schema.decisions, bench.kept
+    table, storage = schema.decisions, bench.storage
     for start in tqdm(range(0, total, 5000), desc=f"{bench.name}: filling", leave=False):
         rows = [
             {
                 "id": bench.new_id(),
                 "person": person.pseudonym,
                 "at": now + n,
-                "body": await kept.vault.seal(person.pseudonym, "decision", DECISION),
+                "body": await storage.vault.seal(person.pseudonym, "decision", DECISION),
             }
             for n in range(start, min(start + 5000, total))
         ]
-        async with kept.database.write() as connection:
+        async with storage.database.write() as connection:
             await connection.execute(insert(table), rows)
-    if kept.database.kind == "postgresql":  # its autovacuum would, within a minute of so many new rows
-        async with kept.database.write() as connection:
+    if storage.database.kind == "postgresql":  # its autovacuum would, within a minute of so many new rows
+        async with storage.database.write() as connection:
             await connection.execute(text("ANALYZE decisions"))
     longest, last, size = 0.0, time.perf_counter(), 0
     began = last
@@ -167,7 +167,7 @@ async def export(bench: Bench, total: int) -> None:
             longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
 
     beating = asyncio.create_task(heartbeat())
-    async for chunk in kept.exports.of(bench.app, person):
+    async for chunk in storage.exports.of(bench.app, person):
         size += len(chunk)
     seconds = time.perf_counter() - began
     beating.cancel()
@@ -176,12 +176,12 @@ async def export(bench: Bench, total: int) -> None:
         f"the loop was held for at most {longest * 1000:.0f} ms"
     )
     began = time.perf_counter()
-    await kept.erase(bench.app, [person], APP)
+    await storage.erase(bench.app, [person], APP)
     print(f"{bench.name}: erasure of that person in {time.perf_counter() - began:.2f} s")
     other = await bench.person("small")
-    await kept.decisions.add(bench.new_id(), other.pseudonym, now, {})
+    await storage.decisions.add(bench.new_id(), other.pseudonym, now, {})
     began = time.perf_counter()
-    await kept.erase(bench.app, [other], APP)
+    await storage.erase(bench.app, [other], APP)
     print(f"{bench.name}: erasure of a person with one record in {(time.perf_counter() - began) * 1000:.0f} ms")
 
 

@@ -416,7 +416,7 @@ async def test_batch_mates_do_not_change_a_reading_by_one_bit(house: House, reco
     await house.person()
     await house.consent("voice", "tone")
     tools = house.services.tools
-    person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+    person = await house.known("ada")
     (grant,) = await tools.ledger.grants(Subject(person.pseudonym))
     clips = [recording[8_000:56_000], recording[64_000:112_000], recording[40_000:72_000]]
     together = await asyncio.gather(*(tools.voice.read(grant, clip, budget_s=60) for clip in clips))

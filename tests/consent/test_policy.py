@@ -300,8 +300,8 @@ async def test_a_server_with_an_exception_reads_the_voice_at_work_and_writes_it_
     assert (await house.consent("voice", "tone"))["event"] == "granted"
     shown = await house.call("GET", f"{path}/policy")
     assert [exception["id"] for exception in shown["exceptions"]] == ["exc_1"]
-    person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
-    excepted = [r for r in await house.services.ledger.history(person.pseudonym) if r.event == "excepted"]
+    person = await house.known("ada")
+    excepted = [r for r in await house.services.storage.ledger.history(person.pseudonym) if r.event == "excepted"]
     assert [record.reason for record in excepted] == ["exc_1"]
     house.clock.now = terms.expires_at
     assert (await house.consent("voice", "content", status=403))["code"] == "context_workplace"

@@ -90,7 +90,7 @@ class TestMessages:
         assert {item["id"] for item in ranked["recommendations"]} == {"breathe-4-6", "square-breathing"}
 
     async def test_an_app_without_a_catalogue_gets_no_recommendations_and_no_error(self, house: House) -> None:
-        key = await house.services.apps.create_key("empty", "general")
+        key = await house.services.storage.apps.create_key("empty", "general")
         headers = {"Authorization": f"Bearer {key}"}
         await house.call("PUT", "/v1/people/ada", {}, status=201, headers=headers)
         answer = await house.call("POST", "/v1/people/ada/messages", {"text": "hello"}, headers=headers)
@@ -152,7 +152,7 @@ class TestRemember:
         await house.person()
         await _allow(house, "text")
         await house.consent("voice", "remember")
-        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        person = await house.known("ada")
         kept = house.services.tools.baselines
         await house.message(DELIGHT)
         assert [await kept.recall(person.pseudonym, modality) for modality in ("voice", "text")] == [None, None]
@@ -165,7 +165,7 @@ class TestRemember:
     async def test_the_baseline_in_memory_goes_with_any_withdrawal(self, house: House) -> None:
         await house.person()
         await _allow(house, "text")
-        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        person = await house.known("ada")
         for purpose in ("content", "tone"):
             await house.message(DELIGHT)
             timeline = house.services.tools.memory.find(person.pseudonym)
@@ -180,8 +180,8 @@ class TestStream:
     ) -> None:
         await house.person()
         await _allow(house, "voice")
-        app = await house.services.apps.by_key(house.key)
-        person = await house.services.people.get(app, "ada")
+        app = await house.app()
+        person = await house.services.storage.people.get(app, "ada")
         events = []
         stream = Stream(house.services.conversation(app, person), events.append)
         await stream.acknowledge("1")
@@ -268,8 +268,8 @@ class TestStream:
 
     async def test_audio_is_kept_only_while_it_may_be_read(self, house: House, recording: Samples) -> None:
         await house.person()
-        app = await house.services.apps.by_key(house.key)
-        person = await house.services.people.get(app, "ada")
+        app = await house.app()
+        person = await house.services.storage.people.get(app, "ada")
         events = []
         stream = Stream(house.services.conversation(app, person), events.append)
         frame = recording[16_000:48_000]

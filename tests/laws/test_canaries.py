@@ -289,7 +289,7 @@ async def test_a_thousand_canaries_and_none_comes_out(
             async with house.client.request(method, url, json=body, headers=house.headers) as answer:
                 await cage.watch(answer)
         await asyncio.to_thread(_rename, database, "elsewhere", table)
-    key = await house.services.apps.create_key("ops", "general", scopes=["operate"])
+    key = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])
     async with house.client.get("/metrics", headers={"Authorization": f"Bearer {key}"}) as answer:
         cage.metrics = await answer.text()
     assert len(cage.made) >= 1_000

@@ -73,7 +73,7 @@ class Replayer:
         return self.recorder.said
 
 
-class Kept:
+class DecisionsInMemory:
     """A log of decisions in memory."""
 
     def __init__(self) -> None:
@@ -103,10 +103,12 @@ Twins = tuple[Conversation, Conversation]
 @pytest.fixture
 async def twins(house: Any) -> Callable[..., Any]:
     """Makes two people alike, the first for what is hostile, each with a reader of their own."""
-    app = await house.services.apps.by_key(house.key)
-    kept = house.services.kept
-    recommender = Recommender(Nothing(), kept.rewards, kept.rewards, kept.exposures, exploration=Exploration())
-    rest: Any = {"decisions": Kept(), "recommender": recommender, "policies": Shipped()}
+    app = await house.app()
+    storage = house.services.storage
+    recommender = Recommender(
+        Nothing(), storage.rewards, storage.decisions, storage.exposures, exploration=Exploration()
+    )
+    rest: Any = {"decisions": DecisionsInMemory(), "recommender": recommender, "policies": Shipped()}
     tools: Tools = replace(house.services.tools, **rest)
 
     async def made(name: str, first: Any, second: Any, *, grant: bool = True, **profile: Any) -> Twins:
@@ -115,7 +117,7 @@ async def twins(house: Any) -> Callable[..., Any]:
             await house.person(who, **profile)
             if grant:
                 await house.consent("text", "tone", name=who)
-            person = await house.services.people.get(app, who)
+            person = await house.services.storage.people.get(app, who)
             found.append(Conversation(replace(tools, text=reader), app, person))
         return found[0], found[1]
 

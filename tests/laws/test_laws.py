@@ -99,7 +99,7 @@ class TestLaw1NoGrantNoInference:
         await house.consent("text", "tone")
         await house.consent("voice", "tone")
         tools = house.services.tools
-        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
+        person = await house.known("ada")
         issued = await tools.ledger.grants(Subject(person.pseudonym))
         assert len(issued) == 2
         for grant in (*(copy.copy(g) for g in issued), EvaluationGate().issue("text")):

@@ -32,7 +32,7 @@ from assistant.store import schema
 from assistant.store.aggregates import K
 from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
-from assistant.store.storage import Kept, open_kept
+from assistant.store.storage import Storage, open_storage
 from tests.clock import NOW, Clock
 
 DAY = 86_400.0
@@ -45,45 +45,45 @@ WORRY = "I am so worried about tomorrow, everything is going wrong."
 class Office:
     """What is kept, with an app, and a clock to move."""
 
-    def __init__(self, kept: Kept, app: App, clock: Clock) -> None:
-        self.kept, self.app, self.clock = kept, app, clock
+    def __init__(self, storage: Storage, app: App, clock: Clock) -> None:
+        self.storage, self.app, self.clock = storage, app, clock
 
     async def person(self, name: str = "ada", **profile: Any) -> Person:
-        return (await self.kept.people.put(self.app, name, Profile(**profile)))[0]
+        return (await self.storage.people.put(self.app, name, Profile(**profile)))[0]
 
     async def allow(self, person: Person, modality: Any, purpose: Any, granted: bool = True) -> None:
         who = subject(self.app, person)
-        await self.kept.ledger.decide(who, modality, purpose, granted=granted, notice="1", actor=APP)
+        await self.storage.ledger.decide(who, modality, purpose, granted=granted, notice="1", actor=APP)
 
     async def full(self, name: str = "ada", decisions: int = 2) -> Person:
         """Somebody of whom there is something of every kind."""
         person = await self.person(name, interests=(CANARY,))
-        kept, at, who = self.kept, self.clock.now, person.pseudonym
+        storage, at, who = self.storage, self.clock.now, person.pseudonym
         await self.allow(person, "text", "remember")
         await self.allow(person, "voice", "tone")
         await self.allow(person, "voice", "tone", False)
-        await kept.devices.link(
+        await storage.devices.link(
             self.app, person, Device(id=f"phone of {name}", kind="phone", name="", linked_at=at)
         )
-        await kept.contexts.put(who, {"activity": Noted("walking", at, at + 60)})
-        await kept.decisions.remember(who, "text", Baseline(3, (0.1, 0.2), "session"), at)
-        await kept.moods.add(who, a_reading(), at)
+        await storage.contexts.put(who, {"activity": Noted("walking", at, at + 60)})
+        await storage.baselines.remember(who, "text", Baseline(3, (0.1, 0.2), "session"), at)
+        await storage.moods.add(who, a_reading(), at)
         for number in range(decisions):
-            await kept.decisions.add(f"{name} {number}", who, at + number, {"items": [CANARY]})
+            await storage.decisions.add(f"{name} {number}", who, at + number, {"items": [CANARY]})
         clicked = Outcome("a", "click", 0.3, 0.1, at, at)
-        await kept.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
-        kept.access.note(who, "key_1", "GET /v1/people/{person}")
-        await kept.access.flush()
+        await storage.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
+        storage.access.note(who, "key_1", "GET /v1/people/{person}")
+        await storage.access.flush()
         return person
 
     async def export(self, person: Person) -> list[dict[str, Any]]:
-        chunks = [chunk async for chunk in self.kept.exports.of(self.app, person)]
+        chunks = [chunk async for chunk in self.storage.exports.of(self.app, person)]
         return [json.loads(line) for line in b"".join(chunks).splitlines()]
 
     async def rows(self, person: Person) -> dict[str, int]:
         """Rows about a person, by table."""
         counts = {}
-        async with self.kept.database.read() as connection:
+        async with self.storage.database.read() as connection:
             for table in PERSONAL:
                 mine = select(func.count()).select_from(table).where(table.c.person == person.pseudonym)
                 counts[table.name] = await connection.scalar(mine)
@@ -98,9 +98,9 @@ def a_reading(modality: Any = "text", stress: float = 0.75) -> Reading:
 async def opening(databases: Any, clock: Clock, **change: Any) -> AsyncIterator[Office]:
     ids = iter(range(10**9))
     settings = replace(Settings(database=databases.main, keys=databases.keys, master_key=MASTER.hex()), **change)
-    async with open_kept(settings, clock=clock, new_id=lambda: f"{id(ids):x}-{next(ids)}") as kept:
-        key = await kept.apps.create_key("shop", "general")
-        yield Office(kept, await kept.apps.by_key(key), clock)
+    async with open_storage(settings, clock=clock, new_id=lambda: f"{id(ids):x}-{next(ids)}") as storage:
+        key = await storage.apps.create_key("shop", "general")
+        yield Office(storage, (await storage.apps.admit(key)).app, clock)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_an_export_has_everything_of_one_person_and_nothing_of_another(off
 
 async def test_every_line_of_an_export_is_as_the_schema_says(office: Office) -> None:
     ada = await office.full()
-    await office.kept.restrict(office.app, ada, True, APP)
+    await office.storage.restrict(office.app, ada, True, APP)
     check = jsonschema.Draft202012Validator(SCHEMA)
     for line in await office.export(ada):
         check.validate(line)
@@ -152,9 +152,9 @@ def test_every_table_about_people_is_in_the_export() -> None:
 
 async def test_an_export_of_several_chunks_is_whole_and_in_order(office: Office) -> None:
     ada = await office.person()
-    sealed = await office.kept.vault.seal(ada.pseudonym, "decision", b"{}")
+    sealed = await office.storage.vault.seal(ada.pseudonym, "decision", b"{}")
     rows = [{"id": f"d{n:05}", "person": ada.pseudonym, "at": NOW + n // 7, "body": sealed} for n in range(11_000)]
-    async with office.kept.database.write() as connection:
+    async with office.storage.database.write() as connection:
         await connection.execute(schema.decisions.insert(), rows)
     lines = await office.export(ada)
     assert [line["id"] for line in lines if line["record"] == "decision"] == [f"d{n:05}" for n in range(11_000)]
@@ -163,7 +163,7 @@ async def test_an_export_of_several_chunks_is_whole_and_in_order(office: Office)
 
 async def test_an_erased_person_has_no_export(office: Office) -> None:
     ada = await office.full()
-    await office.kept.erase(office.app, [ada], APP)
+    await office.storage.erase(office.app, [ada], APP)
     with pytest.raises(NotFound):
         await office.export(ada)
 
@@ -175,25 +175,25 @@ async def test_erasure_leaves_no_row_and_a_tombstone(office: Office) -> None:
     ada, bob = await office.full("ada"), await office.full("bob")
     before = await office.rows(ada)
     assert all(before.values()), f"somebody of every kind: {before}"
-    await office.kept.erase(office.app, [ada], APP)
+    await office.storage.erase(office.app, [ada], APP)
     assert not any((await office.rows(ada)).values())
     assert await office.rows(bob) == before
     with pytest.raises(NotFound):
-        await office.kept.people.get(office.app, "ada")
-    history = await office.kept.ledger.history(ada.pseudonym)
+        await office.storage.people.get(office.app, "ada")
+    history = await office.storage.ledger.history(ada.pseudonym)
     assert [record.event for record in history] == ["granted", "granted", "withdrawn", "erased"]
-    assert await office.kept.ledger.grants(subject(office.app, ada)) == ()
+    assert await office.storage.ledger.grants(subject(office.app, ada)) == ()
 
 
 async def test_many_are_erased_at_once(office: Office) -> None:
     people = [await office.full(f"p{n}", decisions=1) for n in range(5)]
     stays = await office.full("stays")
-    await office.kept.erase(office.app, people, APP)
+    await office.storage.erase(office.app, people, APP)
     for person in people:
         assert not any((await office.rows(person)).values())
         with pytest.raises(NotFound):
-            await office.kept.vault.open(person.pseudonym, "profile", b"")
-    assert await office.kept.people.get(office.app, "stays") == stays
+            await office.storage.vault.open(person.pseudonym, "profile", b"")
+    assert await office.storage.people.get(office.app, "stays") == stays
 
 
 # Restriction and objection
@@ -202,26 +202,26 @@ async def test_many_are_erased_at_once(office: Office) -> None:
 async def test_restriction_keeps_everything_and_lets_nothing_be_used_until_it_is_lifted(office: Office) -> None:
     ada = await office.full()
     who, before = subject(office.app, ada), await office.rows(ada)
-    (grant,) = await office.kept.ledger.grants(who)
-    await office.kept.restrict(office.app, ada, True, APP)
-    await office.kept.restrict(office.app, ada, True, APP)
-    assert await office.kept.ledger.grants(who) == ()
+    (grant,) = await office.storage.ledger.grants(who)
+    await office.storage.restrict(office.app, ada, True, APP)
+    await office.storage.restrict(office.app, ada, True, APP)
+    assert await office.storage.ledger.grants(who) == ()
     assert await office.rows(ada) == before
-    await office.kept.restrict(office.app, ada, False, APP)
-    assert [(g.modality, g.purpose) for g in await office.kept.ledger.grants(who)] == [
+    await office.storage.restrict(office.app, ada, False, APP)
+    assert [(g.modality, g.purpose) for g in await office.storage.ledger.grants(who)] == [
         (grant.modality, grant.purpose)
     ]
-    events = [record.event for record in await office.kept.ledger.history(ada.pseudonym)]
+    events = [record.event for record in await office.storage.ledger.history(ada.pseudonym)]
     assert events[-2:] == ["restricted", "unrestricted"], "said once each"
 
 
 async def test_restriction_and_objection_survive_a_restart(databases: Any) -> None:
     async with opening(databases, Clock()) as office:
         ada = await office.full()
-        await office.kept.restrict(office.app, ada, True, APP)
-        await office.kept.object(office.app, ada, True, APP)
+        await office.storage.restrict(office.app, ada, True, APP)
+        await office.storage.object(office.app, ada, True, APP)
     async with opening(databases, Clock()) as again:
-        standing = await again.kept.ledger.standing(ada.pseudonym)
+        standing = await again.storage.ledger.standing(ada.pseudonym)
         assert (standing.restricted, standing.objected) == (True, True)
 
 
@@ -232,15 +232,15 @@ async def test_mood_history_is_told_newest_first_in_pages(office: Office) -> Non
     ada = await office.person()
     await office.allow(ada, "text", "remember")
     for number in range(5):
-        await office.kept.moods.add(ada.pseudonym, a_reading(stress=number / 10), NOW + number)
-    page = await office.kept.moods.of(ada.pseudonym, limit=3)
-    rest = await office.kept.moods.of(ada.pseudonym, before=page[-1].seq, limit=3)
+        await office.storage.moods.add(ada.pseudonym, a_reading(stress=number / 10), NOW + number)
+    page = await office.storage.moods.of(ada.pseudonym, limit=3)
+    rest = await office.storage.moods.of(ada.pseudonym, before=page[-1].seq, limit=3)
     assert [mood.reading["stress"] for mood in (*page, *rest)] == [0.4, 0.3, 0.2, 0.1, 0.0]
 
 
 async def test_a_mood_lies_sealed_in_the_database(office: Office) -> None:
     ada = await office.full()
-    async with office.kept.database.read() as connection:
+    async with office.storage.database.read() as connection:
         body = await connection.scalar(select(schema.moods.c.body).where(schema.moods.c.person == ada.pseudonym))
     assert b"stress" not in body
     assert b"0.75" not in body
@@ -262,7 +262,7 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(
     office.clock.now += days * DAY
     if days < 365:
         await office.allow(ada, "text", "remember")
-    await office.kept.purge.run()
+    await office.storage.purge.run()
     assert {name for name, count in (await office.rows(ada)).items() if count} == left
 
 
@@ -270,20 +270,20 @@ async def test_the_terms_are_settings(databases: Any) -> None:
     async with opening(databases, Clock(), mood_days=2.0, decision_days=1.0) as office:
         ada = await office.full()
         office.clock.now += 1.5 * DAY
-        gone = await office.kept.purge.run()
+        gone = await office.storage.purge.run()
         assert (gone["decisions"], gone["moods"]) == (2, 0)
         office.clock.now += DAY
-        assert (await office.kept.purge.run())["moods"] == 1
+        assert (await office.storage.purge.run())["moods"] == 1
         assert (await office.rows(ada))["remembered"] == 1
 
 
 async def test_the_purge_spares_whoever_had_the_use_of_their_data_restricted(office: Office) -> None:
     ada, bob = await office.full("ada"), await office.full("bob")
-    await office.kept.restrict(office.app, ada, True, APP)
-    await office.kept.restrict(office.app, bob, True, APP)
-    await office.kept.restrict(office.app, bob, False, APP)
+    await office.storage.restrict(office.app, ada, True, APP)
+    await office.storage.restrict(office.app, bob, True, APP)
+    await office.storage.restrict(office.app, bob, False, APP)
     office.clock.now += 364 * DAY
-    await office.kept.purge.run()
+    await office.storage.purge.run()
     assert (await office.rows(ada))["moods"] == 1
     assert (await office.rows(bob))["moods"] == 0
 
@@ -293,15 +293,15 @@ async def test_a_reward_is_blind_once_the_mood_may_not_be_remembered(databases: 
     async with opening(databases, Clock(), grant_days=2) as office:
         ada, at = await office.full(), office.clock.now
         knowing = Outcome("b", "click", 0.3, 0.1, at, at, features=(0.1,) * SIZE, felt=0.2)
-        await office.kept.rewards.add(office.app.id, ada.pseudonym, "ada 1", "click b", knowing)
-        await office.kept.purge.run()
-        assert (await office.kept.rewards.after(office.app.id, 0))[1][-1] == knowing
+        await office.storage.rewards.add(office.app.id, ada.pseudonym, "ada 1", "click b", knowing)
+        await office.storage.purge.run()
+        assert (await office.storage.rewards.after(office.app.id, 0))[1][-1] == knowing
         if way == "withdrawn":
             await office.allow(ada, "text", "remember", False)
         else:
             office.clock.now += 3 * DAY
-        await office.kept.purge.run()
-        assert (await office.kept.rewards.after(office.app.id, 0))[1][-1] == knowing.blind
+        await office.storage.purge.run()
+        assert (await office.storage.rewards.after(office.app.id, 0))[1][-1] == knowing.blind
 
 
 @pytest.mark.parametrize("way", ["withdrawn", "expired"])
@@ -311,33 +311,33 @@ async def test_what_may_not_be_remembered_any_more_is_removed_by_the_purge(offic
         await office.allow(ada, "text", "remember", False)
     else:
         office.clock.now += 366 * DAY
-        async with office.kept.database.write() as connection:  # so that only the grant is old
+        async with office.storage.database.write() as connection:  # so that only the grant is old
             await connection.execute(schema.moods.update().values(at=office.clock.now))
             await connection.execute(schema.remembered.update().values(at=office.clock.now))
-    await office.kept.purge.run()
+    await office.storage.purge.run()
     rows = await office.rows(ada)
     assert (rows["moods"], rows["remembered"]) == (0, 0)
     if way == "expired":
-        events = [record.event for record in await office.kept.ledger.history(ada.pseudonym)]
+        events = [record.event for record in await office.storage.ledger.history(ada.pseudonym)]
         assert events.count("expired") == 1
 
 
 async def test_a_withdrawal_leaves_the_history_of_the_other_modality(office: Office) -> None:
     ada = await office.full()
     await office.allow(ada, "voice", "remember")
-    await office.kept.moods.add(ada.pseudonym, a_reading("voice"), NOW)
+    await office.storage.moods.add(ada.pseudonym, a_reading("voice"), NOW)
     await office.allow(ada, "text", "remember", False)
-    await office.kept.purge.run()
-    assert [mood.reading["modality"] for mood in await office.kept.moods.of(ada.pseudonym)] == ["voice"]
+    await office.storage.purge.run()
+    assert [mood.reading["modality"] for mood in await office.storage.moods.of(ada.pseudonym)] == ["voice"]
 
 
 async def test_what_another_process_wrote_of_somebody_erased_is_removed(office: Office) -> None:
     ada = await office.full()
-    await office.kept.erase(office.app, [ada], APP)
-    office.kept.access.note(ada.pseudonym, "key_1", "GET /v1/people/{person}")
-    await office.kept.access.flush()
+    await office.storage.erase(office.app, [ada], APP)
+    office.storage.access.note(ada.pseudonym, "key_1", "GET /v1/people/{person}")
+    await office.storage.access.flush()
     assert (await office.rows(ada))["accesses"] == 1
-    await office.kept.purge.run()
+    await office.storage.purge.run()
     assert (await office.rows(ada))["accesses"] == 0
 
 
@@ -352,8 +352,8 @@ async def test_aggregates_tell_of_more_than_ten_people_in_rounded_numbers(office
         await office.allow(person, "text", "tone", False)
     for person in people[:5]:
         await office.allow(person, "voice", "tone")
-    await office.kept.erase(office.app, people[60:], APP)
-    (numbers,) = await office.kept.aggregates.of(office.app.id)
+    await office.storage.erase(office.app, people[60:], APP)
+    (numbers,) = await office.storage.aggregates.of(office.app.id)
     assert (numbers["app"], numbers["people"], numbers["granted_ever"]) == ("shop", 60, 30)
     consents = {(c["modality"], c["purpose"]): c["people"] for c in numbers["consents"]}
     assert consents["text", "tone"] == 20
@@ -365,7 +365,7 @@ async def test_aggregates_tell_of_more_than_ten_people_in_rounded_numbers(office
 async def test_a_small_app_is_told_nothing(office: Office) -> None:
     for number in range(K):
         await office.person(f"p{number}")
-    assert await office.kept.aggregates.of(None) == [
+    assert await office.storage.aggregates.of(None) == [
         {"app": "shop", "people": None, "withheld": "insufficient people"}
     ]
 
@@ -410,7 +410,7 @@ def test_the_command_exports_restricts_and_erases_one_person(operator: Any, capf
     assert b"ada" not in said.out + said.err
 
     async def events(office: Office) -> list[Any]:
-        async with office.kept.database.read() as connection:
+        async with office.storage.database.read() as connection:
             rows = (await connection.execute(select(schema.consents).order_by(schema.consents.c.seq))).all()
         return [(row.event, row.actor) for row in rows[3:]]
 
@@ -483,7 +483,7 @@ async def test_a_minor_loses_the_history_with_the_grants(house: Any) -> None:
         await house.consent("text", purpose)
     await house.message(WORRY)
     await house.call("PUT", path, {"age_band": "minor"})
-    await house.services.kept.purge.run()
+    await house.services.storage.purge.run()
     assert (await house.call("GET", f"{path}/mood/history"))["moods"] == []
 
 

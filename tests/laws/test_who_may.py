@@ -126,8 +126,10 @@ class World:
     async def token(self, person: str, **change: Any) -> str:
         """A token of a person, or one that was changed before it was signed."""
         services = self.house.services
-        app = await services.apps.by_key(self.house.key)
-        known, epoch = await services.people.holder(app, (await services.people.get(app, person)).pseudonym)
+        app = (await services.storage.apps.admit(self.house.key)).app
+        known, epoch = await services.storage.people.holder(
+            app, (await services.storage.people.get(app, person)).pseudonym
+        )
         key = change.pop("key", services.token_key)
         token = Token("t", app.id, known.pseudonym, PERSON_SCOPES, 0.0, self.house.clock() + 900, epoch)
         return sign(replace(token, **change), key)
@@ -137,7 +139,7 @@ class World:
 async def world(open_house: OpenHouse) -> World:
     house = await open_house(affect="absent")
     world = World(house)
-    apps, people = house.services.apps, house.services.people
+    apps, people = house.services.storage.apps, house.services.storage.people
     for name in ("ada", "bob", "eve", "gone"):
         await house.person(name)
     for name in ("revoked", "expired"):
@@ -156,7 +158,7 @@ async def world(open_house: OpenHouse) -> World:
         "foreign": await world.token("ada", key=b"another key, of 32 bytes exactly"),
         "unknown app": await world.token("ada", app="unknown"),
     }
-    app = await apps.by_key(house.key)
+    app = (await apps.admit(house.key)).app
     await people.void_tokens(await people.get(app, "eve"))
     await house.call("DELETE", "/v1/people/gone", status=204)
     return world
@@ -198,7 +200,7 @@ async def test_nothing_opens_without_a_good_credential(world: World) -> None:
 
 
 async def test_a_key_without_the_scope_opens_nothing_of_it(world: World) -> None:
-    apps = world.house.services.apps
+    apps = world.house.services.storage.apps
     for scope in SCOPES:
         rest = await apps.create_key(
             "test-general", "general", scopes=[other for other in SCOPES if other != scope]
@@ -285,5 +287,5 @@ async def test_the_description_says_which_scope_each_route_needs(world: World) -
 
 
 async def test_keys_have_every_scope_but_that_of_operators_where_none_is_named(world: World) -> None:
-    made = [key for key in await world.house.services.apps.keys() if key.app.name == "test-general"]
+    made = [key for key in await world.house.services.storage.apps.keys() if key.app.name == "test-general"]
     assert made[0].scopes == APP_SCOPES == frozenset(SCOPES) - {"operate"}

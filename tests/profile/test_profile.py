@@ -239,7 +239,7 @@ class Store:
         return (await self.people.put(app, name, Profile()))[0]
 
     async def app(self, name: str = "test") -> App:
-        return await self.apps.by_key(await self.apps.create_key(name, "general"))
+        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
 
     async def everything(self) -> str:
         """All that stands in the main database, as text."""
@@ -575,7 +575,7 @@ async def test_the_app_s_schema_decides_which_attributes_there_are(house: House)
     assert wrong["code"] == "attribute_invalid"
     refused = await house.call("PUT", "/v1/profile-schema", {"properties": {"stress": TEAM}}, status=400)
     assert refused["code"] == "attribute_sensitive"
-    other = await house.services.apps.create_key("other", "general")
+    other = await house.services.storage.apps.create_key("other", "general")
     headers = {"Authorization": f"Bearer {other}"}
     assert (await house.call("GET", "/v1/profile-schema", headers=headers))["properties"] == {}
 
@@ -788,8 +788,8 @@ async def test_who_restricts_or_objects_is_ranked_blind(house: House, event: str
     await house.person(formality="formal", interests=["music"])
     before = await house.message("Hello")
     assert any(item["parts"]["interest"] for item in before["recommendations"])
-    person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
-    await house.services.ledger.note(person.pseudonym, event, Actor("app", "api"), app="")
+    person = await house.known("ada")
+    await house.services.storage.ledger.note(person.pseudonym, event, Actor("app", "api"), app="")
     after = await house.message("Hello")
     assert [limit["code"] for limit in after["limits"]] == [event]
     assert not any(item["parts"]["interest"] for item in after["recommendations"])

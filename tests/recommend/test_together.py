@@ -264,9 +264,9 @@ async def test_who_asks_that_nothing_of_them_is_used_is_neither_known_by_tastes_
     assert (await _together(house, "dee"))[0] > 0
     assert (await _together(house, "dee", **gpc))[0] == 0
     assert (await _together(house, "cy"))[0] == 0, "what was liked under the signal is not used later"
-    app = await house.services.apps.by_key(house.key)
-    dee = await house.services.people.get(app, "dee")
-    for asked in (house.services.kept.restrict, house.services.kept.object):
+    app = await house.app()
+    dee = await house.services.storage.people.get(app, "dee")
+    for asked in (house.services.storage.restrict, house.services.storage.object):
         await asked(app, dee, True, ACTOR)
         assert (await _together(house, "dee"))[0] == 0
         await asked(app, dee, False, ACTOR)
@@ -276,9 +276,9 @@ async def test_who_asks_that_nothing_of_them_is_used_is_neither_known_by_tastes_
 async def test_an_erased_person_s_likes_are_gone_and_every_worker_counts_the_same(house: House) -> None:
     await _catalogue(house)
     await _like_both(house, "ann", "bob", "cy")
-    app = (await house.services.apps.by_key(house.key)).id
+    app = (await house.app()).id
     known = await house.services.tools.recommender.state(app, house.clock.now)
-    number, rewards = await house.services.kept.rewards.after(app, 0)
+    number, rewards = await house.services.storage.rewards.after(app, 0)
     assert same(known.together, learned(State(), rewards, number).together)
     assert known.together.pairs[FIRST] == {SECOND: 3}
     await house.call("DELETE", "/v1/people/ann", status=204)

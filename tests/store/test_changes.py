@@ -317,7 +317,7 @@ async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
     here, there = await open_house(**shared), await open_house(**shared, first_id=100_000)
     await here.person()
     heard: list[Record] = []
-    here.services.ledger.listen(None, heard.append)
+    here.services.storage.ledger.listen(None, heard.append)
     await there.consent("voice", "tone")
     await until(lambda: bool(heard))
     microphone = await here.stream()
@@ -325,10 +325,10 @@ async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
     await microphone.play(recording[:32_000], quiet_s=0)
     await microphone.until("affect.result")
 
-    person = await here.services.people.get(await here.services.apps.by_key(here.key), "ada")
+    person = await here.known("ada")
     assert here.services.tools.memory.find(person.pseudonym).mood(NOW, ["voice"]) is not None
     stopped: list[float] = []
-    here.services.ledger.listen(person.pseudonym, lambda record: stopped.append(time.perf_counter()))
+    here.services.storage.ledger.listen(person.pseudonym, lambda record: stopped.append(time.perf_counter()))
     await there.consent("voice", "tone", granted=False)
     assert await until(lambda: bool(stopped)) < WITHIN_S
     assert here.services.tools.memory.find(person.pseudonym).mood(NOW, ["voice"]) is None
@@ -348,8 +348,8 @@ async def test_a_stream_leaves_in_the_ledger_that_the_notice_was_shown_and_ackno
     microphone = await house.stream()
     await microphone.acknowledge()
     await microphone.settle()
-    person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
-    history = await house.services.ledger.history(person.pseudonym)
+    person = await house.known("ada")
+    history = await house.services.storage.ledger.history(person.pseudonym)
     assert [record.event for record in history] == ["granted", "notice_shown", "notice_acknowledged"]
     assert {record.notice for record in history} == {"1"}
     assert len({record.app for record in history} - {""}) == 1
@@ -381,8 +381,8 @@ async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: A
     await microphone.acknowledge()
     await microphone.play(recording[:32_000], quiet_s=0)
     await microphone.until("affect.result")
-    person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
-    await house.services.ledger.note(person.pseudonym, "restricted", ACTOR, app="app")
+    person = await house.known("ada")
+    await house.services.storage.ledger.note(person.pseudonym, "restricted", ACTOR, app="app")
     assert house.services.tools.memory.find(person.pseudonym) is None
     await microphone.settle()
     runs = house.spy.affect

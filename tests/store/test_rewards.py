@@ -125,7 +125,7 @@ async def _person(folder: Path) -> tuple[str, str]:
     migrate(f"sqlite:///{folder}/attune.db")
     async with opened(folder) as (database, vault):
         apps = Apps(database, lambda: NOW)
-        app = await apps.by_key(await apps.create_key("test", "general"))
+        app = (await apps.admit(await apps.create_key("test", "general"))).app
         person, _ = await People(database, vault, lambda: NOW).put(app, "ada", Profile())
         return app.id, person.pseudonym
 
@@ -226,7 +226,7 @@ async def test_a_reward_for_what_was_never_recommended_is_refused(house: House) 
 async def test_another_app_can_neither_reward_nor_explain(house: House) -> None:
     path = await house.person()
     decision = (await _decided(house, path))["decision"]
-    other = {"Authorization": f"Bearer {await house.services.apps.create_key('other', 'general')}"}
+    other = {"Authorization": f"Bearer {await house.services.storage.apps.create_key('other', 'general')}"}
     await house.call("GET", f"/v1/decisions/{decision}/explain", status=404, headers=other)
     body = {"item": "a", "kind": "click"}
     await house.call("POST", f"/v1/decisions/{decision}/reward", body, status=404, headers=other)
@@ -250,9 +250,9 @@ async def test_rewards_change_what_is_recommended_and_survive_a_restart(house: H
             body = {"item": one["id"], "kind": "completion", "value": float(one["kind"] == "exercise")}
             await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     assert "learned" in (await _decided(house, path))["recommendations"][0]["parts"]
-    app = (await house.services.apps.by_key(house.key)).id
+    app = (await house.app()).id
     known = await house.services.tools.recommender.state(app, NOW)
-    number, rewards = await house.services.kept.rewards.after(app, 0)
+    number, rewards = await house.services.storage.rewards.after(app, 0)
     assert known.belief.count == len(rewards) == 36
     assert same(known, learned(State(), rewards, number))
 
@@ -262,8 +262,8 @@ async def test_rewards_change_what_is_recommended_and_survive_a_restart(house: H
 
 async def _tense(house: House, path: str, name: str = "ada") -> None:
     await house.consent("text", "content")
-    app = await house.services.apps.by_key(house.key)
-    conversation = house.services.conversation(app, await house.services.people.get(app, name))
+    app = await house.app()
+    conversation = house.services.conversation(app, await house.services.storage.people.get(app, name))
     grant = await conversation.grant("text")
     assert grant is not None
     tense = Reading("text", Estimate(-0.6, 0.1), Estimate(0.6, 0.1), 0.9, {"fear": 1.0})
@@ -288,8 +288,8 @@ async def test_what_is_kept_of_a_decision_has_no_number_of_the_mood(house: House
     path = await house.person()
     await _tense(house, path)
     decided = await _decided(house, path)
-    app = (await house.services.apps.by_key(house.key)).id
-    kept = (await house.services.kept.rewards.decision(app, decided["decision"])).ranking
+    app = (await house.app()).id
+    kept = (await house.services.storage.decisions.find(app, decided["decision"])).ranking
     assert kept["mood_used"] is True
     assert len(kept["context"]) == 8
     assert not any(name.startswith("mood") for one in kept["items"] for name in one["parts"])
@@ -302,8 +302,8 @@ async def _taught(house: House, path: str, before: Callable[[], Any] | None = No
         await before()
     body = {"item": decided["recommendations"][0]["id"], "kind": "click"}
     await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
-    app = (await house.services.apps.by_key(house.key)).id
-    return (await house.services.kept.rewards.after(app, 0))[1][-1]
+    app = (await house.app()).id
+    return (await house.services.storage.rewards.after(app, 0))[1][-1]
 
 
 def _has_mood(one: Outcome) -> bool:
@@ -317,8 +317,8 @@ async def test_a_reward_keeps_the_mood_only_of_who_lets_it_be_remembered(house: 
     await house.consent("text", "remember")
     assert _has_mood(await _taught(house, path))
     await house.consent("text", "remember", granted=False)
-    app = (await house.services.apps.by_key(house.key)).id
-    assert not any(_has_mood(one) for one in (await house.services.kept.rewards.after(app, 0))[1])
+    app = (await house.app()).id
+    assert not any(_has_mood(one) for one in (await house.services.storage.rewards.after(app, 0))[1])
 
 
 async def test_a_reward_after_the_mood_is_gone_teaches_without_it(house: House) -> None:
@@ -378,8 +378,8 @@ async def test_erasing_a_person_erases_their_rewards(house: House) -> None:
     body = {"item": decided["recommendations"][0]["id"], "kind": "click"}
     await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     await house.call("DELETE", path, status=204)
-    app = (await house.services.apps.by_key(house.key)).id
-    assert await house.services.kept.rewards.after(app, 0) == (0, [])
+    app = (await house.app()).id
+    assert await house.services.storage.rewards.after(app, 0) == (0, [])
 
 
 async def test_two_rewards_at_once_with_one_key_count_once(house: House) -> None:

@@ -23,6 +23,7 @@ from assistant.profile.person import App, Profile, subject
 from assistant.recommend.catalogue import Catalogue, starter
 from assistant.store import schema
 from assistant.store.apps import Apps
+from assistant.store.baselines import StoredBaselines
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
@@ -46,9 +47,10 @@ class Store:
         self.records = ConsentRecords(self.main)
         self.catalogues = Catalogues(self.main, lambda: NOW)
         self.decisions = Decisions(self.main, self.vault)
+        self.baselines = StoredBaselines(self.main, self.vault)
 
     async def app(self, name: str = "test") -> App:
-        return await self.apps.by_key(await self.apps.create_key(name, "general"))
+        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
 
 
 @asynccontextmanager
@@ -223,14 +225,14 @@ def test_a_master_key_in_a_missing_folder_can_not_be_made(tmp_path: Path) -> Non
 async def test_an_app_is_found_by_each_of_its_keys(store: Store) -> None:
     first, second = [await store.apps.create_key("shop", "workplace") for _ in range(2)]
     assert first != second
-    app = await store.apps.by_key(first)
-    assert app == await store.apps.by_key(second)
+    app = (await store.apps.admit(first)).app
+    assert app == (await store.apps.admit(second)).app
     assert (app.name, app.context) == ("shop", "workplace")
 
 
 async def test_an_unknown_key_opens_nothing(store: Store) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await store.apps.by_key("att_guess")
+        await store.apps.admit("att_guess")
     assert code(refused) == "key_unknown"
 
 
@@ -300,7 +302,7 @@ async def test_ids_and_profiles_do_not_stand_on_the_disk_in_clear(sqlite_store: 
     app = await store.app()
     person, _ = await store.people.put(app, f"{CANARY}@example.org", PROFILE)
     await store.decisions.add("d", person.pseudonym, NOW, {"items": [CANARY]})
-    await store.decisions.remember(person.pseudonym, "voice", Baseline(3, (0.123456789,), "session"), NOW)
+    await store.baselines.remember(person.pseudonym, "voice", Baseline(3, (0.123456789,), "session"), NOW)
     written = all_bytes(folder, "attune.db") + all_bytes(folder, "keys.db")
     assert person.pseudonym.encode() in written  # so this looks in the right place
     assert CANARY.encode() not in written
@@ -313,7 +315,7 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
     bob, _ = await store.people.put(app, "bob", PROFILE)
     for person in (ada, bob):
         await store.decisions.add(f"of {person.id}", person.pseudonym, NOW, {})
-        await store.decisions.remember(person.pseudonym, "text", Baseline(1, (0.1,)), NOW)
+        await store.baselines.remember(person.pseudonym, "text", Baseline(1, (0.1,)), NOW)
         await store.records.append(a_record(id=f"by {person.id}", person=person.pseudonym))
     await store.people.erase(ada)
     with pytest.raises(NotFound):
@@ -446,14 +448,14 @@ async def test_a_decision_comes_back_for_its_own_person_only(store: Store) -> No
 
 async def test_a_baseline_is_remembered_replaced_and_forgotten_by_modality(store: Store) -> None:
     await store.vault.create("p")
-    assert await store.decisions.recall("p", "voice") is None
-    await store.decisions.remember("p", "voice", Baseline(3, (0.1, 0.2), "session"), NOW)
-    await store.decisions.remember("p", "voice", Baseline(4, (0.3, 0.4), "session"), NOW + 1)
-    await store.decisions.remember("p", "text", Baseline(1, (0.5,), "session"), NOW)
-    assert await store.decisions.recall("p", "voice") == Baseline(4, (0.3, 0.4), "stored")
-    await store.decisions.forget("p", "voice")
-    assert await store.decisions.recall("p", "voice") is None
-    assert await store.decisions.recall("p", "text") == Baseline(1, (0.5,), "stored")
+    assert await store.baselines.recall("p", "voice") is None
+    await store.baselines.remember("p", "voice", Baseline(3, (0.1, 0.2), "session"), NOW)
+    await store.baselines.remember("p", "voice", Baseline(4, (0.3, 0.4), "session"), NOW + 1)
+    await store.baselines.remember("p", "text", Baseline(1, (0.5,), "session"), NOW)
+    assert await store.baselines.recall("p", "voice") == Baseline(4, (0.3, 0.4), "stored")
+    await store.baselines.forget("p", "voice")
+    assert await store.baselines.recall("p", "voice") is None
+    assert await store.baselines.recall("p", "text") == Baseline(1, (0.5,), "stored")
 
 
 async def remembered_of(store: Store, person: str) -> bytes:
@@ -471,7 +473,7 @@ async def test_a_remembered_baseline_is_at_most_eight_numbers_a_count_and_where_
     await store.vault.create("p")
     with pytest.raises(ValueError, match="at most 8"):
         Baseline(3, (0.5,) * 9, "session")
-    await store.decisions.remember("p", "voice", Baseline(3, (0.5,) * 8, "session", "abc"), NOW)
+    await store.baselines.remember("p", "voice", Baseline(3, (0.5,) * 8, "session", "abc"), NOW)
     opened = await store.vault.open("p", "baseline voice", await remembered_of(store, "p"))
     assert json.loads(opened) == {"count": 3, "center": [0.5] * 8, "source": "session", "model": "abc"}
 
@@ -479,7 +481,7 @@ async def test_a_remembered_baseline_is_at_most_eight_numbers_a_count_and_where_
 async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key(store: Store) -> None:
     for person in ("p", "q"):
         await store.vault.create(person)
-    await store.decisions.remember("p", "voice", Baseline(3, (0.123456789,), "session"), NOW)
+    await store.baselines.remember("p", "voice", Baseline(3, (0.123456789,), "session"), NOW)
     row = await remembered_of(store, "p")
     assert b"0.123456789" not in row
     for person, kind in (("q", "baseline voice"), ("p", "baseline text"), ("p", "profile")):
@@ -491,7 +493,7 @@ async def test_a_remembered_baseline_can_not_be_read_without_the_persons_own_key
     assert code(refused) == "master_key_invalid"
     await store.vault.destroy("p")
     with pytest.raises(NotFound):
-        await store.decisions.recall("p", "voice")
+        await store.baselines.recall("p", "voice")
 
 
 # The database

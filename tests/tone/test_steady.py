@@ -114,7 +114,7 @@ def test_nothing_that_was_said_is_kept_to_count_turns() -> None:
 async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_held(house: Any) -> None:
     path = await house.person()
     await house.consent("text", "tone")
-    person = (await house.services.people.get(await house.services.apps.by_key(house.key), "ada")).pseudonym
+    person = (await house.known("ada")).pseudonym
     turns = house.services.tools.memory.turns
     _, held = directed(Situation(PLAIN, TENSE))
     turns.heard(person, "Hello", house.clock.now)

@@ -67,7 +67,7 @@ class Caller:
         if self.holder is not None:
             self.may_name(person)
             return self.holder
-        return await services.people.get(self.app, checked_id(self.may_name(person)))
+        return await services.storage.people.get(self.app, checked_id(self.may_name(person)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,12 @@ async def caller_of(services: Services, credential: str) -> Caller:
     `token_revoked`.
     """
     if not is_token(credential):
-        key = await services.apps.admit(credential)
+        key = await services.storage.apps.admit(credential)
         return Caller(key.app, key.id, key.scopes, expires_at=key.expires_at)
     token = read(credential, services.token_key, now=services.clock())
     try:
-        app = await services.apps.get(token.app)
-        holder, epoch = await services.people.holder(app, token.person)
+        app = await services.storage.apps.get(token.app)
+        holder, epoch = await services.storage.people.holder(app, token.person)
     except NotFound:  # erased, and the token with them
         raise revoked() from None
     if token.epoch != epoch:

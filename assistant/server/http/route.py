@@ -104,7 +104,7 @@ async def enter_decision(request: web.Request) -> tuple[Services, Caller, str, M
     decision = request.match_info["decision"]
     if not (len(decision) <= _MAX_DECISION and decision.isprintable()):
         raise unknown()
-    made = Made(*await services.decisions.made(decision, caller.app.id))
+    made = Made(*await services.storage.decisions.made(decision, caller.app.id))
     if caller.holder is not None and caller.person != made.person:
         raise unknown()
     noted(request, services, caller, made.person)
@@ -120,7 +120,7 @@ def noted(request: web.Request, services: Services, caller: Caller, pseudonym: s
     """Put into a person's access log what is asked for, without any id."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical
-    services.access.note(pseudonym, caller.key, f"{request.method} {path}")
+    services.storage.access.note(pseudonym, caller.key, f"{request.method} {path}")
 
 
 async def enter_operations(request: web.Request) -> tuple[Services, App | None]:

@@ -237,7 +237,7 @@ class _Session:
 
     async def _describe(self) -> dict[str, Any]:
         """The session; what it can infer depends on the person's grants, never on what is installed."""
-        grants = await self._services.ledger.grants(self._conversation.subject)
+        grants = await self._services.storage.ledger.grants(self._conversation.subject)
         words = self._stream.transcribes
         why_not = "off" if self._options.transcription is None else "absent"
         return {

@@ -31,12 +31,14 @@ async def get_consent(request: web.Request) -> web.Response:
     """What a person allows now, the notice, and the receipts of every decision."""
     services, caller, person = await enter_person(request)
     now = services.clock()
-    history = await services.ledger.history(person.pseudonym)
-    granted = {(g.modality, g.purpose): g for g in await services.ledger.grants(subject(caller.app, person))}
+    history = await services.storage.ledger.history(person.pseudonym)
+    granted = {
+        (g.modality, g.purpose): g for g in await services.storage.ledger.grants(subject(caller.app, person))
+    }
     return respond(
         {
             "person": person.id,
-            "notice": {"version": services.ledger.notice, "text": NOTICES[services.ledger.notice]},
+            "notice": {"version": services.storage.ledger.notice, "text": NOTICES[services.storage.ledger.notice]},
             "consents": [
                 {
                     "modality": modality,
@@ -67,7 +69,7 @@ async def post_consent(request: web.Request) -> web.Response:
 async def get_receipt(request: web.Request) -> web.Response:
     """The whole receipt of one decision: JSON-LD, or a page to read and print where `Accept` asks for HTML."""
     services, caller, person = await enter_person(request)
-    history = await services.ledger.history(person.pseudonym)
+    history = await services.storage.ledger.history(person.pseudonym)
     wanted = request.match_info["receipt"]
     record = next((one for one in history if one.id == wanted and one.event in DECISIONS), None)
     if record is None:

@@ -82,20 +82,22 @@ async def put_context(request: web.Request) -> web.Response:
             given.value = msgspec.to_builtins(converted(given.value, kind))
         if given is not UNSET and given is not None:
             kept[part] = Noted(checked(part, given.value), now, now + lives(part, given.ttl_s))
-    await services.contexts.put(person.pseudonym, kept, [part for part in PARTS if getattr(body, part) is None])
-    return respond(_shown(await services.contexts.of(person.pseudonym)))
+    await services.storage.contexts.put(
+        person.pseudonym, kept, [part for part in PARTS if getattr(body, part) is None]
+    )
+    return respond(_shown(await services.storage.contexts.of(person.pseudonym)))
 
 
 async def get_context(request: web.Request) -> web.Response:
     """What is known of a person's recent context."""
     services, _, person = await enter_person(request)
-    return respond(_shown(await services.contexts.of(person.pseudonym)))
+    return respond(_shown(await services.storage.contexts.of(person.pseudonym)))
 
 
 async def delete_context(request: web.Request) -> web.Response:
     """Forget all of it."""
     services, _, person = await enter_person(request)
-    await services.contexts.clear(person.pseudonym)
+    await services.storage.contexts.clear(person.pseudonym)
     return web.Response(status=204)
 
 

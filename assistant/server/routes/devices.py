@@ -32,21 +32,23 @@ async def put_device(request: web.Request) -> web.Response:
     services, caller, person = await enter_person(request)
     body = await body_of(request, DeviceBody, services.settings.max_body_bytes)
     device = Device(checked_id(request.match_info["device"]), body.kind, body.name, services.clock())
-    new = await services.devices.link(caller.app, person, device)
+    new = await services.storage.devices.link(caller.app, person, device)
     return respond(asdict(device), 201 if new else 200)
 
 
 async def get_devices(request: web.Request) -> web.Response:
     """A person's devices."""
     services, _, person = await enter_person(request)
-    devices: list[dict[str, Any]] = [asdict(device) for device in await services.devices.of(person.pseudonym)]
+    devices: list[dict[str, Any]] = [
+        asdict(device) for device in await services.storage.devices.of(person.pseudonym)
+    ]
     return respond({"person": person.id, "devices": devices})
 
 
 async def delete_device(request: web.Request) -> web.Response:
     """Unlink a device. Nothing else about the person changes."""
     services, caller, person = await enter_person(request)
-    await services.devices.unlink(caller.app, person, checked_id(request.match_info["device"]))
+    await services.storage.devices.unlink(caller.app, person, checked_id(request.match_info["device"]))
     return web.Response(status=204)
 
 
@@ -60,9 +62,9 @@ async def get_owner(request: web.Request) -> web.Response:
 
 async def owner_of(services: Services, caller: Caller, device: str) -> Person:
     """The person to whom a device of the app is linked. Raises `NotFound` (`device_unknown`)."""
-    owner = await services.devices.owner(caller.app, checked_id(device))
+    owner = await services.storage.devices.owner(caller.app, checked_id(device))
     try:
-        person, _ = await services.people.holder(caller.app, owner)
+        person, _ = await services.storage.people.holder(caller.app, owner)
     except NotFound:  # erased just now
         raise NotFound("this app has no such device", code="device_unknown") from None
     return person

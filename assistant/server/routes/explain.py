@@ -24,9 +24,9 @@ _GONE = "How it was estimated, and how sure that was, is kept in memory only and
 async def get_explanation(request: web.Request) -> web.Response:
     """What one decision was made from and why. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
-    body = await services.decisions.get(decision, made.person)
-    person, _ = await services.people.holder(caller.app, made.person)
-    grants = await services.ledger.grants(subject(caller.app, person))
+    body = await services.storage.decisions.get(decision, made.person)
+    person, _ = await services.storage.people.holder(caller.app, made.person)
+    grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.tools.memory.used.of(decision, services.clock())
     felt = services.tools.recommender.felt(decision, services.clock())
     told = explained(body, used, felt, ways(person, body, grants))

@@ -61,11 +61,13 @@ async def put_person(request: web.Request) -> web.Response:
     body = await body_of(request, PersonBody, services.settings.max_body_bytes)
     name = checked_id(request.match_info["person"])
     try:
-        version = (await services.people.get(caller.app, name)).version
+        version = (await services.storage.people.get(caller.app, name)).version
     except NotFound:
         version = 0
     if_version = expected(request, version)
-    person, new = await services.people.put(caller.app, name, _profile(caller.app, body), if_version=if_version)
+    person, new = await services.storage.people.put(
+        caller.app, name, _profile(caller.app, body), if_version=if_version
+    )
     return await _changed(services, caller, person, 201 if new else 200)
 
 
@@ -83,14 +85,14 @@ async def patch_person(request: web.Request) -> web.Response:
             raise Invalid("this is nested too deeply", code="invalid_patch") from None
         body = converted(whole, PersonBody)
         try:
-            person, _ = await services.people.put(
+            person, _ = await services.storage.people.put(
                 caller.app, person.id, _profile(caller.app, body), if_version=person.version
             )
             break
         except Conflict:
             if conditional or attempt == _ATTEMPTS - 1:
                 raise
-            person = await services.people.get(caller.app, person.id)
+            person = await services.storage.people.get(caller.app, person.id)
     return await _changed(services, caller, person, 200)
 
 
@@ -110,7 +112,7 @@ async def delete_person(request: web.Request) -> web.Response:
 
 
 async def _changed(services: Services, caller: Caller, person: Person, status: int) -> web.Response:
-    await services.ledger.enforce(subject(caller.app, person), caller.actor("profile"))
+    await services.storage.ledger.enforce(subject(caller.app, person), caller.actor("profile"))
     return _shown(person, status)
 
 

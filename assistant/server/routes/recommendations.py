@@ -85,14 +85,14 @@ async def put_catalogue(request: web.Request) -> web.Response:
     services, caller = await enter(request)
     catalogue = await body_of(request, Catalogue, _MAX_CATALOGUE)
     check(catalogue)
-    await services.catalogues.put(caller.app.id, catalogue)
+    await services.storage.catalogues.put(caller.app.id, catalogue)
     return respond({"version": catalogue.version, "items": len(catalogue.items)})
 
 
 async def get_catalogue(request: web.Request) -> web.Response:
     """Which catalogue is in use."""
     services, caller = await enter(request)
-    catalogue = await services.catalogues.get(caller.app.id)
+    catalogue = await services.storage.catalogues.get(caller.app.id)
     now = services.clock()
     shelf = await services.tools.recommender.shelf(caller.app.id)
     kinds: dict[str, int] = {}
@@ -146,7 +146,7 @@ async def post_reward(request: web.Request) -> web.Response:
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
     recommender = services.tools.recommender
-    standing = await services.ledger.standing(made.person)
+    standing = await services.storage.ledger.standing(made.person)
     reward, new = await recommender.reward(
         caller.app.id,
         decision,

@@ -34,7 +34,7 @@ async def get_report(request: web.Request) -> web.Response:
     """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
     services, caller = await enter(request)
     sample, days = await _sample(request, services, caller.app)
-    numbers = (await services.kept.aggregates.of(caller.app.id))[0]
+    numbers = (await services.storage.aggregates.of(caller.app.id))[0]
     return respond(
         {
             **_read(sample, days),
@@ -78,7 +78,7 @@ async def get_fairness(request: web.Request) -> web.Response:
     name = request.query.get("by", "")
     of = grouping(caller.app, name)
     sample, days = await _sample(request, services, caller.app)
-    declared = await services.kept.exposures.declared({one.person for one in sample.shown}, of)
+    declared = await services.storage.exposures.declared({one.person for one in sample.shown}, of)
     groups = await asyncio.to_thread(fairness.compared, sample.shown, declared)
     shown = [group for group in groups if group.people > K and (group.offers or group.people < fairness.FEWEST)]
     return respond(
@@ -149,7 +149,7 @@ async def _sample(request: web.Request, services: Services, app: App) -> tuple[S
     asked = request.query.get("days", str(DAYS))
     if not (asked.isascii() and asked.isdigit() and len(asked) < 4 and 1 <= int(asked) <= _MOST_DAYS):
         raise Invalid(f"`days` is a whole number from 1 to {_MOST_DAYS}", code="days_invalid")
-    return await services.kept.exposures.sample(app.id, services.clock() - int(asked) * _DAY_S), int(asked)
+    return await services.storage.exposures.sample(app.id, services.clock() - int(asked) * _DAY_S), int(asked)
 
 
 def _read(sample: Sample, days: int) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class ErasuresBody(msgspec.Struct, forbid_unknown_fields=True):
 async def get_export(request: web.Request) -> web.StreamResponse:
     """Everything that is kept about a person, as lines of JSON."""
     services, caller, person = await enter_person(request)
-    chunks = services.kept.exports.of(caller.app, person, await _momentary(services, caller.app, person))
+    chunks = services.storage.exports.of(caller.app, person, await _momentary(services, caller.app, person))
     first = await anext(chunks)  # what goes wrong so far is answered as a problem
     answer = web.StreamResponse(
         headers={"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
@@ -91,7 +91,7 @@ async def post_erasures(request: web.Request) -> web.Response:
     found: dict[str, Person] = {}
     for name in dict.fromkeys(body.people):
         try:
-            found[name] = await services.people.get(caller.app, checked_id(name))
+            found[name] = await services.storage.people.get(caller.app, checked_id(name))
         except NotFound:
             continue
     await services.erase(caller.app, list(found.values()), caller.actor("api"))
@@ -101,28 +101,28 @@ async def post_erasures(request: web.Request) -> web.Response:
 async def get_restriction(request: web.Request) -> web.Response:
     """Whether what is kept of a person is not used."""
     services, _, person = await enter_person(request)
-    return respond({"restricted": (await services.ledger.standing(person.pseudonym)).restricted})
+    return respond({"restricted": (await services.storage.ledger.standing(person.pseudonym)).restricted})
 
 
 async def post_restriction(request: web.Request) -> web.Response:
     """Keep what is known of a person without using it, or use it again."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, RestrictionBody, services.settings.max_body_bytes)
-    await services.kept.restrict(caller.app, person, body.restricted, caller.actor("api"))
+    await services.storage.restrict(caller.app, person, body.restricted, caller.actor("api"))
     return respond({"restricted": body.restricted})
 
 
 async def get_objection(request: web.Request) -> web.Response:
     """Whether a person objects to being profiled for content."""
     services, _, person = await enter_person(request)
-    return respond({"objected": (await services.ledger.standing(person.pseudonym)).objected})
+    return respond({"objected": (await services.storage.ledger.standing(person.pseudonym)).objected})
 
 
 async def post_objection(request: web.Request) -> web.Response:
     """Object to being profiled for content, or allow it again."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, ObjectionBody, services.settings.max_body_bytes)
-    await services.kept.object(caller.app, person, body.objected, caller.actor("api"))
+    await services.storage.object(caller.app, person, body.objected, caller.actor("api"))
     return respond({"objected": body.objected})
 
 
@@ -132,7 +132,7 @@ async def get_history(request: web.Request) -> web.Response:
     before = request.query.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise Invalid("`before` is the `next` of another page", code="page_invalid")
-    page = await services.kept.moods.of(
+    page = await services.storage.moods.of(
         person.pseudonym, before=None if before is None else int(before), limit=_PAGE
     )
     return respond(
@@ -149,7 +149,7 @@ async def get_aggregates(request: web.Request) -> web.Response:
     services, app = await enter_operations(request)
     return respond(
         {
-            "apps": await services.kept.aggregates.of(None if app is None else app.id),
+            "apps": await services.storage.aggregates.of(None if app is None else app.id),
             "note": f"Numbers of {K} people or fewer are null, and so are those whose rest is so few. "
             f"The others are rounded to {ROUNDED}, to tell less of who came between two answers.",
         }

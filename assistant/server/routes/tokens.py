@@ -38,7 +38,7 @@ async def post_token(request: web.Request) -> web.Response:
     if not scopes <= caller.scopes:
         raise Forbidden("this key can't give what it doesn't have", code="scope_missing")
     now = services.clock()
-    _, epoch = await services.people.holder(caller.app, person.pseudonym)
+    _, epoch = await services.storage.people.holder(caller.app, person.pseudonym)
     token = Token(services.new_id(), caller.app.id, person.pseudonym, scopes, now, now + body.expires_in_s, epoch)
     answer = respond(
         {
@@ -56,7 +56,7 @@ async def post_token(request: web.Request) -> web.Response:
 async def delete_tokens(request: web.Request) -> web.Response:
     """Make every token of a person void; their live streams that a token opened end at once."""
     services, _, person = await enter_person(request)
-    await services.people.void_tokens(person)
+    await services.storage.people.void_tokens(person)
     request.app[WATCH].look_soon()
     return web.Response(status=204)
 

@@ -20,21 +20,21 @@ _SCHEMA = schema()
 async def get_policy(request: web.Request) -> web.Response:
     """The policy in use, and the laws that come after it."""
     services, caller = await enter(request)
-    return respond(_shown(await services.policies.get(caller.app.id)))
+    return respond(_shown(await services.storage.policies.get(caller.app.id)))
 
 
 async def put_policy(request: web.Request) -> web.Response:
     """The app's own policy, from now on; as JSON, or as TOML with `Content-Type: application/toml`."""
     services, caller = await enter(request)
     policy = checked(await _body(request), own=True)
-    await services.policies.put(caller.app.id, policy)
+    await services.storage.policies.put(caller.app.id, policy)
     return respond(_shown(policy))
 
 
 async def delete_policy(request: web.Request) -> web.Response:
     """Back to the shipped policy."""
     services, caller = await enter(request)
-    await services.policies.drop(caller.app.id)
+    await services.storage.policies.drop(caller.app.id)
     return respond(_shown(SHIPPED))
 
 

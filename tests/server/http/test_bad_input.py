@@ -124,7 +124,7 @@ class TestHttp:
 
     async def test_another_app_can_not_see_a_person(self, house: House) -> None:
         await house.person()
-        other = await house.services.apps.create_key("other", "general")
+        other = await house.services.storage.apps.create_key("other", "general")
         await _problem(house, "GET", PERSON, 404, "person_unknown", headers={"Authorization": f"Bearer {other}"})
 
     async def test_routes_and_methods_that_do_not_exist(self, house: House) -> None:

@@ -264,7 +264,7 @@ class TestMetrics:
     async def test_are_for_operators_and_keys_that_may(self, open_house: OpenHouse, issuer: Issuer) -> None:
         house = await open_house(affect="absent", oidc_issuer=issuer.url, oidc_audience=AUDIENCE)
         await house.call("GET", "/metrics", status=403)
-        key = await house.services.apps.create_key("ops", "general", scopes=["operate"])
+        key = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])
         for credential in (key, issuer.token()):
             headers = {"Authorization": f"Bearer {credential}"}
             async with house.client.get("/metrics", headers=headers) as answer:
@@ -278,7 +278,7 @@ class TestMetrics:
         self, open_house: OpenHouse
     ) -> None:
         house = await open_house(affect="absent")
-        key = await house.services.apps.create_key("ops", "general", scopes=["operate"])
+        key = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])
         await house.person("ada-canary")
         await house.call("GET", "/v1/people/ada-canary")
         await house.call("GET", "/v1/people/canary", status=404)

@@ -62,8 +62,8 @@ def sound(*parts: tuple[bool, float]) -> Samples:
 
 async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
     """A stream without a socket, that takes loud for speech."""
-    app = await house.services.apps.by_key(house.key)
-    person = await house.services.people.get(app, "ada")
+    app = await house.app()
+    person = await house.services.storage.people.get(app, "ada")
     conversation = house.services.conversation(app, person)
     ear = Ear()
     conversation.tools = replace(conversation.tools, vad=ear)  # type: ignore[arg-type]
@@ -636,7 +636,7 @@ class TestLimits:
         first = await house.stream()
         async with house.client.get("/v1/realtime?person=ada", headers=_upgrade(house.key)) as refused:
             assert (refused.status, (await refused.json())["code"]) == (503, "too_many_streams_of_app")
-        other = await house.services.apps.create_key("other", "general")
+        other = await house.services.storage.apps.create_key("other", "general")
         headers = {"Authorization": f"Bearer {other}"}
         await house.call("PUT", "/v1/people/eve", {}, status=201, headers=headers)
         await (await house.client.ws_connect("/v1/realtime?person=eve", headers=headers)).close()

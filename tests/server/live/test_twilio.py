@@ -305,7 +305,7 @@ class TestWhoMayBeHeard:
     async def test_people_of_another_app_are_unknown(self, house: House) -> None:
         parameters = await _two_people(house, "ada")
         call = await _dial(house)
-        await call.start(parameters | {"key": await house.services.apps.create_key("another", "general")})
+        await call.start(parameters | {"key": await house.services.storage.apps.create_key("another", "general")})
         assert await call.ended() == (1008, "person_unknown")
 
     async def test_before_start_nothing_is_taken(self, house: House, recording: Samples) -> None:

@@ -73,8 +73,8 @@ async def test_only_the_value_1_is_the_signal(house: House, value: str) -> None:
 async def test_the_decision_log_names_no_input_that_was_not_used(house: House) -> None:
     for headers, inputs in ((house.headers, True), (gpc(house), False)):
         answer = await house.call("POST", "/v1/people/ada/rank", {}, headers=headers)
-        person = await house.services.people.get(await house.services.apps.by_key(house.key), "ada")
-        logged = await house.services.decisions.get(answer["decision"], person.pseudonym)
+        person = await house.known("ada")
+        logged = await house.services.storage.decisions.get(answer["decision"], person.pseudonym)
         assert ("profile.interests" in logged["ranking"]["inputs"]) == inputs
         assert logged.get("limits", []) == ([] if inputs else ["gpc"])
 

@@ -131,9 +131,9 @@ class TestWithAMood:
 
     async def test_no_value_of_a_mood_is_written_to_the_disk(self, told: Told) -> None:
         house, answer, _ = told
-        app = await house.services.apps.by_key(house.key)
-        pseudonym = (await house.services.people.get(app, "ada")).pseudonym
-        kept = await house.services.decisions.get(answer["decision"], pseudonym)
+        app = await house.app()
+        pseudonym = (await house.services.storage.people.get(app, "ada")).pseudonym
+        kept = await house.services.storage.decisions.get(answer["decision"], pseudonym)
         assert set(kept) == {"read", "ranking", "tone"}
         assert set(kept["tone"]) == {"policy", "inputs", "reasons", "says", "manner", "without_mood", "never"}
         assert kept["read"] == {"tone": ["text"], "content": ["text"]}
@@ -161,7 +161,7 @@ class TestWhoMayAsk:
     async def test_an_unknown_decision_and_that_of_another_app_answer_the_same(self, house: House) -> None:
         await house.person()
         answer = await house.message(WORRY)
-        key = await house.services.apps.create_key("other", "general")
+        key = await house.services.storage.apps.create_key("other", "general")
         theirs = await explain(house, answer, headers={"Authorization": f"Bearer {key}"}, status=404)
         unknown = await house.call("GET", "/v1/decisions/nothing/explain", status=404)
         assert theirs == unknown

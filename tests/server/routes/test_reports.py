@@ -104,11 +104,11 @@ async def test_only_the_latest_are_read_and_it_is_said(open_house: Any) -> None:
     await click(house, results)
     house.clock.now += 60
     await house.call("POST", "/v1/people/p3/rank", {})
-    app = (await house.services.apps.by_key(house.key)).id
-    sample = await house.services.kept.exposures.sample(app, 0.0, most=5)
+    app = (await house.app()).id
+    sample = await house.services.storage.exposures.sample(app, 0.0, most=5)
     assert (sample.read, sample.whole, len(sample.shown)) == (5, False, 5)
     assert sample.shown[0].at == NOW + 60  # the newest first
-    whole = await house.services.kept.exposures.sample(app, 0.0, most=8)
+    whole = await house.services.storage.exposures.sample(app, 0.0, most=8)
     assert (whole.read, whole.whole) == (8, True)
     assert sum(len(one.came) for one in whole.shown) == 7
 
@@ -116,8 +116,8 @@ async def test_only_the_latest_are_read_and_it_is_said(open_house: Any) -> None:
 async def test_a_report_reads_page_after_page_without_losing_or_repeating(open_house: Any) -> None:
     house = await open_house(affect="absent")
     await crowd(house, 270)  # more than one page, all at the same time
-    app = (await house.services.apps.by_key(house.key)).id
-    sample = await house.services.kept.exposures.sample(app, 0.0)
+    app = (await house.app()).id
+    sample = await house.services.storage.exposures.sample(app, 0.0)
     assert len({one.person for one in sample.shown}) == len(sample.shown) == 270
 
 
@@ -130,7 +130,7 @@ async def test_reports_know_nothing_of_other_apps_of_the_erased_and_of_the_restr
     assert told["decisions"] == 2
     await house.call("POST", "/v1/people/p2/restriction", {"restricted": False})
     assert (await house.call("GET", "/v1/reports/recommendations"))["decisions"] == 3
-    other = {"Authorization": f"Bearer {await house.services.apps.create_key('other', 'general')}"}
+    other = {"Authorization": f"Bearer {await house.services.storage.apps.create_key('other', 'general')}"}
     assert (await house.call("GET", "/v1/reports/recommendations", headers=other))["decisions"] == 0
 
 
@@ -202,10 +202,10 @@ async def test_a_bubble_survives_a_restart_and_other_workers_know_it(open_house:
     for _ in range(6):
         await one.call("POST", f"{path}/rank", {"slots": 4})
     known = await one.call("GET", f"{path}/exposure")
-    app = await one.services.apps.by_key(one.key)
+    app = await one.app()
     recommender = one.services.tools.recommender
-    person = await one.services.people.get(app, "ada")
-    fresh = ShownLately(one.services.kept.exposures)
+    person = await one.services.storage.people.get(app, "ada")
+    fresh = ShownLately(one.services.storage.exposures)
     shelf = await recommender.shelf(app.id)
     assert (await fresh.bubble(app.id, person.pseudonym, shelf, NOW)) == await recommender.bubble(
         app.id, person.pseudonym, NOW
@@ -284,19 +284,19 @@ async def test_nothing_that_a_person_was_shown_is_looked_at_where_they_asked_so(
     await house.call("POST", f"{path}/restriction", {"restricted": False})
     await house.call("POST", f"{path}/objection", {"objected": False})
     assert (await house.call("GET", f"{path}/exposure"))["measured"]["shown"] == 24
-    app = await house.services.apps.by_key(house.key)
-    person = await house.services.people.get(app, "ada")
-    assert len(await house.services.kept.exposures.kinds(person.pseudonym, LATELY)) == 24
+    app = await house.app()
+    person = await house.services.storage.people.get(app, "ada")
+    assert len(await house.services.storage.exposures.kinds(person.pseudonym, LATELY)) == 24
 
 
 async def test_the_history_of_an_erased_person_is_gone(open_house: Any) -> None:
     house = await open_house(affect="absent")
     path = await house.person()
     await house.call("POST", f"{path}/rank", {})
-    app = await house.services.apps.by_key(house.key)
-    pseudonym = (await house.services.people.get(app, "ada")).pseudonym
+    app = await house.app()
+    pseudonym = (await house.services.storage.people.get(app, "ada")).pseudonym
     await house.call("DELETE", path, status=204)
-    assert list(await house.services.kept.exposures.kinds(pseudonym, LATELY)) == []
+    assert list(await house.services.storage.exposures.kinds(pseudonym, LATELY)) == []
     assert (await house.services.tools.recommender.bubble(app.id, pseudonym, NOW)).shown == 0
 
 

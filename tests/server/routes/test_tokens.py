@@ -77,7 +77,7 @@ class TestATokenIsHandedOut:
         assert (await house.call("POST", TOKENS, {"scopes": [scope]}, status=400))["code"] == "scope_unknown"
 
     async def test_but_not_for_what_the_key_itself_may_not(self, house: House) -> None:
-        key = await house.services.apps.create_key("test-general", "general", scopes=["tokens", "consent"])
+        key = await house.services.storage.apps.create_key("test-general", "general", scopes=["tokens", "consent"])
         headers = {"Authorization": f"Bearer {key}"}
         refused = await house.call("POST", TOKENS, {"scopes": ["infer"]}, status=403, headers=headers)
         assert refused["code"] == "scope_missing"
@@ -269,7 +269,7 @@ class TestACall:
         token = (await _token(house))["Authorization"].removeprefix("Bearer ")
         async with house.client.ws_connect("/v1/twilio") as socket:
             await _start(socket, {"key": token, "person": "ada"})
-            operator = await house.services.apps.create_key("ops", "general", scopes=["operate"])
+            operator = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])
             while "attune_streams_open 1" not in await _metrics(house, operator):
                 pass
             await house.call("DELETE", TOKENS, status=204)

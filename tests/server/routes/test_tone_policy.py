@@ -157,7 +157,7 @@ async def test_an_app_brings_its_own_policy_and_goes_back_to_the_shipped_one(hou
     assert (said["policy"], said["pace"], said["formality"]) == ("mine-1", "brisk", "formal")
     assert [reason["code"] for reason in said["reasons"]] == ["brisk", "profile_formality"]
     assert (await house.message("bye"))["directive"]["pace"] == "normal"  # no law may be switched off
-    other = await house.services.apps.create_key("other", "general")
+    other = await house.services.storage.apps.create_key("other", "general")
     assert (await house.call("GET", "/v1/tone-policy", headers={"Authorization": f"Bearer {other}"}))["shipped"]
     assert (await house.call("DELETE", "/v1/tone-policy"))["shipped"]
     assert (await house.message("Hello there"))["directive"]["policy"] == "tone-2"
@@ -191,13 +191,13 @@ async def test_a_policy_may_come_as_toml_and_its_schema_is_public(house: Any) ->
 async def test_a_stored_policy_that_can_not_be_read_is_not_replaced_in_silence(house: Any) -> None:
     await house.person()
     await house.call("PUT", "/v1/tone-policy", a_policy())
-    async with house.services.policies._database.write() as connection:
+    async with house.services.storage.policies._database.write() as connection:
         await connection.execute(tables.policies.update().values(body=b'{"version": 1}'))
     problem = await house.call("POST", "/v1/people/ada/messages", {"text": "Hello"}, status=503)
     assert problem["code"] == "policy_unreadable"
-    app = await house.services.apps.by_key(house.key)
+    app = await house.app()
     with pytest.raises(Unavailable):
-        await house.services.policies.get(app.id)
+        await house.services.storage.policies.get(app.id)
 
 
 async def test_what_is_urgent_is_said_by_the_app(house: Any) -> None:
