@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -130,7 +131,7 @@ SENT = {form: _sent(form) for form in EVERY}
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_what_was_sung_is_heard_at_16_khz(form) -> None:
+def test_what_was_sung_is_heard_at_16_khz(form: AudioFormat) -> None:
     heard = _heard(form, SENT[form], itertools.repeat(4_000))
     assert heard.dtype == np.float32
     late = len(heard) - 16_000  # Opus fills its last packet up
@@ -141,7 +142,7 @@ def test_what_was_sung_is_heard_at_16_khz(form) -> None:
 @pytest.mark.parametrize("form", EVERY, ids=str)
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=20))
-def test_the_pieces_do_not_matter(form, sizes) -> None:
+def test_the_pieces_do_not_matter(form: AudioFormat, sizes: list[int]) -> None:
     data = SENT[form][:4_000]
     whole = _heard(form, data, itertools.repeat(10**6))
     parted = _heard(form, data, itertools.cycle([*sizes, 700]))
@@ -150,7 +151,7 @@ def test_the_pieces_do_not_matter(form, sizes) -> None:
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_after_the_end_it_begins_anew(form) -> None:
+def test_after_the_end_it_begins_anew(form: AudioFormat) -> None:
     intake = Intake(form)
     for _ in range(2):
         heard = np.concatenate([intake.take(SENT[form]), intake.end()])
@@ -163,7 +164,7 @@ def test_after_the_end_it_begins_anew(form) -> None:
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
-def test_less_than_40_ms_wait_inside(form) -> None:
+def test_less_than_40_ms_wait_inside(form: AudioFormat) -> None:
     heard = Intake(form).take(SENT[form])
     assert len(heard) > 16_000 - 640
 
@@ -185,7 +186,7 @@ def test_a_telephone_is_heard_as_it_sounded_up_to_3500_hz() -> None:
 
 
 @pytest.mark.parametrize(("table", "name"), [(ULAW, "pcm_mulaw"), (ALAW, "pcm_alaw")])
-def test_each_code_of_g711_stands_for_what_the_standard_says(table, name) -> None:
+def test_each_code_of_g711_stands_for_what_the_standard_says(table: Samples, name: str) -> None:
     codec = av.CodecContext.create(name, "r")
     codec.sample_rate, codec.layout = 8_000, "mono"
     (frame,) = codec.decode(av.Packet(bytes(range(256))))
@@ -209,7 +210,7 @@ class TestFormats:
             ({"type": "audio/webm"}, WEBM),
         ],
     )
-    def test_it_may_be_said_as_the_realtime_api_does(self, said, meant) -> None:
+    def test_it_may_be_said_as_the_realtime_api_does(self, said: dict[str, Any] | str, meant: AudioFormat) -> None:
         assert AudioFormat.understood(said) == meant
         assert AudioFormat.understood(meant.as_json()) == meant
 
@@ -227,7 +228,9 @@ class TestFormats:
             7,
         ],
     )
-    def test_others_are_refused_with_those_that_are_supported(self, said) -> None:
+    def test_others_are_refused_with_those_that_are_supported(
+        self, said: dict[str, Any] | int | str | None
+    ) -> None:
         with pytest.raises(Invalid, match="audio/pcm at 16000, 24000 or 48000 Hz") as refused:
             AudioFormat.understood(said)
         assert refused.value.code == "unsupported_audio_format"
@@ -235,7 +238,7 @@ class TestFormats:
 
 class TestWebm:
     @pytest.mark.parametrize("channels", [1, 2])
-    def test_it_is_what_ffmpeg_hears_to_the_last_bit(self, channels) -> None:
+    def test_it_is_what_ffmpeg_hears_to_the_last_bit(self, channels: int) -> None:
         file = _encoded(_sung(1.0, 48_000), channels)
         intake = Intake(WEBM)
         heard = np.concatenate([intake.take(file), intake.end()])
@@ -284,7 +287,7 @@ class TestWebm:
             (_recorded([b"x"]) + b"\xec\x80" * 40_000, "elements"),
         ],
     )
-    def test_what_is_broken_is_said_and_only_a_new_recording_is_read_after_it(self, file, why) -> None:
+    def test_what_is_broken_is_said_and_only_a_new_recording_is_read_after_it(self, file: bytes, why: str) -> None:
         intake = Intake(WEBM)
         with pytest.raises(Invalid, match=why) as refused:
             intake.take(file)

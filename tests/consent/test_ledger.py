@@ -19,19 +19,11 @@ from assistant.consent.policy import RULES, Exemption, Rule, Subject, forbidden
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable
+from tests.clock import NOW, Clock
 
-NOW = 1_800_000_000.0
 DAY = 86_400.0
 ADA = Subject("ada")
 ACTOR = Actor("app", "api")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Kept:

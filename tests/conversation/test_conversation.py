@@ -20,7 +20,7 @@ WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess i
 DELIGHT = "What a wonderful day, I am so happy and grateful, thank you all!"
 
 
-async def _allow(house, *modalities: str, purposes: tuple[str, ...] = ("tone", "content")) -> None:
+async def _allow(house: House, *modalities: str, purposes: tuple[str, ...] = ("tone", "content")) -> None:
     for modality in modalities:
         for purpose in purposes:
             await house.consent(modality, purpose)

@@ -257,7 +257,7 @@ def _rename(database: str, old: str, new: str) -> None:
 
 
 async def test_a_thousand_canaries_and_none_comes_out(
-    open_house: OpenHouse, cage: Cage, recording: Samples, capfd
+    open_house: OpenHouse, cage: Cage, recording: Samples, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise RuntimeError(cage.bird())
@@ -361,7 +361,7 @@ def test_what_libraries_say_is_not_repeated_nor_what_errors_say(cage: Cage) -> N
     said = cage.log.getvalue()
     assert BIRD not in said
     assert "ours failed (ValueError)" in said
-    assert said.count("aiohttp.server: at test_leaks:") == 3
+    assert said.count("aiohttp.server: at test_canaries:") == 3
 
 
 def _where(cage: Cage) -> str:

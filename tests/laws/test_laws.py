@@ -36,7 +36,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
 ]
 
 
-async def _answers(house) -> list[tuple[int, bytes]]:
+async def _answers(house: House) -> list[tuple[int, bytes]]:
     given = []
     for method, path, body in REQUESTS:
         async with house.client.request(method, path, json=body, headers=house.headers) as answer:
@@ -44,7 +44,7 @@ async def _answers(house) -> list[tuple[int, bytes]]:
     return given
 
 
-async def _heard(house, recording) -> list[str]:
+async def _heard(house: House, recording: Samples) -> list[str]:
     microphone = await house.stream()
     for start in range(0, len(recording), 6400):  # so slowly that each answer comes before anything else is heard
         await microphone.play(recording[start : start + 6400], quiet_s=0)
@@ -65,7 +65,7 @@ async def _heard(house, recording) -> list[str]:
 class TestLaw1NoGrantNoInference:
     @pytest.mark.parametrize("words", [None, ["I am so worried.", "What a day!", "I want to die."]])
     async def test_http_and_stream_answer_byte_for_byte_like_a_server_without_affect_models(
-        self, open_house: OpenHouse, recording: Samples, words
+        self, open_house: OpenHouse, recording: Samples, words: list[str] | None
     ) -> None:
         present, absent = await open_house(words=words), await open_house(affect="absent", words=words)
         assert present.services.tools.text is not None
@@ -179,7 +179,7 @@ class TestLaw2GrantsArePerModalityAndPurpose:
 class TestLaw3Withdrawal:
     @pytest.mark.parametrize("way", ["http", "stream"])
     async def test_a_live_stream_stops_before_its_next_window_and_state_is_zeroed(
-        self, house: House, recording: Samples, way
+        self, house: House, recording: Samples, way: str
     ) -> None:
         await house.person()
         for purpose in ("tone", "content"):
@@ -212,7 +212,7 @@ class TestLaw3Withdrawal:
 
     @pytest.mark.parametrize(("stage", "heads"), [("voice", 1), ("stem", 0)])
     async def test_an_estimate_that_was_under_way_is_dropped(
-        self, open_house: OpenHouse, recording: Samples, stage, heads
+        self, open_house: OpenHouse, recording: Samples, stage: str, heads: int
     ) -> None:
         begun, may_end = threading.Event(), threading.Event()
 
@@ -278,7 +278,7 @@ class TestLaw4NoticeAndForbiddenContexts:
 
     @pytest.mark.parametrize("context", ["workplace", "education", "therapy"])
     async def test_voice_emotion_is_refused_in_contexts_where_law_forbids_it(
-        self, open_house: OpenHouse, recording: Samples, context
+        self, open_house: OpenHouse, recording: Samples, context: str
     ) -> None:
         house = await open_house(context=context)
         await house.person(country="DE")
@@ -383,7 +383,7 @@ class TestLaw5NothingLeaks:
 class TestLaw8CrisisWordsAlwaysLeadToHelp:
     @pytest.mark.parametrize("affect", ["present", "absent"])
     @pytest.mark.parametrize("granted", [False, True])
-    async def test_whether_or_not_affect_is_on(self, open_house: OpenHouse, affect, granted) -> None:
+    async def test_whether_or_not_affect_is_on(self, open_house: OpenHouse, affect: str, granted: bool) -> None:
         house = await open_house(affect=affect)
         await house.person(country="US")
         if granted:
@@ -431,7 +431,7 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
 
     @pytest.mark.parametrize("stage", ["stem", "voice"])
     async def test_a_broken_model_costs_only_the_mood(
-        self, open_house: OpenHouse, recording: Samples, stage
+        self, open_house: OpenHouse, recording: Samples, stage: str
     ) -> None:
         def broken() -> None:
             raise RuntimeError
@@ -452,7 +452,7 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
 
     @pytest.mark.parametrize("part", ["stem", "voice"])
     async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(
-        self, open_house: OpenHouse, tmp_path: Path, part
+        self, open_house: OpenHouse, tmp_path: Path, part: str
     ) -> None:
         models = tmp_path / "models"
         shutil.copytree(shipped_models(), models, ignore=shutil.ignore_patterns(part))

@@ -33,23 +33,13 @@ from assistant.store.aggregates import K
 from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
+from tests.clock import NOW, Clock
 
-NOW = 1_800_000_000.0
 DAY = 86_400.0
 MASTER = bytes(range(32))
 CANARY = "canary-40c1"
 APP = Actor("app", "api")
 WORRY = "I am so worried about tomorrow, everything is going wrong."
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Office:

@@ -90,7 +90,7 @@ def kinds(microphone: Any) -> list[str]:
 class TestTheOfficialClient:
     @pytest.mark.parametrize("rate", [24_000])
     async def test_streams_a_file_and_reads_the_transcript_and_our_events(
-        self, open_house: OpenHouse, recording: Samples, rate
+        self, open_house: OpenHouse, recording: Samples, rate: int
     ) -> None:
         house = await open_house(words=["First words.", "Second words."])
         await house.person()
@@ -235,7 +235,7 @@ class TestWords:
 
     @pytest.mark.parametrize("affect", ["present", "absent"])
     async def test_words_of_crisis_lead_to_help_with_or_without_affect(
-        self, open_house: OpenHouse, recording: Samples, affect
+        self, open_house: OpenHouse, recording: Samples, affect: str
     ) -> None:
         house = await open_house(words=["I want to kill myself"], affect=affect)
         await house.person(country="US")
@@ -593,7 +593,9 @@ class TestFormats:
             ({"type": "audio/pcma"}, 8_000),
         ],
     )
-    async def test_each_format_is_heard_for_as_long_as_it_lasts(self, open_house: OpenHouse, form, rate) -> None:
+    async def test_each_format_is_heard_for_as_long_as_it_lasts(
+        self, open_house: OpenHouse, form: dict[str, Any], rate: int
+    ) -> None:
         house = await open_house(words=[])
         await house.person()
         microphone = await house.stream()
@@ -645,7 +647,9 @@ class TestLimits:
         ("change", "code"),
         [({"stream_idle_s": 0.05}, "idle_timeout"), ({"stream_longest_s": 0.05}, "session_expired")],
     )
-    async def test_a_stream_ends_with_its_reason(self, open_house: OpenHouse, change, code) -> None:
+    async def test_a_stream_ends_with_its_reason(
+        self, open_house: OpenHouse, change: dict[str, Any], code: str
+    ) -> None:
         house = await open_house(**change)
         await house.person()
         microphone = await house.stream()

@@ -41,7 +41,7 @@ async def _ended(microphone: Microphone) -> str:
 
 
 @pytest.fixture
-async def house(open_house: OpenHouse):
+async def house(open_house: OpenHouse) -> House:
     house = await open_house(affect="absent")
     await house.person()
     return house
@@ -67,11 +67,13 @@ class TestATokenIsHandedOut:
     @pytest.mark.parametrize(
         "body", [{"expires_in_s": 86_401}, {"expires_in_s": 0}, {"scopes": []}, {"scopes": ["fly"]}, {"sub": "x"}]
     )
-    async def test_but_not_for_longer_than_a_day_nor_for_what_is_unknown(self, house: House, body) -> None:
+    async def test_but_not_for_longer_than_a_day_nor_for_what_is_unknown(
+        self, house: House, body: dict[str, Any]
+    ) -> None:
         await house.call("POST", TOKENS, body, status=400)
 
     @pytest.mark.parametrize("scope", ["catalogue", "tokens", "operate"])
-    async def test_but_not_for_what_is_the_apps(self, house: House, scope) -> None:
+    async def test_but_not_for_what_is_the_apps(self, house: House, scope: str) -> None:
         assert (await house.call("POST", TOKENS, {"scopes": [scope]}, status=400))["code"] == "scope_unknown"
 
     async def test_but_not_for_what_the_key_itself_may_not(self, house: House) -> None:
@@ -281,7 +283,7 @@ class TestSigning:
         assert read(sign(self.TOKEN, bytes(32)), bytes(32), now=1899.9) == self.TOKEN
 
     @pytest.mark.parametrize("place", range(3))
-    def test_a_letter_that_changes_anywhere_makes_it_nothing(self, place) -> None:
+    def test_a_letter_that_changes_anywhere_makes_it_nothing(self, place: int) -> None:
         parts = sign(self.TOKEN, bytes(32)).split(".")
         middle = len(parts[place]) // 2
         letter = "A" if parts[place][middle] != "A" else "B"
@@ -292,7 +294,7 @@ class TestSigning:
     @pytest.mark.parametrize(
         "header", [{"alg": "none"}, {"alg": "HS512", "typ": "attune+jwt"}, {"alg": "none", "typ": "x"}]
     )
-    def test_no_other_algorithm_counts(self, header) -> None:
+    def test_no_other_algorithm_counts(self, header: dict[str, Any]) -> None:
         payload = sign(self.TOKEN, bytes(32)).split(".")[1]
         first = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
         for last in ("", "AAAA"):
