@@ -26,7 +26,9 @@ NO_LIMIT = "none"
 ANY_ORIGIN = "*"
 ANY_ORIGIN_WITH_KEY = "* authorization"
 
-_RATE = re.compile(rf"{NO_LIMIT}|[1-9][0-9]{{0,8}}/(?:[1-9][0-9]{{0,4}} ?)?(?:second|minute|hour|day)s?")
+RATE = re.compile(
+    rf"{NO_LIMIT}|(?P<amount>[1-9][0-9]{{0,8}})/(?:(?P<count>[1-9][0-9]{{0,4}}) ?)?(?P<unit>second|minute|hour|day)s?"
+)
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 _ISSUER = re.compile(r"(?:https://[^\s/?#@]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:/[^\s?#]*)?")
 
@@ -141,7 +143,7 @@ class Settings:
             if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
                 raise ConfigInvalid(f"{name} must be greater than 0 and finite")
         for name in ("rate_app", "rate_person"):
-            if not _RATE.fullmatch(getattr(self, name)):
+            if not RATE.fullmatch(getattr(self, name)):
                 raise ConfigInvalid(f"{name} must look like 600/minute, or be `{NO_LIMIT}`")
         if self.cors_origins not in (ANY_ORIGIN, ANY_ORIGIN_WITH_KEY):
             for origin in self.cors_origins.split():
