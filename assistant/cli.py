@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from assistant import __version__
-from assistant.commands import audit, exceptions, keys, master, models, people
+from assistant.commands import audit, exceptions, keys, master, models, people, reference
 from assistant.commands.logs import write_logs
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "migrate", help="bring the database to the newest schema", description=_migrate.__doc__, parents=[common]
     )
     migrate.set_defaults(run=_migrate)
+    reference.configure_settings(
+        commands.add_parser("settings", help="list every setting", description=reference.print_settings.__doc__)
+    )
     return parser
 
 
