@@ -7,22 +7,24 @@ import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
 import pytest
+from sqlalchemy import create_engine
 
 from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.transcribe import Transcript
 from assistant.config import Settings, shipped_models
+from assistant.consent.policy import Context
 from assistant.conversation.dictation import Dictation
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Session, onnx_session, open_model
@@ -32,22 +34,23 @@ from assistant.server.app import running
 from assistant.services import Services, open_services
 from assistant.store.database import migrate
 from assistant.store.keys.masters import make_master_key
+from assistant.store.schema import secrets
 from scripts.bench.postgres import Server, binaries, running_postgres
+from tests.clock import Clock
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 _SESSIONS: dict[Path, Session] = {}
-NOW = 1_800_000_000.0
+"""Of the shipped models, opened once in each process."""
 
 
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+def shared_session(graph: Path) -> Session:
+    """A session on the CPU, which all tests share where the model is a shipped one."""
+    if not graph.is_relative_to(shipped_models()):
+        return onnx_session(graph)
+    if graph not in _SESSIONS:
+        _SESSIONS[graph] = onnx_session(graph)
+    return _SESSIONS[graph]
 
 
 class Spy:
@@ -63,10 +66,8 @@ class Spy:
         return self.runs["text"] + self.runs["voice"]
 
     def __call__(self, graph: Path) -> Session:
-        if graph not in _SESSIONS:
-            _SESSIONS[graph] = onnx_session(graph)
         name = graph.parent.name
-        return _Spied(_SESSIONS[graph], name, self, self._fakes.get(name))
+        return _Spied(shared_session(graph), name, self, self._fakes.get(name))
 
 
 class Scribe:
@@ -238,6 +239,16 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def migrated_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file for keys with its tables and no rows, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "keys.db"
+    engine = create_engine(f"sqlite:///{file}")
+    secrets.create_all(engine)
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
 def sqlite_databases(tmp_path: Path, migrated: Path) -> Databases:
     shutil.copy(migrated, tmp_path / "attune.db")
@@ -261,7 +272,18 @@ def databases(request: pytest.FixtureRequest) -> Databases:
     return found
 
 
-OpenHouse = Callable[..., Awaitable[House]]
+class OpenHouse(Protocol):
+    """Opens a server; see the fixture `open_house`."""
+
+    async def __call__(
+        self,
+        context: Context = "general",
+        before: dict[str, Callable[[], Any]] | None = None,
+        first_id: int = 0,
+        words: Sequence[str] | None = None,
+        guesses: Sequence[str] = (),
+        **change: Any,
+    ) -> House: ...
 
 
 @pytest.fixture
@@ -281,7 +303,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHouse]:
+async def open_house(
+    settings: Settings, tmp_path: Path, migrated: Path, migrated_keys: Path
+) -> AsyncIterator[OpenHouse]:
     """Opens servers, each with its own databases.
 
     Ids count from `first_id`, `change` replaces settings, and `before[name]` is called in the model's thread
@@ -293,7 +317,7 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
         pool = stack.enter_context(ThreadPoolExecutor(1))
 
         async def opened(
-            context: str = "general",
+            context: Context = "general",
             before: dict[str, Callable[[], Any]] | None = None,
             first_id: int = 0,
             words: Sequence[str] | None = None,
@@ -303,6 +327,8 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
             spy, clock, ids = Spy(before), Clock(), itertools.count(first_id)
             folder = tmp_path / f"house{next(houses)}"
             folder.mkdir()
+            shutil.copy(migrated, folder / "attune.db")  # ten times as fast as Alembic
+            shutil.copy(migrated_keys, folder / "keys.db")
             own = {"database": f"sqlite:///{folder}/attune.db", "keys": f"sqlite:///{folder}/keys.db"}
             services = await stack.enter_async_context(
                 open_services(
@@ -320,7 +346,7 @@ async def open_house(settings: Settings, tmp_path: Path) -> AsyncIterator[OpenHo
                 services = replace(services, tools=tools)
             address = await stack.enter_async_context(running(services))
             client = await stack.enter_async_context(aiohttp.ClientSession(address))
-            key = await services.storage.apps.create_key(f"test-{context}", context)  # type: ignore[arg-type]
+            key = await services.storage.apps.create_key(f"test-{context}", context)
             house = House(services, client, address, key, spy, clock, scribe)
             await house.call(
                 "PUT", "/v1/catalogue", data=_STARTER, headers=house.headers | {"Content-Type": "application/json"}

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
@@ -36,6 +38,10 @@ class StorageFailed(Unavailable):
     """The database can't be read or written: a full disk, a missing folder, no permission, no server."""
 
     code = "storage_failed"
+
+
+class SchemaUnknown(StorageFailed):
+    """The database has a schema that this version can't bring to its own."""
 
 
 def kind_of(url: str) -> Kind:
@@ -210,7 +216,10 @@ def _complete(connection: Connection, tables: MetaData) -> None:
 
 
 def migrate(url: str) -> None:
-    """Bring the main database to the newest schema, making it where it doesn't exist. One process at a time."""
+    """Bring the main database to the newest schema; make it where it doesn't exist. One process at a time.
+
+    Raises `StorageFailed`, and of that `SchemaUnknown` where the database is too old or too new for this version.
+    """
     if kind_of(url) == "sqlite":
         engine = create_engine(url)
         event.listen(engine, "connect", _untuned)
@@ -233,6 +242,8 @@ async def _migrate(url: str) -> None:
         async with database.write() as connection:
             await database.take_turns(connection, _MIGRATING)
             await connection.run_sync(_upgrade)
+    except SchemaUnknown:
+        raise
     except StorageFailed as error:
         raise StorageFailed(f"can't open or migrate {shown(url)}: {_name(error.__cause__)}") from error
     finally:
@@ -257,6 +268,14 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    if current is not None and current not in known:
+        raise SchemaUnknown(
+            f"this version can't migrate a database whose schema has the revision {current!r}; it knows "
+            f"{', '.join(known)}. An older database: first run `assistant migrate` of the version before this one. "
+            "A newer one: use the version that made it"
+        )
     command.upgrade(config, "head")
 
 

@@ -27,13 +27,14 @@ from assistant.demo.story import RECORDING
 from assistant.errors import Busy, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import read_card
-from assistant.inference.model import Array, Session, onnx_session, open_model
+from assistant.inference.model import Array, Session, open_model
+from tests.clock import Clock
+from tests.conftest import shared_session
 
 MODELS = shipped_models()
 SECOND = 16_000
 SILENCE = np.zeros(3 * SECOND, np.float32)
 NOISE = np.random.default_rng(0).normal(0, 0.02, 3 * SECOND).astype(np.float32)
-_SESSIONS: dict[Path, Session] = {}
 
 
 class Watched:
@@ -56,26 +57,12 @@ class Watched:
         return self.session.get_outputs()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def shared(graph: Path) -> Session:
-    if graph not in _SESSIONS:
-        _SESSIONS[graph] = onnx_session(graph)
-    return _SESSIONS[graph]
-
-
 class Room:
     """The stem, and transcribers behind it that share a pool."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self.pool, self.clock = pool, Clock()
-        self.stem = open_model(MODELS / "stem", shared)
+        self.pool, self.clock = pool, Clock(0.0)
+        self.stem = open_model(MODELS / "stem", shared_session)
         self.ear = Encoder(Batcher(self.stem, pool))
         self.transcriber = self.open()
 
@@ -83,9 +70,9 @@ class Room:
         self, *, before: Callable[[], None] | None = None, says: int | None = None, **options: Any
     ) -> Transcriber:
         def watched(graph: Path) -> Session:
-            return Watched(shared(graph), before or (lambda: None), says)
+            return Watched(shared_session(graph), before or (lambda: None), says)
 
-        encoder = open_model(MODELS / "transcriber-encoder", shared)
+        encoder = open_model(MODELS / "transcriber-encoder", shared_session)
         decoder = open_model(MODELS / "transcriber", watched)
         return Transcriber(self.stem.card, encoder, decoder, self.pool, clock=self.clock, **options)
 
@@ -274,7 +261,7 @@ def test_a_transcriber_without_its_tokenizer_is_refused(
     folder = altered(tmp_path, "transcriber")
     if content is not None:
         (folder / "tokenizer.json").write_text(content)
-    encoder = open_model(MODELS / "transcriber-encoder", shared)
+    encoder = open_model(MODELS / "transcriber-encoder", shared_session)
     with pytest.raises(ModelInvalid) as refused:
         Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder), pool)
     assert refused.value.code == code
@@ -283,14 +270,14 @@ def test_a_transcriber_without_its_tokenizer_is_refused(
 def test_the_tokenizer_of_another_model_is_refused(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     folder = altered(tmp_path, "transcriber")
     shutil.copyfile(MODELS / "text" / "tokenizer.json", folder / "tokenizer.json")
-    encoder = open_model(MODELS / "transcriber-encoder", shared)
+    encoder = open_model(MODELS / "transcriber-encoder", shared_session)
     with pytest.raises(ModelInvalid, match="not Whisper's"):
         Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder), pool)
 
 
 def test_models_that_do_not_belong_together_are_refused(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
-    decoder = open_model(MODELS / "transcriber", shared)
-    encoder = open_model(MODELS / "transcriber-encoder", shared)
+    decoder = open_model(MODELS / "transcriber", shared_session)
+    encoder = open_model(MODELS / "transcriber-encoder", shared_session)
     with pytest.raises(ModelInvalid, match="stem"):
         Transcriber(read_card(MODELS / "vad"), encoder, decoder, pool)
     other = altered(tmp_path, "transcriber", lambda card: card.replace(encoder.card.sha256, "0" * 64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +26,7 @@ from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port, read_card
 from assistant.inference.model import Array, Model, onnx_session
 from assistant.services import open_services
+from tests.clock import Clock
 from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
@@ -53,14 +54,6 @@ def speech(samples: int, level: float = 0.1) -> Samples:
 
 
 SPEECH = speech(500)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Stage:
@@ -116,7 +109,7 @@ class Desk:
         head: Card = HEAD,
         tells: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> None:
-        clock = Clock()
+        clock = Clock(0.0)
         self.stem, self.head = Ear(clock, STATES, stem_takes_s), Told(clock, SCORES)
         self.head.tells = tells or {1: {}}
         self.gate = gate or EvaluationGate()
@@ -132,14 +125,15 @@ class Desk:
 
 
 @pytest.fixture
-def pool():
+def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as opened:
         yield opened
 
 
-async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool) -> None:
+async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool: ThreadPoolExecutor) -> None:
     quick, slow = Desk(pool, stem_takes_s=3), Desk(pool, stem_takes_s=5)
     scores = await quick.reader.read(quick.gate.issue("voice"), SPEECH, budget_s=4)
+    assert isinstance(scores, VoiceScores)
     assert scores.emotions.tolist() == [0.5, 0.5]
     with pytest.raises(Busy) as late:
         await slow.reader.read(slow.gate.issue("voice"), SPEECH, budget_s=4)
@@ -147,13 +141,13 @@ async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool) -> None:
     assert (slow.stem.runs, slow.head.runs) == (1, 0)
 
 
-async def test_long_speech_is_encoded_in_windows_and_each_gets_its_head(pool) -> None:
+async def test_long_speech_is_encoded_in_windows_and_each_gets_its_head(pool: ThreadPoolExecutor) -> None:
     desk = Desk(pool)
     await desk.read(SPEECH, SPEECH, SPEECH, SPEECH, SPEECH)
     assert desk.head.runs == 3
 
 
-async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running(pool) -> None:
+async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running(pool: ThreadPoolExecutor) -> None:
     class Leaving(EvaluationGate):
         asked = 0
 
@@ -168,7 +162,7 @@ async def test_a_grant_that_ends_while_the_stem_runs_keeps_the_head_from_running
     assert (desk.stem.runs, desk.head.runs) == (1, 0)
 
 
-def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool) -> None:
+def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool: ThreadPoolExecutor) -> None:
     other = dataclasses.replace(HEAD, data={**HEAD.data, "stem_sha256": "f00"})
     with pytest.raises(ModelInvalid, match=r"voice .* stem with sha256 f00, not on stem .* with abc"):
         Desk(pool, head=other)
@@ -177,10 +171,10 @@ def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool) -> None:
             Desk(pool, head=dataclasses.replace(HEAD, data=data))
 
 
-def test_an_encoder_takes_nothing_but_a_stem(pool) -> None:
+def test_an_encoder_takes_nothing_but_a_stem(pool: ThreadPoolExecutor) -> None:
     for card in (dataclasses.replace(STEM, data={}), dataclasses.replace(STEM, outputs=SCORES)):
         with pytest.raises(ModelInvalid, match="is no stem"):
-            Encoder(Batcher(Model(card, Stage(Clock(), STATES)), pool))
+            Encoder(Batcher(Model(card, Stage(Clock(0.0), STATES)), pool))
 
 
 def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving() -> None:
@@ -193,7 +187,9 @@ def test_a_head_whose_observation_no_baseline_can_hold_is_refused_for_serving() 
 
 
 @pytest.mark.parametrize("lacking", SCORES)
-def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(pool, lacking) -> None:
+def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(
+    pool: ThreadPoolExecutor, lacking: str
+) -> None:
     outputs = {name: port for name, port in SCORES.items() if name != lacking}
     with pytest.raises(ModelInvalid, match=f"no voice model: it gives no {lacking}$"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
@@ -216,13 +212,15 @@ def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(po
         ({"fine_threshold": float("nan")}, "fine_threshold must be a number"),
     ],
 )
-def test_a_head_whose_card_does_not_say_when_to_abstain_is_refused(pool, change, said) -> None:
+def test_a_head_whose_card_does_not_say_when_to_abstain_is_refused(
+    pool: ThreadPoolExecutor, change: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ModelInvalid, match=said):
         Desk(pool, head=dataclasses.replace(HEAD, data={**HEAD.data, **change}))
 
 
 @pytest.mark.parametrize("name", ["emotions", "relative", "affect", "affect_deviation", "stress"])
-def test_a_head_whose_output_has_another_shape_is_refused(pool, name) -> None:
+def test_a_head_whose_output_has_another_shape_is_refused(pool: ThreadPoolExecutor, name: str) -> None:
     outputs = {**SCORES, name: Port("float32", ("batch", 3))}
     with pytest.raises(ModelInvalid, match=f"{name} has the shape"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
@@ -242,20 +240,22 @@ def test_a_head_whose_output_has_another_shape_is_refused(pool, name) -> None:
         (np.clip(speech(500), -0.05, 0.05), "clipped"),
     ],
 )
-async def test_what_no_model_needs_to_hear_is_abstained_from_without_a_run(pool, clip, reason) -> None:
+async def test_what_no_model_needs_to_hear_is_abstained_from_without_a_run(
+    pool: ThreadPoolExecutor, clip: Samples, reason: str
+) -> None:
     desk = Desk(pool)
     assert await desk.read(clip) == Abstention("voice", reason)
     assert (desk.stem.runs, desk.head.runs) == (0, 0)
 
 
 @pytest.mark.parametrize("clip", [speech(100), speech(500, level=0.05), np.clip(speech(500), -0.08, 0.08)])
-async def test_what_is_just_long_loud_and_clean_enough_is_read(pool, clip) -> None:
+async def test_what_is_just_long_loud_and_clean_enough_is_read(pool: ThreadPoolExecutor, clip: Samples) -> None:
     desk = Desk(pool, tells={0: {}, 1: {}})
     assert isinstance(await desk.read(clip), VoiceScores)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
-async def test_samples_that_are_no_numbers_are_refused(pool, wrong) -> None:
+async def test_samples_that_are_no_numbers_are_refused(pool: ThreadPoolExecutor, wrong: float) -> None:
     desk, clip = Desk(pool), SPEECH.copy()
     clip[7] = wrong
     with pytest.raises(Invalid) as refused:
@@ -275,12 +275,14 @@ async def test_samples_that_are_no_numbers_are_refused(pool, wrong) -> None:
         ([1.0, 0.0, 0.0, 0.0], None),
     ],
 )
-async def test_what_is_not_fine_gives_the_likeliest_reason(pool, quality, reason) -> None:
+async def test_what_is_not_fine_gives_the_likeliest_reason(
+    pool: ThreadPoolExecutor, quality: list[float], reason: str | None
+) -> None:
     said = await Desk(pool, tells={1: {"quality": quality}}).read(SPEECH)
     assert (said.reason if isinstance(said, Abstention) else None) == reason
 
 
-async def test_the_order_of_the_qualities_is_the_cards(pool) -> None:
+async def test_the_order_of_the_qualities_is_the_cards(pool: ThreadPoolExecutor) -> None:
     head = dataclasses.replace(HEAD, data={**HEAD.data, "qualities": list(reversed(QUALITIES))})
     said = await Desk(pool, head=head, tells={1: {"quality": [0.6, 0.1, 0.1, 0.2]}}).read(SPEECH)
     assert said == Abstention("voice", "not_speech")
@@ -304,7 +306,9 @@ WINDOWS = {
         ((2,), "too_noisy"),
     ],
 )
-async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(pool, levels, reason) -> None:
+async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(
+    pool: ThreadPoolExecutor, levels: tuple[int, ...], reason: str | None
+) -> None:
     said = await Desk(pool, tells=WINDOWS).read(*(speech(1_000, level / 10) for level in levels))
     if reason is None:
         assert isinstance(said, VoiceScores)
@@ -314,7 +318,9 @@ async def test_a_long_recording_is_read_where_it_is_fine_if_that_is_half_of_it(p
 
 
 @pytest.mark.parametrize("name", SCORES)
-async def test_a_head_that_gives_no_number_raises_before_a_baseline_could_learn_from_it(pool, name) -> None:
+async def test_a_head_that_gives_no_number_raises_before_a_baseline_could_learn_from_it(
+    pool: ThreadPoolExecutor, name: str
+) -> None:
     shape = SCORES[name].shape[1:]
     tells = {1: {name: np.full([size for size in shape if isinstance(size, int)], np.nan)}}
     with pytest.raises(FloatingPointError):
@@ -357,7 +363,7 @@ async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(
     ("line", "said"), [("qualities", "list of qualities"), ("fine_threshold", "fine_threshold")]
 )
 async def test_a_server_says_what_its_voices_card_lacks_and_reads_texts(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, line, said
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, line: str, said: str
 ) -> None:
     models = _models(tmp_path, {f"\n{line} =": f"\nold_{line} ="})
     async with open_services(dataclasses.replace(settings, models=models)) as services:
@@ -414,11 +420,14 @@ async def test_batch_mates_do_not_change_a_reading_by_one_bit(house: House, reco
     person = await house.known("ada")
     (grant,) = await tools.ledger.grants(Subject(person.pseudonym))
     clips = [recording[8_000:56_000], recording[64_000:112_000], recording[40_000:72_000]]
+    assert isinstance(tools.voice, VoiceReader)
     together = await asyncio.gather(*(tools.voice.read(grant, clip, budget_s=60) for clip in clips))
     assert house.spy.runs["stem"] == 2, "the two of equal length shared a run"
     assert house.spy.runs["voice"] == 3
     for clip, mixed in zip(clips, together, strict=True):
         alone = await tools.voice.read(grant, clip, budget_s=60)
+        assert isinstance(alone, VoiceScores)
+        assert isinstance(mixed, VoiceScores)
         assert alone.emotions.tobytes() == mixed.emotions.tobytes()
         assert alone.affect.tobytes() == mixed.affect.tobytes()
         assert alone.affect_deviation.tobytes() == mixed.affect_deviation.tobytes()

@@ -28,9 +28,9 @@ async def _abstained(files: list[Path], model: str = "voice") -> list[str | None
     return [outcome.abstained for outcome in outcomes]
 
 
-def _pairs(folder):
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
     """Angry and calm clips of the same person, sentence, intensity and repetition."""
-    clips = {}
+    clips: dict[tuple[str, ...], dict[str, Path]] = {}
     with (folder / "manifest.csv").open() as file:
         for row in csv.DictReader(file):
             if row["speaker"] in HELD_OUT and row["emotion"] in ("anger", "calm"):
@@ -39,7 +39,7 @@ def _pairs(folder):
     return [(pair["anger"], pair["calm"]) for pair in clips.values() if len(pair) == 2]
 
 
-async def _stress(house, file, name: str) -> float:
+async def _stress(house: House, file: Path, name: str) -> float:
     await house.person(name)
     await house.consent("voice", "tone", name=name)
     microphone = await house.stream(name)
@@ -52,7 +52,7 @@ async def _stress(house, file, name: str) -> float:
     await microphone.socket.close()
     results = [event for event in microphone.of("affect.result") if event["final"]]
     assert results, f"{file.name} was not heard"
-    return results[0]["reading"]["stress"]
+    return float(results[0]["reading"]["stress"])
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ async def test_an_angry_clip_reads_more_stressed_than_the_same_persons_calm_one(
 
 
 @pytest.mark.parametrize("model", ["voice", "voice-open"])
-async def test_sounds_without_speech_are_not_read_and_speech_is(data: Path, model) -> None:
+async def test_sounds_without_speech_are_not_read_and_speech_is(data: Path, model: str) -> None:
     noise = sorted((data / "noise" / "esc10" / "audio").rglob("*.ogg"))[::20]
     folder = data / "speech" / "ravdess"
     with (folder / "manifest.csv").open() as file:

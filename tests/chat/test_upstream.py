@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from assistant.chat.sse import Events
 from assistant.chat.upstream import Patience, Refused, Upstream
 from assistant.errors import TooMany, Unavailable
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, words
+from tests.clock import Clock
 
 PATIENT = Patience(connect_s=5.0, first_s=20.0, between_s=20.0, total_s=20.0, retries=2)
 
@@ -80,7 +81,7 @@ async def test_it_lists_the_models(fake: FakeUpstream, client: aiohttp.ClientSes
 
 @given(st.lists(st.binary(min_size=1, max_size=5).filter(lambda d: not set(d) & set(b"\r\n") and d[0] != 32)),
        st.sampled_from([b"\n", b"\r\n"]), st.integers(1, 7))  # fmt: skip
-def test_events_are_the_same_however_the_bytes_are_cut(told, end, size) -> None:
+def test_events_are_the_same_however_the_bytes_are_cut(told: list[bytes], end: bytes, size: int) -> None:
     stream = b"".join(b": a comment" + end + b"event: x" + end + b"data: " + data + end + end for data in told)
     events = Events()
     found = [data for i in range(0, len(stream), size) for data in events.feed(stream[i : i + size])]
@@ -100,7 +101,7 @@ def test_an_event_without_an_end_is_refused() -> None:
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_a_server_that_is_away_for_a_moment_is_asked_again(
-    fake: FakeUpstream, client: aiohttp.ClientSession, status
+    fake: FakeUpstream, client: aiohttp.ClientSession, status: int
 ) -> None:
     fake.answers = [failing(status), failing(status)]
     assert len(await streamed(connected(client, fake.url))) == 5
@@ -144,7 +145,7 @@ async def test_a_refusal_is_handed_on_with_its_words_and_not_repeated(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_words_about_our_key_are_kept_from_everybody(
-    fake: FakeUpstream, client: aiohttp.ClientSession, status, caplog: pytest.LogCaptureFixture
+    fake: FakeUpstream, client: aiohttp.ClientSession, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     fake.answers = [failing(status, f'{{"error": "Incorrect API key provided: {KEY}"}}')]
@@ -194,7 +195,7 @@ async def test_nobody_listens(client: aiohttp.ClientSession) -> None:
     ids=["the first token", "the next token", "the whole, before", "the whole, in the midst"],
 )
 async def test_it_waits_so_long_and_no_longer_for(
-    fake: FakeUpstream, client: aiohttp.ClientSession, patience, parts
+    fake: FakeUpstream, client: aiohttp.ClientSession, patience: Patience, parts: Sequence[Any]
 ) -> None:
     fake.answers = [hanging(*parts)]
     got: list[bytes] = []
@@ -223,18 +224,10 @@ async def test_who_stops_listening_ends_the_request(fake: FakeUpstream, client: 
 # Leaving off
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_who_fails_again_and_again_is_left_alone_and_then_tried_once(
     fake: FakeUpstream, client: aiohttp.ClientSession
 ) -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     upstream = connected(client, fake.url, replace(PATIENT, retries=0), clock=clock)
     fake.answers = [failing(500)] * 5
     for _ in range(5):
@@ -273,7 +266,9 @@ def test_only_one_probes_and_a_failed_probe_begins_another_rest() -> None:
 
 
 @given(st.lists(st.sampled_from(["succeeded", "failed", "asked", "given_up"])), st.integers(1, 4))
-def test_a_breaker_opens_only_after_so_many_failures_in_a_row_and_a_success_closes_it(steps, limit) -> None:
+def test_a_breaker_opens_only_after_so_many_failures_in_a_row_and_a_success_closes_it(
+    steps: list[str], limit: int
+) -> None:
     breaker, row = Breaker(failures_to_open=limit), 0
     for now, step in enumerate(steps):
         row = 0 if step == "succeeded" else row + (step == "failed")

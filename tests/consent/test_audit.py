@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -12,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
 
-from assistant import store as store_package
 from assistant.cli import main
 from assistant.consent.chain import GENESIS, Audit, canonical, link
 from assistant.consent.receipt import Actor, Record
@@ -308,33 +303,3 @@ async def test_whoever_stops_waiting_leaves_the_record_to_be_written(tmp_path: P
     await records.close()
     assert [record.id for record in await records.after(0)] == ["r1"]
     await database.close()
-
-
-def test_records_of_the_first_schema_are_chained_as_they_stand(tmp_path: Path, verify: Verify) -> None:
-    file = tmp_path / "attune.db"
-    migrated_to(file, "0001")
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("INSERT INTO apps VALUES ('a', 'App', 'general', 0)")
-        connection.execute("INSERT INTO people VALUES ('p', 'a', 'lookup', 1, x'00', 0)")
-        for number, person in enumerate(("p", "p", "gone"), 1):
-            connection.execute(
-                "INSERT INTO consents VALUES (?, ?, ?, ?, 'granted', 'text', 'tone', '1', 9.5, 'app', 'api', NULL)",
-                (number, f"r{number}", person, NOW),
-            )
-        connection.commit()
-    shutil.copy(file, tmp_path / "before.db")
-    migrate(f"sqlite:///{file}")
-    status, lines, _ = verify(file)
-    assert (status, lines[0][:18]) == (0, "3 consent records,")
-    with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT app FROM consents ORDER BY seq").fetchall() == [("a",), ("a",), ("",)]
-
-
-def migrated_to(file: Path, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(store_package.__file__).parent / "migrations"))
-    engine = create_engine(f"sqlite:///{file}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()

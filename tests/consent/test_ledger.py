@@ -19,19 +19,11 @@ from assistant.consent.policy import RULES, Exemption, Rule, Subject, forbidden
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable
+from tests.clock import NOW, Clock
 
-NOW = 1_800_000_000.0
 DAY = 86_400.0
 ADA = Subject("ada")
 ACTOR = Actor("app", "api")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Kept:
@@ -392,7 +384,7 @@ async def test_a_notice_is_written_down_and_changes_nothing(desk: Desk) -> None:
     heard: list[Record] = []
     desk.ledger.listen(None, heard.append)
     for event in ("notice_shown", "notice_acknowledged"):
-        await desk.ledger.note("ada", event, ACTOR, app="app", modality="voice", notice="1")  # type: ignore[arg-type]
+        await desk.ledger.note("ada", event, ACTOR, app="app", modality="voice", notice="1")
     assert desk.opens(grant)
     assert heard == []
     assert [record.notice for record in desk.records.records] == ["1", "1", "1"]

@@ -18,6 +18,7 @@ from assistant.errors import Busy
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port
 from assistant.inference.model import Array, Model
+from tests.clock import Clock
 
 ROWS = {"x": Port("float32", ("batch", "n"))}
 SUMS = {"sum": Port("float32", ("batch",))}
@@ -52,14 +53,6 @@ class Sums:
 
     def get_outputs(self) -> list[Any]:
         return []
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 Open = Callable[..., Batcher]
@@ -209,7 +202,7 @@ async def test_callers_who_went_away_take_up_no_room(opened: Open) -> None:
 
 
 async def test_a_row_whose_time_has_passed_is_dropped_and_not_run(opened: Open) -> None:
-    session, clock = Sums(), Clock()
+    session, clock = Sums(), Clock(0.0)
     batcher = opened(session, clock=clock)
     first = await held(batcher, session)
     late = asyncio.create_task(total(batcher, 1, budget_s=1.0))
@@ -238,7 +231,7 @@ class Slow(Sums):
 
 
 async def test_a_row_that_would_come_too_late_is_not_begun_and_the_batcher_recovers(opened: Open) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     session = Slow(clock, 60.0)
     batcher = opened(session, clock=clock)
     await batcher.run(row(1.0, 2.0), budget_s=100.0)
@@ -256,14 +249,14 @@ async def test_a_row_that_would_come_too_late_is_not_begun_and_the_batcher_recov
 
 
 async def test_a_row_without_a_limit_runs_whatever_the_pace(opened: Open) -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     batcher = opened(Slow(clock, 5.0), clock=clock)
     for _ in range(3):
         assert (await batcher.run(row(1.0, 2.0), budget_s=float("inf")))["sum"] == 3
 
 
 async def test_the_most_urgent_shape_runs_first(opened: Open) -> None:
-    session, clock = Sums(), Clock()
+    session, clock = Sums(), Clock(0.0)
     batcher = opened(session, clock=clock)
     first = await held(batcher, session)
     relaxed = asyncio.create_task(total(batcher, 1, 1, budget_s=10.0))

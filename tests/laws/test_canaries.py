@@ -120,7 +120,13 @@ def _filled(kind: Any, cage: Cage) -> Any:
         return kind.values[0]
     if isinstance(kind, msgspec.inspect.AnyType):
         return {cage.bird(): cage.bird()}
-    return {msgspec.inspect.BoolType: True, msgspec.inspect.FloatType: 0.5}.get(type(kind), 1)
+    return (
+        True
+        if isinstance(kind, msgspec.inspect.BoolType)
+        else 0.5
+        if isinstance(kind, msgspec.inspect.FloatType)
+        else 1
+    )
 
 
 def _broken(body: Any, cage: Cage) -> Iterator[bytes]:
@@ -257,7 +263,7 @@ def _rename(database: str, old: str, new: str) -> None:
 
 
 async def test_a_thousand_canaries_and_none_comes_out(
-    open_house: OpenHouse, cage: Cage, recording: Samples, capfd
+    open_house: OpenHouse, cage: Cage, recording: Samples, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise RuntimeError(cage.bird())
@@ -361,7 +367,7 @@ def test_what_libraries_say_is_not_repeated_nor_what_errors_say(cage: Cage) -> N
     said = cage.log.getvalue()
     assert BIRD not in said
     assert "ours failed (ValueError)" in said
-    assert said.count("aiohttp.server: at test_leaks:") == 3
+    assert said.count("aiohttp.server: at test_canaries:") == 3
 
 
 def _where(cage: Cage) -> str:

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from assistant.audio.pcm import Samples, to_pcm16
+from assistant.audio.voice import VoiceReader
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
-from assistant.consent.policy import Subject
+from assistant.consent.policy import Context, Subject
 from assistant.errors import ConsentRequired
+from assistant.text.reader import TextReader
 from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
@@ -36,7 +38,7 @@ REQUESTS: list[tuple[str, str, Any]] = [
 ]
 
 
-async def _answers(house) -> list[tuple[int, bytes]]:
+async def _answers(house: House) -> list[tuple[int, bytes]]:
     given = []
     for method, path, body in REQUESTS:
         async with house.client.request(method, path, json=body, headers=house.headers) as answer:
@@ -44,7 +46,7 @@ async def _answers(house) -> list[tuple[int, bytes]]:
     return given
 
 
-async def _heard(house, recording) -> list[str]:
+async def _heard(house: House, recording: Samples) -> list[str]:
     microphone = await house.stream()
     for start in range(0, len(recording), 6400):  # so slowly that each answer comes before anything else is heard
         await microphone.play(recording[start : start + 6400], quiet_s=0)
@@ -65,7 +67,7 @@ async def _heard(house, recording) -> list[str]:
 class TestLaw1NoGrantNoInference:
     @pytest.mark.parametrize("words", [None, ["I am so worried.", "What a day!", "I want to die."]])
     async def test_http_and_stream_answer_byte_for_byte_like_a_server_without_affect_models(
-        self, open_house: OpenHouse, recording: Samples, words
+        self, open_house: OpenHouse, recording: Samples, words: list[str] | None
     ) -> None:
         present, absent = await open_house(words=words), await open_house(affect="absent", words=words)
         assert present.services.tools.text is not None
@@ -102,6 +104,8 @@ class TestLaw1NoGrantNoInference:
         person = await house.known("ada")
         issued = await tools.ledger.grants(Subject(person.pseudonym))
         assert len(issued) == 2
+        assert isinstance(tools.text, TextReader)
+        assert isinstance(tools.voice, VoiceReader)
         for grant in (*(copy.copy(g) for g in issued), EvaluationGate().issue("text")):
             with pytest.raises(ConsentRequired):
                 await tools.text.read(grant, WORRY)
@@ -179,7 +183,7 @@ class TestLaw2GrantsArePerModalityAndPurpose:
 class TestLaw3Withdrawal:
     @pytest.mark.parametrize("way", ["http", "stream"])
     async def test_a_live_stream_stops_before_its_next_window_and_state_is_zeroed(
-        self, house: House, recording: Samples, way
+        self, house: House, recording: Samples, way: str
     ) -> None:
         await house.person()
         for purpose in ("tone", "content"):
@@ -212,7 +216,7 @@ class TestLaw3Withdrawal:
 
     @pytest.mark.parametrize(("stage", "heads"), [("voice", 1), ("stem", 0)])
     async def test_an_estimate_that_was_under_way_is_dropped(
-        self, open_house: OpenHouse, recording: Samples, stage, heads
+        self, open_house: OpenHouse, recording: Samples, stage: str, heads: int
     ) -> None:
         begun, may_end = threading.Event(), threading.Event()
 
@@ -278,7 +282,7 @@ class TestLaw4NoticeAndForbiddenContexts:
 
     @pytest.mark.parametrize("context", ["workplace", "education", "therapy"])
     async def test_voice_emotion_is_refused_in_contexts_where_law_forbids_it(
-        self, open_house: OpenHouse, recording: Samples, context
+        self, open_house: OpenHouse, recording: Samples, context: Context
     ) -> None:
         house = await open_house(context=context)
         await house.person(country="DE")
@@ -383,7 +387,7 @@ class TestLaw5NothingLeaks:
 class TestLaw8CrisisWordsAlwaysLeadToHelp:
     @pytest.mark.parametrize("affect", ["present", "absent"])
     @pytest.mark.parametrize("granted", [False, True])
-    async def test_whether_or_not_affect_is_on(self, open_house: OpenHouse, affect, granted) -> None:
+    async def test_whether_or_not_affect_is_on(self, open_house: OpenHouse, affect: str, granted: bool) -> None:
         house = await open_house(affect=affect)
         await house.person(country="US")
         if granted:
@@ -431,7 +435,7 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
 
     @pytest.mark.parametrize("stage", ["stem", "voice"])
     async def test_a_broken_model_costs_only_the_mood(
-        self, open_house: OpenHouse, recording: Samples, stage
+        self, open_house: OpenHouse, recording: Samples, stage: str
     ) -> None:
         def broken() -> None:
             raise RuntimeError
@@ -452,7 +456,7 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
 
     @pytest.mark.parametrize("part", ["stem", "voice"])
     async def test_a_missing_or_tampered_model_is_said_and_costs_only_the_mood(
-        self, open_house: OpenHouse, tmp_path: Path, part
+        self, open_house: OpenHouse, tmp_path: Path, part: str
     ) -> None:
         models = tmp_path / "models"
         shutil.copytree(shipped_models(), models, ignore=shutil.ignore_patterns(part))

@@ -33,23 +33,13 @@ from assistant.store.aggregates import K
 from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
+from tests.clock import NOW, Clock
 
-NOW = 1_800_000_000.0
 DAY = 86_400.0
 MASTER = bytes(range(32))
 CANARY = "canary-40c1"
 APP = Actor("app", "api")
 WORRY = "I am so worried about tomorrow, everything is going wrong."
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Office:
@@ -96,7 +86,7 @@ class Office:
         async with self.storage.database.read() as connection:
             for table in PERSONAL:
                 mine = select(func.count()).select_from(table).where(table.c.person == person.pseudonym)
-                counts[table.name] = await connection.scalar(mine)
+                counts[table.name] = await connection.scalar(mine) or 0
         return counts
 
 
@@ -252,6 +242,7 @@ async def test_a_mood_lies_sealed_in_the_database(office: Office) -> None:
     ada = await office.full()
     async with office.storage.database.read() as connection:
         body = await connection.scalar(select(schema.moods.c.body).where(schema.moods.c.person == ada.pseudonym))
+    assert body is not None
     assert b"stress" not in body
     assert b"0.75" not in body
 

@@ -11,7 +11,7 @@ import pytest
 from assistant.profile.access import APP_SCOPES, PERSON_SCOPES, SCOPES, Scope
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.signing import Token, sign
-from tests.conftest import OpenHouse
+from tests.conftest import House, OpenHouse
 
 PERSON = "/v1/people/{person}"
 GRANT = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
@@ -108,7 +108,7 @@ def _path(path: str, person: str) -> str:
 class World:
     """A server with two people of one app and one of another, and every credential that might be tried."""
 
-    house: Any
+    house: House
     credentials: dict[str, str] = field(default_factory=dict)
 
     async def ask(
@@ -136,7 +136,7 @@ class World:
 
 
 @pytest.fixture
-async def world(open_house: OpenHouse):
+async def world(open_house: OpenHouse) -> World:
     house = await open_house(affect="absent")
     world = World(house)
     apps, people = house.services.storage.apps, house.services.storage.people
@@ -164,15 +164,17 @@ async def world(open_house: OpenHouse):
     return world
 
 
-async def test_the_table_has_every_route_and_says_what_the_server_says(world) -> None:
+async def test_the_table_has_every_route_and_says_what_the_server_says(world: World) -> None:
     app = make_app(world.house.services)
-    served = {(route.method, route.resource.canonical) for route in app.router.routes()}
+    served = {
+        (route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None
+    }
     assert served == set(TABLE), "a route without a row, or a row without a route"
     said = {(r.method, r.path): None if r.open else r.scope for r in app[ROUTES]}
     assert said == {route: row.scope for route, row in TABLE.items()}
 
 
-async def test_nothing_opens_without_a_good_credential(world) -> None:
+async def test_nothing_opens_without_a_good_credential(world: World) -> None:
     good = world.credentials
     refused = [
         (None, "key_missing"),
@@ -199,7 +201,7 @@ async def test_nothing_opens_without_a_good_credential(world) -> None:
             assert (status, said) == (401, code), f"{route} {code}"
 
 
-async def test_a_key_without_the_scope_opens_nothing_of_it(world) -> None:
+async def test_a_key_without_the_scope_opens_nothing_of_it(world: World) -> None:
     apps = world.house.services.storage.apps
     for scope in SCOPES:
         rest = await apps.create_key(
@@ -210,14 +212,14 @@ async def test_a_key_without_the_scope_opens_nothing_of_it(world) -> None:
             assert ((status, code) == (403, "scope_missing")) == (row.scope == scope), f"{route} without {scope}"
 
 
-async def test_a_token_without_the_scope_opens_nothing_of_it_for_its_own_person(world) -> None:
+async def test_a_token_without_the_scope_opens_nothing_of_it_for_its_own_person(world: World) -> None:
     for route, row in PERSONAL.items():
         token = await world.token("ada", scopes=frozenset(PERSON_SCOPES - {row.scope}))
         status, code, _ = await world.ask(route, row, "ada", f"Bearer {token}")
         assert (status, code) == (403, "scope_missing"), route
 
 
-async def test_a_persons_token_opens_nothing_that_is_the_apps(world) -> None:
+async def test_a_persons_token_opens_nothing_that_is_the_apps(world: World) -> None:
     for route, row in CLOSED.items():
         if (route not in PERSONAL and not row.own) or row.scope == "tokens":
             status, code, _ = await world.ask(route, row, "bob", f"Bearer {world.credentials['bob']}")
@@ -225,7 +227,7 @@ async def test_a_persons_token_opens_nothing_that_is_the_apps(world) -> None:
             assert (status, code) == refused, route
 
 
-async def test_another_persons_token_and_an_unknown_person_look_the_same(world) -> None:
+async def test_another_persons_token_and_an_unknown_person_look_the_same(world: World) -> None:
     token = f"Bearer {world.credentials['bob']}"
     for route, row in PERSONAL.items():
         if row.scope not in PERSON_SCOPES:
@@ -236,7 +238,7 @@ async def test_another_persons_token_and_an_unknown_person_look_the_same(world) 
         assert about_ada == await world.ask(route, row, "theirs", token), route
 
 
-async def test_another_apps_person_and_an_unknown_person_look_the_same(world) -> None:
+async def test_another_apps_person_and_an_unknown_person_look_the_same(world: World) -> None:
     key = f"Bearer {world.house.key}"
     for route, row in PERSONAL.items():
         if row.makes:
@@ -247,20 +249,20 @@ async def test_another_apps_person_and_an_unknown_person_look_the_same(world) ->
         assert theirs == await world.ask(route, row, "gone", key), route
 
 
-async def test_bulk_erasure_touches_nobody_of_another_app(world) -> None:
+async def test_bulk_erasure_touches_nobody_of_another_app(world: World) -> None:
     await world.house.call("POST", "/v1/erasures", {"people": ["theirs", NOBODY]})
     other = {"Authorization": f"Bearer {world.credentials['other']}"}
     await world.house.call("GET", "/v1/people/theirs", headers=other)
 
 
-async def test_a_person_is_made_by_an_app_for_itself_alone(world) -> None:
+async def test_a_person_is_made_by_an_app_for_itself_alone(world: World) -> None:
     key = world.credentials["other"]
     assert (await world.ask(("PUT", PERSON), Row("people", {}), "ada", f"Bearer {key}"))[0] == 201
     assert (await world.ask(("DELETE", PERSON), Row("rights"), "ada", f"Bearer {key}"))[0] == 204
     await world.house.call("GET", "/v1/people/ada")
 
 
-async def test_a_persons_token_opens_what_is_theirs_by_their_id_and_as_me(world) -> None:
+async def test_a_persons_token_opens_what_is_theirs_by_their_id_and_as_me(world: World) -> None:
     token = f"Bearer {await world.token('ada')}"
     for route, row in PERSONAL.items():
         if row.scope in PERSON_SCOPES and route != ("DELETE", PERSON):
@@ -270,13 +272,13 @@ async def test_a_persons_token_opens_what_is_theirs_by_their_id_and_as_me(world)
                 assert code != "person_unknown", (route, name)
 
 
-async def test_me_is_nobody_where_an_app_asks(world) -> None:
+async def test_me_is_nobody_where_an_app_asks(world: World) -> None:
     for route, row in PERSONAL.items():
         status, code, _ = await world.ask(route, row, "me", f"Bearer {world.house.key}")
         assert (status, code) == (400, "person_invalid"), route
 
 
-async def test_the_description_says_which_scope_each_route_needs(world) -> None:
+async def test_the_description_says_which_scope_each_route_needs(world: World) -> None:
     paths = (await world.house.call("GET", "/openapi.json"))["paths"]
     for (method, path), row in TABLE.items():
         if path in ("/v1/realtime", "/v1/twilio"):
@@ -286,6 +288,6 @@ async def test_the_description_says_which_scope_each_route_needs(world) -> None:
         assert paths[path][method.lower()]["security"] == needs, path
 
 
-async def test_keys_have_every_scope_but_that_of_operators_where_none_is_named(world) -> None:
+async def test_keys_have_every_scope_but_that_of_operators_where_none_is_named(world: World) -> None:
     made = [key for key in await world.house.services.storage.apps.keys() if key.app.name == "test-general"]
     assert made[0].scopes == APP_SCOPES == frozenset(SCOPES) - {"operate"}

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, text
 
 from assistant.cli import main
-from assistant.consent.receipt import Actor
+from assistant.consent.receipt import Actor, Event
 from assistant.emotion import Estimate, Reading
 from assistant.errors import Conflict, Invalid, NotFound, Taken
 from assistant.mood.correction import Correction
@@ -517,18 +517,18 @@ def test_the_deviation_from_the_usual_is_that_of_the_corrected_mood() -> None:
 
 
 @pytest.fixture
-async def house(open_house: OpenHouse):
+async def house(open_house: OpenHouse) -> House:
     """A server without affect models: profiles need none."""
     return await open_house(affect="absent")
 
 
-async def header(house, method: str, path: str, json: Any = None, **headers: str) -> tuple[int, Any]:
+async def header(house: House, method: str, path: str, json: Any = None, **headers: str) -> tuple[int, Any]:
     async with house.client.request(method, path, json=json, headers=house.headers | headers) as answer:
         return answer.status, answer.headers.get("ETag")
 
 
 async def test_a_whole_profile_is_kept_and_shown(house: House) -> None:
-    whole = {
+    whole: dict[str, Any] = {
         "language": "de",
         "country": "DE",
         "region": "BE",
@@ -562,7 +562,7 @@ async def test_a_whole_profile_is_kept_and_shown(house: House) -> None:
         ({"age_band": "senior"}, "invalid_request"),
     ],
 )
-async def test_a_profile_that_can_not_be_kept_is_refused(house: House, body, code) -> None:
+async def test_a_profile_that_can_not_be_kept_is_refused(house: House, body: dict[str, Any], code: str) -> None:
     assert (await house.call("PUT", PATH, body, status=400))["code"] == code
 
 
@@ -699,7 +699,7 @@ async def test_recent_context_comes_and_goes_in_parts(house: House) -> None:
         ({"heart_rate": {"value": 70}}, "invalid_request"),
     ],
 )
-async def test_context_that_can_not_be_kept_is_refused(house: House, part, code) -> None:
+async def test_context_that_can_not_be_kept_is_refused(house: House, part: dict[str, Any], code: str) -> None:
     await house.person()
     refused = await house.call("PUT", f"{PATH}/context", part, status=400)
     assert refused["code"] == code
@@ -784,7 +784,7 @@ async def test_another_person_is_not_in_it(house: House) -> None:
 
 
 @pytest.mark.parametrize(("event", "tone"), [("restricted", "neutral"), ("objected", "formal")])
-async def test_who_restricts_or_objects_is_ranked_blind(house: House, event, tone) -> None:
+async def test_who_restricts_or_objects_is_ranked_blind(house: House, event: Event, tone: str) -> None:
     await house.person(formality="formal", interests=["music"])
     before = await house.message("Hello")
     assert any(item["parts"]["interest"] for item in before["recommendations"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import unicodedata
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -25,14 +26,14 @@ SILENT = Said(abstained="language")
         *("behaviour.reading", "behaviour.robustness", "behaviour.tables", "behaviour.transforms", "cards.picture"),
     ],
 )
-def test_the_examples_in_the_scripts_hold(name) -> None:
+def test_the_examples_in_the_scripts_hold(name: str) -> None:
     done = doctest.testmod(importlib.import_module(f"scripts.{name}"))
     assert done.attempted > 0
     assert done.failed == 0
 
 
 @pytest.mark.parametrize("name", transforms.TRANSFORMS)
-def test_a_transform_changes_every_text_the_same_way_each_time(name) -> None:
+def test_a_transform_changes_every_text_the_same_way_each_time(name: str) -> None:
     before, after = transforms.pairs(name, [SENTENCE])[0]
     assert before != after
     assert transforms.pairs(name, ["another", SENTENCE])[1] == (before, after)
@@ -40,13 +41,13 @@ def test_a_transform_changes_every_text_the_same_way_each_time(name) -> None:
 
 
 @pytest.mark.parametrize("name", transforms.TRANSFORMS)
-def test_a_transform_takes_any_text(name) -> None:
+def test_a_transform_takes_any_text(name: str) -> None:
     for text in ("", "ok", "?!", "😀", "12 34", "a" * 500):
         assert len(transforms.pairs(name, [text])[0]) == 2
 
 
 @pytest.mark.parametrize("name", ["zero-width characters", "bidirectional controls"])
-def test_what_shows_nothing_adds_nothing_else(name) -> None:
+def test_what_shows_nothing_adds_nothing_else(name: str) -> None:
     after = transforms.pairs(name, [SENTENCE])[0][1]
     assert "".join(c for c in after if unicodedata.category(c) not in ("Cf", "Mn")) == SENTENCE
 
@@ -98,7 +99,9 @@ def test_an_abstention_agrees_with_nothing_and_fails_every_test() -> None:
         ("reducers", "DIR", None, [EVEN, GOOD], None),
     ],
 )
-def test_a_case_fails_by_the_rule_of_its_test(test, kind, label, said, fails) -> None:
+def test_a_case_fails_by_the_rule_of_its_test(
+    test: str, kind: str, label: int | None, said: list[Said], fails: bool | None
+) -> None:
     assert checklist.failed(checklist.Case(test, kind, "", ("x",) * len(said), label), said) is fails
 
 
@@ -133,7 +136,7 @@ def test_names_belong_to_one_group() -> None:
 
 
 def test_a_model_that_hates_a_name_is_found_out() -> None:
-    def read(texts):
+    def read(texts: Sequence[str]) -> list[Said]:
         return [BAD if "Jamal" in text or "Kareem" in text else GOOD for text in texts]
 
     found = fairness.names("names", ["{} is here."], "{}", read, read, every=True)
@@ -145,7 +148,7 @@ def test_a_model_that_hates_a_name_is_found_out() -> None:
 
 
 def test_a_model_that_reads_women_otherwise_is_found_out() -> None:
-    def read(texts):
+    def read(texts: Sequence[str]) -> list[Said]:
         return [BAD if "she" in text.lower().split() else EVEN for text in texts]
 
     entries = fairness.genders(["She left.", "He left.", "They left."], read, read)

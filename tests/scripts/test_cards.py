@@ -33,13 +33,13 @@ FIGURE = {"measure": "f1", "data": "a set", "value": 0.81234, "low": 0.7, "high"
 
 
 def test_the_pages_show_what_the_cards_say() -> None:
-    script = [sys.executable, SCRIPTS / "cards" / "page.py", "--check"]
+    script: list[str | Path] = [sys.executable, SCRIPTS / "cards" / "page.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_figure_of_a_card_stands_on_its_page(name) -> None:
+def test_every_figure_of_a_card_stands_on_its_page(name: str) -> None:
     card = tomllib.loads((MODELS / name / "card.toml").read_text())
     shown = (MODELS / name / "README.md").read_text()
     for figure in [*card.get("figures", []), *card.get("comparison", []), *card.get("behaviour", [])]:
@@ -50,7 +50,7 @@ def test_every_figure_of_a_card_stands_on_its_page(name) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_page_works_as_pasted(name, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_of_a_page_works_as_pasted(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     examples = re.findall(r"```python\n(.*?)```", (MODELS / name / "README.md").read_text(), re.DOTALL)
     assert len(examples) == 1
     exec(compile(examples[0], f"{name}/README.md", "exec"), {})
@@ -58,7 +58,7 @@ def test_the_example_of_a_page_works_as_pasted(name, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("picture", sorted(MODELS.glob("*/figures.svg")), ids=lambda file: file.parent.name)
-def test_a_picture_is_small_and_well_formed(picture) -> None:
+def test_a_picture_is_small_and_well_formed(picture: Path) -> None:
     assert picture.stat().st_size < 30_000
     root = ElementTree.fromstring(picture.read_text())
     assert root.tag.endswith("svg")

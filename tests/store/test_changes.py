@@ -209,7 +209,7 @@ class Counted(ConsentRecords):
 @pytest.fixture
 async def lone(sqlite_databases: Any) -> AsyncIterator[Worker]:
     worker = Worker(sqlite_databases.main, "lone")
-    worker.records = worker.ledger._records = Counted(worker.database)  # type: ignore[assignment]
+    worker.records = worker.ledger._records = Counted(worker.database)
     yield worker
     await worker.records.close()
     await worker.database.close()

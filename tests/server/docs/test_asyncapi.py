@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Iterator
 from copy import deepcopy
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -108,7 +109,7 @@ class TestTheDocument:
         assert used == set(MESSAGE_NAMES), "no message is left over"
 
     @pytest.mark.parametrize("name", MESSAGE_NAMES)
-    def test_each_message_says_what_it_is_for_and_its_examples_are_valid(self, name) -> None:
+    def test_each_message_says_what_it_is_for_and_its_examples_are_valid(self, name: str) -> None:
         message = DOCUMENT["components"]["messages"][name]
         assert message["summary"]
         assert message["examples"]
@@ -141,7 +142,7 @@ class TestNothingIsLeftOut:
         assert told <= NAMES
 
     @pytest.mark.parametrize("module", [realtime, wire])
-    def test_every_name_of_an_event_in_the_code_is_described(self, module) -> None:
+    def test_every_name_of_an_event_in_the_code_is_described(self, module: ModuleType) -> None:
         known = NAMES | CLIENT_EVENTS.keys()
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAME.fullmatch(node.value):

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import sqlite3
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -20,10 +21,10 @@ PERSON = "/v1/people/ada"
 MESSAGES = f"{PERSON}/messages"
 
 
-async def _problem(house, method: str, path: str, status: int, code: str, **more: Any) -> dict[str, Any]:
+async def _problem(house: House, method: str, path: str, status: int, code: str, **more: Any) -> dict[str, Any]:
     more.setdefault("headers", house.headers)
     async with house.client.request(method, path, **more) as answer:
-        body = await answer.json(content_type="application/problem+json")
+        body: dict[str, Any] = await answer.json(content_type="application/problem+json")
     assert (answer.status, body["status"], body["code"]) == (status, status, code), body
     assert body["detail"]
     return body
@@ -51,7 +52,7 @@ class TestHttp:
             (b'{"text": "\\ud800"}', "invalid_json"),
         ],
     )
-    async def test_a_body_that_is_not_what_it_should_be(self, house: House, body, code) -> None:
+    async def test_a_body_that_is_not_what_it_should_be(self, house: House, body: bytes, code: str) -> None:
         await house.person()
         await _problem(house, "POST", MESSAGES, 400, code, data=body)
         assert (await house.message("still here"))["mood"] is None
@@ -59,7 +60,7 @@ class TestHttp:
     async def test_a_body_of_fifty_megabytes(self, house: House) -> None:
         await house.person()
 
-        async def pieces():
+        async def pieces() -> AsyncIterator[bytes]:
             for _ in range(50):
                 yield b"x" * 1_000_000
 
@@ -95,7 +96,7 @@ class TestHttp:
             await _problem(house, method, path, 404, "person_unknown", json=body)
 
     @pytest.mark.parametrize("name", ["x" * 129, "a%00b", "%E2%80%AE"])
-    async def test_a_name_that_no_person_may_have(self, house: House, name) -> None:
+    async def test_a_name_that_no_person_may_have(self, house: House, name: str) -> None:
         await _problem(house, "PUT", f"/v1/people/{name}", 400, "person_invalid", json={})
 
     @pytest.mark.parametrize(
@@ -107,7 +108,9 @@ class TestHttp:
             ({"Authorization": "Bearer nonsense"}, "key_unknown"),
         ],
     )
-    async def test_no_key_opens_nothing_but_the_health_routes(self, house: House, headers, code) -> None:
+    async def test_no_key_opens_nothing_but_the_health_routes(
+        self, house: House, headers: dict[str, Any], code: str
+    ) -> None:
         for method, path in (
             ("GET", PERSON),
             ("PUT", PERSON),
@@ -187,7 +190,7 @@ class TestStream:
         ],
     )
     async def test_a_frame_that_can_not_be_understood_gets_an_error_and_the_stream_goes_on(
-        self, house: House, recording: Samples, frame, code
+        self, house: House, recording: Samples, frame: bytes | str, code: str
     ) -> None:
         await house.person()
         microphone = await house.stream()
@@ -208,8 +211,10 @@ class TestStream:
         await house.person()
         microphone = await house.stream()
         await microphone.play(recording[:16_000], quiet_s=0)
-        transport = microphone.socket._response.connection.transport
-        transport.abort()
+        connection = microphone.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()
         again = await house.stream()
         await again.play(recording[: 3 * 16_000])
         await again.until("policy.recommendations")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from assistant.config import load_settings
@@ -12,7 +14,7 @@ OURS, THEIRS = "https://app.example.com", "https://evil.example.com"
 ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 
 
-async def _headers(house, method, path, status, **headers):
+async def _headers(house: House, method: str, path: str, status: int, **headers: str) -> Mapping[str, str]:
     async with house.client.request(method, path, headers=headers) as answer:
         assert answer.status == status
         return answer.headers
@@ -20,7 +22,7 @@ async def _headers(house, method, path, status, **headers):
 
 class TestAnOriginOfTheSetting:
     @pytest.fixture
-    async def house(self, open_house: OpenHouse):
+    async def house(self, open_house: OpenHouse) -> House:
         return await open_house(affect="absent", cors_origins=f"{OURS} http://localhost:5173")
 
     async def test_may_ask_before_and_send_a_token(self, house: House) -> None:
@@ -64,7 +66,7 @@ async def test_where_nothing_is_set_no_page_may_read_anything(open_house: OpenHo
 
 @pytest.mark.parametrize(("setting", "with_key"), [("*", False), ("* authorization", True)])
 async def test_any_origin_may_send_a_key_only_where_that_was_asked_for(
-    open_house: OpenHouse, setting, with_key
+    open_house: OpenHouse, setting: str, with_key: bool
 ) -> None:
     house = await open_house(affect="absent", cors_origins=setting)
     headers = await _headers(house, "OPTIONS", "/v1/people/ada", 204, Origin=THEIRS, **ASKING)
@@ -73,6 +75,6 @@ async def test_any_origin_may_send_a_key_only_where_that_was_asked_for(
 
 
 @pytest.mark.parametrize("wrong", ["example.com", "https://a.example/", "https://*.example.com", "* ,", "null"])
-def test_an_origin_is_written_out(wrong) -> None:
+def test_an_origin_is_written_out(wrong: str) -> None:
     with pytest.raises(ConfigInvalid, match="origin"):
         load_settings(None, {"ATTUNE_CORS_ORIGINS": wrong})

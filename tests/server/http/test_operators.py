@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from joserfc import jwk, jwt
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, ConfigInvalid, Unauthenticated, Unavailable
 from assistant.server.http.oidc import Operators
-from tests.conftest import NOW, Clock, OpenHouse
+from tests.clock import NOW, Clock
+from tests.conftest import OpenHouse
 
 AUDIENCE = "attune-operators"
 
@@ -24,7 +26,10 @@ class Issuer:
     """An identity provider on this machine."""
 
     def __init__(self) -> None:
-        self.keys = {"one": jwk.RSAKey.generate_key(2048), "two": jwk.ECKey.generate_key("P-256")}
+        self.keys: dict[str, jwk.RSAKey | jwk.ECKey] = {
+            "one": jwk.RSAKey.generate_key(2048),
+            "two": jwk.ECKey.generate_key("P-256"),
+        }
         self.published = ["one", "two"]
         self.extra: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}
@@ -52,7 +57,7 @@ class Issuer:
 
 
 @pytest.fixture
-async def issuer():
+async def issuer() -> AsyncIterator[Issuer]:
     issuer = Issuer()
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", issuer.discovery)
@@ -66,12 +71,12 @@ async def issuer():
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-async def operators(issuer, clock: Clock):
+async def operators(issuer: Issuer, clock: Clock) -> AsyncIterator[Operators]:
     operators = Operators(issuer.url, AUDIENCE, clock)
     yield operators
     await operators.close()
@@ -89,10 +94,12 @@ def _unsigned(header: dict[str, Any], claims: str) -> str:
 
 class TestAToken:
     @pytest.mark.parametrize("key", ["one", "two"])
-    async def test_of_the_provider_is_good_with_either_kind_of_key(self, operators, issuer, key) -> None:
+    async def test_of_the_provider_is_good_with_either_kind_of_key(
+        self, operators: Operators, issuer: Issuer, key: str
+    ) -> None:
         assert (await operators.verify(issuer.token(key))).subject == "op"
 
-    async def test_may_be_meant_for_several(self, operators, issuer) -> None:
+    async def test_may_be_meant_for_several(self, operators: Operators, issuer: Issuer) -> None:
         await operators.verify(issuer.token(aud=["another", AUDIENCE]))
 
     @pytest.mark.parametrize(
@@ -111,23 +118,29 @@ class TestAToken:
             {"nbf": NOW + 61},
         ],
     )
-    async def test_that_says_anything_else_is_refused(self, operators, issuer, change) -> None:
+    async def test_that_says_anything_else_is_refused(
+        self, operators: Operators, issuer: Issuer, change: dict[str, Any]
+    ) -> None:
         assert await _refusal(operators, issuer.token(**change)) == "token_invalid"
 
-    async def test_expires_a_minute_late_at_most(self, operators, issuer, clock: Clock) -> None:
+    async def test_expires_a_minute_late_at_most(self, operators: Operators, issuer: Issuer, clock: Clock) -> None:
         token = issuer.token()
         clock.now += 659
         await operators.verify(token)
         clock.now += 1
         assert await _refusal(operators, token) == "token_expired"
 
-    async def test_without_a_signature_is_refused_and_nobody_is_asked(self, operators, issuer) -> None:
+    async def test_without_a_signature_is_refused_and_nobody_is_asked(
+        self, operators: Operators, issuer: Issuer
+    ) -> None:
         claims = issuer.token().split(".")[1]
         for header in ({"alg": "none"}, {"alg": "None", "kid": "one"}, {"kid": "one"}, {"alg": ["RS256"]}):
             assert await _refusal(operators, _unsigned(header, f"{claims}.")) == "token_invalid"
         assert not issuer.asked
 
-    async def test_signed_with_the_public_key_as_a_secret_is_refused(self, operators, issuer) -> None:
+    async def test_signed_with_the_public_key_as_a_secret_is_refused(
+        self, operators: Operators, issuer: Issuer
+    ) -> None:
         public = issuer.keys["one"].as_pem(private=False)
         secret = jwk.OctKey.import_key(base64.urlsafe_b64encode(public))
         claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "op", "exp": NOW + 600}
@@ -135,34 +148,36 @@ class TestAToken:
             token = jwt.encode({"alg": "HS256", "kid": "one"}, claims, key, algorithms=["HS256"])
             assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_signed_by_somebody_else_with_the_same_name_of_a_key_is_refused(self, operators, issuer) -> None:
+    async def test_signed_by_somebody_else_with_the_same_name_of_a_key_is_refused(
+        self, operators: Operators, issuer: Issuer
+    ) -> None:
         await operators.verify(issuer.token())
         issuer.keys["one"] = jwk.RSAKey.generate_key(2048)
         assert await _refusal(operators, issuer.token()) == "token_invalid"
 
-    async def test_that_names_the_other_kind_of_key_is_refused(self, operators, issuer) -> None:
+    async def test_that_names_the_other_kind_of_key_is_refused(self, operators: Operators, issuer: Issuer) -> None:
         assert await _refusal(operators, issuer.token("one", header={"kid": "two"})) == "token_invalid"
 
-    async def test_that_brings_its_own_key_is_refused(self, operators, issuer) -> None:
+    async def test_that_brings_its_own_key_is_refused(self, operators: Operators, issuer: Issuer) -> None:
         own = jwk.RSAKey.generate_key(2048)
         claims = {"iss": issuer.url, "aud": AUDIENCE, "sub": "op", "exp": NOW + 600}
         header = {"alg": "RS256", "jwk": own.as_dict(private=False), "kid": "own"}
         token = jwt.encode(header, claims, own, algorithms=["RS256"])
         assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_that_is_none_is_refused(self, operators) -> None:
+    async def test_that_is_none_is_refused(self, operators: Operators) -> None:
         for text in ("..", "a.b.c", "\udcff.b.c", "e30.e30.", "W10.e30.x", "💥.💥.💥"):
             assert await _refusal(operators, text) == "token_invalid"
 
 
 class TestTheKeys:
-    async def test_are_fetched_once_for_many_tokens(self, operators, issuer) -> None:
+    async def test_are_fetched_once_for_many_tokens(self, operators: Operators, issuer: Issuer) -> None:
         for _ in range(5):
             await operators.verify(issuer.token())
         assert issuer.asked == {"discovery": 1, "keys": 1}
 
     async def test_are_fetched_again_for_a_new_one_but_not_for_every_stranger(
-        self, operators, issuer, clock: Clock
+        self, operators: Operators, issuer: Issuer, clock: Clock
     ) -> None:
         issuer.published = ["one"]
         await operators.verify(issuer.token())
@@ -174,21 +189,27 @@ class TestTheKeys:
             assert await _refusal(operators, issuer.token("one", header={"kid": "none"})) == "token_invalid"
         assert issuer.asked["keys"] == 2
 
-    async def test_that_were_withdrawn_open_nothing_after_an_hour(self, operators, issuer, clock: Clock) -> None:
+    async def test_that_were_withdrawn_open_nothing_after_an_hour(
+        self, operators: Operators, issuer: Issuer, clock: Clock
+    ) -> None:
         token = issuer.token(exp=NOW + 90_000)
         await operators.verify(token)
         issuer.published = ["two"]
         clock.now += 3600
         assert await _refusal(operators, token) == "token_invalid"
 
-    async def test_are_kept_while_the_provider_is_away(self, operators, issuer, clock: Clock) -> None:
+    async def test_are_kept_while_the_provider_is_away(
+        self, operators: Operators, issuer: Issuer, clock: Clock
+    ) -> None:
         token = issuer.token(exp=NOW + 90_000)
         await operators.verify(token)
         issuer.status = 500
         clock.now += 3600
         await operators.verify(token)
 
-    async def test_that_never_came_are_no_fault_of_the_token(self, operators, issuer, clock: Clock) -> None:
+    async def test_that_never_came_are_no_fault_of_the_token(
+        self, operators: Operators, issuer: Issuer, clock: Clock
+    ) -> None:
         issuer.status = 500
         with pytest.raises(Unavailable) as refused:
             await operators.verify(issuer.token())
@@ -204,12 +225,14 @@ class TestTheKeys:
         "about",
         [{"issuer": "https://elsewhere.example"}, {"jwks_uri": "http://elsewhere.example/"}, {"jwks_uri": 7}],
     )
-    async def test_come_from_nobody_but_the_provider(self, operators, issuer, about) -> None:
+    async def test_come_from_nobody_but_the_provider(
+        self, operators: Operators, issuer: Issuer, about: dict[str, Any]
+    ) -> None:
         issuer.about = about
         with pytest.raises(Unavailable):
             await operators.verify(issuer.token())
 
-    async def test_that_are_for_something_else_are_passed_over(self, operators, issuer) -> None:
+    async def test_that_are_for_something_else_are_passed_over(self, operators: Operators, issuer: Issuer) -> None:
         shared = {"kty": "oct", "k": "c2VjcmV0", "kid": "one"}
         issuer.extra = [
             shared,
@@ -234,14 +257,14 @@ async def test_where_no_provider_is_set_nobody_is_an_operator() -> None:
         {"OIDC_ISSUER": "https://user@id.example", "OIDC_AUDIENCE": "a"},
     ],
 )
-def test_a_provider_is_named_wholly_and_asked_over_https(change) -> None:
+def test_a_provider_is_named_wholly_and_asked_over_https(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigInvalid, match="oidc"):
         load_settings(None, {f"ATTUNE_{name}": value for name, value in change.items()})
     assert Settings().oidc_issuer == ""
 
 
 class TestMetrics:
-    async def test_are_for_operators_and_keys_that_may(self, open_house: OpenHouse, issuer) -> None:
+    async def test_are_for_operators_and_keys_that_may(self, open_house: OpenHouse, issuer: Issuer) -> None:
         house = await open_house(affect="absent", oidc_issuer=issuer.url, oidc_audience=AUDIENCE)
         await house.call("GET", "/metrics", status=403)
         key = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])

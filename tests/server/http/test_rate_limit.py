@@ -10,7 +10,8 @@ from assistant.profile.access import APP_SCOPES
 from assistant.profile.person import App, Person
 from assistant.server.http.caller import Caller
 from assistant.server.http.rate_limit import Rate, RateLimits, Windows, wait
-from tests.conftest import Clock, OpenHouse
+from tests.clock import Clock
+from tests.conftest import OpenHouse
 
 APP = Caller(App("a", "shop", "general"), "key_1", APP_SCOPES)
 OTHER = Caller(App("b", "other", "general"), "key_2", APP_SCOPES)
@@ -61,7 +62,7 @@ class TestTheLimit:
         assert _taken(limits, APP, None, 100) in range(25, 35)
 
     @pytest.mark.parametrize("used", [1, 5, 9, 10])
-    def test_says_when_it_is_worth_trying_again_and_is_right(self, used) -> None:
+    def test_says_when_it_is_worth_trying_again_and_is_right(self, used: int) -> None:
         clock = Clock()
         limits = RateLimits("10/minute", "none", clock)
         _taken(limits, APP, None, used)

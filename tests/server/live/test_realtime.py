@@ -8,7 +8,7 @@ import itertools
 import socket
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import numpy as np
@@ -66,7 +66,7 @@ async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
     person = await house.services.storage.people.get(app, "ada")
     conversation = house.services.conversation(app, person)
     ear = Ear()
-    conversation.tools = replace(conversation.tools, vad=ear)  # type: ignore[arg-type]
+    conversation.tools = replace(conversation.tools, vad=ear)
     events: list[Event] = []
     return Stream(conversation, events.append, **options), events, ear
 
@@ -90,7 +90,7 @@ def kinds(microphone: Any) -> list[str]:
 class TestTheOfficialClient:
     @pytest.mark.parametrize("rate", [24_000])
     async def test_streams_a_file_and_reads_the_transcript_and_our_events(
-        self, open_house: OpenHouse, recording: Samples, rate
+        self, open_house: OpenHouse, recording: Samples, rate: int
     ) -> None:
         house = await open_house(words=["First words.", "Second words."])
         await house.person()
@@ -149,7 +149,7 @@ class TestTheOfficialClient:
         client = AsyncOpenAI(api_key=house.key, base_url=f"{house.address}/v1", websocket_base_url=f"{address}/v1")
         async with client, client.realtime.connect(extra_query={"person": "ada"}) as connection:
             await connection.session.update(
-                session={"type": "transcription", "audio": {"input": {"turn_detection": None}}}  # type: ignore[typeddict-item]
+                session={"type": "transcription", "audio": {"input": {"turn_detection": None}}}
             )
             audio = base64.b64encode(to_pcm16(recording[:48_000])).decode()
             await connection.input_audio_buffer.append(audio=audio)
@@ -160,7 +160,7 @@ class TestTheOfficialClient:
             await connection.conversation.item.create(
                 item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
             )
-            seen = []
+            seen: list[Any] = []  # events of the client's library and ours
             async for event in connection:
                 seen.append(event)
                 if [e.type for e in seen].count("policy.recommendations") == 2:
@@ -235,7 +235,7 @@ class TestWords:
 
     @pytest.mark.parametrize("affect", ["present", "absent"])
     async def test_words_of_crisis_lead_to_help_with_or_without_affect(
-        self, open_house: OpenHouse, recording: Samples, affect
+        self, open_house: OpenHouse, recording: Samples, affect: str
     ) -> None:
         house = await open_house(words=["I want to kill myself"], affect=affect)
         await house.person(country="US")
@@ -388,7 +388,7 @@ class TestVoiceAndWords:
         self, open_house: OpenHouse, recording: Samples
     ) -> None:
         readings = []
-        for words in (None, []):
+        for words in cast(tuple[list[str] | None, ...], (None, [])):
             house = await open_house(words=words)
             await house.person()
             await house.consent("voice", "tone")
@@ -593,7 +593,9 @@ class TestFormats:
             ({"type": "audio/pcma"}, 8_000),
         ],
     )
-    async def test_each_format_is_heard_for_as_long_as_it_lasts(self, open_house: OpenHouse, form, rate) -> None:
+    async def test_each_format_is_heard_for_as_long_as_it_lasts(
+        self, open_house: OpenHouse, form: dict[str, Any], rate: int
+    ) -> None:
         house = await open_house(words=[])
         await house.person()
         microphone = await house.stream()
@@ -645,7 +647,9 @@ class TestLimits:
         ("change", "code"),
         [({"stream_idle_s": 0.05}, "idle_timeout"), ({"stream_longest_s": 0.05}, "session_expired")],
     )
-    async def test_a_stream_ends_with_its_reason(self, open_house: OpenHouse, change, code) -> None:
+    async def test_a_stream_ends_with_its_reason(
+        self, open_house: OpenHouse, change: dict[str, Any], code: str
+    ) -> None:
         house = await open_house(**change)
         await house.person()
         microphone = await house.stream()

@@ -15,6 +15,7 @@ import soxr
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
 from assistant.commands.logs import is_told
+from assistant.consent.policy import Context
 from tests.conftest import House, OpenHouse
 
 STREAM = "MZ18ad3ab5a668481ce02b83e7395059f0"
@@ -73,7 +74,7 @@ class Call:
         """How the server closed: nothing else ever comes from it."""
         message = await self.socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.CLOSE, message
-        return message.data, message.extra
+        return message.data, message.extra or ""
 
 
 def _pieces(samples: Samples) -> Iterator[bytes]:
@@ -86,11 +87,11 @@ def _pieces(samples: Samples) -> Iterator[bytes]:
         yield data[start : start + 160]
 
 
-async def _dial(house) -> Call:
+async def _dial(house: House) -> Call:
     return Call(await house.client.ws_connect("/v1/twilio"))
 
 
-async def _two_people(house, *granting: str) -> dict[str, str]:
+async def _two_people(house: House, *granting: str) -> dict[str, str]:
     for name in ("ada", "bob"):
         await house.person(name)
     for name in granting:
@@ -104,7 +105,7 @@ async def _two_people(house, *granting: str) -> dict[str, str]:
     }
 
 
-async def _mood(house, name: str = "ada") -> Any:
+async def _mood(house: House, name: str = "ada") -> Any:
     return await house.call("GET", f"/v1/people/{name}/mood")
 
 
@@ -187,7 +188,7 @@ class TestTracksAreKeptApart:
 
     @pytest.mark.parametrize("notice", [{}, {"notice": "0"}, {"outbound_notice": "1"}])
     async def test_nor_is_that_of_a_person_who_was_not_told_the_notice(
-        self, house: House, recording: Samples, notice
+        self, house: House, recording: Samples, notice: dict[str, Any]
     ) -> None:
         await house.person()
         await house.consent("voice", "tone")
@@ -217,7 +218,7 @@ class TestTracksAreKeptApart:
 
     @pytest.mark.parametrize("context", ["workplace", "therapy"])
     async def test_in_contexts_that_forbid_it_nothing_is_looked_at(
-        self, open_house: OpenHouse, recording: Samples, context
+        self, open_house: OpenHouse, recording: Samples, context: Context
     ) -> None:
         house = await open_house(context=context)
         await house.person()
@@ -294,7 +295,9 @@ class TestWhoMayBeHeard:
             ({"person": "", "outbound_person": ""}, "person_missing"),
         ],
     )
-    async def test_who_does_not_say_it_is_turned_away_with_the_reason(self, house: House, change, reason) -> None:
+    async def test_who_does_not_say_it_is_turned_away_with_the_reason(
+        self, house: House, change: dict[str, Any], reason: str
+    ) -> None:
         parameters = await _two_people(house, "ada", "bob")
         call = await _dial(house)
         await call.start(parameters | change)

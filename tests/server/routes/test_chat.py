@@ -109,7 +109,7 @@ async def test_a_stream_comes_in_parts_and_ends_as_it_should(
 async def test_the_synchronous_client_works_too(open_chat: Callable[..., Any], upstream: FakeUpstream) -> None:
     house, _ = await open_chat()
 
-    def talk() -> tuple[str, str]:
+    def talk() -> tuple[str | None, str]:
         with openai.OpenAI(api_key=house.key, base_url=f"{house.address}/v1", max_retries=0) as client:
             once = client.chat.completions.create(model="any", messages=SAID).choices[0].message.content
             parts = client.chat.completions.create(model="any", messages=SAID, stream=True)
@@ -206,7 +206,7 @@ async def test_the_model_that_is_set_answers_whatever_is_asked_for(
     ],
 )
 async def test_errors_have_openai_s_shape(
-    open_chat: Callable[..., Any], upstream: FakeUpstream, body, status, code
+    open_chat: Callable[..., Any], upstream: FakeUpstream, body: bytes, status: int, code: str
 ) -> None:
     house, _ = await open_chat(max_body_bytes=4_000)
     told = await house.call("POST", "/v1/chat/completions", data=body, status=status)
@@ -291,7 +291,7 @@ async def test_with_consent_the_last_message_is_read_and_without_it_nothing_is(
 
 @pytest.mark.parametrize("user", [None, "", "nobody", "x" * 500, "a\nb"])
 async def test_who_is_not_known_is_answered_mood_blind(
-    open_chat: Callable[..., Any], upstream: FakeUpstream, user
+    open_chat: Callable[..., Any], upstream: FakeUpstream, user: str | None
 ) -> None:
     house, client = await open_chat()
     await house.person()
@@ -439,7 +439,7 @@ async def test_help_is_not_said_twice(open_chat: Callable[..., Any], upstream: F
     "broken", [failing(500), failing(400, '{"error": {"code": "content_filter"}}'), failing(401), breaking_off()]
 )
 async def test_help_comes_even_where_the_upstream_gives_nothing(
-    open_chat: Callable[..., Any], upstream: FakeUpstream, stream, broken
+    open_chat: Callable[..., Any], upstream: FakeUpstream, stream: bool, broken: Callable[..., Any]
 ) -> None:
     _, client = await open_chat(upstream_retries=0)
     upstream.answers = [broken]
@@ -450,7 +450,7 @@ async def test_help_comes_even_where_the_upstream_gives_nothing(
 
 @pytest.mark.parametrize("ending", ["breaks off", "reports an error", "says nothing", "calls a tool"])
 async def test_help_comes_before_a_stream_ends_in_any_way(
-    open_chat: Callable[..., Any], upstream: FakeUpstream, ending
+    open_chat: Callable[..., Any], upstream: FakeUpstream, ending: str
 ) -> None:
     _, client = await open_chat(upstream_retries=0)
     begun = words("Hel")[:2]
@@ -510,7 +510,7 @@ async def test_who_spent_the_day_s_budget_is_told_so_clearly(
     await house.person()
     await client.chat.completions.create(model="m", messages=asking("Hi"), user="ada", max_tokens=20)
     await client.chat.completions.create(model="m", messages=asking("Hi"), user="ada", max_tokens=20)
-    body = {"model": "m", "messages": asking("Hi"), "user": "ada", "max_tokens": 20}
+    body: dict[str, Any] = {"model": "m", "messages": asking("Hi"), "user": "ada", "max_tokens": 20}
     async with house.client.post("/v1/chat/completions", json=body, headers=house.headers) as answer:
         assert answer.status == 429
         assert (await answer.json())["error"]["code"] == "budget_exceeded"
@@ -536,7 +536,7 @@ async def test_what_a_stream_came_to_is_counted_though_nobody_asked(
 
 @pytest.mark.parametrize("moment", ["before the first token", "in the midst", "of a whole answer"])
 async def test_a_client_that_goes_away_ends_the_upstream_s_work(
-    open_chat: Callable[..., Any], upstream: FakeUpstream, moment
+    open_chat: Callable[..., Any], upstream: FakeUpstream, moment: str
 ) -> None:
     house, _ = await open_chat()
     begun = asyncio.Event()
@@ -575,10 +575,12 @@ async def test_without_an_upstream_there_is_a_short_honest_answer(
     answer = await client.chat.completions.create(model="gpt-x", messages=asking("What is the capital of France?"))
     said = answer.choices[0].message.content
     assert answer.model == MODEL
+    assert said is not None
+    assert answer.usage is not None
     assert said.startswith(LANGUAGES["en"].disclosure)
     assert re.search("no language model|ready sentences", said)
     assert answer.usage.completion_tokens == -(-len(said.encode()) // 4)
-    options = {"stream": True, "stream_options": {"include_usage": True}}
+    options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     stream = await client.chat.completions.create(
         model="x", messages=asking("What is the capital of France?"), **options
     )
@@ -595,14 +597,14 @@ async def test_the_embedded_replier_speaks_the_person_s_language_and_minds_their
     client = client_of(house)
     await house.person(language="es")
     spanish = await client.chat.completions.create(model="x", messages=asking("gracias"), user="ada")
-    assert spanish.choices[0].message.content.startswith(LANGUAGES["es"].disclosure)
+    assert (spanish.choices[0].message.content or "").startswith(LANGUAGES["es"].disclosure)
     await house.person("bob")
     await house.consent("text", "tone", name="bob")
     sad = asking("I am so sad and alone, I have been crying all day and everything is pointless.")
     answer = await client.chat.completions.create(model="x", messages=sad, user="bob")
-    manner = answer.attune["directive"]
+    manner = answer.model_dump()["attune"]["directive"]
     if manner["acknowledgement"] == "explicit":
-        assert LANGUAGES["en"].explicit in answer.choices[0].message.content
+        assert LANGUAGES["en"].explicit in (answer.choices[0].message.content or "")
 
 
 async def test_a_server_without_affect_models_answers_chats_byte_for_byte_alike_where_nothing_was_granted(
@@ -635,7 +637,7 @@ def test_the_same_decision_is_answered_with_the_same_words_and_another_perhaps_n
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_language_says_everything_and_pretends_nothing(language) -> None:
+def test_every_language_says_everything_and_pretends_nothing(language: str) -> None:
     english, spoken = LANGUAGES["en"], LANGUAGES[language]
     assert spoken.says.keys() == english.says.keys()
     assert spoken.signs.keys() == english.signs.keys()
@@ -652,7 +654,7 @@ def test_every_language_says_everything_and_pretends_nothing(language) -> None:
     st.sampled_from(["brief", "normal"]), st.sampled_from(["casual", "neutral", "formal"]), st.booleans(),
 )  # fmt: skip
 def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
-    text, language, acknowledgement, verbosity, formality, first
+    text: str, language: str, acknowledgement: Any, verbosity: Any, formality: Any, first: bool
 ) -> None:
     manner = Manner(acknowledgement=acknowledgement, verbosity=verbosity, formality=formality)
     said = reply(text, manner, language=language, seed=text, first=first)
@@ -682,7 +684,7 @@ def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
         ("je suis triste", "fr", "feeling"), ("Où est-il ?", "fr", "question"), ("aide-moi", "fr", "request"),
     ],
 )  # fmt: skip
-def test_simple_intents_are_told_apart(text, language, intent) -> None:
+def test_simple_intents_are_told_apart(text: str, language: str, intent: str) -> None:
     assert intent_of(text, language) == intent
 
 
@@ -690,7 +692,7 @@ def test_simple_intents_are_told_apart(text, language, intent) -> None:
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
-def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country) -> None:
+def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country: str) -> None:
     for line in COUNTRIES[country]:
         assert line.source.startswith("https://")
         assert names_help(f"You could try this: {line.says}", country)
@@ -700,7 +702,7 @@ def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country) -> N
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "sw"])
-def test_the_way_to_help_is_told_in_the_person_s_language_with_every_line(language) -> None:
+def test_the_way_to_help_is_told_in_the_person_s_language_with_every_line(language: str) -> None:
     safety = notice_crisis(CRISIS, "FR")
     assert safety is not None
     told = help_text(safety, language)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from assistant.consent.policy import DISCLOSE_EVERY_S, MACHINE
@@ -10,12 +12,12 @@ from tests.conftest import House, OpenHouse
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 
 
-def gpc(house, value: str = "1") -> dict[str, str]:
+def gpc(house: House, value: str = "1") -> dict[str, str]:
     return {**house.headers, "Sec-GPC": value}
 
 
 @pytest.fixture
-async def house(open_house: OpenHouse):
+async def house(open_house: OpenHouse) -> House:
     """A server without affect models, which these tests don't need, with a person who likes a shop."""
     house = await open_house(affect="absent")
     items = [
@@ -38,7 +40,9 @@ async def test_everybody_may_read_that_it_is_obeyed(house: House) -> None:
 
 
 @pytest.mark.parametrize("way", ["messages", "rank"])
-async def test_with_the_signal_nothing_is_commercial_and_nothing_comes_from_the_profile(house: House, way) -> None:
+async def test_with_the_signal_nothing_is_commercial_and_nothing_comes_from_the_profile(
+    house: House, way: str
+) -> None:
     body = {"text": "Hello"} if way == "messages" else {"slots": 10}
     usual = await house.call("POST", f"/v1/people/ada/{way}", body)
     blocked = await house.call("POST", f"/v1/people/ada/{way}", body, headers=gpc(house))
@@ -61,7 +65,7 @@ async def test_a_commercial_item_does_not_come_back_as_a_candidate(house: House)
 
 
 @pytest.mark.parametrize("value", ["0", "true", "1, 1", ""])
-async def test_only_the_value_1_is_the_signal(house: House, value) -> None:
+async def test_only_the_value_1_is_the_signal(house: House, value: str) -> None:
     answer = await house.call("POST", "/v1/people/ada/rank", {}, headers=gpc(house, value))
     assert answer["gpc"] is False
 
@@ -97,7 +101,7 @@ async def test_even_a_grant_for_content_gives_no_mood_to_what_is_shown(open_hous
     usual = await house.message(WORRY)
     blocked = await house.call("POST", "/v1/people/ada/messages", {"text": WORRY}, headers=gpc(house))
 
-    def used(answer) -> bool:
+    def used(answer: Any) -> bool:
         return any(name.startswith("mood") for item in answer["recommendations"] for name in item["parts"])
 
     assert used(usual)

@@ -64,9 +64,13 @@ class TestWithoutAMood:
         assert all(0 < item["propensity"] <= 1 and item["reason"] for item in said["ranking"]["items"])
 
 
+Told = tuple[House, Any, Any]
+"""A house, an answer, and its explanation."""
+
+
 class TestWithAMood:
     @pytest.fixture
-    async def told(self, house: House):
+    async def told(self, house: House) -> Told:
         """A house, an answer that used the mood for both, and its explanation."""
         await house.person()
         await house.consent("text", "tone")
@@ -74,7 +78,7 @@ class TestWithAMood:
         answer = await house.message(WORRY)
         return house, answer, await explain(house, answer)
 
-    async def test_it_tells_what_was_read_how_sure_that_was_and_which_rules_fired(self, told) -> None:
+    async def test_it_tells_what_was_read_how_sure_that_was_and_which_rules_fired(self, told: Told) -> None:
         _, answer, said = told
         tone = said["tone"]
         assert (tone["mood_used"], tone["read"], tone["inputs"][-1]) == (True, ["text"], "mood")
@@ -88,7 +92,7 @@ class TestWithAMood:
         assert all(rule["says"] in words for rule in tone["rules"])
         assert said["statement"] == "an estimate of expression"
 
-    async def test_it_tells_what_would_have_been_without_the_mood(self, told) -> None:
+    async def test_it_tells_what_would_have_been_without_the_mood(self, told: Told) -> None:
         _, answer, said = told
         assert said["tone"]["without_mood"] == answer["directive"]["without_mood"]
         assert said["tone"]["counterfactual"] == answer["directive"]["counterfactual"]
@@ -97,7 +101,7 @@ class TestWithAMood:
         assert said["ranking"]["without_mood"] != [offer["id"] for offer in answer["recommendations"]]
         assert len(said["ranking"]["without_mood"]) == len(said["ranking"]["items"])
 
-    async def test_every_way_out_can_be_sent_as_it_is(self, told) -> None:
+    async def test_every_way_out_can_be_sent_as_it_is(self, told: Told) -> None:
         house, _, said = told
         ways = {(way["what"], (way["body"] or {}).get("purpose")): way for way in said["can_do"]}
         assert set(ways) == {("correct", None), ("withdraw", "tone"), ("withdraw", "content"), ("look", None)}
@@ -109,7 +113,7 @@ class TestWithAMood:
             await house.call(way["method"], way["path"], way["body"], status=201)
         assert (await house.message(WORRY))["mood"] is None
 
-    async def test_the_values_are_gone_when_the_mood_expires(self, told) -> None:
+    async def test_the_values_are_gone_when_the_mood_expires(self, told: Told) -> None:
         house, answer, _ = told
         house.clock.now += 10_000
         said = await explain(house, answer)
@@ -118,14 +122,14 @@ class TestWithAMood:
         assert "gone by now" in " ".join(said["words"])
         assert said["tone"]["rules"] == answer["directive"]["reasons"]
 
-    async def test_the_values_are_gone_at_once_when_consent_is(self, told) -> None:
+    async def test_the_values_are_gone_at_once_when_consent_is(self, told: Told) -> None:
         house, answer, _ = told
         await house.consent("text", "content", granted=False)
         said = await explain(house, answer)
         assert said["mood"] == {"tone": None, "content": None}
         assert not NUMBERS.search(" ".join(said["words"]))
 
-    async def test_no_value_of_a_mood_is_written_to_the_disk(self, told) -> None:
+    async def test_no_value_of_a_mood_is_written_to_the_disk(self, told: Told) -> None:
         house, answer, _ = told
         app = await house.app()
         pseudonym = (await house.services.storage.people.get(app, "ada")).pseudonym
@@ -241,7 +245,7 @@ def test_what_is_too_uncertain_is_not_put_into_numbers() -> None:
         (["theirs"], {"stress": False}),
     ],
 )
-def test_the_correction_that_is_offered_fits_the_rule_that_fired(codes, body) -> None:
+def test_the_correction_that_is_offered_fits_the_rule_that_fired(codes: list[str], body: dict[str, Any]) -> None:
     kept = {"read": {"tone": ["text"], "content": []}, "tone": {"reasons": codes}}
     assert ways(Person("p", "ada", 1), kept, ())[0]["body"] == body
 

@@ -7,7 +7,7 @@ import base64
 import json
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -18,6 +18,7 @@ from assistant.profile.person import App
 from assistant.server.http.caller import Caller
 from assistant.server.http.signing import Token, read, sign
 from assistant.server.live.watch import Watch
+from assistant.services import Services
 from assistant.store.apps import Apps
 from assistant.store.database import Database, StorageFailed
 from tests.conftest import House, Microphone, OpenHouse
@@ -37,11 +38,11 @@ async def _ended(microphone: Microphone) -> str:
     while (message := await microphone.socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
         last = json.loads(message.data)
     assert microphone.socket.closed
-    return last["error"]["code"]
+    return str(last["error"]["code"])
 
 
 @pytest.fixture
-async def house(open_house: OpenHouse):
+async def house(open_house: OpenHouse) -> House:
     house = await open_house(affect="absent")
     await house.person()
     return house
@@ -67,11 +68,13 @@ class TestATokenIsHandedOut:
     @pytest.mark.parametrize(
         "body", [{"expires_in_s": 86_401}, {"expires_in_s": 0}, {"scopes": []}, {"scopes": ["fly"]}, {"sub": "x"}]
     )
-    async def test_but_not_for_longer_than_a_day_nor_for_what_is_unknown(self, house: House, body) -> None:
+    async def test_but_not_for_longer_than_a_day_nor_for_what_is_unknown(
+        self, house: House, body: dict[str, Any]
+    ) -> None:
         await house.call("POST", TOKENS, body, status=400)
 
     @pytest.mark.parametrize("scope", ["catalogue", "tokens", "operate"])
-    async def test_but_not_for_what_is_the_apps(self, house: House, scope) -> None:
+    async def test_but_not_for_what_is_the_apps(self, house: House, scope: str) -> None:
         assert (await house.call("POST", TOKENS, {"scopes": [scope]}, status=400))["code"] == "scope_unknown"
 
     async def test_but_not_for_what_the_key_itself_may_not(self, house: House) -> None:
@@ -201,13 +204,25 @@ class TestALiveStream:
             await database.close()
 
 
+def _services(apps: Away) -> Services:
+    """As much of them as the watch asks for."""
+    return cast(Services, SimpleNamespace(storage=SimpleNamespace(apps=apps, people=apps), clock=lambda: 0.0))
+
+
 class TestTheWatch:
     CALLER = Caller(App("a", "shop", "general"), "key_1", APP_SCOPES)
 
     async def test_lets_streams_go_on_while_the_database_is_away_and_ends_them_when_it_stays_away(self) -> None:
         apps, ended = Away(), asyncio.Event()
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001, blind_s=0.02)
-        with watch.over(self.CALLER, lambda code: (apps.codes.append(code), ended.set())):
+
+        def end(code: str) -> None:
+            apps.codes.append(code)
+            ended.set()
+
+        watch = Watch(
+            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.02
+        )
+        with watch.over(self.CALLER, end):
             await asyncio.wait_for(ended.wait(), 5)
         assert apps.codes == ["storage_failed"]
         assert apps.asked >= 20, "one look is not enough"
@@ -215,7 +230,9 @@ class TestTheWatch:
 
     async def test_begins_to_count_anew_once_the_database_is_back(self) -> None:
         apps = Away(comes_back=10)
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001, blind_s=0.015)
+        watch = Watch(
+            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.015
+        )
         with watch.over(self.CALLER, apps.codes.append):
             await asyncio.wait_for(apps.asked_often.wait(), 5)
         assert apps.codes == []
@@ -223,7 +240,7 @@ class TestTheWatch:
 
     async def test_asks_nothing_while_no_stream_is_open(self) -> None:
         apps = Away()
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001)
+        watch = Watch(_services(apps), every_s=0.001)
         with watch.over(self.CALLER, apps.codes.append):
             pass
         for _ in range(100):
@@ -281,7 +298,7 @@ class TestSigning:
         assert read(sign(self.TOKEN, bytes(32)), bytes(32), now=1899.9) == self.TOKEN
 
     @pytest.mark.parametrize("place", range(3))
-    def test_a_letter_that_changes_anywhere_makes_it_nothing(self, place) -> None:
+    def test_a_letter_that_changes_anywhere_makes_it_nothing(self, place: int) -> None:
         parts = sign(self.TOKEN, bytes(32)).split(".")
         middle = len(parts[place]) // 2
         letter = "A" if parts[place][middle] != "A" else "B"
@@ -292,7 +309,7 @@ class TestSigning:
     @pytest.mark.parametrize(
         "header", [{"alg": "none"}, {"alg": "HS512", "typ": "attune+jwt"}, {"alg": "none", "typ": "x"}]
     )
-    def test_no_other_algorithm_counts(self, header) -> None:
+    def test_no_other_algorithm_counts(self, header: dict[str, Any]) -> None:
         payload = sign(self.TOKEN, bytes(32)).split(".")[1]
         first = base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
         for last in ("", "AAAA"):
@@ -324,7 +341,7 @@ async def _start(socket: aiohttp.ClientWebSocketResponse, parameters: dict[str, 
     await socket.send_json({"event": "start", "streamSid": "MZ1", "start": start})
 
 
-async def _metrics(house: Any, key: str) -> str:
+async def _metrics(house: House, key: str) -> str:
     async with house.client.get("/metrics", headers={"Authorization": f"Bearer {key}"}) as answer:
         return await answer.text()
 
