@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 
 def test_the_figures_are_those_of_the_cards() -> None:
-    script = [sys.executable, ROOT / "scripts" / "cards" / "readme_figures.py", "--check"]
+    script: list[str | Path] = [sys.executable, ROOT / "scripts" / "cards" / "readme_figures.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

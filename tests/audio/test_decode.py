@@ -30,6 +30,7 @@ def encoded(file: Path, codec: str, channels: int = 2) -> Path:
     with av.open(str(file), "w") as container:
         layout = "stereo" if channels == 2 else "mono"
         stream = container.add_stream(codec, rate=RATE, layout=layout)
+        assert isinstance(stream, av.AudioStream)
         tone = a_tone()
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(np.stack([tone, tone / 2][:channels])), format="fltp", layout=layout

@@ -41,7 +41,7 @@ def a_usual(seed: int, trust: float, size: int = 8, spread: float = 1.0) -> Usua
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     odds = np.exp(logits - logits.max())
-    return odds / odds.sum()
+    return np.asarray(odds / odds.sum())
 
 
 def ratios(said: VoiceScores) -> np.ndarray:

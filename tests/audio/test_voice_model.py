@@ -133,6 +133,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 async def test_the_time_that_the_stem_took_is_gone_for_the_head(pool: ThreadPoolExecutor) -> None:
     quick, slow = Desk(pool, stem_takes_s=3), Desk(pool, stem_takes_s=5)
     scores = await quick.reader.read(quick.gate.issue("voice"), SPEECH, budget_s=4)
+    assert isinstance(scores, VoiceScores)
     assert scores.emotions.tolist() == [0.5, 0.5]
     with pytest.raises(Busy) as late:
         await slow.reader.read(slow.gate.issue("voice"), SPEECH, budget_s=4)
@@ -419,11 +420,14 @@ async def test_batch_mates_do_not_change_a_reading_by_one_bit(house: House, reco
     person = await house.known("ada")
     (grant,) = await tools.ledger.grants(Subject(person.pseudonym))
     clips = [recording[8_000:56_000], recording[64_000:112_000], recording[40_000:72_000]]
+    assert isinstance(tools.voice, VoiceReader)
     together = await asyncio.gather(*(tools.voice.read(grant, clip, budget_s=60) for clip in clips))
     assert house.spy.runs["stem"] == 2, "the two of equal length shared a run"
     assert house.spy.runs["voice"] == 3
     for clip, mixed in zip(clips, together, strict=True):
         alone = await tools.voice.read(grant, clip, budget_s=60)
+        assert isinstance(alone, VoiceScores)
+        assert isinstance(mixed, VoiceScores)
         assert alone.emotions.tobytes() == mixed.emotions.tobytes()
         assert alone.affect.tobytes() == mixed.affect.tobytes()
         assert alone.affect_deviation.tobytes() == mixed.affect_deviation.tobytes()

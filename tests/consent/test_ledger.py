@@ -384,7 +384,7 @@ async def test_a_notice_is_written_down_and_changes_nothing(desk: Desk) -> None:
     heard: list[Record] = []
     desk.ledger.listen(None, heard.append)
     for event in ("notice_shown", "notice_acknowledged"):
-        await desk.ledger.note("ada", event, ACTOR, app="app", modality="voice", notice="1")  # type: ignore[arg-type]
+        await desk.ledger.note("ada", event, ACTOR, app="app", modality="voice", notice="1")
     assert desk.opens(grant)
     assert heard == []
     assert [record.notice for record in desk.records.records] == ["1", "1", "1"]

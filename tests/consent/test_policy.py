@@ -86,8 +86,8 @@ def test_the_rows_cover_every_rule_every_context_and_every_age() -> None:
 
 
 def test_no_rule_is_without_a_reason_and_a_source() -> None:
-    for row in (*REFUSALS, *DUTIES):
-        assert row.source
+    assert all(row.source for row in REFUSALS)
+    assert all(row.source for row in DUTIES)
     assert all(rule.why.endswith(".") and rule.modalities for rule in REFUSALS)
     assert len({duty.code for duty in DUTIES}) == len(DUTIES)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ class TestRemember:
     async def test_a_baseline_is_kept_over_a_restart_only_with_the_grant_to_remember(
         self, open_house: OpenHouse, settings: Settings
     ) -> None:
-        same = {"database": settings.database, "keys": settings.keys}
+        same: dict[str, Any] = {"database": settings.database, "keys": settings.keys}
         house = await open_house(**same)
         for name in ("ada", "bob"):
             await house.person(name)
@@ -133,7 +134,7 @@ class TestRemember:
     async def test_withdrawing_remember_drops_what_was_kept(
         self, open_house: OpenHouse, settings: Settings
     ) -> None:
-        same = {"database": settings.database, "keys": settings.keys}
+        same: dict[str, Any] = {"database": settings.database, "keys": settings.keys}
         house = await open_house(**same)
         await house.person()
         await house.consent("text", "tone")
@@ -159,6 +160,7 @@ class TestRemember:
         await house.consent("text", "remember")
         await house.message(DELIGHT)
         written = await kept.recall(person.pseudonym, "text")
+        assert written is not None
         assert (written.count, len(written.center) <= 8) == (2, True)
         assert await kept.recall(person.pseudonym, "voice") is None
 
@@ -169,6 +171,7 @@ class TestRemember:
         for purpose in ("content", "tone"):
             await house.message(DELIGHT)
             timeline = house.services.tools.memory.find(person.pseudonym)
+            assert timeline is not None
             assert timeline.baseline("text").count == 1
             await house.consent("text", purpose, granted=False)
             assert timeline.baseline("text") == NO_BASELINE
@@ -182,7 +185,7 @@ class TestStream:
         await _allow(house, "voice")
         app = await house.app()
         person = await house.services.storage.people.get(app, "ada")
-        events = []
+        events: list[Any] = []
         stream = Stream(house.services.conversation(app, person), events.append)
         await stream.acknowledge("1")
         heard = np.concatenate([recording[: 7 * 16_000], np.zeros(16_000, dtype=np.float32)])
@@ -270,7 +273,7 @@ class TestStream:
         await house.person()
         app = await house.app()
         person = await house.services.storage.people.get(app, "ada")
-        events = []
+        events: list[Any] = []
         stream = Stream(house.services.conversation(app, person), events.append)
         frame = recording[16_000:48_000]
         await stream.hear(frame)

@@ -120,7 +120,13 @@ def _filled(kind: Any, cage: Cage) -> Any:
         return kind.values[0]
     if isinstance(kind, msgspec.inspect.AnyType):
         return {cage.bird(): cage.bird()}
-    return {msgspec.inspect.BoolType: True, msgspec.inspect.FloatType: 0.5}.get(type(kind), 1)
+    return (
+        True
+        if isinstance(kind, msgspec.inspect.BoolType)
+        else 0.5
+        if isinstance(kind, msgspec.inspect.FloatType)
+        else 1
+    )
 
 
 def _broken(body: Any, cage: Cage) -> Iterator[bytes]:

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from assistant.audio.pcm import Samples, to_pcm16
+from assistant.audio.voice import VoiceReader
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
-from assistant.consent.policy import Subject
+from assistant.consent.policy import Context, Subject
 from assistant.errors import ConsentRequired
+from assistant.text.reader import TextReader
 from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
@@ -102,6 +104,8 @@ class TestLaw1NoGrantNoInference:
         person = await house.known("ada")
         issued = await tools.ledger.grants(Subject(person.pseudonym))
         assert len(issued) == 2
+        assert isinstance(tools.text, TextReader)
+        assert isinstance(tools.voice, VoiceReader)
         for grant in (*(copy.copy(g) for g in issued), EvaluationGate().issue("text")):
             with pytest.raises(ConsentRequired):
                 await tools.text.read(grant, WORRY)
@@ -278,7 +282,7 @@ class TestLaw4NoticeAndForbiddenContexts:
 
     @pytest.mark.parametrize("context", ["workplace", "education", "therapy"])
     async def test_voice_emotion_is_refused_in_contexts_where_law_forbids_it(
-        self, open_house: OpenHouse, recording: Samples, context: str
+        self, open_house: OpenHouse, recording: Samples, context: Context
     ) -> None:
         house = await open_house(context=context)
         await house.person(country="DE")

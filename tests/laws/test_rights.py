@@ -86,7 +86,7 @@ class Office:
         async with self.storage.database.read() as connection:
             for table in PERSONAL:
                 mine = select(func.count()).select_from(table).where(table.c.person == person.pseudonym)
-                counts[table.name] = await connection.scalar(mine)
+                counts[table.name] = await connection.scalar(mine) or 0
         return counts
 
 
@@ -242,6 +242,7 @@ async def test_a_mood_lies_sealed_in_the_database(office: Office) -> None:
     ada = await office.full()
     async with office.storage.database.read() as connection:
         body = await connection.scalar(select(schema.moods.c.body).where(schema.moods.c.person == ada.pseudonym))
+    assert body is not None
     assert b"stress" not in body
     assert b"0.75" not in body
 

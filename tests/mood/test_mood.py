@@ -382,7 +382,7 @@ def test_a_glimpse_teaches_the_baseline_nothing() -> None:
 def test_forgetting_one_modality_leaves_the_other() -> None:
     line = timeline()
     for modality in ("voice", "text"):
-        line.add(reading(modality, observation=(0.1, 0.2)), NOW)  # type: ignore[arg-type]
+        line.add(reading(modality, observation=(0.1, 0.2)), NOW)
     line.glimpse(reading("voice"), NOW)
     line.forget("voice")
     assert line.mood(NOW, ["voice"]) is None

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, text
 
 from assistant.cli import main
-from assistant.consent.receipt import Actor
+from assistant.consent.receipt import Actor, Event
 from assistant.emotion import Estimate, Reading
 from assistant.errors import Conflict, Invalid, NotFound, Taken
 from assistant.mood.correction import Correction
@@ -528,7 +528,7 @@ async def header(house: House, method: str, path: str, json: Any = None, **heade
 
 
 async def test_a_whole_profile_is_kept_and_shown(house: House) -> None:
-    whole = {
+    whole: dict[str, Any] = {
         "language": "de",
         "country": "DE",
         "region": "BE",
@@ -784,7 +784,7 @@ async def test_another_person_is_not_in_it(house: House) -> None:
 
 
 @pytest.mark.parametrize(("event", "tone"), [("restricted", "neutral"), ("objected", "formal")])
-async def test_who_restricts_or_objects_is_ranked_blind(house: House, event: str, tone: str) -> None:
+async def test_who_restricts_or_objects_is_ranked_blind(house: House, event: Event, tone: str) -> None:
     await house.person(formality="formal", interests=["music"])
     before = await house.message("Hello")
     assert any(item["parts"]["interest"] for item in before["recommendations"])

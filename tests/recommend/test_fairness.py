@@ -119,8 +119,9 @@ def test_the_only_large_group_is_compared_with_nobody() -> None:
 def test_a_group_that_sees_more_offers_is_found_and_equal_groups_are_not_called_fair() -> None:
     unequal = groups_of(people("a", 200, np.full(200, 0.25)) + people("b", 200, np.full(200, 0.5), seed=1))
     for name in "ab":
-        assert unequal[name].offers is not None
-        assert unequal[name].offers.verdict == "differs"
+        offers = unequal[name].offers
+        assert offers is not None
+        assert offers.verdict == "differs"
         assert unequal[name].kinds["voucher"].verdict == "differs"
     shown = unequal["b"].offers
     assert shown is not None

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,7 +196,13 @@ def test_what_an_item_would_score_without_the_mood_is_what_it_scores_without_the
     items: tuple[Item, ...], m: Mood, moment: Moment, how: Exploration, liked: tuple[str, ...], seed: str
 ) -> None:
     shelf = lay_out(items)
-    more = {"slots": 20, "seed": seed, "moment": moment, "learned": knowing(how, shelf), "likes": liked}
+    more: dict[str, Any] = {
+        "slots": 20,
+        "seed": seed,
+        "moment": moment,
+        "learned": knowing(how, shelf),
+        "likes": liked,
+    }
     blind_scores = {said.item.id: said.score for said in rank(shelf, LIKES, None, **more)}
     for said in rank(shelf, LIKES, m, **more):
         assert said.blind_score == pytest.approx(blind_scores[said.item.id])
@@ -305,7 +312,7 @@ def test_how_much_is_explored_does_not_depend_on_the_mood(
     items: tuple[Item, ...], m: Mood, moment: Moment, how: Exploration, seed: str
 ) -> None:
     knobs, learned = Knobs(exploration_budget=0.005), Learned(TAUGHT, how)
-    more = {"slots": 3, "seed": seed, "moment": moment, "learned": learned, "knobs": knobs}
+    more: dict[str, Any] = {"slots": 3, "seed": seed, "moment": moment, "learned": learned, "knobs": knobs}
     assert ranked(items, LIKES, m, **more).temperature == ranked(items, LIKES, None, **more).temperature
 
 

@@ -106,7 +106,14 @@ def test_a_state_with_tastes_comes_back_from_a_snapshot() -> None:
     ],
 )
 def test_a_click_in_time_on_nothing_commercial_shows_taste(change: dict[str, Any], shows: bool) -> None:
-    given = {"item": "a", "kind": "click", "reward": 0.3, "expected": 0.0, "at": NOW, "decided_at": NOW}
+    given: dict[str, Any] = {
+        "item": "a",
+        "kind": "click",
+        "reward": 0.3,
+        "expected": 0.0,
+        "at": NOW,
+        "decided_at": NOW,
+    }
     assert shows_taste(Outcome(**given | change)) is shows
 
 

@@ -33,7 +33,7 @@ FIGURE = {"measure": "f1", "data": "a set", "value": 0.81234, "low": 0.7, "high"
 
 
 def test_the_pages_show_what_the_cards_say() -> None:
-    script = [sys.executable, SCRIPTS / "cards" / "page.py", "--check"]
+    script: list[str | Path] = [sys.executable, SCRIPTS / "cards" / "page.py", "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,25 +14,32 @@ from assistant.cli import main
 from assistant.errors import Invalid, NotFound, Unauthenticated
 from assistant.profile.access import APP_SCOPES
 from assistant.store.apps import Apps
-from assistant.store.database import Database, migrate
+from assistant.store.database import Database
 from tests.clock import Clock
 
 DAY_S = 86_400.0
 
 
+class TimedApps(Apps):
+    """Apps in a file, with the clock that they look at."""
+
+    def __init__(self, file: Path, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self.file, self.clock = file, clock
+
+
 @pytest.fixture
-async def apps(tmp_path: Path) -> AsyncIterator[Apps]:
-    url = f"sqlite:///{tmp_path}/apps.db"
-    migrate(url)
-    database, clock = Database(url), Clock()
-    apps = Apps(database, clock)
-    apps.clock, apps.url = clock, url
+async def apps(tmp_path: Path, migrated: Path) -> AsyncIterator[TimedApps]:
+    file = tmp_path / "apps.db"
+    shutil.copy(migrated, file)
+    database = Database(f"sqlite:///{file}")
+    apps = TimedApps(file, database, Clock())
     yield apps
     await apps.close()
     await database.close()
 
 
-async def _refusal(apps: Apps, key: str) -> str | None:
+async def _refusal(apps: TimedApps, key: str) -> str | None:
     try:
         await apps.admit(key)
     except Unauthenticated as error:
@@ -40,50 +48,52 @@ async def _refusal(apps: Apps, key: str) -> str | None:
 
 
 class TestAKey:
-    async def test_is_kept_only_as_a_hash(self, apps: Apps) -> None:
+    async def test_is_kept_only_as_a_hash(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general", called="web")
         await apps.admit(key)
         await apps.close()
-        with sqlite3.connect(apps.url.removeprefix("sqlite:///")) as connection:
+        with sqlite3.connect(apps.file) as connection:
             kept = "\n".join(connection.iterdump())
         connection.close()
         assert "web" in kept
         assert key not in kept and key.removeprefix("att_") not in kept  # noqa: PT018
 
-    async def test_has_what_it_was_made_with(self, apps: Apps) -> None:
+    async def test_has_what_it_was_made_with(self, apps: TimedApps) -> None:
         key = await apps.admit(await apps.create_key("shop", "workplace", called="web", scopes=["infer"], days=2))
         assert (key.app.name, key.app.context, key.name, key.scopes) == ("shop", "workplace", "web", {"infer"})
         assert (key.created_at, key.expires_at) == (apps.clock.now, apps.clock.now + 2 * DAY_S)
         assert (await apps.admit(await apps.create_key("shop", "workplace"))).scopes == APP_SCOPES
 
-    async def test_opens_until_its_last_second(self, apps: Apps) -> None:
+    async def test_opens_until_its_last_second(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general", days=1)
         apps.clock.now += DAY_S - 1
         assert await _refusal(apps, key) is None
         apps.clock.now += 1
         assert await _refusal(apps, key) == "key_expired"
 
-    async def test_that_is_revoked_opens_nothing_at_once_and_the_others_of_its_app_do(self, apps: Apps) -> None:
+    async def test_that_is_revoked_opens_nothing_at_once_and_the_others_of_its_app_do(
+        self, apps: TimedApps
+    ) -> None:
         first, second = [await apps.create_key("shop", "general", called=name) for name in ("first", "second")]
         await apps.admit(first)
         revoked = await apps.revoke((await apps.admit(first)).id)
         assert revoked.revoked_at == apps.clock.now
         assert (await _refusal(apps, first), await _refusal(apps, second)) == ("key_revoked", None)
 
-    async def test_stays_revoked_since_the_first_time(self, apps: Apps) -> None:
+    async def test_stays_revoked_since_the_first_time(self, apps: TimedApps) -> None:
         id = (await apps.admit(await apps.create_key("shop", "general"))).id
         first = await apps.revoke(id)
         apps.clock.now += 60
         assert (await apps.revoke(id)).revoked_at == first.revoked_at
 
     @pytest.mark.parametrize("change", [{"scopes": []}, {"days": 0}, {"days": -1}, {"days": float("inf")}])
-    async def test_is_not_made_for_nothing(self, apps: Apps, change: dict[str, Any]) -> None:
+    async def test_is_not_made_for_nothing(self, apps: TimedApps, change: dict[str, Any]) -> None:
         with pytest.raises(Invalid):
             await apps.create_key("shop", "general", **change)
 
 
 class TestRotation:
-    async def test_gives_a_key_like_the_old_one_which_lives_on_for_a_while(self, apps: Apps) -> None:
+    async def test_gives_a_key_like_the_old_one_which_lives_on_for_a_while(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general", called="web", scopes=["infer", "consent"])
         new = await apps.rotate((await apps.admit(old)).id, grace_s=3600)
         before, after = await apps.admit(old), await apps.admit(new)
@@ -92,32 +102,32 @@ class TestRotation:
         apps.clock.now += 3600
         assert (await _refusal(apps, old), await _refusal(apps, new)) == ("key_expired", None)
 
-    async def test_prolongs_no_key_that_would_end_before(self, apps: Apps) -> None:
+    async def test_prolongs_no_key_that_would_end_before(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general", days=1)
         new = await apps.rotate((await apps.admit(old)).id, grace_s=10 * DAY_S)
         assert (await apps.admit(new)).expires_at == apps.clock.now + DAY_S
         apps.clock.now += DAY_S
         assert await _refusal(apps, old) == "key_expired"
 
-    async def test_without_grace_ends_the_old_one_at_once(self, apps: Apps) -> None:
+    async def test_without_grace_ends_the_old_one_at_once(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general")
         await apps.rotate((await apps.admit(old)).id, grace_s=0)
         assert await _refusal(apps, old) == "key_expired"
 
-    async def test_brings_no_dead_key_back(self, apps: Apps) -> None:
+    async def test_brings_no_dead_key_back(self, apps: TimedApps) -> None:
         id = (await apps.admit(await apps.create_key("shop", "general"))).id
         await apps.revoke(id)
         with pytest.raises(Invalid, match="create another"):
             await apps.rotate(id, grace_s=0)
 
-    async def test_of_a_key_that_is_not_there_says_so(self, apps: Apps) -> None:
+    async def test_of_a_key_that_is_not_there_says_so(self, apps: TimedApps) -> None:
         for doing in (apps.rotate("key_none", grace_s=0), apps.revoke("key_none")):
             with pytest.raises(NotFound):
                 await doing
 
 
 class TestItsUse:
-    async def test_is_noted_once_a_minute(self, apps: Apps) -> None:
+    async def test_is_noted_once_a_minute(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general")
         noted = []
         for later in (0, 59, 1, 30, 30):
@@ -126,11 +136,12 @@ class TestItsUse:
             await apps.close()
             noted.append((await apps.keys())[0].used_at)
         began = noted[0]
+        assert began is not None
         assert noted == [began, began, began + 60, began + 60, began + 120]
 
-    async def test_is_noted_after_the_answer_and_a_full_disk_stops_nobody(self, apps: Apps) -> None:
+    async def test_is_noted_after_the_answer_and_a_full_disk_stops_nobody(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general")
-        with sqlite3.connect(apps.url.removeprefix("sqlite:///")) as connection:
+        with sqlite3.connect(apps.file) as connection:
             connection.execute(
                 "CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'full'); END"
             )
@@ -140,7 +151,7 @@ class TestItsUse:
         assert (await apps.keys())[0].used_at is None
 
 
-async def test_those_that_ended_are_told_from_those_that_live_however_many_there_are(apps: Apps) -> None:
+async def test_those_that_ended_are_told_from_those_that_live_however_many_there_are(apps: TimedApps) -> None:
     keys = [await apps.admit(await apps.create_key("shop", "general", days=days)) for days in (1, None, None)]
     await apps.revoke(keys[1].id)
     apps.clock.now += DAY_S

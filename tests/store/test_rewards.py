@@ -216,7 +216,7 @@ async def test_a_reward_for_what_was_never_recommended_is_refused(house: House) 
     path = await house.person()
     decided = await _decided(house, path)
     reward = f"/v1/decisions/{decided['decision']}/reward"
-    body = {"item": "nothing", "kind": "click"}
+    body: dict[str, Any] = {"item": "nothing", "kind": "click"}
     assert (await house.call("POST", reward, body, status=404))["code"] == "item_not_recommended"
     assert (await house.call("POST", "/v1/decisions/none/reward", body, status=404))["code"] == "decision_unknown"
     body = {"item": decided["recommendations"][0]["id"], "kind": "rating", "value": 9}
@@ -303,7 +303,8 @@ async def _taught(house: House, path: str, before: Callable[[], Any] | None = No
     body = {"item": decided["recommendations"][0]["id"], "kind": "click"}
     await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     app = (await house.app()).id
-    return (await house.services.storage.rewards.after(app, 0))[1][-1]
+    latest: Outcome = (await house.services.storage.rewards.after(app, 0))[1][-1]
+    return latest
 
 
 def _has_mood(one: Outcome) -> bool:
@@ -390,6 +391,6 @@ async def test_two_rewards_at_once_with_one_key_count_once(house: House) -> None
 
     async def send() -> int:
         async with house.client.post(reward, json=body, headers=house.headers) as answer:
-            return answer.status
+            return int(answer.status)
 
     assert sorted(await asyncio.gather(*(send() for _ in range(5)))) == [200, 200, 200, 200, 201]

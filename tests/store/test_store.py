@@ -161,6 +161,7 @@ async def test_a_destroyed_key_leaves_no_trace_in_the_files(sqlite_store: Store,
         wrapped = await connection.scalar(
             select(schema.person_keys.c.wrapped).where(schema.person_keys.c.person == "p")
         )
+    assert wrapped is not None
     assert wrapped in all_bytes(folder, "keys.db")
     await store.vault.destroy("p")
     assert wrapped not in b"".join(file.read_bytes() for file in folder_files(folder))
@@ -391,7 +392,7 @@ async def test_a_person_erased_and_put_again_is_somebody_new(store: Store) -> No
 
 
 def a_record(**change: Any) -> Record:
-    values = {
+    values: dict[str, Any] = {
         "id": "r1", "person": "p", "at": NOW, "event": "granted", "modality": "voice", "purpose": "tone",
         "notice": "1", "expires_at": NOW + 1, "actor": Actor("person", "stream"), "reason": None,
     }  # fmt: skip
@@ -461,9 +462,8 @@ async def test_a_baseline_is_remembered_replaced_and_forgotten_by_modality(store
 async def remembered_of(store: Store, person: str) -> bytes:
     """The row as it lies in the database."""
     async with store.main.read() as connection:
-        body: bytes = await connection.scalar(
-            select(schema.remembered.c.body).where(schema.remembered.c.person == person)
-        )
+        body = await connection.scalar(select(schema.remembered.c.body).where(schema.remembered.c.person == person))
+    assert isinstance(body, bytes)
     return body
 
 

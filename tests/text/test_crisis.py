@@ -11,6 +11,7 @@ import hashlib
 import re
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -433,9 +434,9 @@ def _sample(split: str, label: str) -> list[str]:
         path = DATA / name / f"{file}.tsv.gz"
         if not path.is_file():
             pytest.skip(f"{name} is not here")
-        quoting = csv.QUOTE_NONE if name == "goemotions" else csv.QUOTE_MINIMAL
         with gzip.open(path, "rt", encoding="utf-8", newline="") as data:
-            rows[name] = list(csv.DictReader(data, delimiter="\t", quoting=quoting))
+            quoted: Literal[0, 3] = csv.QUOTE_NONE if name == "goemotions" else csv.QUOTE_MINIMAL
+            rows[name] = list(csv.DictReader(data, delimiter="\t", quoting=quoted))
     found = [
         rows[line["set"]][int(line["row"])][line["field"]][int(line["start"]) : int(line["end"])] for line in lines
     ]

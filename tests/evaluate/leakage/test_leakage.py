@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -62,10 +63,10 @@ def opus(samples: Samples, bits_per_s: int = 24_000) -> Samples:
 def noisy(samples: Samples) -> Samples:
     """At 20 dB."""
     noise = np.random.default_rng(1).standard_normal(len(samples))
-    return (samples + noise * samples.std() / 10).astype(np.float32)
+    return np.asarray(samples + noise * samples.std() / 10, np.float32)
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Samples], Samples]] = {
     "quieter": lambda x: x * np.float32(0.05),
     "8 kHz": lambda x: through(x, 8_000),
     "44.1 kHz": lambda x: through(x, 44_100),
@@ -130,7 +131,7 @@ def test_similarity_is_that_of_their_runs_of_characters() -> None:
 
 
 def rows(folder: Path, clips: dict[str, tuple[str, Samples]]) -> list[Row]:
-    made = []
+    made: list[Row] = []
     for name, (speaker, samples) in clips.items():
         soundfile.write(folder / name, samples, RATE)
         made.append(Row(len(made) + 2, name, file=folder / name, speaker=speaker))

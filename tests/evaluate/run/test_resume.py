@@ -66,7 +66,7 @@ class Graph:
         self.after(self.runs)
         row = next(iter(inputs.values()))[0]
         which = int(row[0]) - 1 if self.modality == "text" else round(float(np.abs(row).max()) * 10) - 1
-        return [np.float32([[0.7 if at == which else 0.1 for at in range(4)]])]
+        return [np.array([[0.7 if at == which else 0.1 for at in range(4)]], np.float32)]
 
 
 def a_model(folder: Path, modality: str, graph: bytes = b"a graph") -> Path:

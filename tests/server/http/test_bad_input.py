@@ -24,7 +24,7 @@ MESSAGES = f"{PERSON}/messages"
 async def _problem(house: House, method: str, path: str, status: int, code: str, **more: Any) -> dict[str, Any]:
     more.setdefault("headers", house.headers)
     async with house.client.request(method, path, **more) as answer:
-        body = await answer.json(content_type="application/problem+json")
+        body: dict[str, Any] = await answer.json(content_type="application/problem+json")
     assert (answer.status, body["status"], body["code"]) == (status, status, code), body
     assert body["detail"]
     return body
@@ -211,8 +211,10 @@ class TestStream:
         await house.person()
         microphone = await house.stream()
         await microphone.play(recording[:16_000], quiet_s=0)
-        transport = microphone.socket._response.connection.transport
-        transport.abort()
+        connection = microphone.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()
         again = await house.stream()
         await again.play(recording[: 3 * 16_000])
         await again.until("policy.recommendations")

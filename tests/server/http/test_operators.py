@@ -26,7 +26,10 @@ class Issuer:
     """An identity provider on this machine."""
 
     def __init__(self) -> None:
-        self.keys = {"one": jwk.RSAKey.generate_key(2048), "two": jwk.ECKey.generate_key("P-256")}
+        self.keys: dict[str, jwk.RSAKey | jwk.ECKey] = {
+            "one": jwk.RSAKey.generate_key(2048),
+            "two": jwk.ECKey.generate_key("P-256"),
+        }
         self.published = ["one", "two"]
         self.extra: list[dict[str, Any]] = []
         self.about: dict[str, Any] = {}

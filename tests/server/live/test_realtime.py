@@ -8,7 +8,7 @@ import itertools
 import socket
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import numpy as np
@@ -66,7 +66,7 @@ async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
     person = await house.services.storage.people.get(app, "ada")
     conversation = house.services.conversation(app, person)
     ear = Ear()
-    conversation.tools = replace(conversation.tools, vad=ear)  # type: ignore[arg-type]
+    conversation.tools = replace(conversation.tools, vad=ear)
     events: list[Event] = []
     return Stream(conversation, events.append, **options), events, ear
 
@@ -149,7 +149,7 @@ class TestTheOfficialClient:
         client = AsyncOpenAI(api_key=house.key, base_url=f"{house.address}/v1", websocket_base_url=f"{address}/v1")
         async with client, client.realtime.connect(extra_query={"person": "ada"}) as connection:
             await connection.session.update(
-                session={"type": "transcription", "audio": {"input": {"turn_detection": None}}}  # type: ignore[typeddict-item]
+                session={"type": "transcription", "audio": {"input": {"turn_detection": None}}}
             )
             audio = base64.b64encode(to_pcm16(recording[:48_000])).decode()
             await connection.input_audio_buffer.append(audio=audio)
@@ -160,7 +160,7 @@ class TestTheOfficialClient:
             await connection.conversation.item.create(
                 item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
             )
-            seen = []
+            seen: list[Any] = []  # events of the client's library and ours
             async for event in connection:
                 seen.append(event)
                 if [e.type for e in seen].count("policy.recommendations") == 2:
@@ -388,7 +388,7 @@ class TestVoiceAndWords:
         self, open_house: OpenHouse, recording: Samples
     ) -> None:
         readings = []
-        for words in (None, []):
+        for words in cast(tuple[list[str] | None, ...], (None, [])):
             house = await open_house(words=words)
             await house.person()
             await house.consent("voice", "tone")

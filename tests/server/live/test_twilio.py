@@ -15,6 +15,7 @@ import soxr
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
 from assistant.commands.logs import is_told
+from assistant.consent.policy import Context
 from tests.conftest import House, OpenHouse
 
 STREAM = "MZ18ad3ab5a668481ce02b83e7395059f0"
@@ -73,7 +74,7 @@ class Call:
         """How the server closed: nothing else ever comes from it."""
         message = await self.socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.CLOSE, message
-        return message.data, message.extra
+        return message.data, message.extra or ""
 
 
 def _pieces(samples: Samples) -> Iterator[bytes]:
@@ -217,7 +218,7 @@ class TestTracksAreKeptApart:
 
     @pytest.mark.parametrize("context", ["workplace", "therapy"])
     async def test_in_contexts_that_forbid_it_nothing_is_looked_at(
-        self, open_house: OpenHouse, recording: Samples, context: str
+        self, open_house: OpenHouse, recording: Samples, context: Context
     ) -> None:
         house = await open_house(context=context)
         await house.person()

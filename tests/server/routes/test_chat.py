@@ -109,7 +109,7 @@ async def test_a_stream_comes_in_parts_and_ends_as_it_should(
 async def test_the_synchronous_client_works_too(open_chat: Callable[..., Any], upstream: FakeUpstream) -> None:
     house, _ = await open_chat()
 
-    def talk() -> tuple[str, str]:
+    def talk() -> tuple[str | None, str]:
         with openai.OpenAI(api_key=house.key, base_url=f"{house.address}/v1", max_retries=0) as client:
             once = client.chat.completions.create(model="any", messages=SAID).choices[0].message.content
             parts = client.chat.completions.create(model="any", messages=SAID, stream=True)
@@ -510,7 +510,7 @@ async def test_who_spent_the_day_s_budget_is_told_so_clearly(
     await house.person()
     await client.chat.completions.create(model="m", messages=asking("Hi"), user="ada", max_tokens=20)
     await client.chat.completions.create(model="m", messages=asking("Hi"), user="ada", max_tokens=20)
-    body = {"model": "m", "messages": asking("Hi"), "user": "ada", "max_tokens": 20}
+    body: dict[str, Any] = {"model": "m", "messages": asking("Hi"), "user": "ada", "max_tokens": 20}
     async with house.client.post("/v1/chat/completions", json=body, headers=house.headers) as answer:
         assert answer.status == 429
         assert (await answer.json())["error"]["code"] == "budget_exceeded"
@@ -575,10 +575,12 @@ async def test_without_an_upstream_there_is_a_short_honest_answer(
     answer = await client.chat.completions.create(model="gpt-x", messages=asking("What is the capital of France?"))
     said = answer.choices[0].message.content
     assert answer.model == MODEL
+    assert said is not None
+    assert answer.usage is not None
     assert said.startswith(LANGUAGES["en"].disclosure)
     assert re.search("no language model|ready sentences", said)
     assert answer.usage.completion_tokens == -(-len(said.encode()) // 4)
-    options = {"stream": True, "stream_options": {"include_usage": True}}
+    options: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     stream = await client.chat.completions.create(
         model="x", messages=asking("What is the capital of France?"), **options
     )
@@ -595,14 +597,14 @@ async def test_the_embedded_replier_speaks_the_person_s_language_and_minds_their
     client = client_of(house)
     await house.person(language="es")
     spanish = await client.chat.completions.create(model="x", messages=asking("gracias"), user="ada")
-    assert spanish.choices[0].message.content.startswith(LANGUAGES["es"].disclosure)
+    assert (spanish.choices[0].message.content or "").startswith(LANGUAGES["es"].disclosure)
     await house.person("bob")
     await house.consent("text", "tone", name="bob")
     sad = asking("I am so sad and alone, I have been crying all day and everything is pointless.")
     answer = await client.chat.completions.create(model="x", messages=sad, user="bob")
-    manner = answer.attune["directive"]
+    manner = answer.model_dump()["attune"]["directive"]
     if manner["acknowledgement"] == "explicit":
-        assert LANGUAGES["en"].explicit in answer.choices[0].message.content
+        assert LANGUAGES["en"].explicit in (answer.choices[0].message.content or "")
 
 
 async def test_a_server_without_affect_models_answers_chats_byte_for_byte_alike_where_nothing_was_granted(

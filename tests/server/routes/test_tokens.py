@@ -7,7 +7,7 @@ import base64
 import json
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -18,6 +18,7 @@ from assistant.profile.person import App
 from assistant.server.http.caller import Caller
 from assistant.server.http.signing import Token, read, sign
 from assistant.server.live.watch import Watch
+from assistant.services import Services
 from assistant.store.apps import Apps
 from assistant.store.database import Database, StorageFailed
 from tests.conftest import House, Microphone, OpenHouse
@@ -37,7 +38,7 @@ async def _ended(microphone: Microphone) -> str:
     while (message := await microphone.socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
         last = json.loads(message.data)
     assert microphone.socket.closed
-    return last["error"]["code"]
+    return str(last["error"]["code"])
 
 
 @pytest.fixture
@@ -203,13 +204,25 @@ class TestALiveStream:
             await database.close()
 
 
+def _services(apps: Away) -> Services:
+    """As much of them as the watch asks for."""
+    return cast(Services, SimpleNamespace(storage=SimpleNamespace(apps=apps, people=apps), clock=lambda: 0.0))
+
+
 class TestTheWatch:
     CALLER = Caller(App("a", "shop", "general"), "key_1", APP_SCOPES)
 
     async def test_lets_streams_go_on_while_the_database_is_away_and_ends_them_when_it_stays_away(self) -> None:
         apps, ended = Away(), asyncio.Event()
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001, blind_s=0.02)
-        with watch.over(self.CALLER, lambda code: (apps.codes.append(code), ended.set())):
+
+        def end(code: str) -> None:
+            apps.codes.append(code)
+            ended.set()
+
+        watch = Watch(
+            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.02
+        )
+        with watch.over(self.CALLER, end):
             await asyncio.wait_for(ended.wait(), 5)
         assert apps.codes == ["storage_failed"]
         assert apps.asked >= 20, "one look is not enough"
@@ -217,7 +230,9 @@ class TestTheWatch:
 
     async def test_begins_to_count_anew_once_the_database_is_back(self) -> None:
         apps = Away(comes_back=10)
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001, blind_s=0.015)
+        watch = Watch(
+            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.015
+        )
         with watch.over(self.CALLER, apps.codes.append):
             await asyncio.wait_for(apps.asked_often.wait(), 5)
         assert apps.codes == []
@@ -225,7 +240,7 @@ class TestTheWatch:
 
     async def test_asks_nothing_while_no_stream_is_open(self) -> None:
         apps = Away()
-        watch = Watch(SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0), every_s=0.001)
+        watch = Watch(_services(apps), every_s=0.001)
         with watch.over(self.CALLER, apps.codes.append):
             pass
         for _ in range(100):
@@ -326,7 +341,7 @@ async def _start(socket: aiohttp.ClientWebSocketResponse, parameters: dict[str, 
     await socket.send_json({"event": "start", "streamSid": "MZ1", "start": start})
 
 
-async def _metrics(house: Any, key: str) -> str:
+async def _metrics(house: House, key: str) -> str:
     async with house.client.get("/metrics", headers={"Authorization": f"Bearer {key}"}) as answer:
         return await answer.text()
 
