@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
 
 from assistant.errors import ConfigInvalid
 
-_UPSTREAM = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#]*)?")
-
 
 def shipped_models() -> Path:
-    """Where the shipped models lie: inside the installed package, or beside it in a checkout."""
+    """The folder of the shipped models: inside the installed package, or beside it in a checkout."""
     inside = Path(__file__).parent / "models"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "models"
 
 
 NO_LIMIT = "none"
-"""In the place of a rate."""
+"""Stands where a rate is expected."""
 ANY_ORIGIN = "*"
 ANY_ORIGIN_WITH_KEY = "* authorization"
 
-_RATE = re.compile(rf"{NO_LIMIT}|[1-9][0-9]{{0,8}}/(?:[1-9][0-9]{{0,4}} ?)?(?:second|minute|hour|day)s?")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-_ISSUER = re.compile(r"(?:https://[^\s/?#@]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:/[^\s?#]*)?")
+RATE = re.compile(
+    rf"{NO_LIMIT}|(?P<amount>[1-9]\d{{0,8}})/(?:(?P<count>[1-9]\d{{0,4}}) ?)?(?P<unit>second|minute|hour|day)s?",
+    re.ASCII,
+)
+_ORIGIN = r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?"
+_ORIGINS = rf"\*|\* authorization|\s*(?:{_ORIGIN}(?:\s+|\Z))*"
+_ISSUER = r"(?:https://[^\s/?#@]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:/[^\s?#]*)?"
+_UPSTREAM = r"https?://[^\s/?#@]+(?:/[^\s?#]*)?"
 
 
 def is_issuer(url: str) -> bool:
@@ -37,133 +44,165 @@ def is_issuer(url: str) -> bool:
     >>> is_issuer("https://id.example.com/realm"), is_issuer("http://localhost:8080"), is_issuer("http://example.com")
     (True, True, False)
     """
-    return _ISSUER.fullmatch(url) is not None
+    return re.fullmatch(_ISSUER, url) is not None
 
 
-def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"doc": doc}, repr=not secret)
+def _matches(pattern: str, description: str) -> Meta:
+    return Meta(pattern=rf"^(?:{pattern})\Z", description=description)
+
+
+_FINITE = sys.float_info.max
+Positive = Annotated[float, Meta(gt=0, le=_FINITE, description="a finite number greater than 0")]
+Amount = Annotated[float, Meta(ge=0, le=_FINITE, description="a finite number of at least 0")]
+Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
+PositiveCount = Annotated[int, Meta(gt=0, description="a whole number greater than 0")]
+Count = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
+Port = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
+DatabaseUrl = Annotated[
+    str, _matches(r"(?:sqlite:///|postgresql://)[\s\S]*", "like sqlite:///FILE or postgresql://USER@HOST/NAME")
+]
+RateSetting = Annotated[str, _matches(RATE.pattern, f"like 600/minute, or `{NO_LIMIT}`")]
+OriginList = Annotated[
+    str,
+    _matches(
+        _ORIGINS,
+        f"origins like https://app.example.com, separated by spaces, or `{ANY_ORIGIN}`, or `{ANY_ORIGIN_WITH_KEY}`",
+    ),
+]
+IssuerUrl = Annotated[str, _matches(rf"(?:{_ISSUER})?", "an https URL; http only on this machine")]
+UpstreamUrl = Annotated[
+    str, _matches(rf"(?:{_UPSTREAM})?", "like https://HOST/v1, without a user, query or fragment")
+]
+
+
+def _setting(group: str, default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "group": group}, repr=not secret)
+
+
+_storage = partial(_setting, "Storage")
+_server = partial(_setting, "Server")
+_models = partial(_setting, "Models")
+_consent = partial(_setting, "Consent")
+_mood = partial(_setting, "Mood")
+_retention = partial(_setting, "Retention")
+_streams = partial(_setting, "Streams")
+_upstream = partial(_setting, "Upstream")
+_chat = partial(_setting, "Chat")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set. Each has an environment variable: `ATTUNE_` and its name in capitals."""
 
-    database: str = _setting("sqlite:///attune.db", "where people, consent and decisions are kept")
-    keys: str = _setting("sqlite:///attune-keys.db", "where each person's key is kept; never back this one up")
-    master_key_file: Path = _setting(Path("attune.key"), "the key that wraps all person keys")
-    master_key: str = _setting(
+    database: DatabaseUrl = _storage(
+        "sqlite:///attune.db",
+        "database of people, consent and decisions; for several servers postgresql://USER:PASSWORD@HOST/NAME",
+    )
+    keys: DatabaseUrl = _storage(
+        "sqlite:///attune-keys.db", "database of each person's key; never back it up, or erasure means nothing"
+    )
+    master_key_file: Path = _storage(
+        Path("attune.key"), "file of the key that wraps all person keys; the server refuses to start without it"
+    )
+    master_key: str = _storage(
         "",
-        "the key itself, in hexadecimal, in place of the file; several apart by commas, the newest first",
+        "the key itself, in hexadecimal, instead of the file; several comma-separated, newest first",
         secret=True,
     )
-    host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(8080, "port to listen on; 0 takes a free one")
-    models: Path = _setting(Path(), "folder of model folders; empty means the shipped ones")
-    text_model: str = _setting("text", "folder name of the text model")
-    voice_model: str = _setting(
+    host: str = _server("127.0.0.1", "address to listen on")
+    port: Port = _server(8080, "port to listen on; 0 takes a free one")
+    models: Path = _models(Path(), "folder of model folders; empty means the shipped ones")
+    text_model: str = _models("text", "folder name of the text model")
+    voice_model: str = _models(
         "voice", "folder name of the voice model; `voice-open` was trained only on freely licensed corpora"
     )
-    transcriber_model: str = _setting(
+    transcriber_model: str = _models(
         "transcriber", "folder name of the transcriber, which needs the stem of the voice; `none`: no transcription"
     )
-    affect: str = _setting("present", "`present`, or `absent`: a server without any affect model")
-    notice: str = _setting("1", "version of the notice that people answer; a new one asks again")
-    grant_days: int = _setting(365, "days until a grant expires")
-    mood_half_life_s: float = _setting(
+    affect: Literal["present", "absent"] = _models(
+        "present", "`present`, or `absent`: a server without any affect model"
+    )
+    notice: str = _consent("1", "version of the notice that people answer; a new one asks again")
+    grant_days: PositiveCount = _consent(365, "days until a grant expires")
+    mood_half_life_s: Positive = _mood(
         32.0, "seconds after which a reading's valence counts half; arousal, stress and emotions in proportion"
     )
-    mood_expires_s: float = _setting(900.0, "seconds after which a mood is gone")
-    mood_days: float = _setting(30.0, "days that a mood history is kept, for those who grant `remember`")
-    baseline_days: float = _setting(365.0, "days that a baseline is kept since it last changed")
-    decision_days: float = _setting(365.0, "days that decisions are kept")
-    access_days: float = _setting(365.0, "days that the access log is kept")
-    mood_holdout: float = _setting(
-        0.1, "share of people whose recommendations never know the mood, so that its worth is always measured"
+    mood_expires_s: Positive = _mood(900.0, "seconds after which a mood is gone")
+    mood_days: Positive = _retention(30.0, "days that a mood history is kept, for those who grant `remember`")
+    baseline_days: Positive = _retention(365.0, "days that a baseline is kept since it last changed")
+    decision_days: Positive = _retention(365.0, "days that decisions are kept")
+    access_days: Positive = _retention(365.0, "days that the access log is kept")
+    mood_holdout: Share = _mood(
+        0.1, "share of people whose recommendations never use the mood, so that its effect is always measured"
     )
-    affect_budget_ms: int = _setting(250, "how long a reply waits for the text reader before it goes without")
-    update_budget_ms: int = _setting(
+    affect_budget_ms: PositiveCount = _mood(
+        250, "milliseconds that a reply waits for the text reader; after that it goes without"
+    )
+    update_budget_ms: PositiveCount = _mood(
         150,
-        "how late an estimate of the voice may be while somebody speaks; a later one is dropped, a newer follows",
+        "milliseconds that an estimate of the voice may be late while somebody speaks; a later one is dropped, as "
+        "a newer one follows",
     )
-    max_body_bytes: int = _setting(1_048_576, "largest HTTP body, and largest base64 `append` event")
-    max_streams: int = _setting(1000, "most live WebSocket streams")
-    max_streams_per_app: int = _setting(512, "most live WebSocket streams of one app")
-    stream_idle_s: float = _setting(300.0, "seconds without a frame after which a stream is closed")
-    stream_longest_s: float = _setting(3600.0, "seconds after which a stream is closed in any case")
-    stream_write_s: float = _setting(10.0, "seconds that a client may leave events unread before it is dropped")
-    rate_app: str = _setting("60000/minute", "most requests of an app in a time, of each process; `none`: no limit")
-    rate_person: str = _setting(
-        "1200/minute", "most requests about one person, or by their token; `none`: no limit"
+    max_body_bytes: PositiveCount = _server(1_048_576, "largest HTTP body, and largest base64 `append` event")
+    max_streams: PositiveCount = _streams(1000, "most live WebSocket streams")
+    max_streams_per_app: PositiveCount = _streams(512, "most live WebSocket streams of one app")
+    stream_idle_s: Positive = _streams(300.0, "seconds without a frame after which a stream is closed")
+    stream_longest_s: Positive = _streams(3600.0, "seconds after which a stream is closed in any case")
+    stream_write_s: Positive = _streams(
+        10.0, "seconds that a client may leave events unread before it is disconnected"
     )
-    cors_origins: str = _setting(
+    rate_app: RateSetting = _server(
+        "60000/minute", "most requests of an app, counted by each process alone; `none`: no limit"
+    )
+    rate_person: RateSetting = _server(
+        "1200/minute", "most requests about one person, or with their token; `none`: no limit"
+    )
+    cors_origins: OriginList = _server(
         "",
-        "origins of web pages that may call, apart by spaces; `*`: any, to what needs no key; "
+        "origins of web pages that may call, separated by spaces; `*`: any, to what needs no key; "
         "`* authorization`: any, to everything",
     )
-    oidc_issuer: str = _setting("", "URL of the identity provider of operators; empty: none")
-    oidc_audience: str = _setting("", "what an operator's token must be meant for")
-    exceptions: Path = _setting(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
-    exceptions_key: str = _setting("", "the operator's public Ed25519 key that signs them, in hexadecimal")
-    upstream_url: str = _setting(
+    oidc_issuer: IssuerUrl = _server("", "URL of the identity provider of operators; empty: none")
+    oidc_audience: str = _server("", "audience that an operator's token must have")
+    exceptions: Path = _consent(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
+    exceptions_key: str = _consent("", "the operator's public Ed25519 key that signs them, in hexadecimal")
+    upstream_url: UpstreamUrl = _upstream(
         "", "an OpenAI-compatible server that chats, such as http://localhost:8000/v1; empty: the embedded replier"
     )
-    upstream_key: str = _setting("", "the key that it asks for", secret=True)
-    upstream_model: str = _setting("", "which of its models answers, whatever a request names; empty: as requested")
-    upstream_connect_s: float = _setting(3.0, "seconds until it must be connected")
-    upstream_first_s: float = _setting(30.0, "seconds until the first token of a stream, all tries together")
-    upstream_between_s: float = _setting(20.0, "seconds between two tokens of a stream")
-    upstream_total_s: float = _setting(300.0, "seconds until a completion must be whole")
-    upstream_retries: int = _setting(2, "how often it is tried again where not a byte of an answer came; 0: never")
-    chat_tokens_app: int = _setting(0, "most tokens of chat of an app in a day, of each process; 0: no limit")
-    chat_tokens_person: int = _setting(0, "the same of one person")
-    chat_cost_app: float = _setting(0.0, "most that an app's chat may cost in a day, in the currency of the prices")
-    chat_cost_person: float = _setting(0.0, "the same of one person")
-    price_prompt: float = _setting(0.0, "price of a million tokens that are sent")
-    price_completion: float = _setting(0.0, "price of a million tokens that are answered")
-    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    upstream_key: str = _upstream("", "the API key of that server", secret=True)
+    upstream_model: str = _upstream(
+        "", "the model of that server that answers, whatever a request names; empty: as requested"
+    )
+    upstream_connect_s: Positive = _upstream(3.0, "seconds within which the connection must be made")
+    upstream_first_s: Positive = _upstream(30.0, "seconds until the first token of a stream, all tries together")
+    upstream_between_s: Positive = _upstream(20.0, "most seconds between two tokens of a stream")
+    upstream_total_s: Positive = _upstream(300.0, "seconds within which a completion must be whole")
+    upstream_retries: Count = _upstream(
+        2, "how often a request is repeated when no byte of an answer came; 0: never"
+    )
+    chat_tokens_app: Count = _chat(0, "most chat tokens of an app in a day (UTC), of each process; 0: no limit")
+    chat_tokens_person: Count = _chat(
+        0, "most chat tokens of one person in a day (UTC), of each process; 0: no limit"
+    )
+    chat_cost_app: Amount = _chat(
+        0.0, "most that an app's chat may cost in a day, in the currency of the prices; 0: no limit"
+    )
+    chat_cost_person: Amount = _chat(
+        0.0, "most that one person's chat may cost in a day, in the currency of the prices; 0: no limit"
+    )
+    price_prompt: Amount = _chat(0.0, "price of a million tokens sent")
+    price_completion: Amount = _chat(0.0, "price of a million tokens answered")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _server(
+        "INFO", "the least severe level that is logged: DEBUG, INFO, WARNING or ERROR"
+    )
 
     def __post_init__(self) -> None:
-        if self.affect not in ("present", "absent"):
-            raise ConfigInvalid(f"affect must be `present` or `absent`, not {self.affect!r}")
-        if not 0 <= self.port <= 65535:
-            raise ConfigInvalid(f"port must lie between 0 and 65535, not {self.port}")
-        for name in ("database", "keys"):
-            if not str(getattr(self, name)).startswith(("sqlite:///", "postgresql://")):
-                raise ConfigInvalid(f"{name} must look like sqlite:///FILE or postgresql://USER@HOST/NAME")
+        for name in _TYPES:
+            _convert(name, getattr(self, name))
         if self.database == self.keys:
             raise ConfigInvalid("keys must be another database than database, or a backup would hold both")
-        if not 0 <= self.mood_holdout <= 1:
-            raise ConfigInvalid(f"mood_holdout must lie between 0 and 1, not {self.mood_holdout}")
-        for name in ("mood_days", "baseline_days", "decision_days", "access_days", "grant_days",
-                     "mood_half_life_s", "mood_expires_s", "affect_budget_ms", "update_budget_ms",
-                     "max_body_bytes", "max_streams", "max_streams_per_app",
-                     "stream_idle_s", "stream_longest_s", "stream_write_s"):  # fmt: skip
-            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-                raise ConfigInvalid(f"{name} must be greater than 0 and finite")
-        for name in ("rate_app", "rate_person"):
-            if not _RATE.fullmatch(getattr(self, name)):
-                raise ConfigInvalid(f"{name} must look like 600/minute, or be `{NO_LIMIT}`")
-        if self.cors_origins not in (ANY_ORIGIN, ANY_ORIGIN_WITH_KEY):
-            for origin in self.cors_origins.split():
-                if not _ORIGIN.fullmatch(origin):
-                    raise ConfigInvalid(
-                        f"cors_origins has {origin!r}; an origin looks like https://app.example.com"
-                    )
         if bool(self.oidc_issuer) != bool(self.oidc_audience):
-            raise ConfigInvalid("oidc_issuer and oidc_audience go together")
-        if self.oidc_issuer and not is_issuer(self.oidc_issuer):
-            raise ConfigInvalid("oidc_issuer must be an https URL; http only on this machine")
-        if self.upstream_url and not _UPSTREAM.fullmatch(self.upstream_url):
-            raise ConfigInvalid("upstream_url must look like https://HOST/v1, without a user, query or fragment")
-        for name in ("upstream_connect_s", "upstream_first_s", "upstream_between_s", "upstream_total_s"):
-            if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-                raise ConfigInvalid(f"{name} must be greater than 0 and finite")
-        for name in ("upstream_retries", "chat_tokens_app", "chat_tokens_person", "chat_cost_app",
-                     "chat_cost_person", "price_prompt", "price_completion"):  # fmt: skip
-            if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
-                raise ConfigInvalid(f"{name} must be at least 0 and finite")
-        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise ConfigInvalid(f"log_level must be DEBUG, INFO, WARNING or ERROR, not {self.log_level!r}")
+            raise ConfigInvalid("set oidc_issuer and oidc_audience together, or neither")
 
     @property
     def models_folder(self) -> Path:
@@ -171,19 +210,20 @@ class Settings:
         return self.models if self.models.parts else shipped_models()
 
 
-_KINDS: dict[str, type] = {"str": str, "int": int, "float": float, "Path": Path}
+_TYPES: Mapping[str, Any] = get_type_hints(Settings, include_extras=True)
+"""The declared type of each setting, with what it allows."""
 
 
 def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
     """Read the file, then let the environment override it.
 
-    Raises `ConfigInvalid` naming the setting, for unknown names and for values of the wrong kind.
+    Raises `ConfigInvalid` naming the setting, for unknown names and for values that are not allowed.
 
     >>> load_settings(None, {"ATTUNE_PORT": "9000"}).port
     9000
     >>> load_settings(None, {"ATTUNE_PORT": "many"})
     Traceback (most recent call last):
-    assistant.errors.ConfigInvalid: port must be an int, not 'many'
+    assistant.errors.ConfigInvalid: port must be a whole number from 0 to 65535, not 'many'
     """
     given: dict[str, Any] = {}
     if file is not None:
@@ -193,21 +233,62 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
             raise ConfigInvalid(f"can't read the settings file {file}: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigInvalid(f"{file} is not TOML: {error}") from error
-    known = {f.name: f for f in fields(Settings)}
     for name in given:
-        if name not in known:
+        if name not in _TYPES:
             raise ConfigInvalid(f"{file} has an unknown setting {name!r}")
     for key, value in environment.items():
         name = key.removeprefix("ATTUNE_").lower()
-        if key.startswith("ATTUNE_") and name in known:
+        if key.startswith("ATTUNE_") and name in _TYPES:
             given[name] = value
-    return replace(Settings(), **{name: _convert(name, str(known[name].type), v) for name, v in given.items()})
+    return Settings(**{name: _convert(name, value) for name, value in given.items()})
 
 
-def _convert(name: str, kind: str, value: Any) -> Any:
+def default_text(setting: Field[Any]) -> str:
+    """The default of a setting as it would be written in the environment."""
+    return "" if setting.default == Path() else str(setting.default)
+
+
+def settings_table() -> str:
+    """Markdown: for each group a table of its settings with environment variable, default and meaning."""
+    groups: dict[str, list[str]] = {}
+    for setting in fields(Settings):
+        default = default_text(setting)
+        groups.setdefault(setting.metadata["group"], []).append(
+            f"| `ATTUNE_{setting.name.upper()}` | {f'`{default}`' if default else ''} | {setting.metadata['doc']} |"
+        )
+    return "\n\n".join(
+        "\n".join([f"## {group}", "", "| variable | default | meaning |", "|---|---|---|", *rows])
+        for group, rows in groups.items()
+    )
+
+
+def _convert(name: str, value: Any) -> Any:
+    """A value as the setting's type; text is parsed, other kinds are not converted. Raises `ConfigInvalid`."""
+    declared = _TYPES[name]
+    kind = get_args(declared)[0] if get_origin(declared) is Annotated else declared
+    parsed = value.strip() if isinstance(value, str) and kind in (int, float) else value
     try:
-        if isinstance(value, bool) or (kind == "int" and isinstance(value, float)):
-            raise TypeError
-        return _KINDS[kind](value)
-    except (TypeError, ValueError):
-        raise ConfigInvalid(f"{name} must be an {kind}, not {value!r}") from None
+        return msgspec.convert(parsed, declared, strict=not isinstance(value, str), dec_hook=_new)
+    except msgspec.ValidationError:
+        # a text may hold a password, so it is not repeated
+        given = "" if kind is str else f", not {value!r}"
+        raise ConfigInvalid(f"{name} must be {_allowed(declared)}{given}") from None
+
+
+def _new(kind: Callable[[Any], Any], value: Any) -> Any:
+    """A value of a type that msgspec does not know: `Path`."""
+    return kind(value)
+
+
+def _allowed(declared: Any) -> str:
+    """What a setting of this type may be, in words.
+
+    >>> _allowed(Literal["a", "b", "c"]), _allowed(str), _allowed(Share)
+    ('`a`, `b` or `c`', 'a string', 'a number from 0 to 1')
+    """
+    if get_origin(declared) is Literal:
+        *others, last = (f"`{choice}`" for choice in get_args(declared))
+        return f"{', '.join(others)} or {last}"
+    if get_origin(declared) is Annotated:
+        return next(str(meta.description) for meta in declared.__metadata__)
+    return {str: "a string", Path: "a path"}[declared]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from assistant.cli import main
 from assistant.config import Settings, load_settings, shipped_models
 from assistant.errors import ConfigInvalid
 from tests.conftest import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "assistant" / "SETTINGS.md"
 Write = Callable[[str], Path]
 every_setting = pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 
@@ -34,10 +35,15 @@ def test_each_setting_says_what_it_is_for(setting: Field[Any]) -> None:
     assert len(setting.metadata["doc"]) > 10
 
 
-def test_each_setting_is_in_the_readme_by_its_environment_name() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_each_setting_is_on_its_page_by_its_environment_name() -> None:
+    text = PAGE.read_text(encoding="utf-8")
     names = [f"ATTUNE_{setting.name.upper()}" for setting in fields(Settings)]
     assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_page_of_settings_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings", "--markdown"]) == 0
+    assert capsys.readouterr().out == PAGE.read_text(encoding="utf-8")
 
 
 @every_setting
@@ -106,6 +112,27 @@ def test_a_value_that_can_not_be_used_is_refused_by_name(name: str, value: str) 
     with pytest.raises(ConfigInvalid, match=name) as refused:
         load_settings(None, {f"ATTUNE_{name.upper()}": value})
     assert refused.value.code == "config_invalid"
+
+
+ALLOWED = [
+    ("port", "65536", "port must be a whole number from 0 to 65535, not '65536'"),
+    ("affect", "off", "affect must be `present` or `absent`, not 'off'"),
+    ("mood_expires_s", "inf", "mood_expires_s must be a finite number greater than 0, not 'inf'"),
+    ("database", "mysql://u:secret@h/n", "database must be like sqlite:///FILE or postgresql://USER@HOST/NAME"),
+    ("rate_app", "many", "rate_app must be like 600/minute, or `none`"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), ALLOWED, ids=[name for name, _, _ in ALLOWED])
+def test_a_refusal_says_what_is_allowed_and_never_repeats_a_text(name: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigInvalid) as refused:
+        load_settings(None, {f"ATTUNE_{name.upper()}": value})
+    assert refused.value.message == message
+
+
+def test_a_number_where_a_text_belongs_is_refused(toml: Write) -> None:
+    with pytest.raises(ConfigInvalid, match=r"^notice must be a string$"):
+        load_settings(toml("notice = 1"), {})
 
 
 @pytest.mark.parametrize("line", ["port = [1]", "port = true", "port = 8080.5", "models = 5", "grant_days = {}"])

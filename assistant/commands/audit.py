@@ -24,7 +24,7 @@ def configure(
     parser.add_argument(
         "--expect", metavar="HASH", help="a head that was noted earlier: it must still be part of the chain"
     )
-    parser.set_defaults(audit=verify)
+    parser.set_defaults(run=verify)
 
 
 def verify(args: argparse.Namespace, settings: Settings) -> int:

@@ -25,10 +25,10 @@ _MOST_DAYS = 366.0
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the commands; each sets `exceptions`, which takes the arguments."""
+    """Describe the commands; each sets `run`, which takes the arguments and, for `list`, the settings."""
     made = actions.add_parser("key", help="make the key that signs; the public one stands on the last line")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the private key")
-    made.set_defaults(exceptions=make_key)
+    made.set_defaults(run=make_key)
     signed = actions.add_parser("sign", help="sign an exception: a line for the file ATTUNE_EXCEPTIONS")
     signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
@@ -38,9 +38,9 @@ def configure(
     signed.add_argument(
         "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"
     )
-    signed.set_defaults(exceptions=sign_one)
+    signed.set_defaults(run=sign_one)
     listed = actions.add_parser("list", help="check and show those that the settings name", parents=[common])
-    listed.set_defaults(exceptions=show)
+    listed.set_defaults(run=show)
 
 
 def make_key(args: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ def configure(
 
     def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
         parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
-        parser.set_defaults(keys=run)
+        parser.set_defaults(run=run)
         return parser
 
     made = add("create", "make an API key; it stands alone on the last line", create)

@@ -18,7 +18,7 @@ def configure(
     about = "replace the master key, and wrap every person's key with the new one"
     parser = actions.add_parser("rotate-master", help=about, description=rotate.__doc__, parents=[common])
     parser.add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
-    parser.set_defaults(keys=rotate)
+    parser.set_defaults(run=rotate)
 
 
 def rotate(args: argparse.Namespace, settings: Settings) -> int:

@@ -34,7 +34,7 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the commands; each sets `people`, which takes the arguments and the settings."""
+    """Describe the commands; each sets `run`, which takes the arguments and the settings."""
 
     def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
         parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
@@ -42,7 +42,7 @@ def configure(
         whom = parser.add_mutually_exclusive_group(required=True)
         whom.add_argument("--person", metavar="ID", help="one person, by the id that the app gave them")
         whom.add_argument("--file", type=Path, help="many, one id a line")
-        parser.set_defaults(people=run)
+        parser.set_defaults(run=run)
         return parser
 
     exported = add("export", "everything that is kept about people, as lines of JSON", export)

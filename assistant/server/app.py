@@ -20,7 +20,7 @@ from assistant.server.http.guard import SERVICES, guard
 from assistant.server.http.metrics import METRICS, Metrics, measured
 from assistant.server.http.oidc import OPERATORS, Operators
 from assistant.server.http.openai import openai_errors
-from assistant.server.http.rate_limit import RATES, Rates
+from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
 from assistant.server.live.realtime import realtime
 from assistant.server.live.streams import STREAMS, Streams
@@ -64,7 +64,7 @@ def make_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app[STREAMS] = Streams()
     app[METRICS] = Metrics()
-    app[RATES] = Rates(settings.rate_app, settings.rate_person, services.clock)
+    app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
     app[WATCH] = Watch(services)
 

@@ -1,137 +1,108 @@
-"""How often an app, and a person of it, may ask in a time."""
+"""How often an app, and each of its people, may send requests: a sliding window over two counters, in memory."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
-from limits import RateLimitItem, parse
-from limits.aio.storage import Storage
-from limits.aio.storage.base import SlidingWindowCounterSupport
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from assistant.config import NO_LIMIT
+from assistant.config import NO_LIMIT, RATE
 from assistant.errors import TooMany
 from assistant.server.http.caller import Caller
 
 _SWEEP = 4096
-"""Windows that are begun between two looks for those that are over."""
+"""New keys between two removals of windows that are over."""
+_UNITS_S = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
-class Windows(Storage, SlidingWindowCounterSupport):
-    """Counts of two windows for each key, in memory, by a given clock.
+class Rate(NamedTuple):
+    """At most `amount` requests in `window_s` seconds."""
 
-    The library's own storage for this looks through all its keys at each hit; this one at every 4096th new key.
-    Of the previous window that part counts which the sliding window still covers.
+    amount: int
+    window_s: int
+
+
+def parse_rate(setting: str) -> Rate | None:
+    """Read a setting that `config.RATE` matches; None where there is no limit.
+
+    >>> parse_rate("600/minute"), parse_rate("10/5 minutes"), parse_rate("none")
+    (Rate(amount=600, window_s=60), Rate(amount=10, window_s=300), None)
     """
+    parts = RATE.fullmatch(setting)
+    if setting == NO_LIMIT or parts is None:
+        return None
+    return Rate(int(parts["amount"]), int(parts["count"] or 1) * _UNITS_S[parts["unit"]])
 
-    STORAGE_SCHEME = None
+
+@dataclass(slots=True)
+class _Window:
+    number: int
+    """Which window of the clock this is: Unix seconds divided by `window_s`."""
+    window_s: int
+    count: int = 0
+    before: int = 0
+    """Requests in the previous window."""
+
+
+class Windows:
+    """Counts requests by key. The previous window counts by the part that the sliding window still covers."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__()
         self._clock = clock
-        self._counts: dict[str, tuple[int, int, int, int]] = {}
-        """Seconds of a window, number of the window, its count, count of the one before."""
-        self._begun = 0
+        self._windows: dict[tuple[str, ...], _Window] = {}
+        self._new = 0
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """None of its own."""
-        return ValueError
+    def __len__(self) -> int:
+        return len(self._windows)
 
-    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count `amount` more, unless that were more than `limit`."""
-        window, count, before, left = self._now(key, expiry)
-        if math.floor(before * left / expiry) + count + amount > limit:
-            return False
-        if key not in self._counts:
-            self._begun += 1
-            if self._begun % _SWEEP == 0:
-                self._sweep()
-        self._counts[key] = (expiry, window, count + amount, before)
-        return True
+    def hit(self, rate: Rate, *key: str) -> float | None:
+        """Count one request; or, where it would exceed the rate, return the seconds to wait without counting it."""
+        now, (amount, window_s) = self._clock(), rate
+        number = int(now // window_s)
+        window = self._windows.get(key)
+        if window is None:
+            window = _Window(number, window_s)
+        elif window.number != number:
+            before = window.count if window.number == number - 1 else 0
+            window = _Window(number, window_s, before=before)
+        left_s = (number + 1) * window_s - now
+        if math.floor(window.before * left_s / window_s) + window.count + 1 > amount:
+            return wait(amount, window_s, before=window.before, count=window.count, left_s=left_s)
+        window.count += 1
+        if key not in self._windows:
+            self._new += 1
+            if self._new % _SWEEP == 0:
+                self._sweep(now)
+        self._windows[key] = window
+        return None
 
-    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Count of the previous window, seconds for which it counts; the same of the current one."""
-        _, count, before, left = self._now(key, expiry)
-        return before, left, count, left + expiry
-
-    async def clear_sliding_window(self, key: str, expiry: int) -> None:
-        """Forget a key."""
-        await self.clear(key)
-
-    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count without a limit."""
-        window, count, before, _ = self._now(key, int(expiry))
-        self._counts[key] = (int(expiry), window, count + amount, before)
-        return count + amount
-
-    async def get(self, key: str) -> int:
-        """The count of the current window."""
-        return self._now(key, self._counts[key][0])[1] if key in self._counts else 0
-
-    async def get_expiry(self, key: str) -> float:
-        """When the current window is over."""
-        if key not in self._counts:
-            return self._clock()
-        expiry, window, _, _ = self._counts[key]
-        return float((window + 1) * expiry)
-
-    async def check(self) -> bool:
-        """Memory is always there."""
-        return True
-
-    async def reset(self) -> int:
-        """Forget everything."""
-        known = len(self._counts)
-        self._counts.clear()
-        return known
-
-    async def clear(self, key: str) -> None:
-        """Forget a key."""
-        self._counts.pop(key, None)
-
-    def _now(self, key: str, expiry: int) -> tuple[int, int, int, float]:
-        """Number of the window that is now, its count, the count before, and the seconds that it has left."""
-        now = self._clock()
-        window = int(now // expiry)
-        _, known, count, before = self._counts.get(key, (expiry, window, 0, 0))
-        if known == window - 1:
-            count, before = 0, count
-        elif known != window:
-            count, before = 0, 0
-        return window, count, before, (window + 1) * expiry - now
-
-    def _sweep(self) -> None:
-        now = self._clock()
-        over = [key for key, (expiry, window, _, _) in self._counts.items() if now >= (window + 2) * expiry]
-        for key in over:
-            del self._counts[key]
+    def _sweep(self, now: float) -> None:
+        self._windows = {
+            key: window for key, window in self._windows.items() if now < (window.number + 2) * window.window_s
+        }
 
 
-class Rates:
-    """The limits of this process. Each process counts for itself."""
+class RateLimits:
+    """The limits of this process; each process counts for itself."""
 
     def __init__(self, app: str, person: str, clock: Callable[[], float]) -> None:
-        self._app, self._person = _item(app), _item(person)
+        self._app, self._person = parse_rate(app), parse_rate(person)
         self._windows = Windows(clock)
-        self._limiter = SlidingWindowCounterRateLimiter(self._windows)
 
-    async def take(self, caller: Caller, person: str | None) -> None:
-        """Count one request of a caller about a person. Raises `TooMany`."""
-        if caller.holder is not None:  # whoever they ask about, it is their own time that they use up
+    def take(self, caller: Caller, person: str | None) -> None:
+        """Count one request of a caller about a person. Raises `TooMany` (`rate_limited`)."""
+        if caller.holder is not None:  # a token uses up its holder's limit, whoever the request names
             person = caller.holder.id
         if person is not None:
-            await self._take(self._person, "this person's requests", caller.app.id, person)
-        await self._take(self._app, "this app's requests", caller.app.id)
+            self._take(self._person, "this person's requests", caller.app.id, person)
+        self._take(self._app, "this app's requests", caller.app.id)
 
-    async def _take(self, item: RateLimitItem | None, whose: str, *key: str) -> None:
-        if item is None or await self._limiter.hit(item, *key):
-            return
-        before, left, count, _ = await self._windows.get_sliding_window(item.key_for(*key), item.get_expiry())
-        wait_s = wait(item.amount, item.get_expiry(), before=before, count=count, left_s=left)
-        raise TooMany(f"{whose} are limited to {item.amount} in {item.get_expiry()} s", wait_s=wait_s)
+    def _take(self, rate: Rate | None, whose: str, *key: str) -> None:
+        if rate is not None and (wait_s := self._windows.hit(rate, *key)) is not None:
+            raise TooMany(f"{whose} are limited to {rate.amount} in {rate.window_s} s", wait_s=wait_s)
 
 
 def wait(limit: int, window_s: float, *, before: int, count: int, left_s: float) -> float:
@@ -148,8 +119,4 @@ def wait(limit: int, window_s: float, *, before: int, count: int, left_s: float)
     return left_s - room * window_s / before if room > 0 else left_s
 
 
-def _item(limit: str) -> RateLimitItem | None:
-    return None if limit == NO_LIMIT else parse(limit)
-
-
-RATES: web.AppKey[Rates] = web.AppKey("rates", Rates)
+RATE_LIMITS: web.AppKey[RateLimits] = web.AppKey("rate_limits", RateLimits)

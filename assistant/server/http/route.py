@@ -14,7 +14,7 @@ from assistant.profile.person import App, Person
 from assistant.server.http.caller import CALLER, OPERATOR, Caller, caller_of, credential_of, is_token
 from assistant.server.http.guard import SERVICES, Handler
 from assistant.server.http.oidc import OPERATORS
-from assistant.server.http.rate_limit import RATES
+from assistant.server.http.rate_limit import RATE_LIMITS
 from assistant.services import Services
 
 PERSON = "/v1/people/{person}"
@@ -60,7 +60,7 @@ async def _admit(request: web.Request, route: Route) -> None:
         return
     caller = await caller_of(request.app[SERVICES], credential)
     person = request.match_info.get("person", request.query.get("person") if route.personal else None)
-    await request.app[RATES].take(caller, person)
+    request.app[RATE_LIMITS].take(caller, person)
     caller.require(route.scope, personal=route.personal or "person" in request.match_info)
     if "person" in request.match_info:
         request.match_info["person"] = caller.may_name(request.match_info["person"])

@@ -30,7 +30,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from assistant.errors import AssistantError, Busy, Invalid, TooMany, Unauthenticated
 from assistant.server.http.caller import Caller, caller_of, protocols_of
 from assistant.server.http.guard import SERVICES, decoded, log_unexpected
-from assistant.server.http.rate_limit import RATES, Rates
+from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.live.streams import HEARTBEAT_S, STREAMS, Streams
 from assistant.server.live.track import Track
 from assistant.server.live.twilio_messages import (
@@ -86,7 +86,7 @@ async def twilio(request: web.Request) -> web.StreamResponse:
     if not socket.can_prepare(request).ok:
         raise Invalid("this path speaks WebSocket", code="websocket_expected")
     waiting.add(socket)
-    call = _Call(services, request.app[RATES], socket)
+    call = _Call(services, request.app[RATE_LIMITS], socket)
     try:
         await socket.prepare(request)
         reason = await _conversed(call, request.app[STREAMS], request.app[WATCH], waiting)
@@ -127,10 +127,10 @@ async def _conversed(call: _Call, live: Streams, watch: Watch, waiting: set[web.
 class _Call:
     """One connection: a call, or a part of one."""
 
-    def __init__(self, services: Services, rates: Rates, socket: web.WebSocketResponse) -> None:
+    def __init__(self, services: Services, rate_limits: RateLimits, socket: web.WebSocketResponse) -> None:
         self.services = services
         self.socket = socket
-        self._rates = rates
+        self._rate_limits = rate_limits
         self._ending: asyncio.Task[bool] | None = None
         self._sid = ""
         self._tracks: dict[Side, Track] = {}
@@ -207,7 +207,7 @@ class _Call:
         self._sid = start.stream_sid
         for name, person, notice in TRACKS:
             if given.get(person):
-                await self._rates.take(caller, given[person])
+                self._rate_limits.take(caller, given[person])
                 await self._open(name, caller, given[person], given.get(notice, ""))
         if not self._tracks:
             raise Invalid("give the parameter `person` or `outbound_person`", code="person_missing")
