@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from assistant.config import Settings
 from assistant.consent.exceptions import Terms, exceptions_of, sign
-from assistant.consent.policy import CONTEXTS, EXCUSES
+from assistant.consent.policy import CONTEXTS, EXEMPTION_REASONS
 from assistant.errors import ConfigInvalid, Invalid
 
 _DAY_S = 86_400.0
@@ -33,7 +33,7 @@ def configure(
     signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
     signed.add_argument("--context", choices=CONTEXTS, required=True, help="the context of use it is for")
-    signed.add_argument("--reason", choices=EXCUSES, required=True, help="what the law lets it be for")
+    signed.add_argument("--reason", choices=EXEMPTION_REASONS, required=True, help="what the law lets it be for")
     signed.add_argument("--why", required=True, help="in your own words, for whoever audits it")
     signed.add_argument(
         "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"

@@ -1,16 +1,22 @@
-"""How one process hears what another wrote into the ledger."""
+"""How one process learns what another wrote into the ledger."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
+from assistant.consent.listeners import Listeners
 from assistant.consent.receipt import Record
+from assistant.consent.records import Records, RecordWriter
+from assistant.consent.register import Register
+
+log = logging.getLogger(__name__)
 
 SILENCE_S = 3.0
-"""Without a word from the feed, after which it counts as broken."""
+"""A feed that says nothing for so long counts as broken."""
 _AGAIN_S = 0.25
 """Between two attempts to follow it."""
 
@@ -26,35 +32,60 @@ class Changes(Protocol):
         """
 
 
-async def follow(
-    changes: Changes,
-    last: Callable[[], Awaitable[int]],
-    *,
-    begin: Callable[[], None],
-    hear: Callable[[Record], None],
-    caught_up: Callable[[], None],
-    broke: Callable[[Exception], None],
-    silence_s: float,
-) -> None:
-    """Follow a feed for ever, from the `last` place in the ledger when it `begins`.
+class Follower:
+    """Makes the records of other processes count in this one.
 
-    It is taken up again where it broke, so that nothing is missed; `caught_up` says that everything was heard.
+    While the feed is broken the register is not trusted: nothing that it holds counts, and the records are read
+    each time.
     """
-    heard: int | None = None
-    while True:
+
+    def __init__(self, records: Records, register: Register, writer: RecordWriter, listeners: Listeners) -> None:
+        self._records = records
+        self._register = register
+        self._writer = writer
+        self._listeners = listeners
+
+    @asynccontextmanager
+    async def following(self, changes: Changes, silence_s: float) -> AsyncIterator[None]:
+        """Follow a feed of changes in a task of its own, which ends with the context."""
+        self._writer.followed, self._register.trusted = True, False
+        task = asyncio.create_task(self._follow(changes, silence_s))
         try:
-            if heard is None:
-                heard = await last()
-                begin()
-            async with aclosing(changes.follow(heard)) as feed:
-                while True:
-                    async with asyncio.timeout(silence_s):
-                        records = await anext(feed)
-                    for record in records:
-                        hear(record)
-                        heard = record.seq
-                    if not records:
-                        caught_up()
-        except Exception as error:
-            broke(error)
-        await asyncio.sleep(_AGAIN_S)
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._writer.followed = False
+
+    async def _follow(self, changes: Changes, silence_s: float) -> None:
+        """Follow the feed for ever. Where it broke it is taken up at the same place, so that nothing is missed."""
+        heard: int | None = None
+        while True:
+            try:
+                if heard is None:
+                    heard = await self._records.last()
+                    self._register.clear()  # what was read before may have changed since
+                async with aclosing(changes.follow(heard)) as feed:
+                    while True:
+                        async with asyncio.timeout(silence_s):
+                            records = await anext(feed)
+                        for record in records:
+                            self._hear(record)
+                            heard = record.seq
+                        if not records:
+                            self._register.trusted = True
+            except Exception as error:
+                self._distrust(error)
+            await asyncio.sleep(_AGAIN_S)
+
+    def _hear(self, record: Record) -> None:
+        own = self._writer.take_own(record)
+        self._register.hear(record, own=own)
+        if not own:
+            self._listeners.tell(record)
+
+    def _distrust(self, error: Exception) -> None:
+        if self._register.trusted:
+            log.error("the feed of consent changes broke (%s); reading the records", type(error).__name__)
+            self._register.trusted = False
+            self._register.clear()

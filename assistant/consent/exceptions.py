@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from assistant.config import Settings
-from assistant.consent.policy import Context, Excuse, Exemption
+from assistant.consent.policy import Context, Exemption, ExemptionReason
 from assistant.errors import ConfigInvalid
 
 _MEANING = b"attune:exception:1\n"
@@ -30,7 +30,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     app: str
     """The app's name."""
     context: Context
-    reason: Excuse
+    reason: ExemptionReason
     why: str
     """In the operator's own words, for whoever audits it."""
     issued_at: float

@@ -15,12 +15,12 @@ from assistant.emotion import MODALITIES, Modality
 
 Context = Literal["general", "workplace", "education", "therapy", "medical"]
 AgeBand = Literal["adult", "teen", "child", "minor"]
-Excuse = Literal["medical", "safety"]
+ExemptionReason = Literal["medical", "safety"]
 """Why an exception may be made."""
 
 CONTEXTS: tuple[Context, ...] = ("general", "workplace", "education", "therapy", "medical")
 AGE_BANDS: tuple[AgeBand, ...] = ("adult", "teen", "child", "minor")
-EXCUSES: tuple[Excuse, ...] = ("medical", "safety")
+EXEMPTION_REASONS: tuple[ExemptionReason, ...] = ("medical", "safety")
 
 DISCLOSE_EVERY_S = 3 * 3600.0
 
@@ -31,7 +31,7 @@ class Exemption:
 
     id: str
     context: Context
-    excuse: Excuse
+    reason: ExemptionReason
     expires_at: float
     """Unix seconds."""
 
@@ -70,7 +70,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Refusal:
     """Forbids some modalities in a context of use or to minors."""
 
     code: str
@@ -81,7 +81,7 @@ class Rule:
     context: Context | None = None
     minors: bool = False
     """Holds only for minors."""
-    excuses: tuple[Excuse, ...] = ()
+    excuses: tuple[ExemptionReason, ...] = ()
     """For which of these an exception may be made."""
 
     def applies(self, subject: Subject, modality: Modality) -> bool:
@@ -96,9 +96,9 @@ class Rule:
 
 _AI_ACT = "Regulation (EU) 2024/1689 (AI Act)"
 
-RULES: tuple[Rule, ...] = (
-    Rule("minor", "Emotional inference is off for minors.", "Attune's own rule", MODALITIES, minors=True),
-    Rule(
+REFUSALS: tuple[Refusal, ...] = (
+    Refusal("minor", "Emotional inference is off for minors.", "Attune's own rule", MODALITIES, minors=True),
+    Refusal(
         "context_workplace",
         "Inferring emotions from biometric data at work is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
         context="workplace",
         excuses=("medical", "safety"),
     ),
-    Rule(
+    Refusal(
         "context_education",
         "Inferring emotions from biometric data in education is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
@@ -114,7 +114,7 @@ RULES: tuple[Rule, ...] = (
         context="education",
         excuses=("medical", "safety"),
     ),
-    Rule(
+    Refusal(
         "therapy_illinois",
         "Therapy may not use a machine's detection of emotions, in whichever way (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
         where="US-IL",
         context="therapy",
     ),
-    Rule(
+    Refusal(
         "context_therapy",
         "Therapy may not use a machine's detection of emotions (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (
         where="US-IL",
         context="therapy",
     ),
-    Rule(
+    Refusal(
         "context_therapy",
         "Emotion is not inferred from the voice in therapy, unless somebody answers for it as a medical use.",
         "Attune's own rule, after 225 ILCS 155/20(b)(4)",
@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
         context="therapy",
         excuses=("medical",),
     ),
-    Rule(
+    Refusal(
         "context_medical",
         "Emotion is inferred from the voice in medicine only where somebody answers for it as a medical use.",
         f"Attune's own rule: an intended medical purpose makes a device (Regulation (EU) 2017/745, Art. 2(1)), and "
@@ -224,7 +224,7 @@ DUTIES: tuple[Duty, ...] = (
 )
 
 
-def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Rule | None:
+def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Refusal | None:
     """The first rule that forbids `modality` for `subject`, if any.
 
     Exceptions count only where `now` (unix seconds) shows that they have not expired.
@@ -234,16 +234,16 @@ def forbidden(subject: Subject, modality: Modality, now: float | None = None) ->
     >>> forbidden(Subject("p", context="workplace"), "text") is None
     True
     """
-    return next((rule for rule in _against(subject, modality) if excused(subject, rule, now) is None), None)
+    return next((rule for rule in _against(subject, modality) if exemption_from(subject, rule, now) is None), None)
 
 
-def excuse(subject: Subject, modality: Modality, now: float) -> Exemption | None:
+def needed_exemption(subject: Subject, modality: Modality, now: float) -> Exemption | None:
     """The exception without which `modality` would be forbidden now, for the record; None where none is needed."""
-    used = (excused(subject, rule, now) for rule in _against(subject, modality))
+    used = (exemption_from(subject, rule, now) for rule in _against(subject, modality))
     return next((exemption for exemption in used if exemption is not None), None)
 
 
-def excused(subject: Subject, rule: Rule, now: float | None) -> Exemption | None:
+def exemption_from(subject: Subject, rule: Refusal, now: float | None) -> Exemption | None:
     """The signed exception that lifts `rule`, if there is one that has not expired at unix time `now`."""
     if now is None:
         return None
@@ -252,7 +252,7 @@ def excused(subject: Subject, rule: Rule, now: float | None) -> Exemption | None
             exemption
             for exemption in subject.exemptions
             if exemption.context == subject.context
-            and exemption.excuse in rule.excuses
+            and exemption.reason in rule.excuses
             and now < exemption.expires_at
         ),
         None,
@@ -304,12 +304,12 @@ def explained(subject: Subject, now: float) -> dict[str, Any]:
         ],
         "consent_age": {"years": age, "source": source},
         "exceptions": [
-            {"id": e.id, "context": e.context, "reason": e.excuse, "expires_at": e.expires_at}
+            {"id": e.id, "context": e.context, "reason": e.reason, "expires_at": e.expires_at}
             for e in subject.exemptions
             if now < e.expires_at
         ],
     }
 
 
-def _against(subject: Subject, modality: Modality) -> tuple[Rule, ...]:
-    return tuple(rule for rule in RULES if rule.applies(subject, modality))
+def _against(subject: Subject, modality: Modality) -> tuple[Refusal, ...]:
+    return tuple(rule for rule in REFUSALS if rule.applies(subject, modality))

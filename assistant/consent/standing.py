@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from assistant.consent.receipt import Record
@@ -45,13 +45,6 @@ class Standing:
     def allows(self, purpose: Purpose) -> bool:
         """Whether a grant for `purpose` may be used as things stand."""
         return not (self.restricted or self.erased or (self.objected and purpose == "content"))
-
-    def drop(self, out: Callable[[Record], bool]) -> list[Record]:
-        """Take out the grants of which `out` holds, and give them back."""
-        gone = [record for record in self.granted.values() if out(record)]
-        for record in gone:
-            del self.granted[key_of(record)]
-        return gone
 
 
 def standing(records: Iterable[Record]) -> Standing:

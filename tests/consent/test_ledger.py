@@ -15,7 +15,7 @@ import pytest
 import assistant
 from assistant.consent.grant import EvaluationGate, Grant, purposes
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import RULES, Exemption, Rule, Subject, forbidden
+from assistant.consent.policy import REFUSALS, Exemption, Refusal, Subject, forbidden
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable
@@ -26,7 +26,7 @@ ADA = Subject("ada")
 ACTOR = Actor("app", "api")
 
 
-class Kept:
+class RecordsInMemory:
     """Records in memory; `full` is a disk that can't be written to."""
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Kept:
 class Desk:
     """A ledger with its records and clock; `restart` opens another one over the same records."""
 
-    def __init__(self, records: Kept | None = None, clock: Clock | None = None) -> None:
-        self.records = records or Kept()
+    def __init__(self, records: RecordsInMemory | None = None, clock: Clock | None = None) -> None:
+        self.records = records or RecordsInMemory()
         self.clock = clock or Clock()
         ids = itertools.count(len(self.records.records))
         self.ledger = Ledger(
@@ -447,7 +447,7 @@ async def test_people_do_not_wait_for_each_other(desk: Desk) -> None:
     release = asyncio.Event()
     append = desk.records.append
 
-    class Slow(Kept):
+    class Slow(RecordsInMemory):
         async def append(self, record: Record) -> Record:
             if record.person == "ada":
                 await release.wait()
@@ -505,16 +505,16 @@ async def test_a_new_notice_asks_again(desk: Desk) -> None:
 
 def test_a_notice_without_a_text_can_not_be_used() -> None:
     with pytest.raises(Invalid) as refused:
-        Ledger(Kept(), notice="none such", grant_days=1, clock=Clock(), new_id=lambda: "")
+        Ledger(RecordsInMemory(), notice="none such", grant_days=1, clock=Clock(), new_id=lambda: "")
     assert refused.value.code == "notice_unknown"
 
 
 # What no consent allows
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", REFUSALS, ids=lambda rule: rule.code)
 @pytest.mark.parametrize("modality", MODALITIES)
-async def test_what_a_rule_forbids_is_refused_and_recorded(desk: Desk, rule: Rule, modality: Modality) -> None:
+async def test_what_a_rule_forbids_is_refused_and_recorded(desk: Desk, rule: Refusal, modality: Modality) -> None:
     place = None if rule.where == "*" else rule.where.partition("-")
     subject = Subject(
         "ada",

@@ -52,12 +52,18 @@ async def until(true: Callable[[], bool], within_s: float = 20.0) -> float:
 class Worker:
     """The ledger of one process, on a database that it shares with others."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        records: type[ConsentRecords] = ConsentRecords,
+        clock: Callable[[], float] = lambda: NOW,
+    ) -> None:
         self.database = Database(url)
-        self.records = ConsentRecords(self.database)
+        self.records = records(self.database)
         numbers = itertools.count()
         self.ledger = Ledger(
-            self.records, notice="1", grant_days=365, clock=lambda: NOW, new_id=lambda: f"{name}{next(numbers)}"
+            self.records, notice="1", grant_days=365, clock=clock, new_id=lambda: f"{name}{next(numbers)}"
         )
         self.heard: list[Record] = []
         self.ledger.listen(None, self.heard.append)
@@ -197,19 +203,24 @@ class Feed:
 
 
 class Counted(ConsentRecords):
-    """Counts how often the records of a person are read."""
+    """Counts how often the records of a person are read. Gives `stale` ones once, when `may_read` is set."""
 
     reads = 0
+    stale: list[Record] | None = None
+    may_read: asyncio.Event
 
     async def of(self, person: str) -> list[Record]:
         self.reads += 1
+        if (stale := self.stale) is not None:
+            self.stale = None
+            await self.may_read.wait()
+            return stale
         return await super().of(person)
 
 
 @pytest.fixture
 async def lone(sqlite_databases: Any) -> AsyncIterator[Worker]:
-    worker = Worker(sqlite_databases.main, "lone")
-    worker.records = worker.ledger._records = Counted(worker.database)
+    worker = Worker(sqlite_databases.main, "lone", Counted)
     yield worker
     await worker.records.close()
     await worker.database.close()
@@ -280,29 +291,15 @@ async def test_what_is_heard_while_a_person_is_read_is_not_lost(lone: Worker) ->
         feed.says.put_nowait([])
         await until(lambda: lone.ledger.trusted)
         lone.ledger.forget("ada")
-        stale, read = await lone.records.of("ada"), asyncio.Event()
         records = lone.records
-        calls = itertools.count()
-
-        class Slow:
-            """Gives at first what stood there before the withdrawal."""
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(records, name)
-
-            async def of(self, person: str) -> list[Record]:
-                if next(calls):
-                    return await records.of(person)
-                await read.wait()
-                return stale
-
-        lone.ledger._records = Slow()
+        assert isinstance(records, Counted)
+        records.stale, records.may_read = await records.of("ada"), asyncio.Event()
         loading = asyncio.create_task(lone.ledger.grants(ADA))
         await asyncio.sleep(0)
         withdrawn = await elsewhere.decide(False)
         feed.says.put_nowait([withdrawn])
         await until(lambda: "withdrawn" in lone.events())
-        read.set()
+        records.may_read.set()
         assert await loading == ()
     await elsewhere.database.close()
 
@@ -416,8 +413,7 @@ asyncio.run(main(sys.argv[1]))
 
 @pytest.mark.slow
 async def test_a_withdrawal_in_another_process_counts_here_in_time(databases: Any) -> None:
-    here = Worker(databases.main, "here")
-    here.ledger._clock = time.time
+    here = Worker(databases.main, "here", clock=time.time)
     program = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",

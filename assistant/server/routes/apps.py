@@ -95,7 +95,7 @@ def _shown(app: App) -> dict[str, Any]:
         "stored_in": app.settings.stored_in,
         "require_person": app.settings.require_person,
         "exceptions": [
-            {"id": e.id, "context": e.context, "reason": e.excuse, "expires_at": e.expires_at}
+            {"id": e.id, "context": e.context, "reason": e.reason, "expires_at": e.expires_at}
             for e in app.exemptions
         ],
     }

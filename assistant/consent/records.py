@@ -1,0 +1,88 @@
+"""How the ledger writes: it makes each record, has it stored, and knows which of them this process wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from assistant.consent.receipt import Actor, Event, Record
+from assistant.emotion import Modality, Purpose
+
+
+class Records(Protocol):
+    """Where records are stored."""
+
+    async def append(self, record: Record) -> Record:
+        """Store one record, durable when this returns; the result has its place and its hash.
+
+        An `expired` record that is stored already is not written again.
+        """
+
+    async def of(self, person: str) -> list[Record]:
+        """All records about one person, oldest first."""
+
+    async def last(self) -> int:
+        """The place of the newest record; 0 where there is none."""
+
+    async def expired(self, now: float, limit: int) -> list[Record]:
+        """Grants that ran out and were neither replaced nor withdrawn nor recorded as expired yet."""
+
+
+class RecordWriter:
+    """Makes records and stores them."""
+
+    def __init__(self, records: Records, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self._records = records
+        self._clock = clock
+        self._new_id = new_id
+        self._own: set[str] = set()
+        """Ids of this process's records that the feed of changes has not brought back yet."""
+        self.followed = False
+        """Whether a feed of changes brings every record back."""
+
+    def make(
+        self,
+        person: str,
+        event: Event,
+        actor: Actor,
+        *,
+        app: str,
+        modality: Modality | None = None,
+        purpose: Purpose | None = None,
+        notice: str | None = None,
+        expires_at: float | None = None,
+        reason: str | None = None,
+        id: str | None = None,
+    ) -> Record:
+        """A record of what happens now, not stored yet."""
+        return Record(
+            id=self._new_id() if id is None else id,
+            person=person,
+            at=self._clock(),
+            event=event,
+            modality=modality,
+            purpose=purpose,
+            notice=notice,
+            expires_at=expires_at,
+            actor=actor,
+            reason=reason,
+            app=app,
+        )
+
+    async def store(self, record: Record) -> Record:
+        """Store a record, durable when this returns; the result has its place and its hash."""
+        if (
+            self.followed and record.event != "expired"
+        ):  # another process may write that first: then the feed brings it
+            self._own.add(record.id)
+        try:
+            return await self._records.append(record)
+        except BaseException:  # if it is stored all the same, the feed brings it
+            self._own.discard(record.id)
+            raise
+
+    def take_own(self, record: Record) -> bool:
+        """Whether the feed brought back a record of this process. True once for each."""
+        own = record.id in self._own
+        self._own.discard(record.id)
+        return own
