@@ -355,7 +355,7 @@ async def open_house(
             return house
 
         yield opened
-    # aiohttp remembers the handlers of a thousand applications, and so would keep all that those had opened, 10 MB each
+    # aiohttp remembers the handlers of a thousand applications, and with them all that each had opened (10 MB)
     web_app._cached_build_middleware.cache_clear()
 
 
