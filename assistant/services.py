@@ -72,6 +72,8 @@ class Services:
     budget: Budget
     readers: tuple[Card, ...]
     """Cards of the affect models that were loaded, whose kind is the modality."""
+    batchers: tuple[Batcher, ...]
+    """Of every model that runs in batches."""
     token_key: bytes
     """Signs the tokens of people."""
     clock: Callable[[], float]
@@ -161,6 +163,7 @@ async def open_services(
             upstream=upstream,
             budget=budget_of(settings),
             readers=tuple(reader.card for reader in (readers.text, readers.voice) if reader is not None),
+            batchers=readers.batchers,
             token_key=storage.vault.derive(b"tokens"),
             clock=clock,
             new_id=new_id,
@@ -175,6 +178,7 @@ class Readers:
     text: TextReader | None
     voice: VoiceReader | None
     dictation: Dictation | None
+    batchers: tuple[Batcher, ...]
 
 
 @asynccontextmanager
@@ -192,7 +196,7 @@ async def open_readers(settings: Settings, gate: Gate, session: SessionFactory) 
             voice = await _available(settings.voice_model, models.open_voice)
         if settings.transcriber_model != "none":
             dictation = await _available(settings.transcriber_model, models.open_dictation)
-        yield Readers(vad, text, voice, dictation)
+        yield Readers(vad, text, voice, dictation, tuple(models.batchers))
 
 
 class _Models:
@@ -205,6 +209,7 @@ class _Models:
         self._stack = stack
         self._affect = self._threads(2, "affect")
         self._stems: dict[str, Encoder] = {}
+        self.batchers: list[Batcher] = []
 
     async def open_vad(self) -> Vad:
         # every stream may wait for it at once
@@ -243,6 +248,7 @@ class _Models:
 
     def _batcher(self, model: Model, threads: ThreadPoolExecutor, **limits: Any) -> Batcher:
         batcher = Batcher(model, threads, **limits)
+        self.batchers.append(batcher)
         self._stack.push_async_callback(batcher.close)
         return batcher
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.errors import Busy
+from assistant.inference.batch_stats import BatchStats
 from assistant.inference.model import Array, Arrays, Model
 
 MAX_ELEMENTS = 400_000
 """Numbers of input that run together."""
 _TRUST = 0.8
-"""In the pace so far, against that of the newest batch."""
+"""Weight of the pace so far, against that of the newest batch."""
 
 
 @dataclass(slots=True)
@@ -51,25 +52,33 @@ class Batcher:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model = model
+        self.stats = BatchStats()
         self._pool = pool
         self._max_waiting = max_waiting
         self._max_elements = max_elements
         self._workers = workers
         self._clock = clock
         self._pace = 0.0
-        """Seconds that a number of input takes, of late."""
+        """Seconds that one number of input takes: an average that favours recent batches."""
         self._waiting: list[_Row] = []
         self._busy = 0
         self._running: set[asyncio.Task[None]] = set()
 
+    @property
+    def waiting(self) -> int:
+        """Rows in the queue whose callers still wait."""
+        return sum(not row.done.done() for row in self._waiting)
+
     async def run(self, inputs: Arrays, *, budget_s: float = 5.0) -> dict[str, Array]:
         """Run one row (arrays without the batch axis) and return its outputs, without the batch axis.
 
-        Raises `Busy`: with code `busy` when too many rows wait, `late` when `budget_s` seconds passed first.
+        Raises `Busy` (`busy`) when too many rows wait, and (`late`) when `budget_s` seconds would pass first.
         """
         if len(self._waiting) >= self._max_waiting:
-            self._waiting = [row for row in self._waiting if not row.done.done()]  # those who gave up take no room
+            # rows whose callers went away take no room
+            self._waiting = [row for row in self._waiting if not row.done.done()]
         if len(self._waiting) >= self._max_waiting:
+            self.stats.refused_busy += 1
             raise Busy("too much inference waits already")
         row = _Row(
             inputs=inputs,
@@ -86,7 +95,7 @@ class Batcher:
         return await row.done
 
     async def close(self) -> None:
-        """Refuse what waits and let the running batches end."""
+        """Refuse the rows that wait, and wait for the running batches."""
         for row in self._waiting:
             if not row.done.done():
                 row.done.set_exception(Busy("shutting down"))
@@ -101,19 +110,22 @@ class Batcher:
             self._busy -= 1  # at once: a row that comes before this task is gone needs another worker
 
     async def _run_batch(self, batch: list[_Row]) -> None:
+        self.stats.sizes.add(len(batch))
         began = self._clock()
         loop = asyncio.get_running_loop()
         try:
             results = await loop.run_in_executor(self._pool, self._run, [row.inputs for row in batch])
-        except Exception as error:  # whatever broke belongs to the callers, and must not end the worker
+        except Exception as error:  # any error belongs to the callers, and must not end the worker
             for row in batch:
                 if not row.done.done():
                     row.done.set_exception(error)
             return
-        pace = (self._clock() - began) / (len(batch) * _size(batch[0].shape))
+        ended = self._clock()
+        pace = (ended - began) / (len(batch) * _size(batch[0].shape))
         self._pace = _TRUST * self._pace + (1 - _TRUST) * pace
         for row, result in zip(batch, results, strict=True):
             if not row.done.done():
+                self.stats.lateness_s.add(max(0.0, ended - row.deadline))
                 row.done.set_result(result)
 
     def _next(self) -> list[_Row]:
@@ -122,7 +134,8 @@ class Batcher:
         for row in self._waiting:
             if row.done.done():  # its caller went away
                 continue
-            if row.deadline < now + self._pace * _size(row.shape):  # run, it would come too late
+            if row.deadline < now + self._pace * _size(row.shape):  # its result would come too late
+                self.stats.refused_late += 1
                 row.done.set_exception(Busy("no result in time", code="late"))
                 self._pace *= _TRUST  # or one long pause would refuse everybody for ever
             else:

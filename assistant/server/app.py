@@ -24,7 +24,7 @@ from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
 from assistant.server.live.realtime import realtime
 from assistant.server.live.streams import STREAMS, Streams
-from assistant.server.live.twilio import add_twilio, twilio
+from assistant.server.live.twilio import WAITING, add_twilio, twilio
 from assistant.server.live.watch import WATCH, Watch
 from assistant.server.routes import (
     apps,
@@ -63,7 +63,7 @@ def make_app(services: Services) -> web.Application:
     )
     app[SERVICES] = services
     app[STREAMS] = Streams()
-    app[METRICS] = Metrics()
+    app[METRICS] = metrics = Metrics(services.batchers)
     app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
     app[WATCH] = Watch(services)
@@ -104,6 +104,8 @@ def make_app(services: Services) -> web.Application:
     for route in routes:
         app.router.add_route(route.method, route.path, admitted(route))
     add_twilio(app)
+    metrics.add_gauge("streams_open", "Live WebSocket streams", lambda: len(app[STREAMS].open))
+    metrics.add_gauge("calls_waiting", "Calls whose first event has not come yet", lambda: len(app[WAITING].open))
     app.on_shutdown.append(_close_streams)
     app.on_cleanup.append(_let_go)
     return app

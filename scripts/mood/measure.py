@@ -14,12 +14,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.run.engine import Outcome
@@ -27,6 +29,7 @@ from assistant.evaluate.tables.sessions import Rules, Turn, follow
 from assistant.mood import conformal, fusion
 from assistant.mood.conformal import COVERAGE, LARGEST, read_calibration, score
 from assistant.mood.decay import CARRY, HalfLives
+from assistant.text.reader import TextScores
 from scripts.cards.card import toml
 from scripts.mood.data import Clip, Line, clips, emocontext, goemotions, meld, open_clips, read_clips, read_texts
 from scripts.paths import ROOT
@@ -173,13 +176,13 @@ def decay(lab: Lab) -> Figures:
 
 def over_time(lines: Sequence[Line], read: Sequence[Outcome], sessions: Sequence[Sequence[int]]) -> None:
     """Print what it is worth to weigh a person's earlier messages by their precision as well."""
-    readings = [None if outcome.scores is None else outcome.scores.reading() for outcome in read]
-    lives, known = HalfLives(), [at for at, reading in enumerate(readings) if reading is not None]
+    readings = {at: outcome.scores.reading() for at, outcome in enumerate(read) if outcome.scores is not None}
+    lives, known = HalfLives(), list(readings)
     unpleasant = np.array([lines[at].sentiment == "negative" for at in known])
     for name, power in (("by count", 0), ("by precision", -2)):
         pooled = {}
         for places in sessions:
-            mine = [at for at in places if readings[at] is not None]
+            mine = [at for at in places if at in readings]
             for last, at in enumerate(mine):
                 weights = [
                     (1.0 if one == at else CARRY * 2 ** (-abs(lines[at].at_s - lines[one].at_s) / lives.valence_s))
@@ -192,8 +195,19 @@ def over_time(lines: Sequence[Line], read: Sequence[Outcome], sessions: Sequence
         print(f"valence over time {name}: AUC {metrics.auc(value, unpleasant, np.ones((1, len(known))))[0]:.4f}")
 
 
+def mean_of(statistics: Sequence[metrics.Statistic], weights: np.ndarray) -> np.ndarray:
+    """The mean of several, in each replicate."""
+    return np.mean([one(weights) for one in statistics], axis=0)
+
+
+def scores_of(outcome: Outcome) -> TextScores | VoiceScores:
+    """The scores of what was read and not abstained from."""
+    assert outcome.scores is not None
+    return outcome.scores
+
+
 def shares_of_outcomes(outcomes: Sequence[Outcome]) -> np.ndarray:
-    return np.array([[o.scores.reading().emotions.get(name, 0.0) for name in EMOTIONS] for o in outcomes])
+    return np.array([[scores_of(o).reading().emotions.get(name, 0.0) for name in EMOTIONS] for o in outcomes])
 
 
 def of_four(seven: np.ndarray) -> np.ndarray:
@@ -259,7 +273,7 @@ def dialogue(lab: Lab) -> Figures:
             "micro_f1 of joy, sadness, anger": of(micro_f1_of_three),
             "macro_f1": of(metrics.macro_f1),
             "uar": of(metrics.uar),
-            "mean auc": lambda weights, each=each: np.mean([one(weights) for one in each], axis=0),
+            "mean auc": partial(mean_of, each),
         }
     floor = {"uar": 0.25, "mean auc": 0.5}
     return found + pair(both, clusters, "EmoContext valid, {} (joy, sadness, anger, others)", len(rows), floor)
@@ -350,7 +364,7 @@ def moods_of(
     found: dict[int, Mood | None] = {}
     for model in dict.fromkeys(clip.model for _, clip, _ in sessions):
         mine = [at for at, (_, clip, _) in enumerate(sessions) if clip.model == model]
-        card = sessions[mine[0]][2].scores.card
+        card = scores_of(sessions[mine[0]][2]).card
         known = replace(rules, population=tuple(card.data["population"]["center"]))
         found |= dict(zip(mine, follow([turns[at] for at in mine], known, **how), strict=True))
     return [found[at] for at in range(len(sessions))]
@@ -514,10 +528,10 @@ def sets(lab: Lab) -> Figures:
     in_dev = read_lines(dev, lab.texts([line.text for line in dev]))
     freely = lab.clips(open_clips)
     open_sessions = simulated(freely, seed=3)
-    own = next(o.scores.card for c, o in freely if c.corpus == "ravdess")
+    own = next(scores_of(o).card for c, o in freely if c.corpus == "ravdess")
     open_voice = {"voice": own.fingerprint}
-    voice = {"voice": next(o.scores.card.fingerprint for clip, o in heard if clip.fold == "shipped")}
-    text = {"text": posts[0][0].scores.card.fingerprint}
+    voice = {"voice": next(scores_of(o).card.fingerprint for clip, o in heard if clip.fold == "shipped")}
+    text = {"text": scores_of(posts[0][0]).card.fingerprint}
     pairs = "the clips, each with a text of its emotion from MELD train or GoEmotions dev"
     kinds = {
         "voice": (cases("voice", folded), voice, "five corpora of acted speech"),

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from assistant.inference.model import onnx_session
 from scripts.cards import card as cards
+from scripts.paths import ROOT
 from scripts.text import graph as text_graph
 from scripts.text import variants as text_variants
 from scripts.text.data import (
@@ -29,7 +30,6 @@ from scripts.text.data import (
     EMOTION,
     LOG_VARIANCE,
     MAX_TOKENS,
-    ROOT,
     SENTIMENT,
     SENTIMENTS,
     STRESS,

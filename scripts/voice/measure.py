@@ -17,8 +17,9 @@ import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import librosa
 import numpy as np
@@ -45,6 +46,7 @@ from scripts.voice.train import Head, Job, jobs, seeds_of
 from scripts.voice.whisper_encoder import RATE
 
 Mode = Literal["none", "speaker", "online"]
+WITHOUT_AND_WITH: tuple[Mode, Mode] = ("none", "speaker")
 Figure = dict[str, object]
 
 HISTORIES = (("history as acted", None), ("history 80 % neutral", 0.8))
@@ -122,7 +124,7 @@ def tests() -> list[Test]:
             + f", tested on {name}"
         )
         group = f"open/{name}" if kind else f"open:{name}"
-        for baseline in ("none", "speaker"):
+        for baseline in WITHOUT_AND_WITH:
             ending = "" if baseline == "none" else f"; baseline: {baseline}"
             found.append(Test(f"open-{name}" + ("" if baseline == "none" else f"-{baseline}"), group, "emotion",
                               words + ending, baseline, "voice-open"))  # fmt: skip
@@ -169,7 +171,7 @@ class Lab:
             job.name, self.work / "models" / job.name
         )
 
-    def path(self, row: int) -> Path:
+    def path(self, row: int | np.integer[Any]) -> Path:
         return self.data / "speech" / self.clips.corpus[row] / self.clips.file[row]
 
 
@@ -247,6 +249,11 @@ def join(parts: Sequence[Scored]) -> Scored:
     )
 
 
+def mean_of(statistics: Sequence[metrics.Statistic], weights: Array) -> Array:
+    """The mean of several, in each replicate."""
+    return np.mean([one(weights) for one in statistics], axis=0)
+
+
 def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, metrics.Figure]:
     """The figures of a task with their intervals, by the formulas of `assistant evaluate`.
 
@@ -281,7 +288,7 @@ def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, me
                 metrics.summed(values * (part == one).reshape(-1, *[1] * (values.ndim - 1)), clusters, formula)
                 for one in np.unique(part)
             ]
-            statistics[name] = lambda weights, each=each: np.mean([of(weights) for of in each], axis=0)
+            statistics[name] = partial(mean_of, each)
     return metrics.figures(statistics, int(clusters.max()) + 1)
 
 
@@ -340,7 +347,9 @@ def of_seeds(lab: Lab, test: Test, chosen: Sequence[Job]) -> list[float]:
             fair = lab.clips.honest[head["rows"]]
             recalls.append((job.names[head["rows"]][fair], np.array(job.labels)[head["raw"].argmax(axis=1)][fair]))
         if test.name != "cross":
-            recalls = [tuple(np.concatenate(part) for part in zip(*recalls, strict=True))]
+            recalls = [
+                (np.concatenate([truth for truth, _ in recalls]), np.concatenate([guess for _, guess in recalls]))
+            ]
         values = [recall_score(truth, guess, average="macro") for truth, guess in recalls]
         found.append(round(float(np.mean(values)), 4))
     return found
@@ -447,11 +456,11 @@ def abstentions(lab: Lab) -> list[Figure]:
         silent += [outcome.scores is None for outcome in outcomes_of(lab, job, rows)]
         speakers += list(lab.clips.who[rows])
     found.append(_share(silent, speakers, "acted speech of five corpora, 3 folds of speakers"))
-    rows = read_manifest(lab.data / "speech/picovoice_s2i")
-    files = [lab.data / "speech/picovoice_s2i" / row["file"] for row in rows]
-    outcomes = read(MODELS / "voice", files, [""] * len(files), lab.work / "readings")
+    folder = lab.data / "speech/picovoice_s2i"
+    commands = [folder / row["file"] for row in read_manifest(folder)]
+    outcomes = read(MODELS / "voice", commands, [""] * len(commands), lab.work / "readings")
     words = "commands spoken to a device (picovoice_s2i), the shipped model"
-    found.append(_share([outcome.scores is None for outcome in outcomes], [""] * len(files), words))
+    found.append(_share([outcome.scores is None for outcome in outcomes], [""] * len(commands), words))
     return found
 
 

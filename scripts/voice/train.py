@@ -20,6 +20,7 @@ import torch
 from sklearn.metrics import recall_score
 from tqdm import tqdm
 
+from scripts.paths import ROOT
 from scripts.voice.data import (
     BURSTS,
     COMMON,
@@ -28,7 +29,6 @@ from scripts.voice.data import (
     FOLDS,
     LEVELS,
     OPEN,
-    ROOT,
     Array,
     Clips,
     arguments,

@@ -182,8 +182,11 @@ async def test_too_many_waiting_rows_are_refused_at_once(opened: Open) -> None:
     with pytest.raises(Busy) as refused:
         await total(batcher, 3)
     assert refused.value.code == "busy"
+    assert batcher.waiting == 2
     session.go.set()
     assert await asyncio.gather(first, *waiting) == [99, 1, 2]
+    assert (batcher.waiting, batcher.stats.refused_busy) == (0, 1)
+    assert (batcher.stats.sizes.cumulative()[:2], batcher.stats.sizes.total) == ([1, 2], 3)
 
 
 async def test_callers_who_went_away_take_up_no_room(opened: Open) -> None:
@@ -215,6 +218,7 @@ async def test_a_row_whose_time_has_passed_is_dropped_and_not_run(opened: Open) 
     with pytest.raises(Busy) as dropped:
         await late
     assert dropped.value.code == "late"
+    assert batcher.stats.refused_late == 1
     assert session.shapes == [(1, 1), (1, 1)]
 
 
@@ -228,6 +232,16 @@ class Slow(Sums):
     def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
         self.clock.now += self.seconds
         return super().run(outputs, inputs)
+
+
+async def test_how_late_a_result_comes_is_counted(opened: Open) -> None:
+    clock = Clock(0.0)
+    batcher = opened(Slow(clock, 2.0), clock=clock)
+    await batcher.run(row(1.0), budget_s=5.0)
+    assert (batcher.stats.lateness_s.cumulative()[0], batcher.stats.lateness_s.total) == (1, 0.0)
+    batcher = opened(Slow(clock, 2.0), clock=clock)
+    await batcher.run(row(1.0), budget_s=0.5)
+    assert (batcher.stats.lateness_s.cumulative()[0], batcher.stats.lateness_s.total) == (0, 1.5)
 
 
 async def test_a_row_that_would_come_too_late_is_not_begun_and_the_batcher_recovers(opened: Open) -> None:

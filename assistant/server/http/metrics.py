@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import bisect
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from assistant.inference.batch_stats import Distribution
+from assistant.inference.batcher import Batcher
 from assistant.server.http.guard import Handler
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds of the times that are told apart."""
+"""Upper bounds of the counted times."""
 _UNMATCHED = ("other", "unmatched")
 
 
 class Metrics:
-    """What was counted since the process began."""
+    """What this process counted since it began, in a registry of its own."""
 
-    def __init__(self) -> None:
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._times: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (len(SECONDS) + 1))
-        self._seconds: Counter[tuple[str, str]] = Counter()
+    def __init__(self, batchers: Iterable[Batcher] = ()) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "attune_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "attune_request_seconds",
+            "Seconds until a request was answered; streams are left out",
+            ("method", "route"),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
         self._shed = 0
         self._shedding: set[Callable[[], int]] = set()
+        self._registry.register(_Updates(self._updates_shed))
+        self._registry.register(_Batches(tuple(batchers)))
 
     def answered(self, route: tuple[str, str], status: int, seconds: float | None) -> None:
-        """One request was answered; a stream has no time."""
-        self._requests[*route, status] += 1
+        """Count one answer; a stream has no time."""
+        self._requests.labels(*route, str(status)).inc()
         if seconds is not None:
-            self._times[route][bisect.bisect_left(SECONDS, seconds)] += 1
-            self._seconds[route] += seconds  # type: ignore[assignment]
+            self._seconds.labels(*route).observe(seconds)
+
+    def add_gauge(self, name: str, about: str, value: Callable[[], int]) -> None:
+        """Show `value`, asked at each scrape, as `attune_` and its name."""
+        Gauge(f"attune_{name}", about, registry=self._registry).set_function(value)
 
     @contextmanager
     def shedding(self, shed: Callable[[], int]) -> Iterator[None]:
@@ -44,24 +60,64 @@ class Metrics:
             self._shedding.discard(shed)
             self._shed += shed()
 
-    def text(self, **gauges: int) -> str:
-        """Everything, with what is open now."""
-        lines = ["# TYPE attune_requests_total counter"]
-        for (method, path, status), count in sorted(self._requests.items()):
-            lines.append(f'attune_requests_total{{method="{method}",route="{path}",status="{status}"}} {count}')
-        lines.append("# TYPE attune_request_seconds histogram")
-        for (method, path), counts in sorted(self._times.items()):
-            labels, total = f'method="{method}",route="{path}"', 0
-            for bound, count in zip((*SECONDS, "+Inf"), counts, strict=True):
-                total += count
-                lines.append(f'attune_request_seconds_bucket{{{labels},le="{bound}"}} {total}')
-            lines.append(f"attune_request_seconds_sum{{{labels}}} {self._seconds[method, path]:.6f}")
-            lines.append(f"attune_request_seconds_count{{{labels}}} {total}")
-        lines.append("# TYPE attune_updates_shed_total counter")
-        lines.append(f"attune_updates_shed_total {self._shed + sum(shed() for shed in self._shedding)}")
-        for name, value in gauges.items():
-            lines += [f"# TYPE attune_{name} gauge", f"attune_{name} {value}"]
-        return "\n".join((*lines, ""))
+    def _updates_shed(self) -> int:
+        return self._shed + sum(shed() for shed in self._shedding)
+
+    def text(self) -> str:
+        """Everything, in Prometheus's text format 0.0.4."""
+        return generate_latest(_WithoutCreated(self._registry)).decode()
+
+
+class _WithoutCreated(Collector):
+    """Leaves out the time at which each series began: it would double the number of series."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+class _Updates(Collector):
+    def __init__(self, shed: Callable[[], int]) -> None:
+        self._shed = shed
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily("attune_updates_shed", "Interim updates that streams left out", self._shed())
+
+
+class _Batches(Collector):
+    """Reads each batcher's counts at the scrape."""
+
+    def __init__(self, batchers: tuple[Batcher, ...]) -> None:
+        self._batchers = batchers
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("attune_batch_waiting", "Rows that wait in the queue", labels=("model",))
+        rows = HistogramMetricFamily("attune_batch_rows", "Rows that ran together", labels=("model",))
+        lateness = HistogramMetricFamily(
+            "attune_batch_lateness_seconds",
+            "Seconds from the deadline of a row to its result; 0 where it came in time",
+            labels=("model",),
+        )
+        refused = CounterMetricFamily(
+            "attune_batch_refused", "Rows that never ran: too many waited, or too late", labels=("model", "reason")
+        )
+        for batcher in self._batchers:
+            model, stats = batcher.model.card.name, batcher.stats
+            waiting.add_metric((model,), batcher.waiting)
+            rows.add_metric((model,), _buckets(stats.sizes), stats.sizes.total)
+            lateness.add_metric((model,), _buckets(stats.lateness_s), stats.lateness_s.total)
+            refused.add_metric((model, "busy"), stats.refused_busy)
+            refused.add_metric((model, "late"), stats.refused_late)
+        yield from (waiting, rows, lateness, refused)
+
+
+def _buckets(values: Distribution) -> list[tuple[str, float]]:
+    bounds = (*map(str, values.bounds), "+Inf")
+    return list(zip(bounds, map(float, values.cumulative()), strict=True))
 
 
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)

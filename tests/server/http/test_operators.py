@@ -15,6 +15,7 @@ from joserfc import jwk, jwt
 
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError, ConfigInvalid, Unauthenticated, Unavailable
+from assistant.server.http.metrics import Metrics
 from assistant.server.http.oidc import Operators
 from tests.clock import NOW, Clock
 from tests.conftest import OpenHouse
@@ -294,24 +295,51 @@ class TestMetrics:
             text = await answer.text()
         assert "canary" not in text.lower()
         person = 'method="GET",route="/v1/people/{person}"'
-        assert f'attune_requests_total{{{person},status="200"}} 1\n' in text
-        assert f'attune_requests_total{{{person},status="404"}} 1\n' in text
-        assert f"attune_request_seconds_count{{{person}}} 2\n" in text
-        assert f'attune_request_seconds_bucket{{{person},le="+Inf"}} 2\n' in text
-        assert 'attune_requests_total{method="other",route="unmatched",status="404"} 1\n' in text
-        assert 'attune_requests_total{method="other",route="unmatched",status="405"} 1\n' in text
-        assert "attune_streams_open 1\n" in text
-        assert "attune_updates_shed_total 0\n" in text
+        assert f'attune_requests_total{{{person},status="200"}} 1.0\n' in text
+        assert f'attune_requests_total{{{person},status="404"}} 1.0\n' in text
+        assert f"attune_request_seconds_count{{{person}}} 2.0\n" in text
+        assert f'attune_request_seconds_bucket{{le="+Inf",{person}}} 2.0\n' in text
+        assert 'attune_requests_total{method="other",route="unmatched",status="404"} 1.0\n' in text
+        assert 'attune_requests_total{method="other",route="unmatched",status="405"} 1.0\n' in text
+        assert "attune_streams_open 1.0\n" in text
+        assert "attune_updates_shed_total 0.0\n" in text
         for line in text.splitlines():
+            if line.startswith("# HELP"):
+                assert re.fullmatch(r"# HELP \w+ [\w ,;:'-]+", line), line
+                continue
             assert re.fullmatch(r'# TYPE \w+ \w+|\w+(\{(\w+="[^"\\]*",?)+\})? [0-9.e+-]+', line), line
 
+    async def test_show_the_queue_batches_and_lateness_of_every_model_that_runs_in_batches(
+        self, open_house: OpenHouse
+    ) -> None:
+        house = await open_house(affect="absent")
+        metrics = Metrics(house.services.batchers)
+        assert 'attune_batch_rows_count{model="vad"} 0.0\n' in metrics.text()
+        (vad,) = house.services.batchers
+        vad.stats.sizes.add(3)
+        vad.stats.lateness_s.add(0.02)
+        vad.stats.refused_late += 1
+        text = metrics.text()
+        for line in (
+            'attune_batch_waiting{model="vad"} 0.0',
+            'attune_batch_rows_bucket{le="2.0",model="vad"} 0.0',
+            'attune_batch_rows_bucket{le="4.0",model="vad"} 1.0',
+            'attune_batch_rows_sum{model="vad"} 3.0',
+            'attune_batch_lateness_seconds_bucket{le="0.0",model="vad"} 0.0',
+            'attune_batch_lateness_seconds_bucket{le="0.025",model="vad"} 1.0',
+            'attune_batch_lateness_seconds_count{model="vad"} 1.0',
+            'attune_batch_refused_total{model="vad",reason="busy"} 0.0',
+            'attune_batch_refused_total{model="vad",reason="late"} 1.0',
+        ):
+            assert f"{line}\n" in text
+        assert "_created" not in text
+
     async def test_count_interim_updates_that_were_left_out(self) -> None:
-        from assistant.server.http.metrics import Metrics
         from assistant.server.live.outbox import Outbox
 
         metrics, outbox = Metrics(), Outbox()
         with metrics.shedding(lambda: outbox.shed):
             for _ in range(3):
                 outbox.put({"type": "affect.result", "final": False})
-            assert "attune_updates_shed_total 2\n" in metrics.text()
-        assert "attune_updates_shed_total 2\n" in metrics.text()
+            assert "attune_updates_shed_total 2.0\n" in metrics.text()
+        assert "attune_updates_shed_total 2.0\n" in metrics.text()

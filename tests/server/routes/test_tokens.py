@@ -219,9 +219,7 @@ class TestTheWatch:
             apps.codes.append(code)
             ended.set()
 
-        watch = Watch(
-            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.02
-        )
+        watch = Watch(_services(apps), every_s=0.001, blind_s=0.02)
         with watch.over(self.CALLER, end):
             await asyncio.wait_for(ended.wait(), 5)
         assert apps.codes == ["storage_failed"]
@@ -230,9 +228,7 @@ class TestTheWatch:
 
     async def test_begins_to_count_anew_once_the_database_is_back(self) -> None:
         apps = Away(comes_back=10)
-        watch = Watch(
-            cast(Any, SimpleNamespace(apps=apps, people=apps, clock=lambda: 0.0)), every_s=0.001, blind_s=0.015
-        )
+        watch = Watch(_services(apps), every_s=0.001, blind_s=0.015)
         with watch.over(self.CALLER, apps.codes.append):
             await asyncio.wait_for(apps.asked_often.wait(), 5)
         assert apps.codes == []
