@@ -1,4 +1,4 @@
-"""Who read or used what is known of a person. Under pseudonyms; written in batches that no request waits for."""
+"""The access log: who read or used a person's data. By pseudonym; written in batches that no request waits for."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from assistant.store.database import Database, StorageFailed
 log = logging.getLogger(__name__)
 
 _MOST = 20_000
-"""Different accesses that wait to be written. What comes beyond is lost, and the log says so."""
+"""Different accesses that may wait to be written. More are lost, and an error is logged."""
 _PROMPTLY = 1_000
-"""With so many waiting they are written at once."""
+"""When so many wait, they are written at once."""
 _EVERY_S = 1.0
 
 _Key = tuple[str, str, str, str]
@@ -40,11 +40,11 @@ class Access:
     """Unix seconds: the last time."""
     count: int = 1
     seq: int = 0
-    """Its place in the log, by which one pages."""
+    """Its place in the log, for paging."""
 
 
 class AccessLog:
-    """Takes note at once and writes soon; equal accesses between two writings become one row with a count."""
+    """Notes an access at once and writes it soon; equal accesses between two writes become one row with a count."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
@@ -55,7 +55,7 @@ class AccessLog:
         self._lost = 0
 
     def note(self, person: str, who: str, action: str, purpose: str = "") -> None:
-        """Take note that `who` did something with the data of `person` (a pseudonym). Never waits."""
+        """Note that `who` read or used the data of `person` (a pseudonym). Never waits."""
         key, now = (person, who, action, purpose), self._clock()
         known = self._waiting.get(key)
         if known is not None:
@@ -68,7 +68,7 @@ class AccessLog:
             self._soon.set()
 
     async def flush(self) -> None:
-        """Write what waits. Raises `StorageFailed`, and then keeps it for the next time."""
+        """Write what waits. Where that raises `StorageFailed`, it keeps waiting for the next write."""
         async with self._writing:
             taken, self._waiting = self._waiting, {}
             if not taken:
@@ -89,7 +89,7 @@ class AccessLog:
                 self._lost = 0
 
     async def of(self, person: str, *, before: int | None = None, limit: int = 100) -> list[Access]:
-        """The accesses to one person's data, newest first; `before` the one with this `seq`."""
+        """Accesses to one person's data, newest first; only those before the one with `seq` = `before`."""
         await self.flush()
         table = schema.accesses
         query = select(table).where(table.c.person == person)
@@ -104,12 +104,12 @@ class AccessLog:
         ]
 
     def forget(self, person: str) -> None:
-        """Drop what waits about a person who was erased."""
+        """Drop the waiting accesses to the data of a person who was erased."""
         self._waiting = {key: access for key, access in self._waiting.items() if key[0] != person}
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Write every second, or sooner when much waits, and what is left at the end."""
+        """Write every second, or sooner when much waits; at the end write the rest."""
         task = asyncio.create_task(self._run())
         try:
             yield

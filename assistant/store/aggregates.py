@@ -1,4 +1,4 @@
-"""Numbers for operators that tell of nobody: of more than ten people, and rounded."""
+"""Numbers for operators that reveal nobody: they count more than ten people, and are rounded."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from sqlalchemy import and_, exists, func, select
 from assistant.consent.receipt import Event
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.store import schema
+from assistant.store.consents import stands
 from assistant.store.database import Database
 
 TOO_FEW = 10
-"""A number of at most so many people isn't told."""
+"""A number of at most so many people is withheld."""
 ROUNDED = 5
-"""To what the others are rounded, so that two answers don't tell of whoever came in between."""
+"""The others are rounded to multiples of this, so that two answers don't reveal who was added between them."""
 WITHHELD = "insufficient people"
 _CORRECTED = "POST /v1/people/{person}/mood/corrections"
-"""As the access log names it."""
+"""The action's name in the access log."""
 
 
 def publishable(people: int, of: int | None = None) -> int | None:
-    """A number of people as it may be told; None where they, or the rest `of` a group, are too few.
+    """A number of people as it may be published; None where they, or the rest `of` a group, are too few.
 
     >>> publishable(10), publishable(11), publishable(13), publishable(103)
     (None, 10, 15, 105)
-    >>> publishable(98, of=103)  # would tell of five who differ
+    >>> publishable(98, of=103)  # would reveal the five who differ
     """
     if people <= TOO_FEW or (of is not None and 0 < of - people <= TOO_FEW):
         return None
@@ -34,7 +35,7 @@ def publishable(people: int, of: int | None = None) -> int | None:
 
 
 def publishable_rate(part: int, of: int) -> float | None:
-    """A share, in hundredths, out of what may be told of both.
+    """A share, to two decimals, of publishable numbers; None where one of them is withheld.
 
     >>> publishable_rate(30, 61), publishable_rate(3, 61), publishable_rate(58, 61)
     (0.5, None, None)
@@ -44,14 +45,14 @@ def publishable_rate(part: int, of: int) -> float | None:
 
 
 class Aggregates:
-    """Counts over people, by app. Those who were erased count no more."""
+    """Counts of people, by app. Those who were erased are not counted."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
 
     async def of(self, app: str | None) -> list[dict[str, Any]]:
-        """One app's numbers; None: those of each."""
+        """The numbers of one app, or of each app where `app` is None."""
         async with self._database.read() as connection:
             apps = select(schema.apps.c.id, schema.apps.c.name).order_by(schema.apps.c.name)
             rows = (await connection.execute(apps if app is None else apps.where(schema.apps.c.id == app))).all()
@@ -74,8 +75,12 @@ class Aggregates:
             "granted_ever": publishable(ever, people),
             "opt_out_rate": publishable_rate(gone, ever),
             "correction_rate": publishable_rate(corrected, people),
-            "restricted": publishable(await self._count(app, _stands("restricted", "unrestricted")), people),
-            "objected": publishable(await self._count(app, _stands("objected", "unobjected")), people),
+            "restricted": publishable(
+                await self._count(app, stands(schema.people.c.pseudonym, "restricted", "unrestricted")), people
+            ),
+            "objected": publishable(
+                await self._count(app, stands(schema.people.c.pseudonym, "objected", "unobjected")), people
+            ),
         }
 
     async def _count(self, app: str, which: Any) -> int:
@@ -109,12 +114,6 @@ class Aggregates:
 def _said(event: Event) -> Any:
     table = schema.consents
     return exists().where(table.c.person == schema.people.c.pseudonym, table.c.event == event)
-
-
-def _stands(event: Event, lifted: Event) -> Any:
-    said, later = schema.consents.alias("said"), schema.consents.alias("later")
-    ended = exists().where(later.c.person == said.c.person, later.c.event == lifted, later.c.seq > said.c.seq)
-    return exists().where(said.c.person == schema.people.c.pseudonym, said.c.event == event, ~ended)
 
 
 def _corrected() -> Any:

@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 _DAY_S = 86_400.0
 _USED_EVERY_S = 60.0
-"""Between two notes that a key was used."""
+"""Seconds between two notes that a key was used."""
 _AT_ONCE = 500
 """Ids in one query."""
 _ENDED = {
-    "key_unknown": "this API key is not known",
+    "key_unknown": "this API key is unknown",
     "key_revoked": "this API key was revoked",
     "key_expired": "this API key has expired; `assistant keys rotate` makes another",
 }
@@ -37,9 +37,9 @@ _NO_EXCEPTIONS = Exceptions()
 
 
 class Apps:
-    """Apps and their API keys. A key is kept only as its SHA-256: it has 256 bits of its own.
+    """Apps and their API keys. Only the SHA-256 of a key is stored, which is enough for 256 random bits.
 
-    Keys are looked up anew each time, so that one that was revoked opens nothing more, whoever revoked it.
+    Keys are looked up each time: one that was revoked stops working at once, in every process.
     """
 
     def __init__(
@@ -60,18 +60,19 @@ class Apps:
         scopes: Collection[Scope] = APP_SCOPES,
         days: float | None = None,
     ) -> str:
-        """A new API key for the app called `name`, which is made where it doesn't exist yet.
+        """Create an API key for the app `name`, and that app where it doesn't exist yet.
 
-        `called` is a name for the key itself; it expires after `days`, or never. Raises `Invalid`.
+        `called` is a name for the key itself; it expires after `days`, or never. Raises `Invalid` (`app_invalid`,
+        `key_invalid`, `app_exists`).
         """
         if not name.strip() or context not in CONTEXTS:
             raise Invalid(f"an app needs a name and one of the contexts {', '.join(CONTEXTS)}", code="app_invalid")
         if not scopes or not (days is None or 0 < days < float("inf")):
-            raise Invalid("a key needs a scope, and more than 0 days where it expires", code="key_invalid")
+            raise Invalid("a key needs at least one scope, and more than 0 days if it expires", code="key_invalid")
         async with self._database.write() as connection:
             row = (await connection.execute(select(schema.apps).where(schema.apps.c.name == name))).first()
             if row is not None and row.context != context:
-                raise Invalid(f"the app {name!r} exists with the context {row.context}", code="app_exists")
+                raise Invalid(f"the app {name!r} exists already, with the context {row.context}", code="app_exists")
             app = row.id if row is not None else secrets.token_hex(8)
             if row is None:
                 values = {"id": app, "name": name, "context": context, "created_at": self._clock()}
@@ -81,7 +82,7 @@ class Apps:
         return key
 
     async def keys(self) -> list[ApiKey]:
-        """Every key that was ever made, oldest first."""
+        """Every key that was ever created, oldest first."""
         async with self._database.read() as connection:
             rows = (
                 await connection.execute(_KEYS.order_by(schema.api_keys.c.created_at, schema.api_keys.c.id))
@@ -89,15 +90,15 @@ class Apps:
         return [_key(row) for row in rows]
 
     async def rotate(self, id: str, *, grace_s: float) -> str:
-        """A new key like the one called `id`, which lives on for `grace_s` seconds.
+        """Create a key like the one with this `id`, which keeps working for `grace_s` seconds.
 
-        The new one lives as long as the old was made for. Raises `NotFound` (`key_unknown`), and `Invalid`
-        (`key_ended`) for a key that opens nothing any more.
+        The new key gets the whole lifetime of the old one. Raises `NotFound` (`key_unknown`), and `Invalid`
+        (`key_ended`) where the old key was revoked or has expired.
         """
         now = self._clock()
         old = await self._by_id(id)
         if old.ended(now):
-            raise Invalid("this key opens nothing any more; create another", code="key_ended")
+            raise Invalid("this key was revoked or has expired; create another", code="key_ended")
         lifetime = None if old.expires_at is None else old.expires_at - old.created_at
         key, values = self._new(old.app.id, old.name, as_words(old.scopes), lifetime)
         ends = now + max(0.0, grace_s) if old.expires_at is None else min(old.expires_at, now + max(0.0, grace_s))
@@ -108,7 +109,7 @@ class Apps:
         return key
 
     async def revoke(self, id: str) -> ApiKey:
-        """End a key, now and for good. Raises `NotFound` (`key_unknown`)."""
+        """Revoke a key for good. Raises `NotFound` (`key_unknown`)."""
         known, now, table = await self._by_id(id), self._clock(), schema.api_keys
         change = update(table).where(table.c.id == id, table.c.revoked_at.is_(None))
         async with self._database.write() as connection:
@@ -116,13 +117,13 @@ class Apps:
         return replace(known, revoked_at=now if known.revoked_at is None else known.revoked_at)
 
     async def admit(self, key: str) -> ApiKey:
-        """What `key` opens. Raises `Unauthenticated`: `key_unknown`, `key_revoked` or `key_expired`."""
+        """The app and scopes of `key`. Raises `Unauthenticated` (`key_unknown`, `key_revoked` or `key_expired`)."""
         async with self._database.read() as connection:
             row = (await connection.execute(_KEYS.where(schema.api_keys.c.hash == _hash(key)))).first()
         if row is None:
             raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
         known, now = _key(row), self._clock()
-        known = replace(known, app=self._excepted(known.app))
+        known = replace(known, app=self._with_exemptions(known.app))
         if (ended := known.ended(now)) is not None:
             raise Unauthenticated(_ENDED[ended], code=ended)
         self._note(known, now)
@@ -142,21 +143,20 @@ class Apps:
             row = (await connection.execute(select(schema.apps).where(schema.apps.c.id == id))).first()
         if row is None:
             raise NotFound("there is no such app", code="app_unknown")
-        return self._excepted(_app(row))
+        return self._with_exemptions(_app(row))
 
     async def change(self, app: App, settings: AppSettings) -> App:
-        """Keep other settings of an app."""
+        """Replace an app's settings."""
         table, written = schema.apps, msgspec.json.encode(settings).decode()
         async with self._database.write() as connection:
             await connection.execute(update(table).where(table.c.id == app.id).values(settings=written))
         return replace(app, settings=settings)
 
-    def _excepted(self, app: App) -> App:
-        """With the exceptions that the operator signed for it."""
+    def _with_exemptions(self, app: App) -> App:
         return replace(app, exemptions=self._exceptions.of(app.name))
 
     async def ended(self, ids: Collection[str]) -> dict[str, str]:
-        """Those of these keys that open nothing any more, each with the reason."""
+        """Which of these keys don't work any more, each with the error code that says why."""
         now, named, table = self._clock(), tuple(ids), schema.api_keys
         found: dict[str, str] = {}
         for start in range(0, len(named), _AT_ONCE):
@@ -168,7 +168,7 @@ class Apps:
         return found
 
     async def close(self) -> None:
-        """Wait until every use is noted."""
+        """Wait until every note of a use is written."""
         await asyncio.gather(*self._notes)
 
     def _new(self, app: str, name: str, scopes: str, life_s: float | None) -> tuple[str, dict[str, Any]]:
@@ -191,7 +191,7 @@ class Apps:
         return _key(row)
 
     def _note(self, key: ApiKey, now: float) -> None:
-        """Note that a key was used: at most once a minute, and nobody waits for it."""
+        """Note that a key was used: at most once a minute, in a task of its own."""
         if now - max(key.used_at or 0.0, self._noted.get(key.id, 0.0)) < _USED_EVERY_S:
             return
         self._noted[key.id] = now

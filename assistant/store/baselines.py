@@ -1,4 +1,4 @@
-"""How each person usually sounds and writes. Kept only with their grant to remember, and sealed with their key."""
+"""How each person usually sounds and writes. Stored only with their grant to `remember`, and sealed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class StoredBaselines:
         self._vault = vault
 
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
-        """Keep a person's baseline; only with their grant to remember."""
+        """Store a person's baseline. The caller has their grant to `remember`."""
         body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
         values = {"person": person, "modality": modality, "at": at, "body": body}
         async with self._database.write() as connection:
             await connection.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
 
     async def recall(self, person: str, modality: Modality) -> Baseline | None:
-        """The baseline that was kept, if any."""
+        """The stored baseline, if any."""
         table = schema.remembered
         query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
         async with self._database.read() as connection:
@@ -40,7 +40,7 @@ class StoredBaselines:
         return replace(baseline, source="stored")
 
     async def forget(self, person: str, modality: Modality) -> None:
-        """Drop the baseline that was kept."""
+        """Remove the stored baseline."""
         table = schema.remembered
         gone = delete(table).where(table.c.person == person, table.c.modality == modality)
         async with self._database.write() as connection:

@@ -13,7 +13,7 @@ from assistant.store.database import Database
 
 
 class Catalogues:
-    """One catalogue for each app. They hold no personal data."""
+    """One catalogue for each app; `recommend.catalogue.CatalogueSource`. They hold no personal data."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class Catalogues:
         self._known[app] = catalogue
 
     async def get(self, app: str) -> Catalogue:
-        """The app's catalogue; an empty one where it has put none."""
+        """The app's catalogue; an empty one where it has uploaded none."""
         if app not in self._known:
             query = select(schema.catalogues.c.body).where(schema.catalogues.c.app == app)
             async with self._database.read() as connection:

@@ -17,7 +17,7 @@ from assistant.store.database import Database, StorageFailed
 
 _POLL_S = 0.05
 _LOOK_S = 0.5
-"""A notice is lost with its connection: look without one, too."""
+"""Seconds without a notification after which to look anyway: one may be lost with its connection."""
 _CONNECT_S = 5.0
 
 
@@ -29,21 +29,21 @@ def changes_of(database: Database, records: ConsentRecords) -> Changes:
 
 
 class PolledChanges:
-    """SQLite, whose processes share a host: its data version tells cheaply whether anybody wrote anything."""
+    """For SQLite, whose processes share a host: its data version shows cheaply whether another process wrote."""
 
     def __init__(self, url: str, records: ConsentRecords) -> None:
         self._file = make_url(url).database or ""
         self._records = records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
-        """As `Changes` has it; looks every 50 ms."""
+        """See `Changes.follow`. Looks every 50 ms."""
         try:
             async with aiosqlite.connect(self._file, isolation_level=None) as connection:
                 seen: Any = None
                 while True:
                     version = list(await connection.execute_fetchall("PRAGMA data_version"))
                     records = await self._records.after(after) if version != seen else []
-                    if records:  # there may be more than a page
+                    if records:  # there may be another page
                         after = records[-1].seq
                     else:
                         seen = version
@@ -51,18 +51,18 @@ class PolledChanges:
                     if not records:
                         await asyncio.sleep(_POLL_S)
         except sqlite3.Error as error:
-            raise StorageFailed(f"changes can't be heard now: {type(error).__name__}") from error
+            raise StorageFailed(f"can't follow the changes now: {type(error).__name__}") from error
 
 
 class ListenedChanges:
-    """PostgreSQL, which tells those who LISTEN as soon as a record is committed."""
+    """For PostgreSQL, which notifies those who LISTEN as soon as a record is committed."""
 
     def __init__(self, url: str, records: ConsentRecords) -> None:
         self._url = url
         self._records = records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
-        """As `Changes` has it; looks at every notice, and twice a second without one."""
+        """See `Changes.follow`. Looks at every notification, and twice a second without one."""
         import asyncpg  # an extra: only those who use PostgreSQL have it
 
         bell = asyncio.Event()
@@ -76,17 +76,17 @@ class ListenedChanges:
                     records = await self._records.after(after)
                     if records:
                         after = records[-1].seq
-                        bell.set()  # there may be more than a page
+                        bell.set()  # there may be another page
                     yield records
-                    await _rung(bell)
+                    await _wait_for(bell)
             finally:
                 await connection.close(timeout=_CONNECT_S)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise StorageFailed(f"changes can't be heard now: {type(error).__name__}") from error
-        raise StorageFailed("changes can't be heard now: the connection was closed")
+            raise StorageFailed(f"can't follow the changes now: {type(error).__name__}") from error
+        raise StorageFailed("can't follow the changes now: the connection was closed")
 
 
-async def _rung(bell: asyncio.Event) -> None:
+async def _wait_for(bell: asyncio.Event) -> None:
     try:
         async with asyncio.timeout(_LOOK_S):
             await bell.wait()

@@ -1,4 +1,4 @@
-"""The records of the consent ledger: a chain that is only ever added to."""
+"""The records of the consent ledger: a hash chain in an append-only table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
-from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from assistant.consent.chain import GENESIS, link
@@ -16,27 +16,37 @@ from assistant.store.database import Database, StorageFailed
 from assistant.store.group_commit import GroupCommit
 
 CHANNEL = "attune_consents"
-"""Where PostgreSQL tells other processes that there are new records."""
+"""PostgreSQL notifies other processes of new records on this channel."""
 _CHAINING = 0x6174_7463
-"""The advisory lock of whoever adds to the chain."""
+"""The advisory lock held while the chain grows."""
 _PAGE = 1000
 _OF_PERSON = (
     select(schema.consents).where(schema.consents.c.person == bindparam("person")).order_by(schema.consents.c.seq)
 )
-"""Built once: every stream begins with it."""
+"""Built once, because every stream begins with this query."""
+
+
+def stands(person: ColumnElement[str], event: Event, lifted: Event) -> ColumnElement[bool]:
+    """Whether a record of `event` holds for a person: neither `lifted` nor `erased` came after it."""
+    said, later = schema.consents.alias("said"), schema.consents.alias("later")
+    ended = exists().where(
+        later.c.person == said.c.person, later.c.seq > said.c.seq, later.c.event.in_((lifted, "erased"))
+    )
+    return exists().where(said.c.person == person, said.c.event == event, ~ended)
 
 
 class ConsentRecords:
-    """The ledger's records. Those that come at the same time share one transaction, of at most `most` records."""
+    """The ledger's records; `consent.records.Records`. Those that arrive together share a transaction."""
 
     def __init__(self, database: Database, *, most: int = 512) -> None:
         self._database = database
         self._writes = GroupCommit(self._write, most=most)
 
     async def append(self, record: Record) -> Record:
-        """Keep one record, durable when this returns; with its place and its hash. Raises `StorageFailed`.
+        """Store one record, durable when this returns; the result has its place and its hash.
 
-        An `expired` record that is there already is not written again. Who stops waiting leaves it to be written.
+        An `expired` record that is stored already is not written again. Cancelling the wait does not cancel the
+        write. Raises `StorageFailed`.
         """
         return await self._writes.add(record)
 
@@ -60,7 +70,7 @@ class ConsentRecords:
             return await connection.scalar(select(func.count()).select_from(schema.consents)) or 0
 
     async def expired(self, now: float, limit: int = _PAGE) -> list[Record]:
-        """Grants that ran out and were neither replaced nor withdrawn nor called expired yet, oldest first."""
+        """Grants that ran out and were neither replaced nor withdrawn nor recorded as expired yet, oldest first."""
         grant, later = schema.consents, schema.consents.alias("later")
         superseded = exists().where(
             later.c.person == grant.c.person,
@@ -121,7 +131,10 @@ def _values(record: Record) -> dict[str, Any]:
 
 def _record(row: Any) -> Record:
     if row.event not in get_args(Event):
-        raise StorageFailed("the ledger holds an event that this version doesn't know", code="data_corrupt")
+        raise StorageFailed(
+            "the ledger holds an event that this version doesn't know; a newer version wrote it",
+            code="data_corrupt",
+        )
     return Record(
         id=row.id,
         person=row.person,

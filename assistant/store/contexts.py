@@ -1,4 +1,4 @@
-"""The recent context of people: sealed, each part until it expires."""
+"""The recent context of people. Each part is sealed, and stays until it expires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assistant.store.keys.vault import Vault
 
 
 class Contexts:
-    """What matters for a while. An expired part is not told any more, and is removed by the purge."""
+    """Recent context; `profile.context.Moments`. An expired part is not returned, and the purge removes it."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
         self._database = database
@@ -23,7 +23,7 @@ class Contexts:
         self._clock = clock
 
     async def put(self, person: str, parts: Mapping[str, ContextPart], gone: Iterable[str] = ()) -> None:
-        """Keep these parts in place of what was known of them, and drop those that are `gone`."""
+        """Replace these parts, and drop those named in `gone`."""
         table = schema.contexts
         rows: list[dict[str, Any]] = []
         for name, noted in parts.items():
@@ -38,7 +38,7 @@ class Contexts:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
 
     async def of(self, person: str) -> dict[str, ContextPart]:
-        """What is known of a person and has not expired."""
+        """The parts of a person's context that have not expired, by name."""
         table = schema.contexts
         query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
         async with self._database.read() as connection:

@@ -68,8 +68,7 @@ def hide_password(url: str) -> str:
 class Database:
     """One database, for transactions that read or write.
 
-    What is deleted from one that `shreds` is overwritten with zeros wherever it lay; else pages that become
-    free keep it until they are used again.
+    With `shreds` deleted data is overwritten with zeros; without, free pages keep it until they are used again.
     """
 
     def __init__(self, url: str, *, shreds: bool = False) -> None:
@@ -82,8 +81,8 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that may change something, and is durable when it ends. Raises `StorageFailed`.
 
-        On SQLite one at a time, also among processes: it has one writer, and waiting here is fair and holds up no
-        reader. PostgreSQL has many: what must not happen twice needs a unique column, or `take_turns`.
+        SQLite has one writer at a time among all processes; waiting here is fair and blocks no reader. PostgreSQL
+        has many: what must not happen twice needs a unique column, or `take_turns`.
         """
         async with AsyncExitStack() as stack:
             if self.kind == "sqlite":
@@ -94,9 +93,9 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection to read from; each query sees the newest data. Raises `StorageFailed` where that can't be.
+        """A connection to read from; each query sees the newest data. Raises `StorageFailed`.
 
-        There is no transaction, whose beginning and end would take longer than most of what is asked.
+        There is no transaction: its begin and end would take longer than most queries.
         """
         async with self._connected(self._readers) as connection:
             yield connection
@@ -106,7 +105,7 @@ class Database:
         async with AsyncExitStack() as stack:
             try:
                 connection = await stack.enter_async_context(engine.connect())
-            except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on what the socket says
+            except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on errors of the socket
                 raise StorageFailed(f"the database can't be reached now: {_name(error)}") from error
             try:
                 yield connection
@@ -122,21 +121,21 @@ class Database:
     async def take_turns(self, connection: AsyncConnection, lock: int) -> None:
         """Wait until no other transaction of any process holds `lock`, and hold it until this one ends.
 
-        On SQLite `write` has seen to it.
+        On SQLite `write` does that already.
         """
         if self.kind == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
 
     async def create(self, tables: MetaData) -> None:
-        """Make the tables and columns that don't exist yet; a new column must be nullable."""
+        """Create the tables and columns that don't exist yet; a new column must be nullable."""
         async with self.write() as connection:
             await self.take_turns(connection, _MIGRATING)
-            await connection.run_sync(_complete, tables)
+            await connection.run_sync(_create_missing, tables)
 
     async def wipe_log(self) -> None:
-        """Empty SQLite's write-ahead log, so that what was deleted lies nowhere on the disk any more.
+        """Empty SQLite's write-ahead log, so that deleted data is nowhere on the disk any more.
 
-        PostgreSQL can't be made to: its log and free pages keep deleted rows until it reuses them.
+        PostgreSQL can't do that: its log and free pages keep deleted rows until it reuses them.
         """
         if self.kind == "postgresql":
             return
@@ -153,7 +152,7 @@ class Database:
 
 
 def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    """One for whoever writes and one for whoever reads."""
+    """An engine to write with and one to read with."""
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
@@ -163,10 +162,10 @@ def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
                 create_async_engine(driven, skip_autocommit_rollback=True),
             )
             event.listen(
-                writer.sync_engine, "connect", _tuner("secure_delete=ON" if shreds else "secure_delete=FAST")
+                writer.sync_engine, "connect", _pragmas("secure_delete=ON" if shreds else "secure_delete=FAST")
             )
             event.listen(writer.sync_engine, "begin", _begin)
-            event.listen(readers.sync_engine, "connect", _tuner("query_only=ON"))
+            event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
             return writer, readers
         engine = create_async_engine(_driven(parsed), connect_args={"timeout": _CONNECT_S}, **_POOL)
         event.listen(engine.sync_engine, "checkout", _check)
@@ -174,18 +173,18 @@ def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
     except ModuleNotFoundError as error:
         raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
     except (ArgumentError, ValueError) as error:
-        raise ConfigInvalid("the database's URL can't be understood") from error
+        raise ConfigInvalid("the database's URL is not valid") from error
 
 
 def _driven(url: URL) -> URL:
     return url.set(drivername=_DRIVERS[url.get_backend_name()])
 
 
-def _tuner(also: str) -> Callable[[Any, Any], None]:
+def _pragmas(also: str) -> Callable[[Any, Any], None]:
     pragmas = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", also)
 
     def tune(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions are begun here, not by the driver
+        connection.isolation_level = None  # `_begin` begins transactions, not the driver
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
@@ -200,12 +199,12 @@ def _begin(connection: Connection) -> None:
 
 
 def _check(connection: Any, _: Any, __: Any) -> None:
-    """Give up a connection that the server has closed; the pool opens another. Asking costs no round trip."""
+    """Drop a connection that the server has closed; the pool opens another. This costs no round trip."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
-def _complete(connection: Connection, tables: MetaData) -> None:
+def _create_missing(connection: Connection, tables: MetaData) -> None:
     tables.create_all(connection)
     for table in tables.sorted_tables:
         existing = {column["name"] for column in inspect(connection).get_columns(table.name)}
@@ -222,7 +221,7 @@ def migrate(url: str) -> None:
     """
     if kind_of(url) == "sqlite":
         engine = create_engine(url)
-        event.listen(engine, "connect", _untuned)
+        event.listen(engine, "connect", _prepare_to_migrate)
         event.listen(engine, "begin", _begin)
         try:
             with engine.begin() as connection:
@@ -232,8 +231,8 @@ def migrate(url: str) -> None:
         finally:
             engine.dispose()
         return
-    with ThreadPoolExecutor(1) as apart:  # a loop of its own: this one may be running
-        apart.submit(lambda: asyncio.run(_migrate(url))).result()
+    with ThreadPoolExecutor(1) as thread:  # with an event loop of its own, because the caller may run in one
+        thread.submit(lambda: asyncio.run(_migrate(url))).result()
 
 
 async def _migrate(url: str) -> None:
@@ -250,10 +249,10 @@ async def _migrate(url: str) -> None:
         await database.close()
 
 
-def _untuned(connection: Any, _: Any) -> None:
+def _prepare_to_migrate(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA busy_timeout=5000")
-    # done here, where nobody else has the file open: of all things this change doesn't wait for a lock, but fails
+    # done here, before others have the file open: this pragma fails instead of waiting for a lock
     for attempt in range(_ATTEMPTS):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -280,6 +279,6 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _name(error: BaseException | None) -> str:
-    """The kind of error: a message of the database could quote a row."""
+    """The class of the error; its message could quote a row."""
     orig = error.driver_exception if isinstance(error, DBAPIError) else None
     return type(orig or error).__name__

@@ -25,7 +25,7 @@ class Decisions:
         self._writes = GroupCommit(self._write)
 
     async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
-        """Keep one decision; durable when this returns."""
+        """Store one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
         await self._writes.add({"id": decision, "person": person, "at": at, "body": sealed})
 

@@ -1,4 +1,4 @@
-"""The devices of people, sealed; found by a keyed hash, like people."""
+"""The devices of people. They are sealed, and found by a keyed hash, like people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assistant.store.keys.vault import Vault
 
 
 class Devices:
-    """Which device is whose. The names that apps and people give them are sealed."""
+    """Which device belongs to which person. The names that apps and people give them are sealed."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
         self._database = database
@@ -27,14 +27,14 @@ class Devices:
         self._clock = clock
 
     async def link(self, app: App, person: Person, device: Device) -> bool:
-        """Link a device, or change what is known of it; says whether it is new.
+        """Link a device to a person, or change its description; returns whether it is new.
 
         Raises `Taken` (`device_linked`) where it belongs to somebody else of the app, and `Invalid`
         (`too_many_devices`).
         """
         table, row = schema.devices, await self._row(app, device.id)
         if row is not None and row.person != person.pseudonym:
-            raise Taken("another person has this device; unlink it there first", code="device_linked")
+            raise Taken("this device is linked to another person; unlink it there first", code="device_linked")
         body = await self._vault.seal(person.pseudonym, "device", msgspec.json.encode(device))
         values = {"at": device.linked_at, "body": body}
         if row is not None:
@@ -60,7 +60,7 @@ class Devices:
         return True
 
     async def unlink(self, app: App, person: Person, device: str) -> None:
-        """Raises `NotFound` (`device_unknown`) where the person has no such device."""
+        """Unlink a device. Raises `NotFound` (`device_unknown`) where the person has no such device."""
         table = schema.devices
         gone = delete(table).where(
             table.c.app == app.id, table.c.lookup == self._lookup(app, device), table.c.person == person.pseudonym
@@ -70,7 +70,7 @@ class Devices:
                 raise NotFound("this person has no such device", code="device_unknown")
 
     async def of(self, person: str) -> list[Device]:
-        """The devices of one person, the first linked first."""
+        """The devices of one person, in the order in which they were linked."""
         table = schema.devices
         query = select(table.c.body).where(table.c.person == person).order_by(table.c.at, table.c.id)
         async with self._database.read() as connection:
@@ -80,7 +80,7 @@ class Devices:
         ]
 
     async def owner(self, app: App, device: str) -> str:
-        """The pseudonym of whoever has this device. Raises `NotFound` (`device_unknown`)."""
+        """The pseudonym of the person who has this device. Raises `NotFound` (`device_unknown`)."""
         row = await self._row(app, device)
         if row is None:
             raise NotFound("this app has no such device", code="device_unknown")

@@ -1,4 +1,4 @@
-"""Everything that is kept about one person, for them: a stream of records, decrypted in chunks beside the loop."""
+"""Export of everything stored about one person: a stream of records, decrypted in chunks in another thread."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Source:
     order: tuple[Column[Any], ...]
     """Unique for a person; their records come in this order."""
     shape: Shape
-    """A row, and what opens it, as a record."""
+    """Makes a record of a row and the function that decrypts it."""
 
 
 def _sealed(kind: Callable[[Row], str], names: Mapping[str, str]) -> Shape:
-    """Columns under their names in the export, and what was sealed as it is."""
+    """Columns under their names in the export, and the decrypted JSON unchanged."""
 
     def shape(row: Row, opened: Opener) -> dict[str, Any]:
         plain = {shown: getattr(row, name) for name, shown in names.items()}
@@ -81,7 +81,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source("access", schema.accesses, (schema.accesses.c.seq,), _access),
 )
-"""What an export holds besides the profile and the records of consent. Every table about people is here."""
+"""What an export holds besides the profile and the consent records: every other table about people."""
 
 
 class Exports:
@@ -104,8 +104,8 @@ class Exports:
     async def of(self, app: App, person: Person, momentary: Sequence[dict[str, Any]] = ()) -> AsyncIterator[bytes]:
         """The export as lines of JSON, some at a time.
 
-        The first line tells how many records of each kind there are, for whoever shows progress; the last one that
-        it is whole. `momentary`: what is known only in memory. Raises `NotFound` where the person was erased.
+        The first line says how many records of each kind follow, to show progress; the last line says that the
+        export is whole. `momentary` is what only memory holds. Raises `NotFound` where the person was erased.
         """
         opened = await self._vault.opener(person.pseudonym)
         await self._access.flush()
@@ -144,7 +144,7 @@ class Exports:
             return int(await connection.scalar(query.where(source.table.c.person == person.pseudonym)) or 0)
 
     async def _pages(self, source: Source, person: Person) -> AsyncIterator[Sequence[Row]]:
-        """Page by page, each a short read: a long one would keep SQLite's log from being emptied."""
+        """Rows page by page, in short reads: a long one would keep SQLite from emptying its write-ahead log."""
         query = select(source.table).where(source.table.c.person == person.pseudonym).order_by(*source.order)
         after: tuple[Any, ...] | None = None
         while True:

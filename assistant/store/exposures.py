@@ -1,4 +1,4 @@
-"""What people were shown and what came of it, read back for measuring: bounded, and opened beside the loop."""
+"""What people were shown and the rewards of it, read for measures: bounded, and decrypted in another thread."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from assistant.profile.person import Profile
 from assistant.recommend.holdout import Arm
 from assistant.recommend.measures.exposure import Came, Piece, Sample, Shown
 from assistant.store import schema
+from assistant.store.consents import stands
 from assistant.store.database import Database
 from assistant.store.keys.vault import Opener, Vault
-from assistant.store.people import Stored
+from assistant.store.people import StoredProfile
 
 MOST = 20_000
 """Decisions that one report reads."""
 _CHUNK = 250
-"""Decisions opened at a time: some milliseconds, since streams want the interpreter too."""
+"""Decisions decrypted at a time: a few milliseconds, because streams need the interpreter too."""
 _REWARDS = 4
-"""Rewards read for a decision, on the average of a chunk."""
+"""Rewards read per decision, on the average of a chunk."""
 _PAGE, _PAGES = 12, 5
-"""A person's decisions, of which what they were shown of late is made."""
+"""A person's latest decisions, read to find what they were shown lately."""
 
 _d, _p, _r = schema.decisions, schema.people, schema.rewards
 
@@ -34,7 +35,7 @@ _d, _p, _r = schema.decisions, schema.people, schema.rewards
 class _Item(msgspec.Struct):
     id: str
     kind: str | None = None
-    """None in decisions of a version that didn't keep it."""
+    """None in decisions of an older version, which did not store it."""
     commercial: bool = False
 
 
@@ -44,8 +45,8 @@ class _Ranking(msgspec.Struct):
     arm: Arm | None = None
 
 
-class _Kept(msgspec.Struct):
-    """A decision, as far as it is about what was shown."""
+class _ShownDecision(msgspec.Struct):
+    """The part of a stored decision that says what was shown."""
 
     ranking: _Ranking | None = None
     limits: tuple[str, ...] = ()
@@ -58,12 +59,12 @@ class _Kept(msgspec.Struct):
         return tuple(item for item in self.ranking.items if item.kind is not None)
 
 
-_decision = msgspec.json.Decoder(_Kept).decode
+_decision = msgspec.json.Decoder(_ShownDecision).decode
 _reward = msgspec.json.Decoder(Came).decode
 
 
 class Exposures:
-    """What an app's people were shown. One report is read at a time; another one waits."""
+    """What an app's people were shown. Only one report is read at a time."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -91,23 +92,23 @@ class Exposures:
         return found[:most][::-1]
 
     async def sample(self, app: str, since: float, *, most: int = MOST) -> Sample:
-        """The app's latest slates since a time in Unix seconds, with their rewards; at most so many decisions."""
+        """The app's latest slates since `since` (Unix seconds), with their rewards; at most `most` decisions."""
         shown: list[Shown] = []
-        read, whole, used = 0, True, _Used(self._database)
+        read, whole, unrestricted = 0, True, _Unrestricted(self._database)
         async with self._turn:
             async for rows in self._pages(app, since, most + 1):
                 read += len(rows)
                 if read > most:
                     rows, read, whole = rows[: most - read], most, False
-                rows = [row for row in rows if row.person in await used.of(rows)]
+                rows = [row for row in rows if row.person in await unrestricted.of(rows)]
                 openers = await self._vault.openers({row.person for row in rows})
                 rewards, all_of_them = await self._rewards(app, [row.id for row in rows])
                 whole = whole and all_of_them
-                shown += await asyncio.to_thread(_opened, rows, rewards, openers)
+                shown += await asyncio.to_thread(_decrypt, rows, rewards, openers)
         return Sample(shown, read, since, whole)
 
     async def declared(self, people: Collection[str], of: Callable[[Profile], str | None]) -> dict[str, str | None]:
-        """What each of these people, by pseudonym, declared of one thing; without those that were erased."""
+        """One declared fact of each of these people, by pseudonym; those who were erased are left out."""
         named, found = list(people), dict[str, str | None]()
         async with self._turn:
             for start in range(0, len(named), _CHUNK):
@@ -116,11 +117,11 @@ class Exposures:
                 async with self._database.read() as connection:
                     rows = (await connection.execute(query)).all()
                 openers = await self._vault.openers([row.pseudonym for row in rows])
-                found |= await asyncio.to_thread(_profiles, rows, openers, of)
+                found |= await asyncio.to_thread(_decrypt_profiles, rows, openers, of)
         return found
 
     async def _pages(self, app: str, since: float, most: int) -> AsyncIterator[Sequence[Any]]:
-        # no join: SQLite would go through all people, and sort all their decisions for every page
+        # no join: SQLite would read all people, and sort all their decisions for every page
         theirs = exists().where(_p.c.pseudonym == _d.c.person, _p.c.app == app)
         query = select(_d.c.id, _d.c.person, _d.c.at, _d.c.body).where(theirs, _d.c.at >= since)
         query = query.order_by(_d.c.at.desc(), _d.c.id.desc())
@@ -139,7 +140,7 @@ class Exposures:
             before = (rows[-1].at, rows[-1].id)
 
     async def _rewards(self, app: str, decisions: Sequence[str]) -> tuple[Sequence[Any], bool]:
-        """Those of the decisions, and whether these are all."""
+        """Rewards of these decisions, and whether these are all of them."""
         most = _REWARDS * _CHUNK
         query = select(_r.c.decision, _r.c.person, _r.c.body).where(_r.c.app == app, _r.c.decision.in_(decisions))
         async with self._database.read() as connection:
@@ -147,8 +148,8 @@ class Exposures:
         return rows[:most], len(rows) <= most
 
 
-class _Used:
-    """Whose data may be used: not that of people who had its use restricted. Each is looked up once."""
+class _Unrestricted:
+    """Finds the people whose data may be used: those who did not restrict it. Each is looked up once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -157,22 +158,16 @@ class _Used:
     async def of(self, rows: Sequence[Any]) -> set[str]:
         people = {row.person for row in rows}
         if unknown := people - self._may.keys():
-            query = select(_p.c.pseudonym).where(_p.c.pseudonym.in_(unknown), ~_restricted())
+            query = select(_p.c.pseudonym).where(
+                _p.c.pseudonym.in_(unknown), ~stands(_p.c.pseudonym, "restricted", "unrestricted")
+            )
             async with self._database.read() as connection:
                 may = set((await connection.execute(query)).scalars())
             self._may |= {person: person in may for person in unknown}
         return {person for person in people if self._may[person]}
 
 
-def _restricted() -> Any:
-    said, later = schema.consents.alias("said"), schema.consents.alias("later")
-    ended = exists().where(
-        later.c.person == said.c.person, later.c.event == "unrestricted", later.c.seq > said.c.seq
-    )
-    return exists().where(said.c.person == _p.c.pseudonym, said.c.event == "restricted", ~ended)
-
-
-def _opened(rows: Sequence[Any], rewards: Sequence[Any], openers: Mapping[str, Opener]) -> list[Shown]:
+def _decrypt(rows: Sequence[Any], rewards: Sequence[Any], openers: Mapping[str, Opener]) -> list[Shown]:
     came: defaultdict[str, list[Came]] = defaultdict(list)
     for row in rewards:
         if row.person in openers:
@@ -189,10 +184,10 @@ def _opened(rows: Sequence[Any], rewards: Sequence[Any], openers: Mapping[str, O
     return found
 
 
-def _profiles(
+def _decrypt_profiles(
     rows: Sequence[Any], openers: Mapping[str, Opener], of: Callable[[Profile], str | None]
 ) -> dict[str, str | None]:
-    read = msgspec.json.Decoder(Stored).decode
+    read = msgspec.json.Decoder(StoredProfile).decode
     return {
         row.pseudonym: of(read(openers[row.pseudonym]("profile", row.profile)).profile)
         for row in rows

@@ -1,4 +1,4 @@
-"""What comes at the same time is written in one transaction: a commit costs as much for many rows as for one."""
+"""Group commit: rows that arrive together share one transaction, because a commit costs the same for many."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-One = TypeVar("One")
-Kept = TypeVar("Kept")
+Row = TypeVar("Row")
+Result = TypeVar("Result")
 
 
-class GroupCommit(Generic[One, Kept]):
-    """Gathers while a transaction runs what the next one takes, at most `most` at once.
+class GroupCommit(Generic[Row, Result]):
+    """Collects rows while a transaction runs, and writes them in the next one, at most `most` at once.
 
-    `write` takes some and gives what became of each, in their order, durable when it returns.
+    `write` takes rows and returns one result for each, in their order; they are durable when it returns.
     """
 
-    def __init__(self, write: Callable[[Sequence[One]], Awaitable[Sequence[Kept]]], *, most: int = 512) -> None:
+    def __init__(self, write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]], *, most: int = 512) -> None:
         self._write = write
         self._most = most
-        self._waiting: list[tuple[One, asyncio.Future[Kept]]] = []
+        self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, one: One) -> Kept:
-        """Have one written, and wait for that. Raises what `write` raises for it alone.
+    async def add(self, row: Row) -> Result:
+        """Write one row, and wait until it is durable. Raises what `write` raises for this row alone.
 
-        Who stops waiting leaves it to be written.
+        Cancelling the wait does not cancel the write.
         """
-        kept: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-        self._waiting.append((one, kept))
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, result))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._run())
-        return await kept
+        return await result
 
     async def close(self) -> None:
         """Wait until everything is written."""
@@ -47,24 +47,24 @@ class GroupCommit(Generic[One, Kept]):
                 if len(batch) == 1:
                     _refuse(batch, error)
                     continue
-                for one in batch:  # so that a bad one spoils no other
+                for pair in batch:  # so that one bad row fails alone
                     try:
-                        await self._write_all([one])
+                        await self._write_all([pair])
                     except Exception as reason:
-                        _refuse([one], reason)
+                        _refuse([pair], reason)
             except BaseException:
-                for _, kept in batch:
-                    kept.cancel()
+                for _, result in batch:
+                    result.cancel()
                 raise
 
-    async def _write_all(self, batch: Sequence[tuple[One, asyncio.Future[Kept]]]) -> None:
-        found = await self._write([one for one, _ in batch])
-        for (_, kept), became in zip(batch, found, strict=True):
-            if not kept.done():
-                kept.set_result(became)
+    async def _write_all(self, batch: Sequence[tuple[Row, asyncio.Future[Result]]]) -> None:
+        written = await self._write([row for row, _ in batch])
+        for (_, result), value in zip(batch, written, strict=True):
+            if not result.done():
+                result.set_result(value)
 
 
-def _refuse(batch: Sequence[tuple[One, asyncio.Future[Kept]]], error: Exception) -> None:
-    for _, kept in batch:
-        if not kept.done():
-            kept.set_exception(error)
+def _refuse(batch: Sequence[tuple[Row, asyncio.Future[Result]]], error: Exception) -> None:
+    for _, result in batch:
+        if not result.done():
+            result.set_exception(error)

@@ -1,4 +1,4 @@
-"""The mood history of people who grant that it be remembered. Sealed, and kept for some days."""
+"""The mood history of people who grant `remember`. It is sealed, and kept for a limited number of days."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from assistant.store.keys.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class PastMood:
-    """What one modality said of a person once."""
+    """One stored reading of one modality."""
 
     seq: int
-    """Its place in the history, by which one pages."""
+    """Its place in the history, for paging."""
     at: float
     """Unix seconds."""
     reading: dict[str, Any]
 
 
 class Moods:
-    """Readings of whole utterances and messages, in the order of their making."""
+    """Readings of whole utterances and messages, in the order in which they were made; `mood.history.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
 
     async def add(self, person: str, reading: Reading, at: float) -> None:
-        """Keep one; durable when this returns."""
+        """Store one reading; durable when this returns."""
         body = await self._vault.seal(person, "mood", msgspec.json.encode(reading.as_json()))
         row = {"person": person, "modality": reading.modality, "at": at, "body": body}
         async with self._database.write() as connection:
             await connection.execute(insert(schema.moods).values(**row))
 
     async def of(self, person: str, *, before: int | None = None, limit: int = 100) -> list[PastMood]:
-        """The history of one person, newest first; `before` the one with this `seq`."""
+        """The history of one person, newest first; only what is before the one with `seq` = `before`."""
         table = schema.moods
         query = select(table.c.seq, table.c.at, table.c.body).where(table.c.person == person)
         if before is not None:

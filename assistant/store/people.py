@@ -1,4 +1,4 @@
-"""People and their profiles, sealed."""
+"""People and their profiles. Both are sealed with the person's key."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from assistant.store.database import Database, StorageFailed
 from assistant.store.keys.vault import Vault
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
-"""Tables of which each row is about one person. The ledger keeps its records, which name nobody without the key."""
+"""Tables whose rows are each about one person. Not the ledger: its records stay, by pseudonym."""
 
 _BY_LOOKUP = select(schema.people).where(
     schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
 )
-"""Built once: every request begins with it."""
+"""Built once, because every request begins with this query."""
 
 _AT_ONCE = 500
 """Ids in one query."""
 
 
-class Stored(msgspec.Struct):
-    """What the profile column holds, sealed."""
+class StoredProfile(msgspec.Struct):
+    """The sealed content of the profile column."""
 
     id: str
     profile: Profile
 
 
 class People:
-    """People of an app. Their ids and profiles are sealed; they are found by a keyed hash."""
+    """The people of each app. Their ids and profiles are sealed; they are found by a keyed hash."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
         self._database = database
@@ -61,14 +61,14 @@ class People:
         return await self._open(row), row.token_epoch
 
     async def void_tokens(self, person: Person) -> None:
-        """Make every token that this person was handed void."""
+        """Void every token that was issued for this person."""
         table = schema.people
         change = update(table).where(table.c.pseudonym == person.pseudonym)
         async with self._database.write() as connection:
             await connection.execute(change.values(token_epoch=table.c.token_epoch + 1))
 
     async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
-        """How often each of these people's tokens were made void; those who were erased are left out."""
+        """How often the tokens of each of these people were voided; those who were erased are left out."""
         named, table = tuple(pseudonyms), schema.people
         found: dict[str, int] = {}
         for start in range(0, len(named), _AT_ONCE):
@@ -81,9 +81,9 @@ class People:
     async def put(
         self, app: App, person: str, profile: Profile, *, if_version: int | None = None
     ) -> tuple[Person, bool]:
-        """Make or change a person; says whether they are new.
+        """Create or change a person; returns whether they are new.
 
-        Raises `Conflict` unless `if_version` is the version that there is now; 0 is that of nobody yet.
+        Raises `Conflict` unless `if_version` is the current version; 0 means that the person does not exist yet.
         """
         row = await self._row(app, person)
         if if_version is not None and if_version != (0 if row is None else row.version):
@@ -105,7 +105,7 @@ class People:
                     await connection.execute(insert(schema.people).values(**values))
             except StorageFailed as error:
                 await self._vault.destroy(pseudonym)
-                if isinstance(error.__cause__, IntegrityError):  # made by another request meanwhile
+                if isinstance(error.__cause__, IntegrityError):  # another request created them meanwhile
                     return await self.put(app, person, profile, if_version=if_version)
                 raise
             return Person(pseudonym, person, 1, profile), True
@@ -114,12 +114,12 @@ class People:
         change = update(table).where(table.c.pseudonym == row.pseudonym, table.c.version == row.version)
         async with self._database.write() as connection:
             changed = await connection.execute(change.values(profile=sealed, version=row.version + 1))
-        if not changed.rowcount:  # changed by another request meanwhile
+        if not changed.rowcount:  # another request changed them meanwhile
             return await self.put(app, person, profile, if_version=if_version)
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
     async def erase(self, *people: Person) -> None:
-        """Destroy the people's keys, then remove every row about them but what the ledger recorded."""
+        """Destroy the people's keys, then remove every row about them except the ledger's records."""
         named = [person.pseudonym for person in people]
         await self._vault.destroy(*named)
         for start in range(0, len(named), _AT_ONCE):
@@ -135,12 +135,14 @@ class People:
             return (await connection.execute(_BY_LOOKUP, values)).first()
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
-        return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(Stored(person, profile)))
+        return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(StoredProfile(person, profile)))
 
     async def _open(self, row: Any) -> Person:
-        stored = msgspec.json.decode(await self._vault.open(row.pseudonym, "profile", row.profile), type=Stored)
+        stored = msgspec.json.decode(
+            await self._vault.open(row.pseudonym, "profile", row.profile), type=StoredProfile
+        )
         return Person(row.pseudonym, stored.id, row.version, stored.profile)
 
 
 def _changed() -> Conflict:
-    return Conflict("this profile was changed meanwhile, or isn't what you expect; read it again and retry")
+    return Conflict("this profile has another version than you expect; read it again and retry")

@@ -1,4 +1,4 @@
-"""Apps' own policies of tone. They hold no personal data."""
+"""Apps' own tone policies. They hold no personal data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assistant.tone.rules import SHIPPED, Policy
 
 
 class AppPolicies:
-    """At most one policy for each app; the shipped one for all others. Read anew each time, whoever changed it."""
+    """At most one policy for each app; the others use the shipped one. Read each time, so every process agrees."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
@@ -24,7 +24,7 @@ class AppPolicies:
     async def get(self, app: str) -> Policy:
         """The app's own policy, or the shipped one.
 
-        Raises `Unavailable` (`policy_unreadable`) where its own can't be used: nothing stands in for it in silence.
+        Raises `Unavailable` (`policy_unreadable`) where its own can't be read: it is never replaced silently.
         """
         table = schema.policies
         async with self._database.read() as connection:
@@ -46,7 +46,7 @@ class AppPolicies:
             await connection.execute(insert(table).values(**values))
 
     async def drop(self, app: str) -> None:
-        """Back to the shipped policy."""
+        """Remove the app's policy, so that the shipped one holds again."""
         table = schema.policies
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(table.c.app == app))
@@ -57,5 +57,5 @@ def _read(body: bytes) -> Policy:
         return msgspec.json.decode(body, type=Policy)
     except msgspec.DecodeError as error:
         raise Unavailable(
-            "the app's policy of tone can't be read; put it anew", code="policy_unreadable"
+            "the app's tone policy can't be read; upload it again", code="policy_unreadable"
         ) from error

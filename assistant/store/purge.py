@@ -1,4 +1,4 @@
-"""What is too old, or not allowed any more, is removed: every hour, and when consent to remember ends."""
+"""Removes what is too old or may not be kept any more: every hour, and when consent to `remember` ends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Record
 from assistant.errors import AssistantError
 from assistant.store import schema
+from assistant.store.consents import stands
 from assistant.store.database import Database
 from assistant.store.people import PERSONAL
 
@@ -26,29 +27,29 @@ _BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class RetentionTerm:
     """How long the rows of one table are kept."""
 
     table: Table
     since: Column[float]
-    """Unix seconds from which the time counts."""
+    """Unix seconds at which the time starts."""
     days: float
 
 
-def terms(settings: Settings) -> tuple[Term, ...]:
-    """Every term there is. A part of the context says itself when it ends."""
+def retention_terms(settings: Settings) -> tuple[RetentionTerm, ...]:
+    """All retention terms. Each part of the context has its own end."""
     return (
-        Term(schema.moods, schema.moods.c.at, settings.mood_days),
-        Term(schema.remembered, schema.remembered.c.at, settings.baseline_days),
-        Term(schema.decisions, schema.decisions.c.at, settings.decision_days),
-        Term(schema.rewards, schema.rewards.c.at, settings.decision_days),
-        Term(schema.accesses, schema.accesses.c.last_at, settings.access_days),
-        Term(schema.contexts, schema.contexts.c.expires_at, 0.0),
+        RetentionTerm(schema.moods, schema.moods.c.at, settings.mood_days),
+        RetentionTerm(schema.remembered, schema.remembered.c.at, settings.baseline_days),
+        RetentionTerm(schema.decisions, schema.decisions.c.at, settings.decision_days),
+        RetentionTerm(schema.rewards, schema.rewards.c.at, settings.decision_days),
+        RetentionTerm(schema.accesses, schema.accesses.c.last_at, settings.access_days),
+        RetentionTerm(schema.contexts, schema.contexts.c.expires_at, 0.0),
     )
 
 
 def cutoff(now: float, days: float) -> float:
-    """What is older than this unix time goes.
+    """Rows older than this unix time are removed.
 
     >>> cutoff(10 * 86_400.0, 3)
     604800.0
@@ -57,7 +58,7 @@ def cutoff(now: float, days: float) -> float:
 
 
 class Purge:
-    """Removes what must not be kept any more. Who had the use of their data restricted keeps what is merely old."""
+    """Removes what must not be kept. What is merely old stays for people who restricted the use of their data."""
 
     def __init__(
         self,
@@ -70,31 +71,33 @@ class Purge:
         """`blind` takes the mood out of a person's kept rewards."""
         self._database = database
         self._ledger = ledger
-        self._terms = terms(settings)
+        self._terms = retention_terms(settings)
         self._clock = clock
         self._blind = blind
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Mapping[str, int]:
-        """Do all of it once; how many rows went, by table. Grants that ran out are written down as `expired`."""
+        """Purge once; returns how many rows were removed, by table. Records grants that ran out as `expired`."""
         await self._ledger.expire()
         now, gone = self._clock(), {}
         for term in self._terms:
-            old = and_(term.since <= cutoff(now, term.days), ~_restricted(term.table.c.person))
+            old = and_(
+                term.since <= cutoff(now, term.days), ~stands(term.table.c.person, "restricted", "unrestricted")
+            )
             gone[term.table.name] = await self._remove(term.table, old)
         for table in (schema.moods, schema.remembered):
             gone[table.name] += await self._remove(table, ~_remembers(table.c.person, now, table.c.modality))
         for person in await self._felt(now):
             await self._blind(person)
-        for table in PERSONAL:  # what another process wrote of somebody while they were erased
-            gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _nobodys(table))
+        for table in PERSONAL:  # rows that another process wrote while it erased the person
+            gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _orphaned(table))
         if any(gone.values()):
             await self._database.wipe_log()
             log.info("purged %s", ", ".join(f"{count} {name}" for name, count in gone.items() if count))
         return gone
 
-    def decided(self, record: Record) -> None:
-        """Hear of a decision about consent: when `remember` ends, so does what was kept of that modality."""
+    def forget_after(self, record: Record) -> None:
+        """Where `record` ends a grant to `remember`, remove what was kept of that modality, in a task."""
         if record.event in ("withdrawn", "expired") and record.purpose == "remember":
             task = asyncio.get_running_loop().create_task(self._forget(record))
             self._tasks.add(task)
@@ -102,7 +105,7 @@ class Purge:
 
     @asynccontextmanager
     async def running(self, every_s: float = _EVERY_S) -> AsyncIterator[None]:
-        """Do it now and every `every_s` seconds, and finish what was begun at the end."""
+        """Purge now and every `every_s` seconds; at the end finish what has begun."""
         task = asyncio.create_task(self._repeat(every_s))
         try:
             yield
@@ -115,7 +118,7 @@ class Purge:
             try:
                 await self.run()
             except AssistantError as error:
-                log.warning("what is too old could not be removed now: %s", error.code)
+                log.warning("the purge failed and will run again: %s", error.code)
             await asyncio.sleep(every_s)
 
     async def _forget(self, record: Record) -> None:
@@ -126,17 +129,17 @@ class Purge:
                 await self._remove(table, and_(mine, ~lasts))
             await self._blind(record.person)
         except AssistantError as error:
-            log.warning("what may not be remembered is removed later: %s", error.code)
+            log.warning("what may not be remembered will be removed by the next purge: %s", error.code)
 
     async def _felt(self, now: float) -> Sequence[str]:
-        """Whose rewards still hold a mood that may not be remembered."""
+        """People whose rewards still hold a mood that may not be remembered."""
         table = schema.rewards
         query = select(table.c.person).where(table.c.felt, ~_remembers(table.c.person, now)).distinct()
         async with self._database.read() as connection:
             return (await connection.scalars(query)).all()
 
     async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
-        """Remove rows in batches, so that nobody waits long for the writer."""
+        """Remove rows in batches, so that no other write waits long."""
         key = list(table.primary_key.columns)
         total = 0
         while True:
@@ -150,23 +153,14 @@ class Purge:
                 return total
 
 
-def _nobodys(table: Table) -> ColumnElement[bool]:
+def _orphaned(table: Table) -> ColumnElement[bool]:
     return ~exists().where(schema.people.c.pseudonym == table.c.person)
-
-
-def _restricted(person: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether somebody had the use of their data restricted, as the ledger says."""
-    said, later = schema.consents.alias("said"), schema.consents.alias("later")
-    lifted = exists().where(
-        later.c.person == said.c.person, later.c.seq > said.c.seq, later.c.event.in_(("unrestricted", "erased"))
-    )
-    return exists().where(said.c.person == person, said.c.event == "restricted", ~lifted)
 
 
 def _remembers(
     person: ColumnElement[str], now: float, modality: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
-    """Whether a person grants that a modality be remembered, or any, as the ledger says."""
+    """Whether a person grants `remember` for a modality, or for any, by the ledger's records."""
     said, later = schema.consents.alias("said"), schema.consents.alias("later")
     ended = exists().where(
         later.c.person == said.c.person,

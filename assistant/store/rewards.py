@@ -1,4 +1,4 @@
-"""Acknowledged rewards, append-only, and what has been learned from them. What is about a person is sealed."""
+"""The append-only log of rewards, and snapshots of what was learned from it. What is about a person is sealed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from assistant.store.keys.vault import Vault
 _rewards, _learned = schema.rewards, schema.learned
 
 _BATCH = 1_000
-"""Rewards read at a time."""
+"""Rewards in one query."""
 _NUMBERING = 0x72657764
-"""Lock under which rewards are numbered, so that no reader sees a later number before an earlier one."""
+"""The advisory lock under which rewards are numbered: no reader sees a number before all lower ones."""
 
 
 class Rewards:
@@ -33,13 +33,13 @@ class Rewards:
         self._writes = GroupCommit(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
-        """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
+        """Store one reward; durable when this returns. False where one with this `key` is stored already."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
         return await self._writes.add(row | {"felt": outcome != outcome.blind})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
-        """Keep those whose key is new; which of them were."""
+        """Store the rows whose key is new; returns for each whether it was."""
         async with self._database.write() as connection:
             await self._database.take_turns(connection, _NUMBERING)
             keys = tuple_(_rewards.c.app, _rewards.c.decision, _rewards.c.key)
@@ -60,17 +60,17 @@ class Rewards:
         await self._writes.close()
 
     async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
-        """The rewards after the `number`th of the log, in order, and the number of the last.
+        """The number of the log's last reward, and the rewards after `number`, in order.
 
-        Those of people who were erased meanwhile are gone, or can't be read any more: they are left out.
+        Rewards of people who were erased are left out: they are gone, or can't be read any more.
         """
         number, found = await self._after(app, number)
         return number, [outcome for _, outcome in found]
 
     async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
-        """The last number, and a person's newest rewards after the `number`th, `most` at most, in order.
+        """The number of the last, and a person's newest rewards after `number`, at most `most`, in order.
 
-        Nothing of who was erased.
+        None where the person was erased.
         """
         query = select(_rewards.c.number, _rewards.c.body)
         query = query.where(_rewards.c.person == person, _rewards.c.number > number)
@@ -108,14 +108,14 @@ class Rewards:
             return list((await connection.execute(query.limit(_BATCH))).all())
 
     async def snapshot(self, app: str) -> tuple[int, bytes] | None:
-        """The newest kept state and the number of the last reward in it."""
+        """The number of the last reward in the stored state, and that state; None where none is stored."""
         query = select(_learned.c.number, _learned.c.state).where(_learned.c.app == app)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else (row.number, row.state)
 
     async def keep(self, app: str, number: int, state: bytes) -> None:
-        """Keep a state; an older one than is there changes nothing."""
+        """Store a state, unless a newer one is stored already."""
         newer = update(_learned).where(_learned.c.app == app, _learned.c.number < number)
         known = select(func.count()).select_from(_learned).where(_learned.c.app == app)
         async with self._database.write() as connection:
@@ -125,7 +125,7 @@ class Rewards:
                 await connection.execute(insert(_learned).values(app=app, number=number, state=state))
 
     async def forget_mood(self, person: str) -> None:
-        """Make every kept reward of a person blind: they don't let their mood be remembered any more."""
+        """Remove the mood from every stored reward of a person, who does not let it be remembered any more."""
         query = select(_rewards.c.number, _rewards.c.body).where(_rewards.c.person == person, _rewards.c.felt)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()

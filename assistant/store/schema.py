@@ -1,4 +1,4 @@
-"""The tables. Columns that hold personal data hold it sealed with the person's key."""
+"""The tables. Personal data is sealed with the person's key."""
 
 from __future__ import annotations
 

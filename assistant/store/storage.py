@@ -108,13 +108,13 @@ async def open_storage(
         ledger = Ledger(records, notice=settings.notice, grant_days=settings.grant_days, clock=clock, new_id=new_id)
         purge = Purge(database, ledger, settings, clock, rewards.forget_mood)
 
-        def decided(record: Record) -> None:
-            purge.decided(record)
-            if record.event == "erased":  # perhaps by another process
+        def forget(record: Record) -> None:
+            purge.forget_after(record)
+            if record.event == "erased":  # another process may have erased them
                 vault.forget(record.person)
                 access.forget(record.person)
 
-        ledger.listen(None, decided)
+        ledger.listen(None, forget)
         yield Storage(
             database=database,
             vault=vault,

@@ -1,1 +1,1 @@
-"""Keys: master keys, the key of each person, and what is sealed with them."""
+"""Master keys, each person's own key, and the vault that seals data with it."""

@@ -1,7 +1,7 @@
-"""Master keys: they wrap every person's key, and nothing else. Shaped like a key management service.
+"""Master keys: they wrap every person's key, and nothing else. The interface is that of a key management service.
 
-A local one holds several at once, the newest first. The newest wraps; the others open what they wrapped before,
-until that has been wrapped anew. So a key is replaced while servers run: they notice that the file has changed.
+`LocalKeys` holds several, the newest first. The newest wraps; the others unwrap what they wrapped before, until it
+is wrapped again with the newest. So a master key can be replaced while servers run: they watch the key file.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _SIZE = 32
 
 
 class MasterKeys(Protocol):
-    """What wraps keys, as far as the vault needs to know. Its own keys need never leave it."""
+    """Wraps and unwraps the keys of people for the vault. The master keys themselves need never leave it."""
 
     async def newest(self) -> str:
         """The id of the master key that wraps now."""
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        """The id of the master key that was used, and the wrapped key; `context` is authenticated with it."""
+        """Wrap a key and authenticate `context` with it; returns the master key's id and the wrapped key."""
 
     async def unwrap(self, master: str | None, wrapped: bytes, context: bytes) -> bytes:
-        """The key again; `master` None: not known. Raises `Unavailable` (`master_key_invalid`)."""
+        """Unwrap a key; `master` is None where its id is not known. Raises `Unavailable` (`master_key_invalid`)."""
 
 
 class LocalKeys:
@@ -45,7 +45,7 @@ class LocalKeys:
         self._seen: tuple[int, int, int] | None = None
         self._keys: dict[str, AESGCM] = {}
         self.first = b""
-        """The oldest key: what a database was looked up by that has no root of its own yet."""
+        """The oldest key: a database without a root of its own looked people up with it."""
         if isinstance(keys, Path):
             self._look()
         else:
@@ -64,7 +64,7 @@ class LocalKeys:
         return master, nonce + cipher.encrypt(nonce, key, context)
 
     async def unwrap(self, master: str | None, wrapped: bytes, context: bytes) -> bytes:
-        """Open with the key of that id, or with whichever fits."""
+        """Unwrap with the key of that id, or without an id with any key that fits."""
         if master not in self._keys:
             self._look()
         tried = [self._keys[master]] if master in self._keys else [] if master else list(self._keys.values())
@@ -111,7 +111,7 @@ def masters_of(settings: Settings) -> LocalKeys:
 
 
 def key_id(key: bytes) -> str:
-    """By which a master key is known without being told.
+    """A name for a master key that does not reveal it.
 
     >>> key_id(bytes(32)) == key_id(bytes(32)) != key_id(bytes(31) + b"1")
     True
@@ -120,7 +120,7 @@ def key_id(key: bytes) -> str:
 
 
 def parse_master_keys(text: str, source: str) -> tuple[bytes, ...]:
-    """32 bytes in hexadecimal each, apart by space, commas or lines, the newest first.
+    """Read master keys: each 32 bytes in hexadecimal, separated by spaces, commas or lines, the newest first.
 
     Raises `ConfigInvalid` (`master_key_invalid`).
 
@@ -130,9 +130,11 @@ def parse_master_keys(text: str, source: str) -> tuple[bytes, ...]:
     try:
         keys = tuple(bytes.fromhex(word) for word in text.replace(",", " ").split())
     except ValueError:
-        raise ConfigInvalid(f"{source} holds no hexadecimal master key", code="master_key_invalid") from None
+        raise ConfigInvalid(f"{source} must hold master keys in hexadecimal", code="master_key_invalid") from None
     if not keys or any(len(key) != _SIZE for key in keys) or len(set(keys)) != len(keys):
-        raise ConfigInvalid(f"each master key in {source} must have {_SIZE} bytes", code="master_key_invalid")
+        raise ConfigInvalid(
+            f"{source} must hold different master keys of {_SIZE} bytes each", code="master_key_invalid"
+        )
     return keys
 
 
@@ -147,7 +149,7 @@ def read_master_keys(file: Path) -> tuple[bytes, ...]:
             code="master_key_missing",
         ) from error
     except ValueError as error:
-        raise ConfigInvalid(f"{file} holds no hexadecimal master key", code="master_key_invalid") from error
+        raise ConfigInvalid(f"{file} must hold master keys in hexadecimal", code="master_key_invalid") from error
     return parse_master_keys(text, str(file))
 
 
@@ -164,12 +166,15 @@ def make_master_key(file: Path) -> None:
 
 
 def add_master_key(file: Path) -> None:
-    """Put a new master key before the others, in one step: a reader sees the old file or the new one."""
+    """Put a new master key before the others, atomically: a reader sees the old file or the new one."""
     _replace(file, (os.urandom(_SIZE), *read_master_keys(file)))
 
 
 def retire_master_keys(file: Path) -> int:
-    """Keep only the newest master key; how many went. What they wrapped and nobody wrapped anew is lost."""
+    """Keep only the newest master key; returns how many were removed.
+
+    What those wrapped and `Vault.rewrap` has not wrapped again is lost.
+    """
     newest, *old = read_master_keys(file)
     _replace(file, (newest,))
     return len(old)
@@ -189,7 +194,7 @@ def _replace(file: Path, keys: Sequence[bytes]) -> None:
             raise
         folder = os.open(file.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # else a power cut could bring the old file back, without the key that wraps by then
+            os.fsync(folder)  # or a power cut could bring back the old file, which lacks the key that wraps now
         finally:
             os.close(folder)
     except OSError as error:

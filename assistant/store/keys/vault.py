@@ -1,4 +1,4 @@
-"""Each person's own key, wrapped by a master key. Destroy it and all that was sealed with it is gone."""
+"""Each person's own key, wrapped by a master key. Once it is destroyed, what it sealed can't be read again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from assistant.store.keys.masters import LocalKeys, MasterKeys, derive_key
 _NONCE = 12
 _KEYS_KEPT = 10_000
 _ROOT = ""
-"""Kept where a person's pseudonym would stand."""
+"""The root key is stored in place of a person's pseudonym."""
 _TURN = 0x7661_756C_74
 _BATCH = 500
 
@@ -38,11 +38,11 @@ class Vault:
         self._known: OrderedDict[str, AESGCM] = OrderedDict()
 
     def lookup(self, app: str, person: str) -> str:
-        """A keyed hash by which a person is found without their id being written down."""
+        """A keyed hash that finds a person without storing their id."""
         return hmac.new(self._lookup, f"{app}\0{person}".encode(), hashlib.sha256).hexdigest()
 
     def derive(self, use: bytes) -> bytes:
-        """32 bytes for one use of the whole server. They stay the same when the master key is replaced."""
+        """32 bytes for one use by the whole server. They stay the same when the master key is replaced."""
         return derive_key(self._root, use)
 
     async def create(self, person: str) -> None:
@@ -61,7 +61,7 @@ class Vault:
                 await connection.execute(
                     delete(schema.person_keys).where(column.in_(people[start : start + _BATCH]))
                 )
-        self.forget(*people)  # a read that began before may have brought one back
+        self.forget(*people)  # a read that began earlier may have put one back into memory
         await self._database.wipe_log()
 
     def forget(self, *people: str) -> None:
@@ -80,11 +80,14 @@ class Vault:
         return (await self.opener(person))(kind, sealed)
 
     async def opener(self, person: str) -> Opener:
-        """What decrypts many of one person's data, also in another thread. Raises `NotFound`; it, `Unavailable`."""
+        """A function that decrypts much data of one person, also in another thread.
+
+        Raises `NotFound` where the key is gone; the function raises `Unavailable` (`data_corrupt`).
+        """
         return _opener(person, await self._key(person))
 
     async def openers(self, people: Collection[str]) -> dict[str, Opener]:
-        """The same for many people, without those whose key is gone. Keys that weren't in memory don't stay."""
+        """The same for many people; those whose key is gone are left out. Keys read for this are not cached."""
         unknown = [person for person in people if person not in self._known]
         keys = {person: self._known[person] for person in people if person in self._known}
         table = schema.person_keys
@@ -98,16 +101,16 @@ class Vault:
         return {person: _opener(person, key) for person, key in keys.items()}
 
     async def outdated(self) -> int:
-        """How many keys another master key than the newest wraps."""
+        """How many keys are wrapped by an older master key than the newest."""
         query = select(func.count()).select_from(schema.person_keys).where(_not_by(await self._masters.newest()))
         async with self._database.read() as connection:
             return int(await connection.scalar(query) or 0)
 
     async def rewrap(self, done: Callable[[int], None] = lambda count: None) -> int:
-        """Wrap every key with the newest master key; how many there were. `done` hears of each batch.
+        """Wrap every key with the newest master key; returns how many were wrapped by an older one.
 
-        Each batch is durable when it is told of, so that what was broken off goes on where it stood. Servers run
-        meanwhile: a key that was destroyed stays so.
+        `done` is called with the size of each batch, which is durable then: interrupted work goes on where it
+        stopped. Servers may run meanwhile: a key that they destroy stays destroyed.
         """
         table = schema.person_keys
         newest, total = await self._masters.newest(), 0
@@ -155,13 +158,15 @@ def _opener(person: str, key: AESGCM) -> Opener:
         try:
             return key.decrypt(sealed[:_NONCE], sealed[_NONCE:], f"{person}\0{kind}".encode())
         except (InvalidTag, ValueError) as error:
-            raise Unavailable("stored data was changed or belongs to another key", code="data_corrupt") from error
+            raise Unavailable(
+                "stored data was changed, or was sealed with another key", code="data_corrupt"
+            ) from error
 
     return opened
 
 
 async def open_vault(database: Database, masters: MasterKeys) -> Vault:
-    """Open the vault, and make its tables and its root where they don't exist yet.
+    """Open the vault; create its tables and its root key where they don't exist yet.
 
     Raises `Unavailable` (`master_key_invalid`) where no master key fits.
     """
@@ -178,7 +183,7 @@ async def open_vault(database: Database, masters: MasterKeys) -> Vault:
         before = (await connection.execute(query)).first()
         if before is not None and isinstance(masters, LocalKeys):
             await masters.unwrap(before.master, before.wrapped, before.person.encode())
-            root = masters.first  # people were looked up by the master key itself, and are to be found again
+            root = masters.first  # before there was a root key, people were looked up with the master key itself
         master, wrapped = await masters.wrap(root, _ROOT.encode())
         await connection.execute(insert(table).values(person=_ROOT, wrapped=wrapped, master=master))
     return Vault(database, masters, root)
