@@ -17,7 +17,7 @@ import pytest
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
 from assistant.emotion import Abstention, Estimate, Reading
-from assistant.profile.context import Noted
+from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
 from assistant.recommend.feedback import Outcome
@@ -103,7 +103,7 @@ class Nothing:
     async def kinds(self, person: str, most: int) -> list[str]:
         return []
 
-    async def of(self, person: str) -> dict[str, Noted]:
+    async def of(self, person: str) -> dict[str, ContextPart]:
         return {}
 
 
