@@ -104,8 +104,8 @@ def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
 
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     """Bring the database to the newest schema; also done whenever the server starts."""
-    from assistant.store.database import migrate, shown
+    from assistant.store.database import hide_password, migrate
 
     migrate(settings.database)
-    print(f"{shown(settings.database)} is at the newest schema")
+    print(f"{hide_password(settings.database)} is at the newest schema")
     return 0

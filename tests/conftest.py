@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import msgspec
 import pytest
+from aiohttp import web_app
 from sqlalchemy import create_engine
 
 from assistant.audio.decode import read_audio
@@ -354,6 +355,8 @@ async def open_house(
             return house
 
         yield opened
+    # aiohttp remembers the handlers of a thousand applications, and with them all that each had opened (10 MB)
+    web_app._cached_build_middleware.cache_clear()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ RIGHTS: tuple[tuple[str, str, str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ReceiptDetails:
     """What a receipt says besides its records."""
 
     controller: str
@@ -70,7 +70,7 @@ class About:
     """Places where the data is kept."""
 
 
-def kept_for(purpose: Purpose, about: About) -> str:
+def retention_text(purpose: Purpose, about: ReceiptDetails) -> str:
     """How long what comes of `purpose` is kept."""
     shortly = f"in memory, for at most {round(about.mood_s)} seconds after you were last heard or read"
     if purpose == "remember":
@@ -95,7 +95,7 @@ def status(record: Record) -> str:
     return states[record.event]
 
 
-def document(record: Record, history: Sequence[Record], about: About) -> dict[str, Any]:
+def receipt_document(record: Record, history: Sequence[Record], about: ReceiptDetails) -> dict[str, Any]:
     """The receipt for one of the `DECISIONS`, with the earlier ones about the same purpose of the same modality.
 
     `history` is of one person, oldest first.
@@ -158,7 +158,7 @@ def document(record: Record, history: Sequence[Record], about: About) -> dict[st
     }
 
 
-def _process(modality: Modality, purpose: Purpose, about: About) -> dict[str, Any]:
+def _process(modality: Modality, purpose: Purpose, about: ReceiptDetails) -> dict[str, Any]:
     return {
         "@type": "dpv:Process",
         "dpv:hasPurpose": {"@id": _PURPOSES[purpose], "dct:description": DOES[purpose], "dct:identifier": purpose},
@@ -179,7 +179,7 @@ def _process(modality: Modality, purpose: Purpose, about: About) -> dict[str, An
         ],
         "dpv:hasProcessing": [_iri("dpv:Collect"), _iri("dpv:Infer"), _iri("dpv:Profiling")],
         "dpv:hasStorageCondition": [
-            {"@type": "dpv:StorageDuration", "dct:description": kept_for(purpose, about)},
+            {"@type": "dpv:StorageDuration", "dct:description": retention_text(purpose, about)},
             *_stored(about),
         ],
         "dpv:hasRecipient": {
@@ -207,7 +207,7 @@ def _event(record: Record) -> dict[str, Any]:
     return shown
 
 
-def _stored(about: About) -> list[dict[str, Any]]:
+def _stored(about: ReceiptDetails) -> list[dict[str, Any]]:
     places = [_place(place) for place in about.stored_in]
     return [{"@type": "dpv:StorageLocation", "dpv:hasLocation": places}] if places else []
 

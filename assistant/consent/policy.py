@@ -277,16 +277,16 @@ def disclosure(subject: Subject) -> str:
     return " ".join(dict.fromkeys(duty.says for duty in duties(subject, "disclosure")))
 
 
-def due(last: float | None, now: float) -> bool:
+def is_disclosure_due(last: float | None, now: float) -> bool:
     """Whether the disclosure has to be given again, last given at unix time `last`.
 
-    >>> due(None, 0.0), due(0.0, 10_799.0), due(0.0, 10_800.0)
+    >>> is_disclosure_due(None, 0.0), is_disclosure_due(0.0, 10_799.0), is_disclosure_due(0.0, 10_800.0)
     (True, False, True)
     """
     return last is None or not 0 <= now - last < DISCLOSE_EVERY_S
 
 
-def explained(subject: Subject, now: float) -> dict[str, Any]:
+def explain_policy(subject: Subject, now: float) -> dict[str, Any]:
     """All that holds for `subject`, as the API shows it."""
     age, source = consent_age(subject.places)
     return {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.consent.grant import Grant, purposes
-from assistant.consent.policy import disclosure, due
+from assistant.consent.policy import disclosure, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.decision import body_of
 from assistant.conversation.limits import GPC, Limit, content_profile, limits, tone_profile
@@ -187,7 +187,7 @@ class Conversation:
         Whoever asks must tell them: it counts as told.
         """
         now, memory = self.tools.clock(), self.tools.memory
-        if not again and not due(memory.disclosed_at(self.person.pseudonym), now):
+        if not again and not is_disclosure_due(memory.disclosed_at(self.person.pseudonym), now):
             return None
         memory.disclosed(self.person.pseudonym, now)
         return disclosure(self.subject)

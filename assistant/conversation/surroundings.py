@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from assistant.profile.context import Noted
+from assistant.profile.context import ContextPart
 from assistant.recommend.moment import SEARCHES, Activity, Moment
 
 
-def completed(said: Moment, known: Mapping[str, Noted], now: float) -> Moment:
+def completed(said: Moment, known: Mapping[str, ContextPart], now: float) -> Moment:
     """What was said with the request, and for the rest the person's recent context at unix time `now`.
 
     The kept location is no kind of place, so it isn't used; neither is an activity without a feature of its own.
 
-    >>> completed(Moment(place="home"), {"time_zone": Noted("Europe/Berlin", 0.0, 9.0)}, 0.0)
+    >>> completed(Moment(place="home"), {"time_zone": ContextPart("Europe/Berlin", 0.0, 9.0)}, 0.0)
     Moment(hour=1.0, weekday=3, place='home', activity=None, searches=())
     """
     if said.hour is None and said.weekday is None and "time_zone" in known:

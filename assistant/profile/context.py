@@ -11,14 +11,14 @@ from assistant.profile.hours import time_zone
 
 Part = Literal["time_zone", "location", "searches", "activity"]
 
-LIVES_S: dict[Part, tuple[float, float]] = {
+LIFETIMES_S: dict[Part, tuple[float, float]] = {
     "time_zone": (7 * 86_400.0, 90 * 86_400.0),
     "location": (3_600.0, 86_400.0),
     "searches": (86_400.0, 7 * 86_400.0),
     "activity": (1_800.0, 86_400.0),
 }
 """Seconds that each part lives where nothing is said, and at most."""
-PARTS: tuple[Part, ...] = tuple(LIVES_S)
+PARTS: tuple[Part, ...] = tuple(LIFETIMES_S)
 
 _COARSE = 10
 """Steps in a degree: a tenth is about eleven kilometres."""
@@ -26,7 +26,7 @@ _MAX_SEARCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class ContextPart:
     """One part of the context."""
 
     value: Any
@@ -39,18 +39,18 @@ class Noted:
 class Moments(Protocol):
     """Where recent context is kept."""
 
-    async def of(self, person: str) -> dict[str, Noted]:
+    async def of(self, person: str) -> dict[str, ContextPart]:
         """What is known of a person and has not expired."""
 
 
-def checked(part: Part, value: Any) -> Any:
+def check_part(part: Part, value: Any) -> Any:
     """The value as it may be kept. Raises `Invalid`.
 
     Whoever sends a precise location is refused, not rounded: it should not have left the device.
 
-    >>> checked("location", {"latitude": 52.5, "longitude": 13.4})
+    >>> check_part("location", {"latitude": 52.5, "longitude": 13.4})
     {'latitude': 52.5, 'longitude': 13.4}
-    >>> checked("location", {"latitude": 52.5163, "longitude": 13.3777})
+    >>> check_part("location", {"latitude": 52.5163, "longitude": 13.3777})
     Traceback (most recent call last):
     assistant.errors.Invalid: round the location to tenths of a degree on the device
     """
@@ -63,13 +63,13 @@ def checked(part: Part, value: Any) -> Any:
     return value
 
 
-def lives(part: Part, asked_s: float | None) -> float:
+def lifetime_s(part: Part, asked_s: float | None) -> float:
     """Seconds that a part lives. Raises `Invalid` (`ttl_invalid`) where it is asked to live too long.
 
-    >>> lives("location", None), lives("activity", 60)
+    >>> lifetime_s("location", None), lifetime_s("activity", 60)
     (3600.0, 60.0)
     """
-    usual, most = LIVES_S[part]
+    usual, most = LIFETIMES_S[part]
     if asked_s is None:
         return usual
     if not 0 < asked_s <= most:

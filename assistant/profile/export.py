@@ -11,7 +11,7 @@ FORMAT = "attune-export/1"
 MEDIA_TYPE = "application/x-ndjson"
 
 
-def consented(record: Record, *, controller: str) -> dict[str, Any]:
+def consent_line(record: Record, *, controller: str) -> dict[str, Any]:
     """A record of the ledger as its person gets it: a receipt where it decided something, else what happened."""
     at = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {

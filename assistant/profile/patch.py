@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
-def merged(target: Any, patch: Any) -> Any:
-    """`target` with `patch` applied: objects are merged, null removes, anything else replaces.
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """`target` with `patch` applied: objects are apply_merge_patch, null removes, anything else replaces.
 
-    >>> merged({"a": "b", "c": {"d": "e", "f": "g"}}, {"a": "z", "c": {"f": None}})
+    >>> apply_merge_patch({"a": "b", "c": {"d": "e", "f": "g"}}, {"a": "z", "c": {"f": None}})
     {'a': 'z', 'c': {'d': 'e'}}
     """
     if not isinstance(patch, dict):
@@ -18,5 +18,5 @@ def merged(target: Any, patch: Any) -> Any:
         if value is None:
             result.pop(name, None)
         else:
-            result[name] = merged(result.get(name), value)
+            result[name] = apply_merge_patch(result.get(name), value)
     return result

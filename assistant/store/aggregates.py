@@ -12,7 +12,7 @@ from assistant.emotion import MODALITIES, PURPOSES
 from assistant.store import schema
 from assistant.store.database import Database
 
-K = 10
+TOO_FEW = 10
 """A number of at most so many people isn't told."""
 ROUNDED = 5
 """To what the others are rounded, so that two answers don't tell of whoever came in between."""
@@ -21,25 +21,25 @@ _CORRECTED = "POST /v1/people/{person}/mood/corrections"
 """As the access log names it."""
 
 
-def told(people: int, of: int | None = None) -> int | None:
+def publishable(people: int, of: int | None = None) -> int | None:
     """A number of people as it may be told; None where they, or the rest `of` a group, are too few.
 
-    >>> told(10), told(11), told(13), told(103)
+    >>> publishable(10), publishable(11), publishable(13), publishable(103)
     (None, 10, 15, 105)
-    >>> told(98, of=103)  # would tell of five who differ
+    >>> publishable(98, of=103)  # would tell of five who differ
     """
-    if people <= K or (of is not None and 0 < of - people <= K):
+    if people <= TOO_FEW or (of is not None and 0 < of - people <= TOO_FEW):
         return None
     return ROUNDED * round(people / ROUNDED)
 
 
-def rate(part: int, of: int) -> float | None:
+def publishable_rate(part: int, of: int) -> float | None:
     """A share, in hundredths, out of what may be told of both.
 
-    >>> rate(30, 61), rate(3, 61), rate(58, 61)
+    >>> publishable_rate(30, 61), publishable_rate(3, 61), publishable_rate(58, 61)
     (0.5, None, None)
     """
-    shown, whole = told(part, of), told(of)
+    shown, whole = publishable(part, of), publishable(of)
     return None if shown is None or whole is None else round(shown / whole, 2)
 
 
@@ -59,23 +59,23 @@ class Aggregates:
 
     async def _numbers(self, app: str) -> dict[str, Any]:
         people = await self._count(app, None)
-        if people <= K:
+        if people <= TOO_FEW:
             return {"people": None, "withheld": WITHHELD}
         ever, gone, corrected = [
             await self._count(app, said) for said in (_said("granted"), _said("withdrawn"), _corrected())
         ]
         consents = [
-            {"modality": modality, "purpose": purpose, "people": told(count, people)}
+            {"modality": modality, "purpose": purpose, "people": publishable(count, people)}
             for (modality, purpose), count in (await self._consents(app)).items()
         ]
         return {
-            "people": told(people),
+            "people": publishable(people),
             "consents": consents,
-            "granted_ever": told(ever, people),
-            "opt_out_rate": rate(gone, ever),
-            "correction_rate": rate(corrected, people),
-            "restricted": told(await self._count(app, _stands("restricted", "unrestricted")), people),
-            "objected": told(await self._count(app, _stands("objected", "unobjected")), people),
+            "granted_ever": publishable(ever, people),
+            "opt_out_rate": publishable_rate(gone, ever),
+            "correction_rate": publishable_rate(corrected, people),
+            "restricted": publishable(await self._count(app, _stands("restricted", "unrestricted")), people),
+            "objected": publishable(await self._count(app, _stands("objected", "unobjected")), people),
         }
 
     async def _count(self, app: str, which: Any) -> int:

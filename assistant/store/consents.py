@@ -13,7 +13,7 @@ from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.group_commit import Gathering
+from assistant.store.group_commit import GroupCommit
 
 CHANNEL = "attune_consents"
 """Where PostgreSQL tells other processes that there are new records."""
@@ -31,14 +31,14 @@ class ConsentRecords:
 
     def __init__(self, database: Database, *, most: int = 512) -> None:
         self._database = database
-        self._gathering = Gathering(self._write, most=most)
+        self._writes = GroupCommit(self._write, most=most)
 
     async def append(self, record: Record) -> Record:
         """Keep one record, durable when this returns; with its place and its hash. Raises `StorageFailed`.
 
         An `expired` record that is there already is not written again. Who stops waiting leaves it to be written.
         """
-        return await self._gathering.add(record)
+        return await self._writes.add(record)
 
     async def of(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
@@ -80,7 +80,7 @@ class ConsentRecords:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        await self._gathering.close()
+        await self._writes.close()
 
     async def _write(self, records: Sequence[Record]) -> list[Record]:
         async with self._database.write() as connection:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, select
 
-from assistant.profile.context import Noted
+from assistant.profile.context import ContextPart
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.keys.vault import Vault
@@ -22,7 +22,7 @@ class Contexts:
         self._vault = vault
         self._clock = clock
 
-    async def put(self, person: str, parts: Mapping[str, Noted], gone: Iterable[str] = ()) -> None:
+    async def put(self, person: str, parts: Mapping[str, ContextPart], gone: Iterable[str] = ()) -> None:
         """Keep these parts in place of what was known of them, and drop those that are `gone`."""
         table = schema.contexts
         rows: list[dict[str, Any]] = []
@@ -37,14 +37,14 @@ class Contexts:
             for name in gone:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
 
-    async def of(self, person: str) -> dict[str, Noted]:
+    async def of(self, person: str) -> dict[str, ContextPart]:
         """What is known of a person and has not expired."""
         table = schema.contexts
         query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(table.c.name))).all()
         return {
-            row.name: Noted(
+            row.name: ContextPart(
                 msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body)),
                 row.at,
                 row.expires_at,

@@ -56,10 +56,10 @@ def kind_of(url: str) -> Kind:
     return name  # type: ignore[return-value]
 
 
-def shown(url: str) -> str:
+def hide_password(url: str) -> str:
     """The URL without its password.
 
-    >>> shown("postgresql://attune:secret@db/attune")
+    >>> hide_password("postgresql://attune:secret@db/attune")
     'postgresql://attune:***@db/attune'
     """
     return make_url(url).render_as_string(hide_password=True)
@@ -228,7 +228,7 @@ def migrate(url: str) -> None:
             with engine.begin() as connection:
                 _upgrade(connection)
         except DBAPIError as error:
-            raise StorageFailed(f"can't open or migrate {shown(url)}: {error.orig}") from error
+            raise StorageFailed(f"can't open or migrate {hide_password(url)}: {error.orig}") from error
         finally:
             engine.dispose()
         return
@@ -245,7 +245,7 @@ async def _migrate(url: str) -> None:
     except SchemaUnknown:
         raise
     except StorageFailed as error:
-        raise StorageFailed(f"can't open or migrate {shown(url)}: {_name(error.__cause__)}") from error
+        raise StorageFailed(f"can't open or migrate {hide_password(url)}: {_name(error.__cause__)}") from error
     finally:
         await database.close()
 

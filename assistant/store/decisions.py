@@ -12,7 +12,7 @@ from assistant.errors import NotFound
 from assistant.recommend.feedback import Decided
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.group_commit import Gathering
+from assistant.store.group_commit import GroupCommit
 from assistant.store.keys.vault import Vault
 
 
@@ -22,12 +22,12 @@ class Decisions:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._gathering = Gathering(self._write)
+        self._writes = GroupCommit(self._write)
 
     async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
         """Keep one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
-        await self._gathering.add({"id": decision, "person": person, "at": at, "body": sealed})
+        await self._writes.add({"id": decision, "person": person, "at": at, "body": sealed})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
         async with self._database.write() as connection:
@@ -36,7 +36,7 @@ class Decisions:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        await self._gathering.close()
+        await self._writes.close()
 
     async def get(self, decision: str, person: str) -> dict[str, Any]:
         """What was kept of a person's decision. Raises `NotFound` (`decision_unknown`)."""

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Column, Table, func, select, tuple_
 
 from assistant.consent.ledger import Ledger
-from assistant.profile.export import FORMAT, consented
+from assistant.profile.export import FORMAT, consent_line
 from assistant.profile.person import App, Person
 from assistant.store import schema
 from assistant.store.access_log import AccessLog
@@ -116,7 +116,7 @@ class Exports:
         head = {"format": FORMAT, "at": self._clock(), "app": app.name, "counts": counts, "total": total}
         first = [_record("export", head), _record("person", await self._profile(person))]
         yield _lines(first)
-        yield _lines(_record("consent", consented(record, controller=app.name)) for record in history)
+        yield _lines(_record("consent", consent_line(record, controller=app.name)) for record in history)
         yield _lines(_record("moment", fact) for fact in momentary)
         given = 1 + len(history) + len(momentary)
         for source in SOURCES:

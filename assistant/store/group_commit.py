@@ -10,7 +10,7 @@ One = TypeVar("One")
 Kept = TypeVar("Kept")
 
 
-class Gathering(Generic[One, Kept]):
+class GroupCommit(Generic[One, Kept]):
     """Gathers while a transaction runs what the next one takes, at most `most` at once.
 
     `write` takes some and gives what became of each, in their order, durable when it returns.

@@ -13,7 +13,7 @@ from assistant.errors import NotFound
 from assistant.recommend.feedback import Outcome
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.group_commit import Gathering
+from assistant.store.group_commit import GroupCommit
 from assistant.store.keys.vault import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
@@ -30,13 +30,13 @@ class Rewards:
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._gathering = Gathering(self._write)
+        self._writes = GroupCommit(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
         """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        return await self._gathering.add(row | {"felt": outcome != outcome.blind})
+        return await self._writes.add(row | {"felt": outcome != outcome.blind})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Keep those whose key is new; which of them were."""
@@ -57,7 +57,7 @@ class Rewards:
 
     async def close(self) -> None:
         """Wait until everything is written."""
-        await self._gathering.close()
+        await self._writes.close()
 
     async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
         """The rewards after the `number`th of the log, in order, and the number of the last.

@@ -142,12 +142,12 @@ def names(name: str, texts: Sequence[str], slot: str, read: Read, floor: Read, *
                     difference(ours[a], ours[b], lambda said: said.stress),
                     difference(theirs[a], theirs[b], lambda said: said.valence),
                 ]
-                pairs.append(Shift("", text, *apart, not np.isfinite(apart[0])))
+                pairs.append(Shift("", text, apart[0], apart[1], apart[2], not np.isfinite(apart[0])))
         answered = [(key[0], ours[t], theirs[t]) for key, t in version.items() if ours[t].sentiment]
         middle = [np.mean([_or_nan(x) for x in column]) for column in _columns(answered)] if answered else []
         for group, said, low in answered:
             values = [float(_or_nan(x) - m) for x, m in zip(_numbers(said, low), middle, strict=True)]
-            groups.append(Shift(group, text, *values, False))
+            groups.append(Shift(group, text, values[0], values[1], values[2], False))
     return [
         entry(name, "any two", "absolute_shift", pairs, {"at_most": MEAN_GOAL}),
         entry(name, "any two", "absolute_stress_shift", pairs),

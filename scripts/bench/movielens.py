@@ -15,7 +15,9 @@ import csv
 import gzip
 import warnings
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -83,7 +85,12 @@ def als(known: sp.csr_matrix, factors: int, regularization: float) -> np.ndarray
 class Served:
     """What the product learns from the known ratings, as rewards of the kind `rating`, in their order."""
 
-    def __init__(self, seen: dict[int, list[tuple[int, float, float]]], genres: dict, films: list[str]) -> None:
+    def __init__(
+        self,
+        seen: dict[int, list[tuple[int, float, float]]],
+        genres: Mapping[str, tuple[str, ...]],
+        films: list[str],
+    ) -> None:
         self.shelf = lay_out([Item(film, film, "film", tags=genres[film]) for film in films])
         self.latest: dict[int, tuple[str, ...]] = {}
         self.told: dict[int, tuple[str, ...]] = {}
@@ -147,10 +154,12 @@ def main() -> None:
     films = sorted({r[1] for r in ratings})
     person_of, film_of = ({name: n for n, name in enumerate(names)} for names in (people, films))
     own: dict[int, list[tuple[int, float, float]]] = {}
-    for person, film, rating, at in ratings:
-        own.setdefault(person_of[person], []).append((film_of[film], rating, at))
+    for name, title, rating, at in ratings:
+        own.setdefault(person_of[name], []).append((film_of[title], rating, at))
     new = np.random.default_rng(0).random(len(people)) < 0.2
-    when, dev_when, rated = {}, {}, {}
+    when: dict[tuple[int, int], float] = {}
+    dev_when: dict[tuple[int, int], float] = {}
+    rated: dict[int, list[tuple[int, float, float]]] = {}
     held, dev, ends = (np.zeros(len(people), dtype=np.int64) for _ in range(3))
     for person, rows in own.items():
         if args.development:
@@ -163,7 +172,7 @@ def main() -> None:
         for film, _, at in seen[:-1]:
             dev_when[person, film] = at
 
-    def matrix(pairs: dict) -> sp.csr_matrix:
+    def matrix(pairs: dict[tuple[int, int], float]) -> sp.csr_matrix:
         users, items = np.array(list(pairs)).T
         return sp.csr_matrix((np.ones(len(pairs), dtype=np.float32), (users, items)), (len(people), len(films)))
 
@@ -171,7 +180,7 @@ def main() -> None:
     everybody = np.arange(len(people))
     choose = everybody[~new]
 
-    def best(options: list, make) -> tuple:
+    def best(options: list[tuple[float, ...]], make: Callable[..., np.ndarray]) -> tuple[Any, ...]:
         return max(options, key=lambda o: measure(make(before, *o), before, dev, choose)[:, 1].mean())
 
     shrink = best([(s,) for s in (1.0, 10.0, 50.0, 100.0)], knn)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def main() -> None:
         learned = Learned(belief, Exploration("linucb"), np.arange(min(count, 1000)), np.ones(min(count, 1000)))
         tastes = replace(learned, neighbours=Neighbours(liked_together(min(count, 5000)), shelf))
         likes = tuple(f"i{n}" for n in range(1, 21))
-        cases = {
+        cases: dict[str, dict[str, Any]] = {
             "cold start, no mood": {"mood": False},
             "cold start, mood": {"mood": True},
             "LinUCB, mood, moment": {"mood": True, "learned": learned},
@@ -90,7 +91,7 @@ def main() -> None:
             for n in range(requests + 20):
                 mood = Mood(Estimate(0.1, 0.2), Estimate(0.2, 0.2), n % 100 / 100, {}, (), 0.0, 900.0, 0.8)
                 moment = Moment(hour=n % 24, weekday=n % 7, place="home", searches=("tag5 tag7",))
-                more = {"moment": moment} if "learned" in case else {}
+                more: dict[str, Any] = {"moment": moment} if "learned" in case else {}
                 begun, worked = time.perf_counter(), time.thread_time()
                 ranked(shelf, profile, mood if with_mood else None, slots=5, seed=f"d{n}", now=1e9, **more, **case)
                 took.append(1000 * (time.perf_counter() - begun))

@@ -17,6 +17,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import insert, text
 from tqdm import tqdm
@@ -72,7 +73,7 @@ async def all_done(work: Iterable[Awaitable[object]], total: int, at_once: int, 
     """Seconds for all of it, so many at once."""
     waiting = iter(work)
 
-    async def take(bar: tqdm) -> None:
+    async def take(bar: tqdm[NoReturn]) -> None:
         for one in waiting:
             await one
             bar.update()

@@ -60,8 +60,8 @@ def write_golden(folder: Path, feed: Mapping[str, np.ndarray]) -> None:
     session = onnx_session(folder / "model.onnx")
     names = [node.name for node in session.get_outputs()]
     arrays = {f"input_{name}": value for name, value in feed.items()}
-    arrays |= {f"output_{name}": value for name, value in zip(names, session.run(names, feed), strict=True)}
-    np.savez_compressed(folder / "golden.npz", **arrays)
+    arrays |= {f"output_{name}": value for name, value in zip(names, session.run(names, dict(feed)), strict=True)}
+    np.savez_compressed(folder / "golden.npz", allow_pickle=False, **arrays)
 
 
 def toml(card: Table) -> str:

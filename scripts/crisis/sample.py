@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from scripts.paths import DATA
 
@@ -73,7 +74,7 @@ FILES = {
 def read_set(data: Path, name: str, file: str = "") -> list[dict[str, str]]:
     """The rows of a set's file, as they stand."""
     csv.field_size_limit(1 << 24)
-    quoting = csv.QUOTE_NONE if name == "goemotions" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if name == "goemotions" else csv.QUOTE_MINIMAL
     with gzip.open(data / "text" / name / (file or FILES[name][0]), "rt", encoding="utf-8", newline="") as opened:
         return list(csv.DictReader(opened, delimiter="\t", quoting=quoting))
 

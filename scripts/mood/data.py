@@ -12,10 +12,11 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from assistant.emotion import EMOTIONS
+from assistant.emotion import EMOTIONS, Modality
 from assistant.evaluate.run.engine import Outcome, read_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
@@ -89,7 +90,7 @@ def goemotions(data: Path) -> list[tuple[str, str]]:
     return found
 
 
-def esconv(data: Path, split: str) -> list[dict[str, object]]:
+def esconv(data: Path, split: str) -> list[dict[str, Any]]:
     """The dialogues, as they are."""
     raw = gzip.decompress((data / "text/esconv" / f"{split}.jsonl.gz").read_bytes())
     return [json.loads(line) for line in raw.decode("utf-8").splitlines()]
@@ -152,7 +153,7 @@ def _read(rows: list[Row], folder: Path, stem: Path | None, keep: Path, what: st
     hashes = [hashlib.sha256((graph / "model.onnx").read_bytes()).hexdigest() for graph in graphs]
     path = keep / f"{hashlib.sha256(' '.join([*hashes, what]).encode()).hexdigest()[:16]}.pkl"
     if not path.exists():
-        modality = "voice" if stem else "text"
+        modality: Modality = "voice" if stem else "text"
         outcomes, bad = asyncio.run(
             read_rows(open_model(folder), modality, rows, stem=open_model(stem) if stem else None)
         )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -30,11 +32,11 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.stored: dict[str, np.ndarray] = {}
 
-    def store(self, name: str, value: np.ndarray) -> str:
+    def store(self, name: str, value: npt.ArrayLike) -> str:
         self.stored[name] = np.ascontiguousarray(value)
         return name
 
-    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: object) -> str:
+    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Append a node with one output, which carries the node's name."""
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name

@@ -29,12 +29,12 @@ from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
 from assistant.text.tokens import Tokens, padded
 from scripts.cards import card as cards
+from scripts.paths import ROOT
 from scripts.text.data import (
     AFFECT,
     AFFECTS,
     EMOTION,
     MOODS_OF_TWEETS,
-    ROOT,
     SENTIMENT,
     SENTIMENTS,
     STRESS,

@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import AutoModel
 
+from scripts.paths import DATA, ROOT
 from scripts.text import variants
 from scripts.text.data import (
     AFFECT,
     AFFECT_UNIT,
-    DATA,
     EMOTION,
     LOG_VARIANCE,
-    ROOT,
     SENTIMENT,
     STRESS,
     TWEET_EMOTION,

@@ -303,7 +303,8 @@ def _descriptor(entry: str | dict[str, str]) -> str:
 def identities(seed: int, count: int, words: Sequence[str]) -> tuple[Rows, list[str]]:
     """Sentences about people with an identity named, and the same about just a person."""
     generator = random.Random(seed)
-    texts, bases = [], []
+    texts: list[str] = []
+    bases: list[str] = []
     for _ in range(count):
         who, noun, shape = generator.choice(words), generator.choice(PEOPLE), generator.choice(ABOUT_PEOPLE)
         described = f"{noun} {who}" if who.startswith(("with ", "who ", "without ", "in ")) else f"{who} {noun}"

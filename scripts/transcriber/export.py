@@ -160,9 +160,9 @@ def write_tokenizer(source: Path, target: Path) -> None:
     target.write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
 
 
-def made_up(*shape: int | str) -> np.ndarray:
+def made_up(*shape: int) -> np.ndarray:
     """Numbers in place of states, in steps of an eighth."""
-    return (np.round(8 * np.random.default_rng(0).normal(0, 1, shape)) / 8).astype(np.float32)
+    return np.asarray(np.round(8 * np.random.default_rng(0).normal(0, 1, shape)) / 8, np.float32)
 
 
 def shorten_golden(folder: Path) -> None:

@@ -20,7 +20,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from scripts.voice.whisper_encoder import Block, Mlp, Stem, halve, strip
+from scripts.voice.stem_graph import halve, strip
+from scripts.voice.whisper_encoder import Block, Mlp, Stem
 
 BLOCK = 128
 """Weights that share a scale."""
@@ -264,7 +265,7 @@ def shrink(model: onnx.ModelProto, in_blocks: str = "") -> None:
         bias = node.input[2] if len(node.input) > 2 else ""
         if in_blocks in tensor.name:
             parts = dict(zip(("bytes", "scales"), packed(weight), strict=True))
-            replaced = product(name, source, target, *weight.shape, bias)
+            replaced = product(name, source, target, weight.shape[0], weight.shape[1], bias)
         else:
             scales = (np.abs(weight).max(axis=1) / 127).astype(np.float32)
             steps = np.ascontiguousarray(np.round(weight / scales[:, None]).astype(np.int8).T)
@@ -283,8 +284,8 @@ def with_words(model: onnx.ModelProto, embeddings: np.ndarray) -> None:
     graph, (words, width) = model.graph, embeddings.shape
     for ending, values in zip(("bytes", "scales"), packed(embeddings), strict=True):
         graph.initializer.append(numpy_helper.from_array(values, f"words_{ending}"))
-    for name, values in {"middle": np.float32(_MIDDLE), "rows": np.array([-1, width])}.items():
-        graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    for name, numbers in {"middle": np.array(_MIDDLE, np.float32), "rows": np.array([-1, width])}.items():
+        graph.initializer.append(numpy_helper.from_array(numbers, name))
     graph.initializer.append(numpy_helper.from_array(np.array([2]), "last_axis"))
     before = [
         helper.make_node("Gather", ["words_bytes", "tokens"], ["token_bytes"]),

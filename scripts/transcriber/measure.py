@@ -114,6 +114,9 @@ def reference(model: Path) -> Transcribe:
     settings = json.loads((model.parent / "config.json").read_text())
     start, task, untimed, end = (tokenizer.token_to_id(f"<|{name}|>") for name in
                                  ("startoftranscript", "transcribe", "notimestamps", "endoftext"))  # fmt: skip
+    assert start is not None
+    assert task is not None
+    assert untimed is not None
     barred = [*settings["suppress_ids"], *range(untimed, tokenizer.get_vocab_size())]
 
     @torch.no_grad()
@@ -130,7 +133,7 @@ def reference(model: Path) -> Transcribe:
             return found.logits[0, -1]
 
         language = settings["lang_ids"][int(step([start])[settings["lang_ids"]].argmax())]
-        logits, tokens = step([language, task, untimed]), []
+        logits, tokens = step([language, task, untimed]), list[int]()
         logits[settings["suppress_ids_begin"]] = -torch.inf
         while len(tokens) < 224:
             logits[barred] = -torch.inf
@@ -233,7 +236,7 @@ def figures(
 
     def compared(measure: str, data: str, wrong: list[list[int]], sizes: list[int]) -> Iterator[dict[str, object]]:
         yield row(measure, data, rate(wrong[0], sizes), rate(wrong[1], sizes).value)
-        yield row(f"{measure}_less_reference", data, rate(np.subtract(*wrong).tolist(), sizes))
+        yield row(f"{measure}_less_reference", data, rate(np.subtract(wrong[0], wrong[1]).tolist(), sizes))
 
     texts = [words(clip.text) for clip in clips]
     if any(texts):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -54,7 +55,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: object) -> str:
+    def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """A node; gives the name of its first output."""
         name = f"{kind.lower()}{len(self.nodes)}"
         names = [name, *(f"{name}_{number}" for number in range(1, outputs))]
@@ -140,14 +141,14 @@ def rebuilt(original: onnx.ModelProto) -> onnx.ModelProto:
         hidden_size=STATE,
     )
     renewed = helper.make_node("Concat", [f"{said}_1", f"{said}_2"], ["renewed"], axis=0)
-    out, bias = w["model.decoder.decoder.2.weight"], w["model.decoder.decoder.2.bias"]
-    voiced = g.add("MatMul", g.add("Relu", said), g.constant(out.reshape(STATE, 1)))
-    spoken = g.add("Sigmoid", g.add("Add", voiced, g.constant(bias)))  # [chunks, 1, rows, 1]
+    weights, shift = w["model.decoder.decoder.2.weight"], w["model.decoder.decoder.2.bias"]
+    voiced = g.add("MatMul", g.add("Relu", said), g.constant(weights.reshape(STATE, 1)))
+    spoken = g.add("Sigmoid", g.add("Add", voiced, g.constant(shift)))  # [chunks, 1, rows, 1]
     flat = g.add("Squeeze", spoken, g.constant([1, 3]))
     probabilities = helper.make_node("Transpose", [flat], ["probabilities"], perm=[1, 0])
 
     floats = TensorProto.FLOAT
-    state = [2, "batch", STATE]
+    state: list[str | int | None] = [2, "batch", STATE]
     graph = helper.make_graph(
         [*g.nodes, renewed, probabilities],
         "vad",

@@ -155,6 +155,6 @@ def fit_quality(have: Examples, without: Array) -> Linear:
     target = np.array([QUALITIES.index(kind) for kind in have.kind[rows]])
     count = len(target)
     nobody = np.full(count, "")
-    clips = Clips(*([nobody] * 6), np.zeros((count, 2)))
+    clips = Clips(nobody, nobody, nobody, nobody, nobody, nobody, np.zeros((count, 2)))
     soft = np.eye(len(QUALITIES))[target]
     return fit_softmax(have.features[rows], Task(clips, target, len(QUALITIES), soft), PENALTY)

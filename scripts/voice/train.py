@@ -5,7 +5,7 @@
     python scripts/voice/train.py --folds --only cross # some of them; several such runs share the work
 
 Clips are heard by models/stem and kept in WORK/states; each head is kept in WORK/heads, so a run that was stopped
-goes on where it was. export_voice.py turns heads into graphs.
+goes on where it was. export.py turns heads into graphs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from sklearn.metrics import recall_score
 from tqdm import tqdm
 
+from scripts.paths import ROOT
 from scripts.voice.data import (
     BURSTS,
     COMMON,
@@ -28,7 +29,6 @@ from scripts.voice.data import (
     FOLDS,
     LEVELS,
     OPEN,
-    ROOT,
     Array,
     Clips,
     arguments,

@@ -24,10 +24,10 @@ from assistant.consent.policy import (
     Exemption,
     Subject,
     disclosure,
-    due,
     duties,
-    explained,
+    explain_policy,
     forbidden,
+    is_disclosure_due,
     needed_exemption,
 )
 from assistant.emotion import MODALITIES
@@ -140,10 +140,10 @@ def test_the_disclosure_says_machine_once_and_offers_minors_a_break_where_they_a
 
 def test_the_disclosure_is_due_at_the_beginning_and_every_three_hours() -> None:
     assert DISCLOSE_EVERY_S == 3 * 3600
-    assert due(None, NOW)
-    assert not due(NOW, NOW + DISCLOSE_EVERY_S - 1)
-    assert due(NOW, NOW + DISCLOSE_EVERY_S)
-    assert due(NOW, NOW - 1), "a clock that was set back tells once too often, not too seldom"
+    assert is_disclosure_due(None, NOW)
+    assert not is_disclosure_due(NOW, NOW + DISCLOSE_EVERY_S - 1)
+    assert is_disclosure_due(NOW, NOW + DISCLOSE_EVERY_S)
+    assert is_disclosure_due(NOW, NOW - 1), "a clock that was set back tells once too often, not too seldom"
 
 
 # Places and ages.
@@ -176,7 +176,7 @@ def test_a_country_without_its_part_is_held_to_the_rules_of_every_part() -> None
 
 
 def test_a_person_is_shown_what_holds_for_them_with_sources() -> None:
-    shown = explained(at("US-IL", "therapy"), NOW)
+    shown = explain_policy(at("US-IL", "therapy"), NOW)
     assert [(refusal["modality"], refusal["code"]) for refusal in shown["refused"]] == [
         ("voice", "context_therapy"),
         ("text", "therapy_illinois"),

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from assistant.consent.dpv import CONTEXT, About, document, kept_for, status
+from assistant.consent.dpv import CONTEXT, ReceiptDetails, receipt_document, retention_text, status
 from assistant.consent.receipt import DECISIONS, Actor, Event, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.server.routes.receipt_page import page
 from tests.conftest import OpenHouse
 
 NOW = 1_800_000_000.0
-ABOUT = About(
+ABOUT = ReceiptDetails(
     "Example Ltd",
     "app1",
     "ada",
@@ -79,7 +79,7 @@ HISTORY = [
 
 
 def used(value: Any) -> set[str]:
-    """All prefixed names in a document, as keys, types and references."""
+    """All prefixed names in a receipt_document, as keys, types and references."""
     if isinstance(value, dict):
         named = {str(value[key]) for key in ("@id", "@type") if key in value}
         return {name for name in (*named, *value) if re.match(r"\w+:\w", name)}.union(
@@ -93,14 +93,14 @@ def used(value: Any) -> set[str]:
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_receipt_uses_terms_that_exist(event: Event, purpose: Any, modality: Any) -> None:
     record = a_record(event, 1, purpose=purpose, modality=modality)
-    paper = document(record, [record], ABOUT)
+    paper = receipt_document(record, [record], ABOUT)
     names = {name for name in used(paper) if not name.startswith(("urn:", "https:"))}
     assert names <= TERMS
     assert {name.partition(":")[0] for name in names} <= set(CONTEXT)
 
 
 def test_a_receipt_has_the_mandatory_fields_that_a_server_can_know() -> None:
-    paper = document(HISTORY[0], HISTORY, ABOUT)
+    paper = receipt_document(HISTORY[0], HISTORY, ABOUT)
     record = paper["dpv:hasRecordOfActivity"]
     assert paper["dct:conformsTo"] == {"@id": "https://w3id.org/dpv/schema/dpv-27560#receipt"}
     assert record["dct:conformsTo"] == {"@id": "https://w3id.org/dpv/schema/dpv-27560#record"}
@@ -119,7 +119,7 @@ def test_a_receipt_has_the_mandatory_fields_that_a_server_can_know() -> None:
 
 
 def test_a_receipt_tells_what_happened_to_its_own_purpose_until_then() -> None:
-    events = document(HISTORY[3], HISTORY, ABOUT)["dpv:hasRecordOfActivity"]["attune:events"]
+    events = receipt_document(HISTORY[3], HISTORY, ABOUT)["dpv:hasRecordOfActivity"]["attune:events"]
     assert [event["dct:identifier"] for event in events] == ["r1", "r4"]
     assert [event["dpv:isIndicatedBy"] for event in events] == ["app", {"@id": "dpv:DataSubject"}]
 
@@ -127,7 +127,7 @@ def test_a_receipt_tells_what_happened_to_its_own_purpose_until_then() -> None:
 def test_a_receipt_names_the_person_as_the_app_does_and_never_their_pseudonym() -> None:
     for record in HISTORY:
         if record.event in DECISIONS:
-            assert "pseudonym-1" not in json.dumps(document(record, HISTORY, ABOUT))
+            assert "pseudonym-1" not in json.dumps(receipt_document(record, HISTORY, ABOUT))
             assert "pseudonym-1" not in page(record, HISTORY, ABOUT)
 
 
@@ -147,10 +147,10 @@ def test_the_state_says_whose_doing_it_was(event: Event, actor: Actor, state: st
 
 
 def test_what_is_kept_is_said_of_each_purpose_and_follows_the_settings() -> None:
-    assert "900 seconds" in kept_for("tone", ABOUT)
-    assert "30 days" in kept_for("remember", ABOUT)
-    assert "7 days" in kept_for("remember", replace(ABOUT, history_days=7.0))
-    assert kept_for("research", ABOUT) == "nothing is kept for this"
+    assert "900 seconds" in retention_text("tone", ABOUT)
+    assert "30 days" in retention_text("remember", ABOUT)
+    assert "7 days" in retention_text("remember", replace(ABOUT, history_days=7.0))
+    assert retention_text("research", ABOUT) == "nothing is kept for this"
 
 
 # The page

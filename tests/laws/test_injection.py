@@ -17,8 +17,10 @@ import pytest
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
 from assistant.emotion import Abstention, Estimate, Reading
+from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
+from assistant.recommend.feedback import Outcome
 from assistant.recommend.service import Recommender
 from assistant.tone.policy import choose
 from assistant.tone.render import NEVER, SENTENCES
@@ -84,10 +86,25 @@ class DecisionsInMemory:
 
 
 class Nothing:
-    """No catalogue."""
+    """No catalogue, no rewards, nothing shown, no context: no database is asked for any of them."""
 
     async def get(self, app: str) -> Catalogue:
         return Catalogue(version="", items=())
+
+    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+        return number, []
+
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+        return number, []
+
+    async def snapshot(self, app: str) -> None:
+        return None
+
+    async def kinds(self, person: str, most: int) -> list[str]:
+        return []
+
+    async def of(self, person: str) -> dict[str, ContextPart]:
+        return {}
 
 
 class Shipped:
@@ -104,11 +121,14 @@ Twins = tuple[Conversation, Conversation]
 async def twins(house: Any) -> Callable[..., Any]:
     """Makes two people alike, the first for what is hostile, each with a reader of their own."""
     app = await house.app()
-    storage = house.services.storage
-    recommender = Recommender(
-        Nothing(), storage.rewards, storage.decisions, storage.exposures, exploration=Exploration()
-    )
-    rest: Any = {"decisions": DecisionsInMemory(), "recommender": recommender, "policies": Shipped()}
+    nothing: Any = Nothing()
+    recommender = Recommender(nothing, nothing, nothing, nothing, exploration=Exploration())
+    rest: Any = {
+        "decisions": DecisionsInMemory(),
+        "recommender": recommender,
+        "moments": nothing,
+        "policies": Shipped(),
+    }
     tools: Tools = replace(house.services.tools, **rest)
 
     async def made(name: str, first: Any, second: Any, *, grant: bool = True, **profile: Any) -> Twins:

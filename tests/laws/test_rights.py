@@ -22,14 +22,14 @@ from assistant.config import Settings
 from assistant.consent.receipt import Actor
 from assistant.emotion import Baseline, Estimate, Reading
 from assistant.errors import NotFound
-from assistant.profile.context import Noted
+from assistant.profile.context import ContextPart
 from assistant.profile.device import Device
 from assistant.profile.export import SCHEMA
 from assistant.profile.person import App, Person, Profile, subject
 from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import Outcome
 from assistant.store import schema
-from assistant.store.aggregates import K
+from assistant.store.aggregates import TOO_FEW
 from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
@@ -65,7 +65,7 @@ class Office:
         await storage.devices.link(
             self.app, person, Device(id=f"phone of {name}", kind="phone", name="", linked_at=at)
         )
-        await storage.contexts.put(who, {"activity": Noted("walking", at, at + 60)})
+        await storage.contexts.put(who, {"activity": ContextPart("walking", at, at + 60)})
         await storage.baselines.remember(who, "text", Baseline(3, (0.1, 0.2), "session"), at)
         await storage.moods.add(who, a_reading(), at)
         for number in range(decisions):
@@ -364,7 +364,7 @@ async def test_aggregates_tell_of_more_than_ten_people_in_rounded_numbers(office
 
 
 async def test_a_small_app_is_told_nothing(office: Office) -> None:
-    for number in range(K):
+    for number in range(TOO_FEW):
         await office.person(f"p{number}")
     assert await office.storage.aggregates.of(None) == [
         {"app": "shop", "people": None, "withheld": "insufficient people"}

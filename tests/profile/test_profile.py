@@ -18,10 +18,10 @@ from assistant.emotion import Estimate, Reading
 from assistant.errors import Conflict, Invalid, NotFound, Taken
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
-from assistant.profile.context import LIVES_S, PARTS, Noted, checked, lives
+from assistant.profile.context import LIFETIMES_S, PARTS, ContextPart, check_part, lifetime_s
 from assistant.profile.device import MAX_DEVICES, Device
 from assistant.profile.hours import is_quiet, time_zone
-from assistant.profile.patch import merged
+from assistant.profile.patch import apply_merge_patch
 from assistant.profile.person import App, Person, Profile, QuietHours
 from assistant.profile.schema import SENSITIVE, check_attributes, check_schema, sensitive
 from assistant.store import schema as tables
@@ -176,20 +176,20 @@ def test_a_time_zone_must_exist(name: str) -> None:
     ],
 )
 def test_a_precise_location_is_refused(value: dict[str, float], code: str) -> None:
-    assert refused(checked, "location", value) == code
+    assert refused(check_part, "location", value) == code
 
 
 def test_every_tenth_of_a_degree_is_coarse_enough() -> None:
     for tenths in range(-1800, 1801):
         place = {"latitude": 0.0, "longitude": tenths / 10}
-        assert checked("location", place) == place
+        assert check_part("location", place) == place
 
 
 def test_each_part_has_a_usual_and_a_longest_life() -> None:
     for part in PARTS:
-        usual, most = LIVES_S[part]
-        assert lives(part, None) == usual <= most == lives(part, most)
-        assert refused(lives, part, most + 1) == "ttl_invalid"
+        usual, most = LIFETIMES_S[part]
+        assert lifetime_s(part, None) == usual <= most == lifetime_s(part, most)
+        assert refused(lifetime_s, part, most + 1) == "ttl_invalid"
 
 
 # Merge patch: the examples of RFC 7396, appendix A
@@ -216,7 +216,7 @@ def test_each_part_has_a_usual_and_a_longest_life() -> None:
     ],
 )
 def test_merge_patch(target: Any, patch: Any, result: Any) -> None:
-    assert merged(target, patch) == result
+    assert apply_merge_patch(target, patch) == result
 
 
 # The store, on each kind of database
@@ -356,12 +356,15 @@ async def test_recent_context_is_told_until_its_time_is_over(store: Store) -> No
     ada = await store.person(await store.app())
     await store.contexts.put(
         ada.pseudonym,
-        {"activity": Noted("cooking", NOW, NOW + 60), "time_zone": Noted("Europe/Paris", NOW, NOW + 600)},
+        {
+            "activity": ContextPart("cooking", NOW, NOW + 60),
+            "time_zone": ContextPart("Europe/Paris", NOW, NOW + 600),
+        },
     )
     assert set(await store.contexts.of(ada.pseudonym)) == {"activity", "time_zone"}
     store.now += 60
     assert set(await store.contexts.of(ada.pseudonym)) == {"time_zone"}
-    await store.contexts.put(ada.pseudonym, {"time_zone": Noted("Asia/Tokyo", store.now, store.now + 9)})
+    await store.contexts.put(ada.pseudonym, {"time_zone": ContextPart("Asia/Tokyo", store.now, store.now + 9)})
     assert (await store.contexts.of(ada.pseudonym))["time_zone"].value == "Asia/Tokyo"
     await store.contexts.put(ada.pseudonym, {}, gone=["time_zone"])
     assert await store.contexts.of(ada.pseudonym) == {}
@@ -372,7 +375,7 @@ async def test_devices_and_context_are_sealed_and_erased_with_the_person(store: 
     ada, bob = await store.person(app), await store.person(app, "bob")
     for person in (ada, bob):
         await store.devices.link(app, person, speaker(f"{CANARY} {person.id}", CANARY))
-        await store.contexts.put(person.pseudonym, {"searches": Noted([CANARY], NOW, NOW + 60)})
+        await store.contexts.put(person.pseudonym, {"searches": ContextPart([CANARY], NOW, NOW + 60)})
         store.access.note(person.pseudonym, "key_1", "GET /v1/people/{person}")
     await store.access.flush()
     assert CANARY not in await store.everything()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from assistant.store.group_commit import Gathering
+from assistant.store.group_commit import GroupCommit
 
 
 class Table:
@@ -27,7 +27,7 @@ class Table:
 
 async def test_what_comes_while_a_transaction_runs_shares_the_next_one() -> None:
     table = Table()
-    gathering = Gathering(table.write, most=3)
+    gathering = GroupCommit(table.write, most=3)
     adding = [asyncio.create_task(gathering.add(number)) for number in range(5)]
     await asyncio.sleep(0)
     table.go_on.set()
@@ -37,7 +37,7 @@ async def test_what_comes_while_a_transaction_runs_shares_the_next_one() -> None
 
 async def test_a_bad_one_is_refused_alone() -> None:
     table = Table()
-    gathering = Gathering(table.write)
+    gathering = GroupCommit(table.write)
     adding = [asyncio.create_task(gathering.add(number)) for number in (1, -1, 2)]
     table.go_on.set()
     kept, refused, other = await asyncio.gather(*adding, return_exceptions=True)
@@ -47,7 +47,7 @@ async def test_a_bad_one_is_refused_alone() -> None:
 
 async def test_closing_waits_for_what_nobody_waits_for_any_more() -> None:
     table = Table()
-    gathering = Gathering(table.write)
+    gathering = GroupCommit(table.write)
     adding = asyncio.create_task(gathering.add(1))
     await asyncio.sleep(0)
     adding.cancel()

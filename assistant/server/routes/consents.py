@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from assistant.consent.dpv import About, document
+from assistant.consent.dpv import ReceiptDetails, receipt_document
 from assistant.consent.receipt import DECISIONS, NOTICES, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.errors import NotFound
@@ -75,7 +75,7 @@ async def get_receipt(request: web.Request) -> web.Response:
     if record is None:
         raise NotFound("this person has no such receipt", code="receipt_unknown")
     settings = services.settings
-    about = About(
+    about = ReceiptDetails(
         controller=caller.app.name,
         app=caller.app.id,
         person=person.id,
@@ -90,7 +90,7 @@ async def get_receipt(request: web.Request) -> web.Response:
     )
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(text=page(record, history, about), content_type="text/html", headers=_PAGE)
-    body = msgspec.json.encode(document(record, history, about))
+    body = msgspec.json.encode(receipt_document(record, history, about))
     return web.Response(body=body, content_type="application/ld+json", headers=_VARY)
 
 

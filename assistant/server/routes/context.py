@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from assistant.profile.context import PARTS, Noted, checked, lives
+from assistant.profile.context import PARTS, ContextPart, check_part, lifetime_s
 from assistant.server.http.guard import body_of, converted
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 
@@ -74,14 +74,14 @@ async def put_context(request: web.Request) -> web.Response:
     services, _, person = await enter_person(request)
     body = await body_of(request, ContextBody, services.settings.max_body_bytes)
     now = services.clock()
-    kept: dict[str, Noted] = {}
+    kept: dict[str, ContextPart] = {}
     for part in PARTS:
         given = getattr(body, part)
         if isinstance(given, LocationPart):
             kind = Place if "place" in given.value else Coordinates
             given.value = msgspec.to_builtins(converted(given.value, kind))
         if given is not UNSET and given is not None:
-            kept[part] = Noted(checked(part, given.value), now, now + lives(part, given.ttl_s))
+            kept[part] = ContextPart(check_part(part, given.value), now, now + lifetime_s(part, given.ttl_s))
     await services.storage.contexts.put(
         person.pseudonym, kept, [part for part in PARTS if getattr(body, part) is None]
     )
@@ -101,7 +101,7 @@ async def delete_context(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def _shown(known: dict[str, Noted]) -> dict[str, Any]:
+def _shown(known: dict[str, ContextPart]) -> dict[str, Any]:
     return {
         part: {"value": known[part].value, "at": known[part].at, "expires_at": known[part].expires_at}
         if part in known

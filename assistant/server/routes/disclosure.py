@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, REFUSALS, explained
+from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, REFUSALS, explain_policy
 from assistant.errors import Invalid
 from assistant.profile.person import subject
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
@@ -47,7 +47,7 @@ async def get_policy(request: web.Request) -> web.Response:
 async def get_person_policy(request: web.Request) -> web.Response:
     """What of it holds for one person in this app."""
     services, caller, person = await enter_person(request)
-    return respond(explained(subject(caller.app, person), services.clock()))
+    return respond(explain_policy(subject(caller.app, person), services.clock()))
 
 
 async def get_access(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from assistant.consent.policy import AgeBand
 from assistant.errors import Conflict, Invalid, NotFound
 from assistant.profile.hours import time_zone
-from assistant.profile.patch import merged
+from assistant.profile.patch import apply_merge_patch
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject
 from assistant.profile.schema import check_attributes, sensitive
 from assistant.server.contract.wire import Tag
@@ -80,7 +80,7 @@ async def patch_person(request: web.Request) -> web.Response:
     for attempt in range(_ATTEMPTS):
         conditional = expected(request, person.version) is not None
         try:
-            whole = merged(msgspec.to_builtins(person.profile), patch)
+            whole = apply_merge_patch(msgspec.to_builtins(person.profile), patch)
         except RecursionError:
             raise Invalid("this is nested too deeply", code="invalid_patch") from None
         body = converted(whole, PersonBody)

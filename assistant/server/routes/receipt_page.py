@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from assistant.consent.dpv import RIGHTS, About, kept_for
+from assistant.consent.dpv import RIGHTS, ReceiptDetails, retention_text
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, Event, Record, iso_date
 from assistant.consent.standing import key_of
 from assistant.emotion import STATEMENT
@@ -37,7 +37,7 @@ code { font-size: .8125rem; }
 """.strip()
 
 
-def page(record: Record, history: Sequence[Record], about: About) -> str:
+def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> str:
     """The receipt for one of the `DECISIONS`, in HTML. Everything that anybody chose is escaped."""
     modality, purpose = key_of(record)
     events = [
@@ -55,7 +55,7 @@ def page(record: Record, history: Sequence[Record], about: About) -> str:
         ("Until", _when(record.expires_at) if record.expires_at is not None else "—"),
         ("Who decided", _who(record)),
         ("Legal basis", "your consent; without it nothing is estimated"),
-        ("What is kept", kept_for(purpose, about)),
+        ("What is kept", retention_text(purpose, about)),
         ("Who gets it", f"{about.controller} and nobody else; the models run on the server itself"),
         ("Where it is kept", ", ".join(about.stored_in) or "not stated to this server"),
         ("Which law", ", ".join(about.places) or "not stated to this server"),

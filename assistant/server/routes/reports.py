@@ -20,7 +20,7 @@ from assistant.server.contract.wire import limits_json
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 from assistant.server.routes.disclosure import gpc_of
 from assistant.services import Services
-from assistant.store.aggregates import K, told
+from assistant.store.aggregates import TOO_FEW, publishable
 
 DAYS = 30
 _MOST_DAYS = 365
@@ -44,7 +44,7 @@ async def get_report(request: web.Request) -> web.Response:
             "notes": [
                 "A rate is the share of decisions shown that have such a reward; intervals are 95 %, over people.",
                 f"Figures of fewer than {rates.FEWEST} people are null. So are opt_out_rate and correction_rate "
-                f"where they would tell of {K} people or fewer: they are of all people there are, at any time.",
+                f"where they would tell of {TOO_FEW} people or fewer: they are of all people, at any time.",
             ],
         }
     )
@@ -61,7 +61,7 @@ def came(sample: Sample) -> dict[str, Any]:
         **_rates(all_of_them),
         "arms": by_arm,
         "mood": {
-            "people": {arm: told(count) for arm, count in worth.people.items()},
+            "people": {arm: publishable(count) for arm, count in worth.people.items()},
             "reward": worth.reward if enough else None,
             "uplift": worth.uplift if enough else None,
             "low": worth.low if enough else None,
@@ -80,7 +80,7 @@ async def get_fairness(request: web.Request) -> web.Response:
     sample, days = await _sample(request, services, caller.app)
     declared = await services.storage.exposures.declared({one.person for one in sample.shown}, of)
     groups = await asyncio.to_thread(fairness.compared, sample.shown, declared)
-    shown = [group for group in groups if group.people > K and (group.offers or group.people < fairness.FEWEST)]
+    shown = [one for one in groups if one.people > TOO_FEW and (one.offers or one.people < fairness.FEWEST)]
     return respond(
         {
             "by": name,
@@ -90,8 +90,9 @@ async def get_fairness(request: web.Request) -> web.Response:
             "verdicts": fairness.SAYS,
             "notes": [
                 "Groups are what people or their app declared; the mood is no part of this.",
-                f"A group of fewer than {fairness.FEWEST} people enters no number. not_shown counts groups of {K} "
-                f"people or fewer, which aren't named, and those beyond the {fairness.GROUPS} largest.",
+                f"A group of fewer than {fairness.FEWEST} people enters no number. not_shown counts groups "
+                f"of {TOO_FEW} people or fewer, which aren't named, and those beyond the {fairness.GROUPS} "
+                "largest.",
                 "Intervals are 95 %, over people: one person's many slates are what one person was shown.",
             ],
         }
@@ -163,7 +164,7 @@ def _read(sample: Sample, days: int) -> dict[str, Any]:
 def _rates(found: rates.Rates) -> dict[str, Any]:
     kinds: Mapping[Any, Figure] = found.kinds
     return {
-        "people": told(found.people),
+        "people": publishable(found.people),
         "rates": {kind: _figure(figure) for kind, figure in kinds.items()} or None,
         "mean_reward": _figure(found.reward),
     }
@@ -172,7 +173,7 @@ def _rates(found: rates.Rates) -> dict[str, Any]:
 def _group(group: Group) -> dict[str, Any]:
     return {
         "group": group.name,
-        "people": told(group.people),
+        "people": publishable(group.people),
         "verdict": "insufficient evidence" if group.offers is None else "measured",
         "offers": _compared(group.offers),
         "reward": _compared(group.reward),

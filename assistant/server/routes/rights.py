@@ -17,7 +17,7 @@ from assistant.profile.person import App, Person
 from assistant.server.http.guard import body_of, checked_id
 from assistant.server.http.route import PERSON, Route, enter, enter_operations, enter_person, respond
 from assistant.services import Services
-from assistant.store.aggregates import ROUNDED, K
+from assistant.store.aggregates import ROUNDED, TOO_FEW
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ async def get_aggregates(request: web.Request) -> web.Response:
     return respond(
         {
             "apps": await services.storage.aggregates.of(None if app is None else app.id),
-            "note": f"Numbers of {K} people or fewer are null, and so are those whose rest is so few. "
+            "note": f"Numbers of {TOO_FEW} people or fewer are null, and so are those whose rest is so few. "
             f"The others are rounded to {ROUNDED}, to tell less of who came between two answers.",
         }
     )

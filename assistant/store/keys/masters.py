@@ -7,6 +7,7 @@ until that has been wrapped anew. So a key is replaced while servers run: they n
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +19,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid, Unavailable
-from assistant.store.keys.derive import derived
 
 _NONCE = 12
 _SIZE = 32
@@ -90,8 +90,17 @@ class LocalKeys:
                 raise
 
     def _hold(self, keys: Sequence[bytes]) -> None:
-        self._keys = {key_id(key): AESGCM(derived(key, b"wrap")) for key in keys}
+        self._keys = {key_id(key): AESGCM(derive_key(key, b"wrap")) for key in keys}
         self.first = keys[-1]
+
+
+def derive_key(secret: bytes, use: bytes) -> bytes:
+    """32 bytes for one use, from which neither the secret nor the keys of other uses can be found (HMAC-SHA-256).
+
+    >>> derive_key(b"secret", b"lookup") != derive_key(b"secret", b"wrap")
+    True
+    """
+    return hmac.new(secret, b"attune:" + use, hashlib.sha256).digest()
 
 
 def masters_of(settings: Settings) -> LocalKeys:

@@ -15,8 +15,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, sele
 from assistant.errors import NotFound, Unavailable
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.keys.derive import derived
-from assistant.store.keys.masters import LocalKeys, MasterKeys
+from assistant.store.keys.masters import LocalKeys, MasterKeys, derive_key
 
 _NONCE = 12
 _KEYS_KEPT = 10_000
@@ -35,7 +34,7 @@ class Vault:
         self._database = database
         self._masters = masters
         self._root = root
-        self._lookup = derived(root, b"lookup")
+        self._lookup = derive_key(root, b"lookup")
         self._known: OrderedDict[str, AESGCM] = OrderedDict()
 
     def lookup(self, app: str, person: str) -> str:
@@ -44,7 +43,7 @@ class Vault:
 
     def derive(self, use: bytes) -> bytes:
         """32 bytes for one use of the whole server. They stay the same when the master key is replaced."""
-        return derived(self._root, use)
+        return derive_key(self._root, use)
 
     async def create(self, person: str) -> None:
         """Make a key for a new person."""
