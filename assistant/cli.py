@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     reference.configure_settings(
         commands.add_parser("settings", help="list every setting", description=reference.print_settings.__doc__)
     )
+    reference.configure_errors(
+        commands.add_parser("errors", help="list every error code", description=reference.print_errors.__doc__)
+    )
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, each with a stable code that clients may rely on.
+"""Families of errors. Each error has a stable code that clients may rely on; `error_codes` lists them all.
 
 A message says what to do about it and never quotes what a person said. Only `server.guard` knows which HTTP
 status a family becomes.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class AssistantError(Exception):
-    """Something went wrong that a caller can understand.
+    """An error that a caller can understand.
 
     `code` is stable across versions; the message is for people.
     """
@@ -22,12 +22,12 @@ class AssistantError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence for people."""
+        """The message for people."""
         return str(self)
 
 
 class Invalid(AssistantError):
-    """The request or file can't be understood as it is."""
+    """The request or file can't be used as it is."""
 
     code = "invalid_request"
 
@@ -39,31 +39,31 @@ class TooLarge(AssistantError):
 
 
 class Unauthenticated(AssistantError):
-    """No key, or one that opens nothing."""
+    """There is no valid key or token."""
 
     code = "unauthenticated"
 
 
 class NotFound(AssistantError):
-    """No such thing, as far as this app can know."""
+    """This app has no such thing."""
 
     code = "not_found"
 
 
 class Forbidden(AssistantError):
-    """Known, and not allowed."""
+    """The caller is known, and may not do this."""
 
     code = "forbidden"
 
 
 class ConsentRequired(Forbidden):
-    """There is no living grant for what was asked."""
+    """There is no valid grant for this."""
 
     code = "consent_required"
 
 
 class TooMany(AssistantError):
-    """More requests than this caller may send in this time."""
+    """More than this caller may send in this time."""
 
     code = "rate_limited"
 
@@ -74,13 +74,13 @@ class TooMany(AssistantError):
 
 
 class Conflict(AssistantError):
-    """It was changed meanwhile, or is not what the request expects; read it again first."""
+    """It was changed meanwhile, or is not what the request expects."""
 
     code = "version_conflict"
 
 
 class Taken(AssistantError):
-    """It belongs to somebody else already."""
+    """It belongs to another already."""
 
     code = "taken"
 
@@ -92,7 +92,7 @@ class Premature(AssistantError):
 
 
 class Busy(AssistantError):
-    """Too much work waits already; try again soon."""
+    """Too much work waits already."""
 
     code = "busy"
 

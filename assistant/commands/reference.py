@@ -1,17 +1,27 @@
-"""`assistant settings` and `assistant errors`: tables for readers, made from the code."""
+"""`assistant settings` and `assistant errors`: what can be set and what can go wrong, made from the code."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import fields
+from itertools import groupby
 
 from assistant.config import Settings, default_text, settings_table
+from assistant.error_codes import COMMAND_CODES, SERVER_CODES, ErrorCode
+from assistant.errors import AssistantError
 
 
 def configure_settings(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Describe the command `settings`."""
     parser.add_argument("--markdown", action="store_true", help="print the page assistant/SETTINGS.md")
     parser.set_defaults(run=print_settings)
+
+
+def configure_errors(parser: argparse.ArgumentParser) -> None:
+    """Describe the command `errors`."""
+    parser.add_argument("--markdown", action="store_true", help="print the page assistant/server/ERRORS.md")
+    parser.set_defaults(run=print_errors)
 
 
 def print_settings(args: argparse.Namespace) -> int:
@@ -24,6 +34,16 @@ def print_settings(args: argparse.Namespace) -> int:
     return 0
 
 
+def print_errors(args: argparse.Namespace) -> int:
+    """Print every error code with its meaning and what to do about it."""
+    if args.markdown:
+        print(errors_page(), end="")
+        return 0
+    for each in (*SERVER_CODES, *COMMAND_CODES):
+        print(f"{each.code:<26} {each.meaning}: {each.remedy}")
+    return 0
+
+
 def settings_page() -> str:
     """The page of all settings."""
     return f"""# Settings
@@ -33,3 +53,38 @@ environment. This page is written by `assistant settings --markdown`.
 
 {settings_table()}
 """
+
+
+def errors_page() -> str:
+    """The page of all error codes."""
+    return f"""# Error codes
+
+Every error has a stable `code`; its message is for people and may change. Over HTTP it is a problem (RFC 9457),
+on the OpenAI routes an error in OpenAI's shape, on WebSockets an event `error`. This page is written by
+`assistant errors --markdown`.
+
+## Of the API
+
+{_by_family(SERVER_CODES)}
+
+## Of commands
+
+| code | meaning | what to do |
+|---|---|---|
+{_rows(COMMAND_CODES)}
+"""
+
+
+def _by_family(codes: Iterable[ErrorCode]) -> str:
+    from assistant.server.http.guard import status_of_family
+
+    parts = []
+    for family, same in groupby(codes, key=lambda each: each.family):
+        about = (family.__doc__ or "").partition("\n")[0]
+        title = "Others" if family is AssistantError else f"Status {status_of_family(family)}: {about}"
+        parts.append(f"### {title}\n\n| code | meaning | what to do |\n|---|---|---|\n{_rows(same)}")
+    return "\n\n".join(parts)
+
+
+def _rows(codes: Iterable[ErrorCode]) -> str:
+    return "\n".join(f"| `{each.code}` | {each.meaning} | {each.remedy} |" for each in codes)

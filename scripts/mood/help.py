@@ -28,7 +28,8 @@ from assistant.tone.policy import directed
 from assistant.tone.situation import Situation
 from assistant.tone.steady import NOTHING
 from scripts.mood.data import epitome, esconv, read_texts
-from scripts.mood.measure import Statistic, figures_of, keep, less, ranked, record, scored
+from scripts.mood.lab import Statistic, figures_of, less, ranked, record, scored
+from scripts.mood.measure import keep
 from scripts.voice.data import arguments
 
 STEP_S = 30.0

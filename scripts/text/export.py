@@ -188,7 +188,7 @@ def best_threshold(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 def scores(found: dict[str, quantize.Feed], dev: dict[str, Rows], thresholds: Sequence[float]) -> dict[str, float]:
-    """A quick look; the figures on the card come from measure_text.py, through the served reader."""
+    """A quick look; the figures on the card come from scripts/text/measure.py, through the served reader."""
     emotions = found["goemotions"]["emotions"] >= np.array(thresholds)
     tweets, phrases = found["tweeteval_sentiment"]["sentiment"], found["sst2"]["sentiment"]
     affect, stress = found["emobank"]["affect"], found["dreaddit"]["stress"]

@@ -20,7 +20,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from scripts.voice.whisper_encoder import Block, Mlp, Stem, halve, strip
+from scripts.voice.stem_graph import halve, strip
+from scripts.voice.whisper_encoder import Block, Mlp, Stem
 
 BLOCK = 128
 """Weights that share a scale."""

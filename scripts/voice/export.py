@@ -28,8 +28,8 @@ from scripts.voice.export_stem import golden_audio
 from scripts.voice.head import Attention, Linear, centred, speaker_means
 from scripts.voice.quality import QUALITIES, Examples, examples, fit_quality, noises_of
 from scripts.voice.states import LOUD
+from scripts.voice.stem_graph import halve, strip
 from scripts.voice.train import STEM, Head, Job, Material, jobs, material, seeds_of
-from scripts.voice.whisper_encoder import halve, strip
 
 MODELS = ROOT / "models"
 NAMES = {"shipped": "voice", "open": "voice-open"}

@@ -30,7 +30,8 @@ from scripts.voice.data import (
     read_manifest,
 )
 from scripts.voice.sound import Surroundings, disturbed
-from scripts.voice.whisper_encoder import HOP, RATE, States, balance, export, load_stem, quantised
+from scripts.voice.stem_graph import balance, export, quantised
+from scripts.voice.whisper_encoder import HOP, RATE, States, load_stem
 from scripts.weights.download import whisper_base
 from scripts.weights.quantize import Feed
 

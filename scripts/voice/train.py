@@ -5,7 +5,7 @@
     python scripts/voice/train.py --folds --only cross # some of them; several such runs share the work
 
 Clips are heard by models/stem and kept in WORK/states; each head is kept in WORK/heads, so a run that was stopped
-goes on where it was. export_voice.py turns heads into graphs.
+goes on where it was. export.py turns heads into graphs.
 """
 
 from __future__ import annotations

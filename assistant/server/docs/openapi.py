@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from assistant import __version__
+from assistant.error_codes import SERVER_CODES
+from assistant.errors import AssistantError
 from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
+from assistant.server.http.guard import status_of_family
 from assistant.server.http.openai import CHAT, MODELS
 from assistant.server.http.route import Route
 
@@ -107,6 +110,19 @@ _PROBLEM: dict[str, Any] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
-        "code": {"type": "string"},
+        "code": {
+            "type": "string",
+            "description": "Stable. New ones may come, so this is no closed list.",
+            "x-error-codes": [
+                {
+                    "code": each.code,
+                    "status": status_of_family(each.family),
+                    "meaning": each.meaning,
+                    "remedy": each.remedy,
+                }
+                for each in SERVER_CODES
+                if each.family is not AssistantError
+            ],
+        },
     },
 }

@@ -60,7 +60,16 @@ _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
 def status_of(error: AssistantError) -> int:
     """The HTTP status of an error's family."""
-    return next((status for family, status in _STATUS if isinstance(error, family)), 500)
+    return status_of_family(type(error))
+
+
+def status_of_family(kind: type[AssistantError]) -> int:
+    """The HTTP status of a family of errors.
+
+    >>> status_of_family(NotFound), status_of_family(AssistantError)
+    (404, 500)
+    """
+    return next((status for family, status in _STATUS if issubclass(kind, family)), 500)
 
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
