@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.errors import Invalid, Unavailable
-from assistant.evaluate.figures.metrics import Floats
 from assistant.evaluate.fit.softmax import Features
 from assistant.evaluate.tables.manifest import Row
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.audio.voice import VoiceScores
-from assistant.evaluate.figures.metrics import Floats, Ints
 from assistant.evaluate.fit import softmax
 from assistant.evaluate.fit.feature_cache import Clip
 from assistant.evaluate.fit.folds import spread_out

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.emotion import EMOTIONS
-from assistant.evaluate.figures.metrics import Floats, Ints
 from assistant.evaluate.fit.softmax import Features
 
 

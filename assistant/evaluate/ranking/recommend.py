@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant.arrays import Floats, Ints
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.evaluate.ranking.served import served_scores
