@@ -270,6 +270,7 @@ _OF_COMMANDS: _Table = {
         "out_unwritable": ("the results can't be written", "check the folder"),
         "ray_failed": ("a worker of the cluster failed", "go on with --resume"),
         "ray_unreachable": ("no Ray cluster can be reached", "check its address"),
+        "schema_unknown": ("this version can't migrate the database", "use the version that the message names"),
         "version_other": ("a worker has another version of the package", "install one version on all"),
     },
     ModelInvalid: {

@@ -124,7 +124,7 @@ def test_a_database_that_is_too_old_is_refused_with_what_to_do(tmp_path: Path, r
     with pytest.raises(SchemaUnknown, match=r"first run `assistant migrate` of the version before") as refused:
         migrate(f"sqlite:///{file}")
     assert repr(revision) in str(refused.value)
-    assert refused.value.code == "storage_failed"
+    assert refused.value.code == "schema_unknown"
 
 
 @pytest.mark.slow

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import bootstrap, measures
 from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Formula, Statistic
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report.findings import jsonable, sheet_of
 from assistant.evaluate.run.conditions import Condition, Disturbance
