@@ -226,7 +226,7 @@ def test_the_wheel_carries_everything_and_works_in_any_directory(
         check=True,
         capture_output=True,
     )
-    with zipfile.ZipFile(*tmp_path.glob("*.whl")) as wheel:
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
     assert {"assistant/py.typed", "assistant/recommend/starter.json", "assistant/models/text/card.toml"} <= names
     installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"

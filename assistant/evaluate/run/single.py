@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,11 @@ def _read(modality: Modality, heard: Heard, model: str | Path, models: Path | No
     return found if isinstance(found, Abstention) else found.reading()
 
 
-def _run(read: Coroutine[Any, Any, Scores | Abstention]) -> Scores | Abstention:
-    """Wait for it in a thread of its own: the caller may be inside an event loop, as notebooks are."""
+def _run(reading: Awaitable[Scores | Abstention]) -> Scores | Abstention:
+    """Wait in a thread of its own: the caller may be inside an event loop, as notebooks are."""
+
+    async def wait() -> Scores | Abstention:
+        return await reading
+
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, read).result()
+        return thread.submit(asyncio.run, wait()).result()
