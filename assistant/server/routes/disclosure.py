@@ -54,7 +54,9 @@ async def get_access(request: web.Request) -> web.Response:
     """Who read or used what is known of a person, newest first; page with `?before=` and `?limit=`."""
     services, _, person = await enter_person(request)
     before, limit = _number(request, "before"), _number(request, "limit")
-    found = await services.storage.access.of(person.pseudonym, before=before, limit=min(limit or 100, _MOST))
+    found = await services.storage.access.list_accesses(
+        person.pseudonym, before=before, limit=min(limit or 100, _MOST)
+    )
     accesses: list[dict[str, Any]] = [asdict(access) for access in found]
     return respond({"person": person.id, "accesses": accesses, "next": found[-1].seq if found else None})
 

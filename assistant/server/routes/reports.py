@@ -34,7 +34,7 @@ async def get_report(request: web.Request) -> web.Response:
     """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
     services, caller = await enter(request)
     sample, days = await _sample(request, services, caller.app)
-    numbers = (await services.storage.aggregates.of(caller.app.id))[0]
+    numbers = (await services.storage.aggregates.count_by_app(caller.app.id))[0]
     return respond(
         {
             **_read(sample, days),
