@@ -39,7 +39,7 @@ def weights(count: int, replicates: int, seed: int) -> Iterator[Ints]:
     """The same as how often each thing is drawn, [some, count].
 
     >>> [block.tolist() for block in weights(3, 2, seed=0)]
-    [[[0, 1, 2], [2, 1, 0]]]
+    [[[0, 2, 1], [3, 0, 0]]]
     """
     for picks in resamples(count, replicates, np.random.default_rng(seed)):
         places = picks + count * np.arange(len(picks))[:, None]

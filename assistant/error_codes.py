@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from assistant.errors import (
+    AlreadyTaken,
     AssistantError,
     Busy,
     ConfigInvalid,
@@ -19,7 +20,6 @@ from assistant.errors import (
     ModelInvalid,
     NotFound,
     Premature,
-    Taken,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -169,7 +169,7 @@ _OF_SERVER: _Table = {
         "person_unknown": ("this app has no such person, or the person was erased", "create the person with PUT"),
         "receipt_unknown": ("this person has no such receipt", "check the id"),
     },
-    Taken: {
+    AlreadyTaken: {
         "taken": ("it belongs to another already", "choose another"),
         "device_linked": ("another person has this device", "unlink it there first"),
     },
@@ -239,6 +239,7 @@ _OF_COMMANDS: _Table = {
         "not_comparable": ("these reports can't be compared", "follow the message"),
         "one_class": ("all rows have the same label", "give rows of two or more classes"),
         "out_unwritable": ("--out is not a folder", "name a folder"),
+        "rate_missing": ("an array of samples came without its rate", "pass the rate in Hz"),
         "report_invalid": ("a report is not as evaluate writes it", "evaluate again"),
         "row_invalid": ("--strict was given and there are bad rows", "correct the rows, or leave out --strict"),
         "scale_unknown": ("the labels are on no usual scale", "say it with --scale LOW,HIGH"),
