@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from assistant.errors import (
+    AlreadyTaken,
     AssistantError,
     Busy,
     ConfigInvalid,
@@ -19,7 +20,6 @@ from assistant.errors import (
     ModelInvalid,
     NotFound,
     Premature,
-    Taken,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -169,7 +169,7 @@ _OF_SERVER: _Table = {
         "person_unknown": ("this app has no such person, or the person was erased", "create the person with PUT"),
         "receipt_unknown": ("this person has no such receipt", "check the id"),
     },
-    Taken: {
+    AlreadyTaken: {
         "taken": ("it belongs to another already", "choose another"),
         "device_linked": ("another person has this device", "unlink it there first"),
     },

@@ -70,7 +70,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class DailyLimit:
     """What may be spent in a day; 0: no limit."""
 
     tokens: int = 0
@@ -79,7 +79,8 @@ class Limit:
     def exceeded(self, tokens: int, cost: float) -> bool:
         """Whether this is more than may be spent.
 
-        >>> Limit(tokens=100).exceeded(100, 9.0), Limit(tokens=100).exceeded(101, 0.0), Limit().exceeded(10**9, 1e9)
+        >>> limit = DailyLimit(tokens=100)
+        >>> limit.exceeded(100, 9.0), limit.exceeded(101, 0.0), DailyLimit().exceeded(10**9, 1e9)
         (False, True, False)
         """
         return bool(self.tokens and tokens > self.tokens) or bool(self.cost and cost > self.cost)
@@ -102,7 +103,7 @@ class Spending:
 class Budget:
     """What was spent today, by UTC."""
 
-    def __init__(self, prices: Prices, app: Limit, person: Limit) -> None:
+    def __init__(self, prices: Prices, app: DailyLimit, person: DailyLimit) -> None:
         self._prices = prices
         self._limits = {"app": app, "person": person}
         self._spent: dict[tuple[str, str], _Spent] = {}
@@ -110,7 +111,7 @@ class Budget:
     @property
     def limited(self) -> bool:
         """Whether there is any limit."""
-        return any(limit != Limit() for limit in self._limits.values())
+        return any(limit != DailyLimit() for limit in self._limits.values())
 
     @contextmanager
     def spending(self, app: str, person: str | None, most: Usage, now: float) -> Iterator[Spending]:

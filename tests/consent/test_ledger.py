@@ -15,7 +15,7 @@ import pytest
 import assistant
 from assistant.consent.grant import EvaluationGate, Grant, purposes
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import REFUSALS, Exemption, Refusal, Subject, forbidden
+from assistant.consent.policy import PROHIBITIONS, Exemption, Prohibition, Subject, forbidden
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable
@@ -512,9 +512,11 @@ def test_a_notice_without_a_text_can_not_be_used() -> None:
 # What no consent allows
 
 
-@pytest.mark.parametrize("rule", REFUSALS, ids=lambda rule: rule.code)
+@pytest.mark.parametrize("rule", PROHIBITIONS, ids=lambda rule: rule.code)
 @pytest.mark.parametrize("modality", MODALITIES)
-async def test_what_a_rule_forbids_is_refused_and_recorded(desk: Desk, rule: Refusal, modality: Modality) -> None:
+async def test_what_a_rule_forbids_is_refused_and_recorded(
+    desk: Desk, rule: Prohibition, modality: Modality
+) -> None:
     place = None if rule.where == "*" else rule.where.partition("-")
     subject = Subject(
         "ada",

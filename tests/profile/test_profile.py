@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from assistant.cli import main
 from assistant.consent.receipt import Actor, Event
 from assistant.emotion import Estimate, Reading
-from assistant.errors import Conflict, Invalid, NotFound, Taken
+from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
 from assistant.profile.context import LIFETIMES_S, PARTS, ContextPart, check_part, lifetime_s
@@ -324,7 +324,7 @@ async def test_a_device_belongs_to_one_person_of_an_app_at_a_time(store: Store) 
     app, other = await store.app(), await store.app("other")
     ada, bob, stranger = await store.person(app), await store.person(app, "bob"), await store.person(other)
     await store.devices.link(app, ada, speaker())
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyTaken):
         await store.devices.link(app, bob, speaker())
     with pytest.raises(NotFound):
         await store.devices.unlink(app, bob, "kitchen")
@@ -339,7 +339,7 @@ async def test_two_people_who_link_a_device_at_once_don_t_both_get_it(store: Sto
     done = await asyncio.gather(
         *(store.devices.link(app, person, speaker()) for person in people), return_exceptions=True
     )
-    assert sorted(str(type(result).__name__) for result in done) == ["Taken", "Taken", "bool"]
+    assert sorted(str(type(result).__name__) for result in done) == ["AlreadyTaken", "AlreadyTaken", "bool"]
 
 
 async def test_a_person_has_only_so_many_devices(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, REFUSALS, explain_policy
+from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
 from assistant.errors import Invalid
 from assistant.profile.person import subject
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
@@ -33,7 +33,7 @@ async def get_policy(request: web.Request) -> web.Response:
     await enter(request)
     return respond(
         {
-            "refusals": [asdict(rule) for rule in REFUSALS],
+            "refusals": [asdict(rule) for rule in PROHIBITIONS],
             "duties": [asdict(duty) for duty in DUTIES],
             "disclose_every_s": DISCLOSE_EVERY_S,
             "consent_ages": {
