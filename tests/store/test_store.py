@@ -429,13 +429,23 @@ async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(database
     async with opening(databases) as store:
         app = await store.app()
         assert await store.catalogues.get(app.id) == Catalogue("", ())
+        assert await store.catalogues.missing() == [app.name]
         await store.catalogues.put(app.id, starter())
+        assert await store.catalogues.missing() == []
         assert await store.catalogues.get(app.id) == starter()
     async with opening(databases) as again:
         assert await again.catalogues.get(app.id) == starter()
         await again.catalogues.put(app.id, Catalogue("2", starter().items[:1]))
     async with opening(databases) as later:
         assert await later.catalogues.get(app.id) == Catalogue("2", starter().items[:1])
+
+
+async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Any) -> None:
+    async with opening(databases) as server, opening(databases) as command:
+        app = await server.app()
+        assert await server.catalogues.get(app.id) == Catalogue("", ())
+        await command.catalogues.put(app.id, starter())
+        assert await server.catalogues.get(app.id) == starter()
 
 
 async def test_a_decision_comes_back_for_its_own_person_only(store: Store) -> None:
