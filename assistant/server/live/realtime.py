@@ -169,7 +169,7 @@ class _Connection:
         try:
             if len(data) > MAX_FRAME:
                 raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
-            await self._stream.hear(self._intake.take(data))
+            await self._stream.hear(self._intake.decode(data))
         except Exception as error:
             self._send_error(error)
 
@@ -178,7 +178,7 @@ class _Connection:
         try:
             head = decoded(data, _Head)
             if head.type == "input_audio_buffer.append":
-                await self._stream.hear(self._intake.take(_audio(data)))
+                await self._stream.hear(self._intake.decode(_audio(data)))
             elif len(data) > MAX_FRAME:
                 raise TooLarge(f"an event may have at most {MAX_FRAME} bytes", code="event_too_large")
             else:
@@ -189,10 +189,10 @@ class _Connection:
     async def _handle(self, kind: Any, data: str) -> None:
         match kind:
             case "input_audio_buffer.commit":
-                await self._stream.hear(self._intake.end())
+                await self._stream.hear(self._intake.flush())
                 await self._stream.commit()
             case "input_audio_buffer.clear":
-                self._intake.end()
+                self._intake.flush()
                 self._stream.clear()
                 self._send(BufferCleared())
             case "session.update" | "transcription_session.update":
@@ -232,7 +232,7 @@ class _Connection:
         self._stream.transcribe(new.transcription)
         self._options = new
         if new.format != old.format:
-            await self._stream.hear(self._intake.end())
+            await self._stream.hear(self._intake.flush())
             self._intake = await asyncio.to_thread(Intake, new.format)  # it may have to load a decoder
         if new.turns != old.turns:
             self._stream.segment(new.rules)
