@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant import __version__
 from assistant.commands import audit, exceptions, keys, master, models, people, reference
 from assistant.commands.logs import write_logs
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
+from assistant.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -239,6 +239,7 @@ _OF_COMMANDS: _Table = {
         "not_comparable": ("these reports can't be compared", "follow the message"),
         "one_class": ("all rows have the same label", "give rows of two or more classes"),
         "out_unwritable": ("--out is not a folder", "name a folder"),
+        "rate_missing": ("an array of samples came without its rate", "pass the rate in Hz"),
         "report_invalid": ("a report is not as evaluate writes it", "evaluate again"),
         "row_invalid": ("--strict was given and there are bad rows", "correct the rows, or leave out --strict"),
         "scale_unknown": ("the labels are on no usual scale", "say it with --scale LOW,HIGH"),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from assistant.arrays import Floats
+
 Arm = Literal["mood", "blind"]
 
 SHARE = 0.1

@@ -10,20 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assistant.arrays import Floats, Ints
 from assistant.cli import main
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.recommend.holdout import arm, uplift
-from assistant.recommend.measures.estimate import (
-    Floats,
-    Ints,
-    Value,
-    doubly_robust,
-    ips,
-    slate_weight,
-    snips,
-    weights,
-)
+from assistant.recommend.measures.estimate import Value, doubly_robust, ips, slate_weight, snips, weights
 from assistant.recommend.measures.interval import wilson
 from assistant.recommend.slate import draw, generator
 

@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assistant.arrays import Floats
 from assistant.recommend.holdout import uplift
 from assistant.recommend.measures.exposure import Came, Piece, Shown
 from assistant.recommend.measures.fairness import FEWEST, Group, compared
-from assistant.recommend.measures.interval import (
-    Floats,
-    effective,
-    mean,
-    newcombe,
-    share,
-    shares_apart,
-    wilson,
-    z_of,
-)
+from assistant.recommend.measures.interval import effective, mean, newcombe, share, shares_apart, wilson, z_of
 from assistant.recommend.measures.rates import rates, worth
 
 MUSIC, OFFER = Piece("song", "music", False), Piece("sale", "voucher", True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Floats, Ints
 from assistant.evaluate.figures.sheet import Sheet
 
 _NINETY = 1.645

@@ -13,7 +13,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic, interval
+from assistant.arrays import Floats, Ints
+from assistant.evaluate.figures.metrics import Figure, Formula, Statistic, interval
 
 MANY = 10_000
 """Clusters that are drawn one by one; of more, random ones are drawn together."""

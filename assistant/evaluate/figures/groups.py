@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.evaluate.figures import bootstrap, measures, permutation
 from assistant.evaluate.figures.bootstrap import Layout, Tally
-from assistant.evaluate.figures.metrics import Bools, Figure, Floats, Formula, Ints
+from assistant.evaluate.figures.metrics import Figure, Formula
 from assistant.evaluate.figures.sheet import Sheet
 
 FEWEST = 30

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import bootstrap, metrics, ranking
 from assistant.evaluate.figures.affects import affects
 from assistant.evaluate.figures.bootstrap import Layout, Tally, apart
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.figures.ranking import Ranked
 from assistant.evaluate.figures.sheet import Sheet
 

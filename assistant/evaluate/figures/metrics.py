@@ -10,11 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from assistant.arrays import Bools, Floats, Ints
 
 Statistic = Callable[[Floats], Floats]
 """Weights of the clusters, [replicates, clusters], to one value each, [replicates]; NaN where undefined."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.evaluate.figures import bootstrap, measures, permutation
 from assistant.evaluate.figures.bootstrap import Layout, Tally, apart
-from assistant.evaluate.figures.metrics import Figure, Floats, Formula
+from assistant.evaluate.figures.metrics import Figure, Formula
 from assistant.evaluate.figures.sheet import Sheet
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import measures, metrics
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.options import Options
 from assistant.evaluate.report.findings import sheet_of

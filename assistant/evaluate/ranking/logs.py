@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.figures.metrics import Floats, cluster_numbers
+from assistant.arrays import Floats
+from assistant.evaluate.figures.metrics import cluster_numbers
 from assistant.evaluate.ranking.logbook import Log, read
 from assistant.evaluate.report import files as report
 from assistant.evaluate.report.provenance import provenance

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.evaluate.ranking.served import served_scores
@@ -87,7 +88,7 @@ def _offline(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[
     return found
 
 
-def _fitted(columns: Floats, liked: metrics.Bools, split: situnes.Split) -> Floats:
+def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     one = np.ones((1, len(split.valid)))
     models = [fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
     chosen = [metrics.auc(m.logits(columns[split.valid]), liked[split.valid], one)[0] for m in models]
@@ -124,7 +125,7 @@ def figures(
 def _mean_auc(
     scores: Sequence[Floats],
     splits: Sequence[situnes.Split],
-    liked: metrics.Bools,
+    liked: Bools,
     of: Ints,
     weights: Floats,
 ) -> Floats:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Bools, Floats, Ints
 from assistant.evaluate.figures.sheet import Sheet, Task
 from assistant.evaluate.report.report import Report, read_report
 from assistant.evaluate.run.outcomes import Outcome

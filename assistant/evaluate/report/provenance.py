@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from assistant import __version__
 from assistant.evaluate.report.report import Corpus, File, Machine, ModelIdentity, Provenance
 from assistant.inference.card import Card
+from assistant.version import __version__
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

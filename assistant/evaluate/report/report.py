@@ -20,7 +20,6 @@ from assistant.errors import Invalid, NotFound
 
 SCHEMA = "attune-evaluation/1"
 """The form of `report.json`, as its member `schema` says."""
-TASKS = ("labels", "emotion", "sentiment", "stress", "affect", "mood", "situnes", "logs")
 
 Count = Annotated[int, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]

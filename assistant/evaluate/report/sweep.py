@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import bootstrap, measures
 from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic
+from assistant.evaluate.figures.metrics import Figure, Formula, Statistic
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report.findings import sheet_of
 from assistant.evaluate.report.report import ConditionResult, measured_figures

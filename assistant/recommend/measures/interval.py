@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from assistant.arrays import Floats
 
 Z95 = NormalDist().inv_cdf(0.975)
 """Standard deviations to each side that hold 95 % of a normal distribution."""

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistant.arrays import Floats
 from assistant.evaluate.figures import bootstrap, measures, metrics, ranking
 from assistant.evaluate.figures.curves import curves, risk_coverage
 from assistant.evaluate.figures.groups import gaps
 from assistant.evaluate.figures.measures import figures, statistics
-from assistant.evaluate.figures.metrics import Figure, Floats
+from assistant.evaluate.figures.metrics import Figure
 from assistant.evaluate.figures.paired import contrasts
 from assistant.evaluate.figures.permutation import assignments, holm, p_value, swaps
 from assistant.evaluate.figures.sheet import Sheet, Task
