@@ -52,6 +52,12 @@ def tell_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
     bad_rows_file.write(out, data, bad)
 
 
+def nothing_scored(data: Path) -> int:
+    """Print that no row could be used; the exit status of such a run."""
+    print(f"assistant evaluate: none of the rows of {data} could be scored", file=sys.stderr)
+    return 1
+
+
 def prepare(out: Path, *, rows: int, columns: int) -> None:
     """Make the folder and see that the results will fit. Raises `Invalid` or `Unavailable` (`out_unwritable`)."""
     wanted = rows * (100 + 20 * columns) + _ROOM

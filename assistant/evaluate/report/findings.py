@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -106,9 +106,7 @@ def findings(
         label_counts=_label_counts(sheet),
         confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
         curves=typed(curves(sheet, whole.get("aurc"), drop=drop), Curves),
-        groups={
-            key: _group(column, sheet.take(rows), measured) for key, column, rows in groups_of(values)
-        },
+        groups={key: _group(column, sheet.take(rows), measured) for key, column, rows in groups_of(values)},
         gaps=[typed(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
     )
 

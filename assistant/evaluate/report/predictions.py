@@ -74,8 +74,8 @@ def read_scored(folder: Path, name: str) -> Scored:
     Raises `NotFound` (`report_missing`) and `Invalid` (`report_invalid`).
     """
     report = read_report(folder / "report.json")
-    if report.task in ("situnes", "logs"):
-        raise Invalid(f"{folder} is a report of {report.task!r}, which has no rows to compare", code="not_comparable")
+    if report.task == "situnes" or report.task == "logs":
+        raise Invalid(f"{folder} is a report of {report.task}, which has no rows to compare", code="not_comparable")
     task: Task = "emotion" if report.task == "mood" else report.task
     file = folder / "predictions.csv"
     try:

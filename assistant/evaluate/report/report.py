@@ -1,7 +1,7 @@
 """What `report.json` holds, typed: the one form that schema, page, model card and tables are made from.
 
-What a run always writes has a default here, so that a report of an earlier version can still be read; what only some
-runs write is `UNSET` and left out of the file. Undefined numbers are null.
+What a run always writes has a default here, so that a report of an earlier version can still be read; what only
+some runs write is `UNSET` and left out of the file. Undefined numbers are null.
 """
 
 from __future__ import annotations
@@ -335,9 +335,7 @@ class Report(Findings, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA
     left_out: Annotated[Count | UnsetType, Meta(description="Rows that the label map leaves out")] = UNSET
     notes: list[str] = []
     cost: Cost | UnsetType = UNSET
-    seconds: Annotated[
-        float, Meta(ge=0, description="Duration of the whole run; differs from run to run")
-    ] = 0.0
+    seconds: Annotated[float, Meta(ge=0, description="Duration of the whole run; differs from run to run")] = 0.0
 
 
 def rounded(value: float) -> float | None:

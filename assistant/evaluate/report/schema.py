@@ -26,7 +26,7 @@ def schema() -> dict[str, Any]:
     >>> schema()["$id"], "seconds" in schema()["required"], "folds" in schema()["required"]
     ('attune-evaluation/1', True, False)
     """
-    named = msgspec.json.schema(report.Report)["$defs"]
+    named: dict[str, dict[str, Any]] = msgspec.json.schema(report.Report)["$defs"]
     for name, form in named.items():
         members = form["properties"]
         written = {f.encode_name for f in msgspec.structs.fields(getattr(report, name)) if f.default is not UNSET}
@@ -34,7 +34,7 @@ def schema() -> dict[str, Any]:
         form["description"] = inspect.cleandoc(form["description"])
         for member in members.values():
             member.pop("default", None)
-    top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": report.SCHEMA}
+    top: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": report.SCHEMA}
     return top | named.pop("Report") | {"$defs": named}
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+
 import numpy as np
 
 from assistant.arrays import Floats, Ints

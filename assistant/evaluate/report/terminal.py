@@ -10,16 +10,25 @@ from assistant.evaluate.report.report import Measured, Number, Report
 
 def summary(report: Report) -> str:
     """The figures, aligned: all, then the leading one by condition, fold and reading, and what was found beside."""
-    abstained, bad = sum(report.abstained.values()), report.bad_rows.count if report.bad_rows else 0
-    lines = [
-        f"{report.task} with {report.model.name}: {report.n} rows, {report.clusters} clusters, "
-        f"{abstained} abstained, {bad} bad, {report.seconds:.1f} s",
-        *(_line(name, figure) for name, figure in report.metrics.items()),
-        *_parts(report),
-        *(f"  {note}" for note in report.notes),
-        *_leakage(report),
-    ]
-    return "\n".join(lines)
+    places = 5 if report.task == "logs" else 3
+    return "\n".join(
+        [
+            _heading(report),
+            *(_line(name, figure, places) for name, figure in report.metrics.items()),
+            *_parts(report),
+            *(f"  {note}" for note in report.notes),
+            *_leakage(report),
+        ]
+    )
+
+
+def _heading(report: Report) -> str:
+    parts = [f"{report.n} rows", f"{report.clusters} clusters", f"{sum(report.abstained.values())} abstained"]
+    if report.splits:
+        parts.append(f"{report.splits} splits")
+    if report.bad_rows:
+        parts.append(f"{report.bad_rows.count} bad")
+    return f"{report.task} with {report.model.name}: {', '.join(parts)}, {report.seconds:.1f} s"
 
 
 def _parts(report: Report) -> Iterator[str]:
@@ -36,6 +45,9 @@ def _parts(report: Report) -> Iterator[str]:
     if report.sets and report.sets.held:
         sets = f"; {report.sets.said:.0%} of the rows have one, of {report.sets.names or 0:.1f} names on average"
         yield _line("sets that hold the label", report.sets.held) + sets
+    if report.weights:
+        effective, largest = (report.weights[key] or 0 for key in ("effective_sample_size", "largest"))
+        yield f"  effective sample size {effective:.1f}, largest weight {largest:.3g}"
     for gap in report.gaps or ():
         if gap.verdict == "gap":
             yield f"  gap by {gap.column}: {gap.metric} of {gap.best} and of {gap.worst} differ"
@@ -46,8 +58,8 @@ def _leakage(report: Report) -> Iterator[str]:
         yield f"  against {report.leakage.against}: {report.leakage.verdict}"
 
 
-def _line(name: str, figure: Measured) -> str:
+def _line(name: str, figure: Measured, places: int = 3) -> str:
     if figure.value is None:
         return f"  {name:<20} undefined"
-    interval = "" if figure.low is None else f"  [{figure.low:6.3f}, {figure.high:6.3f}]"
-    return f"  {name:<20} {figure.value:6.3f}{interval}"
+    value, low, high = (f"{end or 0:{places + 3}.{places}f}" for end in (figure.value, figure.low, figure.high))
+    return f"  {name:<20} {value}" + ("" if figure.low is None else f"  [{low}, {high}]")
