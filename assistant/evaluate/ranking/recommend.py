@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant import bootstrap
 from assistant.arrays import Bools, Floats, Ints
+from assistant.bootstrap import Figure, Statistic
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.evaluate.ranking.served import served_scores
@@ -108,7 +109,7 @@ def figures(
     statistics["gain_of_mood"] = apart("mood_alone", "without_situation")
     statistics["gain_of_mood_beyond_situation"] = apart("with_situation_and_mood", "with_situation")
     statistics["gain_of_mood_served"] = apart("served_with_mood", "served_without_mood")
-    return metrics.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
+    return bootstrap.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
 
 
 def _mean_auc(

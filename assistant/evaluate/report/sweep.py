@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from assistant.arrays import Floats, Ints
-from assistant.evaluate.figures import bootstrap, measures
-from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Figure, Formula, Statistic
+from assistant.bootstrap import Figure, Statistic
+from assistant.evaluate.figures import measures, tally
+from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Tally
 from assistant.evaluate.report.findings import sheet_of
 from assistant.evaluate.report.report import ConditionResult, measured_figures
 from assistant.evaluate.run.conditions import Disturbance
@@ -79,7 +80,7 @@ def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int
     found = replace(found, clusters=clean.clusters)
     both = [measures.tallies(sheet, drop=drop) for sheet in (clean, found)]
     free = [measures.free(sheet, drop=drop) for sheet in (clean, found)]
-    figures = bootstrap.figures(
+    figures = tally.figures(
         [_beside(before, after) for before, after in zip(*both, strict=True)],
         clean.clusters,
         free={name: _difference(name, free[0][name], free[1][name]) for name in free[0]},
