@@ -225,6 +225,7 @@ _OF_COMMANDS: _Table = {
         "audio_empty": ("a clip holds no audio between its trims", "correct the trims"),
         "audio_too_long": ("a clip is too long to read at once", "say which part with trim_start_s and trim_end_s"),
         "baseline_unsupported": ("the model can't use a personal baseline", "leave out --baseline"),
+        "catalogue_unreadable": ("a file holds no catalogue in JSON", "correct it as the message says"),
         "columns_invalid": ("--columns or --table does not fit the files", "follow the message"),
         "condition_invalid": ("there is no such condition", "use one that the message lists"),
         "exception_invalid": ("an exception would live too long", "give fewer --days"),
