@@ -35,7 +35,6 @@ from assistant.evaluate.run.foreign_card import notes as foreign_notes
 from assistant.evaluate.run.journal import Journal
 from assistant.evaluate.run.rows import Rows
 from assistant.evaluate.run.worker import PIECE, Reading, stem_folder
-from assistant.evaluate.tables import bad_rows as badrows
 from assistant.evaluate.tables.manifest import (
     read_label_map,
     read_manifest,
@@ -44,6 +43,7 @@ from assistant.evaluate.tables.manifest import (
     scale_of,
     told_by,
     unknown,
+    write_bad_rows,
 )
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
@@ -227,7 +227,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         refuse(options.data, unread)
     bad += unread
     report.tell(bad)
-    badrows.write(options.out, options.data, bad)
+    write_bad_rows(options.out, options.data, bad)
     if not outcomes:
         print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
         return 1

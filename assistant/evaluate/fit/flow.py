@@ -18,9 +18,8 @@ from assistant.evaluate.report import files as report
 from assistant.evaluate.report.findings import grouped
 from assistant.evaluate.report.provenance import identity, provenance
 from assistant.evaluate.run.worker import stem_folder
-from assistant.evaluate.tables import bad_rows as badrows
 from assistant.evaluate.tables.labels import read_label_map
-from assistant.evaluate.tables.manifest import BadRow, read_manifest, refuse
+from assistant.evaluate.tables.manifest import BadRow, read_manifest, refuse, write_bad_rows
 from assistant.inference.card import read_card
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
@@ -56,7 +55,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         if options.strict:
             refuse(options.data, bad)
         report.tell(bad)
-        badrows.write(options.out, options.data, bad)
+        write_bad_rows(options.out, options.data, bad)
 
     fitted = fit.fitted(options, manifest.rows, model, stem, unread=unread)
     if not fitted.outcomes:
