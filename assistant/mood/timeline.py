@@ -33,7 +33,7 @@ class Timeline:
         self._lives(at)
         self._passing[reading.modality] = (at, reading)
 
-    def add(self, reading: Reading, at: float) -> None:
+    def add_reading(self, reading: Reading, at: float) -> None:
         """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
         self._lives(at)
         self._passing.pop(reading.modality, None)
@@ -105,6 +105,6 @@ class Timeline:
         stored = any(baseline.source == "stored" for baseline in known.values())
         return replace(
             mood,
-            deviation={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
+            from_usual={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
             baseline="stored" if stored else "session",
         )

@@ -199,7 +199,7 @@ def test_a_tape_holds_what_was_added_and_not_forgotten_and_nothing_else(acts: li
     for act, count in acts:
         if act == "add":
             more = np.arange(1 + len(said), 1 + len(said) + count, dtype=np.float32)
-            tape.add(more)
+            tape.append(more)
             said = np.append(said, more)
         elif act == "skip":
             tape.skip(count)

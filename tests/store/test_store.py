@@ -328,7 +328,9 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
     ):
         async with store.main.read() as connection:
             assert list(await connection.scalars(select(column))) == [bob.pseudonym], table.name
-    assert [record.id for record in await store.records.of(ada.pseudonym)] == ["by ada"], "the ledger keeps its own"
+    assert [record.id for record in await store.records.history(ada.pseudonym)] == ["by ada"], (
+        "the ledger keeps its own"
+    )
     assert await store.people.get(app, "bob") == bob
 
 
@@ -386,7 +388,7 @@ async def test_a_person_erased_and_put_again_is_somebody_new(store: Store) -> No
     after, new = await store.people.put(app, "ada", Profile())
     assert new
     assert after.pseudonym != before.pseudonym
-    assert await store.records.of(after.pseudonym) == []
+    assert await store.records.history(after.pseudonym) == []
 
 
 # Consent records
@@ -409,15 +411,15 @@ async def test_consent_records_come_back_as_they_were_in_their_order(store: Stor
     for record in kept:
         await store.records.append(record)
     await store.records.append(a_record(id="w", person="q"))
-    assert await store.records.of("p") == kept
-    assert await store.records.of("nobody") == []
+    assert await store.records.history("p") == kept
+    assert await store.records.history("nobody") == []
 
 
 async def test_a_consent_record_is_never_replaced(store: Store) -> None:
     await store.records.append(a_record())
     with pytest.raises(StorageFailed):
         await store.records.append(a_record(event="withdrawn"))
-    assert await store.records.of("p") == [a_record()]
+    assert await store.records.history("p") == [a_record()]
 
 
 # Catalogues and decisions
