@@ -182,15 +182,17 @@ async def _ranked(
     request: web.Request, services: Services, caller: Caller, person: Person, body: RankBody
 ) -> dict[str, Any]:
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-    decision, chosen = await conversation.choose(_wish(body))
+    selection = await conversation.choose(_wish(body))
+    kept = selection.chosen.decision
     answer: dict[str, Any] = {
-        "decision": decision,
-        "recommendations": [item.as_json() for item in chosen.ranking.slate],
-        **limits_json(await conversation.limits()),
+        "decision": selection.decision,
+        "recommendations": [item.as_json() for item in selection.chosen.ranking.slate],
+        **limits_json(selection.limits),
     }
-    for name in ("diversity", "without_mood"):
-        if name in chosen.body:
-            answer[name] = chosen.body[name]
+    if kept.diversity is not None:
+        answer["diversity"] = kept.diversity
+    if kept.without_mood is not None:
+        answer["without_mood"] = kept.without_mood
     return answer
 
 
