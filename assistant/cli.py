@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant import __version__
-from assistant.commands import audit, exceptions, keys, master, models, people, reference
+from assistant.commands import audit, catalogue, exceptions, keys, master, models, people, reference
 from assistant.commands.logs import write_logs
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
+from assistant.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     actions = add("keys", "make, list, replace and revoke API keys; replace the master key")
     keys.configure(actions, common)
     master.configure(actions, common)
+    catalogue.configure(add("catalogue", "give an app something to recommend"), common)
     people.configure(add("people", "export, erase or restrict people's data"), common)
     audit.configure(add("audit", "check the ledger of consent"), common)
     exceptions.configure(add("exceptions", "sign exceptions for medical or safety reasons"), common)

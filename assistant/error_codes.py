@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from assistant.errors import (
+    AlreadyTaken,
     AssistantError,
     Busy,
     ConfigInvalid,
@@ -19,7 +20,6 @@ from assistant.errors import (
     ModelInvalid,
     NotFound,
     Premature,
-    Taken,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -169,7 +169,7 @@ _OF_SERVER: _Table = {
         "person_unknown": ("this app has no such person, or the person was erased", "create the person with PUT"),
         "receipt_unknown": ("this person has no such receipt", "check the id"),
     },
-    Taken: {
+    AlreadyTaken: {
         "taken": ("it belongs to another already", "choose another"),
         "device_linked": ("another person has this device", "unlink it there first"),
     },
@@ -225,6 +225,7 @@ _OF_COMMANDS: _Table = {
         "audio_empty": ("a clip holds no audio between its trims", "correct the trims"),
         "audio_too_long": ("a clip is too long to read at once", "say which part with trim_start_s and trim_end_s"),
         "baseline_unsupported": ("the model can't use a personal baseline", "leave out --baseline"),
+        "catalogue_unreadable": ("a file holds no catalogue in JSON", "correct it as the message says"),
         "columns_invalid": ("--columns or --table does not fit the files", "follow the message"),
         "condition_invalid": ("there is no such condition", "use one that the message lists"),
         "exception_invalid": ("an exception would live too long", "give fewer --days"),
@@ -239,6 +240,7 @@ _OF_COMMANDS: _Table = {
         "not_comparable": ("these reports can't be compared", "follow the message"),
         "one_class": ("all rows have the same label", "give rows of two or more classes"),
         "out_unwritable": ("--out is not a folder", "name a folder"),
+        "rate_missing": ("an array of samples came without its rate", "pass the rate in Hz"),
         "report_invalid": ("a report is not as evaluate writes it", "evaluate again"),
         "row_invalid": ("--strict was given and there are bad rows", "correct the rows, or leave out --strict"),
         "scale_unknown": ("the labels are on no usual scale", "say it with --scale LOW,HIGH"),
@@ -269,6 +271,7 @@ _OF_COMMANDS: _Table = {
         "out_unwritable": ("the results can't be written", "check the folder"),
         "ray_failed": ("a worker of the cluster failed", "go on with --resume"),
         "ray_unreachable": ("no Ray cluster can be reached", "check its address"),
+        "schema_unknown": ("this version can't migrate the database", "use the version that the message names"),
         "version_other": ("a worker has another version of the package", "install one version on all"),
     },
     ModelInvalid: {

@@ -79,7 +79,7 @@ class Conflict(AssistantError):
     code = "version_conflict"
 
 
-class Taken(AssistantError):
+class AlreadyTaken(AssistantError):
     """It belongs to another already."""
 
     code = "taken"

@@ -24,7 +24,7 @@ from assistant.audio.encoder import Encoder
 from assistant.audio.transcribe import Transcriber
 from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceReader, check_baseline
-from assistant.chat.budget import Budget, Limit, Prices
+from assistant.chat.budget import Budget, DailyLimit, Prices
 from assistant.chat.upstream import Patience, Upstream, open_upstream
 from assistant.config import Settings
 from assistant.consent.grant import Gate
@@ -271,8 +271,8 @@ def budget_of(settings: Settings) -> Budget:
     """What chats may cost in a day."""
     return Budget(
         Prices(settings.price_prompt, settings.price_completion),
-        app=Limit(settings.chat_tokens_app, settings.chat_cost_app),
-        person=Limit(settings.chat_tokens_person, settings.chat_cost_person),
+        app=DailyLimit(settings.chat_tokens_app, settings.chat_cost_app),
+        person=DailyLimit(settings.chat_tokens_person, settings.chat_cost_person),
     )
 
 

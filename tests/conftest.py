@@ -28,7 +28,7 @@ from assistant.config import Settings, shipped_models
 from assistant.consent.policy import Context
 from assistant.conversation.dictation import Dictation
 from assistant.inference.batcher import Batcher
-from assistant.inference.model import Session, onnx_session, open_model
+from assistant.inference.model import OnnxSession, onnx_session, open_model
 from assistant.profile.person import App, Person
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
@@ -41,11 +41,11 @@ from tests.clock import Clock
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
-_SESSIONS: dict[Path, Session] = {}
+_SESSIONS: dict[Path, OnnxSession] = {}
 """Of the shipped models, opened once in each process."""
 
 
-def shared_session(graph: Path) -> Session:
+def shared_session(graph: Path) -> OnnxSession:
     """A session on the CPU, which all tests share where the model is a shipped one."""
     if not graph.is_relative_to(shipped_models()):
         return onnx_session(graph)
@@ -66,7 +66,7 @@ class Spy:
         """Runs of what infers something about a person. The stem doesn't: the words need it too."""
         return self.runs["text"] + self.runs["voice"]
 
-    def __call__(self, graph: Path) -> Session:
+    def __call__(self, graph: Path) -> OnnxSession:
         name = graph.parent.name
         return _Spied(shared_session(graph), name, self, self._fakes.get(name))
 
@@ -96,7 +96,7 @@ class Scribe:
 
 
 class _Spied:
-    def __init__(self, session: Session, name: str, spy: Spy, before: Callable[[], Any] | None) -> None:
+    def __init__(self, session: OnnxSession, name: str, spy: Spy, before: Callable[[], Any] | None) -> None:
         self._session, self._name, self._spy, self._before = session, name, spy, before
 
     def run(self, outputs: Any, inputs: Any) -> Any:

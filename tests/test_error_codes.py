@@ -20,7 +20,16 @@ PAGE = PACKAGE / "server" / "ERRORS.md"
 LISTED = (*SERVER_CODES, *COMMAND_CODES)
 
 # The place of the code among the arguments of what carries one to a client without raising an error itself.
-POSITIONAL = {"Refusal": 0, "Fault": 1, "NotTranscribed": 1, "problem": 1, "failure": 1, "error_json": 0, "end": 0}
+POSITIONAL = {
+    "Refusal": 0,
+    "Prohibition": 0,
+    "Fault": 1,
+    "NotTranscribed": 1,
+    "problem": 1,
+    "failure": 1,
+    "error_json": 0,
+    "end": 0,
+}
 # Constants that hold codes: of a tuple the first text, of a dictionary its keys, or its values where the keys are
 # numbers.
 CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL", "_UNEXPECTED")

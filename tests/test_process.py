@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -225,6 +226,9 @@ def test_the_wheel_carries_everything_and_works_in_any_directory(
         check=True,
         capture_output=True,
     )
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    assert {"assistant/py.typed", "assistant/recommend/starter.json", "assistant/models/text/card.toml"} <= names
     installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
     elsewhere.mkdir()
     subprocess.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import soundfile
 import soxr
 
@@ -27,50 +30,78 @@ _CONTAINERS = (
 
 
 def read_audio(
-    file: Path, *, start_s: float = 0.0, end_s: float | None = None, longest_s: float = LONGEST_S
+    file: Path | bytes, *, start_s: float = 0.0, end_s: float | None = None, longest_s: float = LONGEST_S
 ) -> Samples:
     """Read any file that libsndfile or FFmpeg reads: channels averaged, 16 kHz, cut to [start_s, end_s).
+
+    `file` is its path or its content.
 
     Only that part is decoded, in blocks. Raises `Invalid`: `file_missing`, `audio_unreadable`, `audio_empty`,
     `audio_not_finite`, or `audio_too_long` for more than `longest_s` seconds.
     """
-    if not file.is_file():
+    if isinstance(file, Path) and not file.is_file():
         raise Invalid(f"there is no file {file}", code="file_missing")
+    name = str(file) if isinstance(file, Path) else "the recording"
     resampler: soxr.ResampleStream | None = None
     blocks: list[Samples] = []
     samples = 0
-    for rate, block in _blocks(file, start_s, end_s, longest_s):
+    for rate, block in _blocks(file, name, start_s, end_s, longest_s):
         if not np.isfinite(block).all():
-            raise Invalid(f"{file} holds samples that are not numbers", code="audio_not_finite")
+            raise Invalid(f"{name} holds samples that are not numbers", code="audio_not_finite")
         if rate != SAMPLE_RATE:
             resampler = resampler or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
             block = resampler.resample_chunk(block)
         blocks.append(block)
         samples += len(block)
         if samples > longest_s * SAMPLE_RATE:
-            raise _too_long(file, longest_s)
+            raise _too_long(name, longest_s)
     if resampler is not None:
         blocks.append(resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True))
     read: Samples = np.concatenate(blocks).astype(np.float32, copy=False) if blocks else np.empty(0, np.float32)
     if not len(read):
         until = "its end" if end_s is None else f"{end_s:g} s"
-        raise Invalid(f"{file} holds no audio between {start_s:g} s and {until}", code="audio_empty")
+        raise Invalid(f"{name} holds no audio between {start_s:g} s and {until}", code="audio_empty")
     return read
 
 
-def _too_long(file: Path, longest_s: float) -> Invalid:
+def convert_samples(samples: npt.NDArray[Any], rate: int) -> Samples:
+    """Samples as the readers take them: [samples] or [samples, channels] at `rate` Hz to mono float32 at 16 kHz.
+
+    Whole numbers are scaled by their type's range; floats are expected in [-1, 1]. Raises `Invalid`:
+    `audio_unreadable` for another shape, type or rate, `audio_not_finite`, `audio_empty`.
+    """
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "if" or rate <= 0:
+        raise Invalid(
+            "samples are floats or signed integers, [samples] or [samples, channels], with a rate in Hz",
+            code="audio_unreadable",
+        )
+    if not samples.size:
+        raise Invalid("the array holds no samples", code="audio_empty")
+    scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+    mono = (samples / scale).astype(np.float32)
+    if mono.ndim == 2:
+        mono = mono.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise Invalid("the array holds samples that are not numbers", code="audio_not_finite")
+    converted: Samples = soxr.resample(mono, rate, SAMPLE_RATE)
+    return converted
+
+
+def _too_long(name: str, longest_s: float) -> Invalid:
     return Invalid(
-        f"{file} is longer than {longest_s:g} s: say which part is meant (trim_start_s, trim_end_s)",
+        f"{name} is longer than {longest_s:g} s: say which part is meant (trim_start_s, trim_end_s)",
         code="audio_too_long",
     )
 
 
-def _blocks(file: Path, start_s: float, end_s: float | None, longest_s: float) -> Iterator[tuple[int, Samples]]:
+def _blocks(
+    file: Path | bytes, name: str, start_s: float, end_s: float | None, longest_s: float
+) -> Iterator[tuple[int, Samples]]:
     """The rate in Hz and mono samples, a few seconds at a time."""
     try:
-        opened = soundfile.SoundFile(file)
+        opened = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file)
     except soundfile.LibsndfileError as error:
-        yield from _contained(file, start_s, end_s, str(error))
+        yield from _contained(file, name, start_s, end_s, str(error))
         return
     try:
         with opened:
@@ -79,7 +110,7 @@ def _blocks(file: Path, start_s: float, end_s: float | None, longest_s: float) -
             if end_s is not None:
                 left = min(left, max(0, round((end_s - start_s) * rate)))
             if left > (longest_s + 1) * rate:
-                raise _too_long(file, longest_s)
+                raise _too_long(name, longest_s)
             opened.seek(first)
             while left > 0:
                 read = opened.read(min(left, _BLOCK_S * rate), dtype="float32", always_2d=True)
@@ -88,19 +119,22 @@ def _blocks(file: Path, start_s: float, end_s: float | None, longest_s: float) -
                 left -= len(read)
                 yield rate, read.mean(axis=1, dtype=np.float32)
     except (soundfile.LibsndfileError, ValueError) as error:
-        raise _unreadable(file, str(error)) from error
+        raise _unreadable(name, str(error)) from error
 
 
-def _unreadable(file: Path, why: str) -> Invalid:
-    return Invalid(f"{file} is no audio that can be read: {why}", code="audio_unreadable")
+def _unreadable(name: str, why: str) -> Invalid:
+    return Invalid(f"{name} is no audio that can be read: {why}", code="audio_unreadable")
 
 
-def _contained(file: Path, start_s: float, end_s: float | None, why: str) -> Iterator[tuple[int, Samples]]:
+def _contained(
+    file: Path | bytes, name: str, start_s: float, end_s: float | None, why: str
+) -> Iterator[tuple[int, Samples]]:
     """What libsndfile doesn't know (`why`): AAC, M4A, WebM, AMR, WMA, the sound of films."""
     try:
-        with file.open("rb") as raw, av.open(raw, "r", options={"format_whitelist": _CONTAINERS}) as opened:
+        source = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+        with source as raw, av.open(raw, "r", options={"format_whitelist": _CONTAINERS}) as opened:
             if not opened.streams.audio:
-                raise _unreadable(file, "it has no sound")
+                raise _unreadable(name, "it has no sound")
             stream = opened.streams.audio[0]
             begins = float((stream.start_time or 0) * (stream.time_base or 0))
             if start_s > _BEFORE_S:
@@ -121,4 +155,4 @@ def _contained(file: Path, start_s: float, end_s: float | None, why: str) -> Ite
                     if last < len(block):
                         return
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise _unreadable(file, why if isinstance(error, av.InvalidDataError) else str(error)) from error
+        raise _unreadable(name, why if isinstance(error, av.InvalidDataError) else str(error)) from error

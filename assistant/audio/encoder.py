@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from assistant.arrays import Floats32
 from assistant.audio.pcm import Samples
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
@@ -16,9 +14,9 @@ from assistant.inference.batcher import Batcher
 class States:
     """What the stem gave for one stretch of speech, 50 frames a second."""
 
-    states: npt.NDArray[np.float32]
+    states: Floats32
     """Hidden states of each layer, [frames, layers, width]."""
-    loudness: npt.NDArray[np.float32]
+    loudness: Floats32
     """The frame's loudest band less the clip's loudest, at most 0, in units of four decades of power: [frames]."""
 
 

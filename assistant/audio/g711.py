@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats32
 from assistant.audio.pcm import Samples
 
-Table = npt.NDArray[np.float32]
+Table = Floats32
 """What each of the 256 codes stands for, full scale being 1; shape [256]."""
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats32
 from assistant.errors import Invalid
 
-Samples = npt.NDArray[np.float32]
+Samples = Floats32
 """Mono audio in [-1, 1], shape [samples]."""
 
 

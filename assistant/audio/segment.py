@@ -48,7 +48,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class UtteranceState:
     """What was heard of an utterance so far, or of the speech that may become one."""
 
     speaking: bool = False
@@ -63,39 +63,41 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class SegmentStart:
     """An utterance began `length_s` ago, its prefix included."""
 
     length_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class SegmentEnd:
     """It ended now; the last `silence_s` of it are silence."""
 
     silence_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class SegmentCut:
     """It grew too long and ended `rest_s` ago, where the next one began that is still going on."""
 
     rest_s: float
 
 
-Edge = Started | Stopped | Cut
+Edge = SegmentStart | SegmentEnd | SegmentCut
 
 
-def step(turn: Turn, seconds: float, is_speech: bool, rules: SegmentRules) -> tuple[Turn, Edge | None]:
+def step(
+    turn: UtteranceState, seconds: float, is_speech: bool, rules: SegmentRules
+) -> tuple[UtteranceState, Edge | None]:
     """Hear `seconds` more, all of it speech or none, and say whether an utterance began or ended.
 
-    >>> rules, turn = SegmentRules(start_s=0.25, silence_s=0.375, prefix_s=0.5), Turn()
+    >>> rules, turn = SegmentRules(start_s=0.25, silence_s=0.375, prefix_s=0.5), UtteranceState()
     >>> for heard in "-#-###-#---":
     ...     turn, edge = step(turn, 0.125, heard == "#", rules)
     ...     if edge:
     ...         print(edge)
-    Started(length_s=0.75)
-    Stopped(silence_s=0.375)
+    SegmentStart(length_s=0.75)
+    SegmentEnd(silence_s=0.375)
     """
     if not turn.speaking:
         return _before(turn, seconds, is_speech, rules)
@@ -107,40 +109,42 @@ def step(turn: Turn, seconds: float, is_speech: bool, rules: SegmentRules) -> tu
         silence_s = 0.0
     length_s = turn.length_s + seconds
     if silence_s + seconds / 2 > rules.silence_s:  # chunks rarely add up to the limits exactly
-        return Turn(), Stopped(silence_s)
+        return UtteranceState(), SegmentEnd(silence_s)
     if length_s + seconds <= rules.longest_s:
-        return Turn(True, 0.0, silence_s, length_s, pauses), None
-    return _cut(Turn(True, 0.0, silence_s, length_s, pauses))
+        return UtteranceState(True, 0.0, silence_s, length_s, pauses), None
+    return _cut(UtteranceState(True, 0.0, silence_s, length_s, pauses))
 
 
-def _before(turn: Turn, seconds: float, is_speech: bool, rules: SegmentRules) -> tuple[Turn, Edge | None]:
+def _before(
+    turn: UtteranceState, seconds: float, is_speech: bool, rules: SegmentRules
+) -> tuple[UtteranceState, Edge | None]:
     if not is_speech:
-        return (Turn() if turn.speech_s else turn), None
+        return (UtteranceState() if turn.speech_s else turn), None
     speech_s = turn.speech_s + seconds
     if speech_s + seconds / 2 <= rules.start_s:
-        return Turn(speech_s=speech_s), None
+        return UtteranceState(speech_s=speech_s), None
     length_s = speech_s + rules.prefix_s
-    return Turn(speaking=True, length_s=length_s), Started(length_s)
+    return UtteranceState(speaking=True, length_s=length_s), SegmentStart(length_s)
 
 
-def _cut(turn: Turn) -> tuple[Turn, Edge]:
+def _cut(turn: UtteranceState) -> tuple[UtteranceState, Edge]:
     """End an utterance in the middle of its longest pause, the later of equals; without any, here.
 
     What lies behind the cut begins the next one, so nothing is lost. Where the pause at the very end is the best,
     it just ends.
 
-    >>> _cut(Turn(True, length_s=15.0, pauses=(Pause(3.0, 0.2), Pause(10.0, 0.4))))
-    (Turn(speaking=True, speech_s=0.0, silence_s=0.0, length_s=5.0, pauses=()), Cut(rest_s=5.0))
-    >>> _cut(Turn(True, length_s=15.0, silence_s=0.4, pauses=(Pause(3.0, 0.2),)))[1]
-    Stopped(silence_s=0.4)
+    >>> _cut(UtteranceState(True, length_s=15.0, pauses=(Pause(3.0, 0.2), Pause(10.0, 0.4))))
+    (UtteranceState(speaking=True, speech_s=0.0, silence_s=0.0, length_s=5.0, pauses=()), SegmentCut(rest_s=5.0))
+    >>> _cut(UtteranceState(True, length_s=15.0, silence_s=0.4, pauses=(Pause(3.0, 0.2),)))[1]
+    SegmentEnd(silence_s=0.4)
     """
     longest_s = max((pause.length_s for pause in turn.pauses), default=0.0)
     if turn.silence_s and turn.silence_s >= longest_s:
-        return Turn(), Stopped(turn.silence_s)
+        return UtteranceState(), SegmentEnd(turn.silence_s)
     at_s = max((p.middle_s for p in turn.pauses if p.length_s == longest_s), default=turn.length_s)
     rest_s = turn.length_s - at_s
     later = tuple(replace(p, middle_s=p.middle_s - at_s) for p in turn.pauses if p.middle_s > at_s)
-    return replace(turn, length_s=rest_s, pauses=later), Cut(rest_s)
+    return replace(turn, length_s=rest_s, pauses=later), SegmentCut(rest_s)
 
 
 def pieces(speech: Samples, longest: int) -> list[Samples]:

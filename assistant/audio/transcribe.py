@@ -11,16 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from assistant.arrays import Floats32
 from assistant.audio.encoder import States
 from assistant.audio.hypothesis import Attempt, best, circling, most_tokens, nobody_speaks
 from assistant.errors import Busy, Invalid, ModelInvalid
 from assistant.inference.card import Card, check_stem
 from assistant.inference.model import Array, Model
-
-Floats = npt.NDArray[np.float32]
 
 _FRAMES = 50
 """In a second."""
@@ -180,7 +178,7 @@ class Transcriber:
             ended=chosen.ended,
         )
 
-    def _attempt(self, memory: _Memory, logits: Floats, temperature: float, most: int, job: _Job) -> Attempt:
+    def _attempt(self, memory: _Memory, logits: Floats32, temperature: float, most: int, job: _Job) -> Attempt:
         """Decode to the end, a loop, or `most` tokens. Draws are the same each time for the same speech."""
         words, random = self._words, np.random.default_rng(_SEED)
         tokens: list[int] = []
@@ -226,7 +224,7 @@ class _Memory:
     past: Array
     """Keys and values of the tokens so far, [2 * layers, heads, tokens, width / heads]; replaced, never changed."""
 
-    def step(self, tokens: Sequence[int]) -> Floats:
+    def step(self, tokens: Sequence[int]) -> Floats32:
         """Take in tokens and give the logits of the next one, [vocabulary]."""
         given = {"tokens": np.array(tokens, np.int64), "past": self.past, **self.cross}
         found = self.model.run(given)
@@ -238,15 +236,15 @@ class _Memory:
         return _Memory(self.model, self.cross, self.past)
 
 
-def _drawn(logits: Floats, random: np.random.Generator) -> int:
+def _drawn(logits: Floats32, random: np.random.Generator) -> int:
     whole = np.cumsum(_softmax(logits), dtype=np.float64)
     return int(np.searchsorted(whole, random.uniform(0, whole[-1]), side="right"))
 
 
-def _log_softmax(logits: Floats) -> Floats:
+def _log_softmax(logits: Floats32) -> Floats32:
     shifted = logits - logits.max()
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def _softmax(logits: Floats) -> Floats:
+def _softmax(logits: Floats32) -> Floats32:
     return np.asarray(np.exp(_log_softmax(logits)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats32
 from assistant.audio.pcm import Samples
 from assistant.inference.batcher import Batcher
 
@@ -21,7 +21,7 @@ _BUDGET_S = 30.0
 class VadState:
     """What one stream carries from frame to frame."""
 
-    memory: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((2, 128), dtype=np.float32))
+    memory: Floats32 = field(default_factory=lambda: np.zeros((2, 128), dtype=np.float32))
     rest: Samples = field(default_factory=lambda: np.zeros(CONTEXT, dtype=np.float32))
     """The context, and what is not a whole chunk yet."""
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats
 from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples, clipped_share, level_db
 from assistant.consent.grant import Gate, Grant
@@ -18,8 +18,6 @@ from assistant.errors import Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, check_stem
 from assistant.inference.model import Array
-
-Floats = npt.NDArray[np.float64]
 
 _QUIET_DB = -72.0
 """Below this 16-bit samples have no more than three bits left."""

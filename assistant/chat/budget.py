@@ -60,17 +60,17 @@ class Prices:
     prompt: float = 0.0
     completion: float = 0.0
 
-    def of(self, usage: Usage) -> float:
+    def cost(self, usage: Usage) -> float:
         """The cost of a completion.
 
-        >>> Prices(1.0, 4.0).of(Usage(500_000, 250_000))
+        >>> Prices(1.0, 4.0).cost(Usage(500_000, 250_000))
         1.5
         """
         return (self.prompt * usage.prompt + self.completion * usage.completion) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class DailyLimit:
     """What may be spent in a day; 0: no limit."""
 
     tokens: int = 0
@@ -79,7 +79,8 @@ class Limit:
     def exceeded(self, tokens: int, cost: float) -> bool:
         """Whether this is more than may be spent.
 
-        >>> Limit(tokens=100).exceeded(100, 9.0), Limit(tokens=100).exceeded(101, 0.0), Limit().exceeded(10**9, 1e9)
+        >>> limit = DailyLimit(tokens=100)
+        >>> limit.exceeded(100, 9.0), limit.exceeded(101, 0.0), DailyLimit().exceeded(10**9, 1e9)
         (False, True, False)
         """
         return bool(self.tokens and tokens > self.tokens) or bool(self.cost and cost > self.cost)
@@ -102,7 +103,7 @@ class Spending:
 class Budget:
     """What was spent today, by UTC."""
 
-    def __init__(self, prices: Prices, app: Limit, person: Limit) -> None:
+    def __init__(self, prices: Prices, app: DailyLimit, person: DailyLimit) -> None:
         self._prices = prices
         self._limits = {"app": app, "person": person}
         self._spent: dict[tuple[str, str], _Spent] = {}
@@ -110,7 +111,7 @@ class Budget:
     @property
     def limited(self) -> bool:
         """Whether there is any limit."""
-        return any(limit != Limit() for limit in self._limits.values())
+        return any(limit != DailyLimit() for limit in self._limits.values())
 
     @contextmanager
     def spending(self, app: str, person: str | None, most: Usage, now: float) -> Iterator[Spending]:
@@ -122,7 +123,7 @@ class Budget:
         accounts = [("app", app)] + ([("person", person)] if person is not None else [])
         for kind, name in accounts:
             spent = self._today(kind, name, day)
-            if self._limits[kind].exceeded(spent.tokens + most.total, spent.cost + self._prices.of(most)):
+            if self._limits[kind].exceeded(spent.tokens + most.total, spent.cost + self._prices.cost(most)):
                 raise TooMany(
                     f"this {kind} has too little left of what it may spend on chat today",
                     wait_s=(day + 1) * DAY_S - now,
@@ -154,7 +155,7 @@ class Budget:
                 continue
             spent = self._today(kind, name, day)
             spent.tokens += sign * usage.total
-            spent.cost += sign * self._prices.of(usage)
+            spent.cost += sign * self._prices.cost(usage)
             self._spent[kind, name] = spent
         if len(self._spent) > _MOST:
             self._spent = {key: spent for key, spent in self._spent.items() if spent.day == day}

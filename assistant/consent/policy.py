@@ -1,8 +1,8 @@
-"""What the law or the app's context of use asks for, whatever a person consents to. Tables that give reasons.
+"""What the law or the app's context of use requires, whatever a person consents to: tables that give reasons.
 
-`REFUSALS` forbid inference, `DUTIES` say what a person must be told. Each row has its source and the place where it
-holds; where it is not known where a person is, every row does. Rows marked `*` hold everywhere because the product
-says so, be it that a law of one place began it.
+`PROHIBITIONS` forbid inference; `DUTIES` say what a person must be told. Each row names its source and the place
+where it holds. If a person's place is not known, every row holds. A row marked `*` holds everywhere, even if the
+law that it follows holds in one place only.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Prohibition:
     """Forbids some modalities in a context of use or to minors."""
 
     code: str
@@ -96,9 +96,9 @@ class Refusal:
 
 _AI_ACT = "Regulation (EU) 2024/1689 (AI Act)"
 
-REFUSALS: tuple[Refusal, ...] = (
-    Refusal("minor", "Emotional inference is off for minors.", "Attune's own rule", MODALITIES, minors=True),
-    Refusal(
+PROHIBITIONS: tuple[Prohibition, ...] = (
+    Prohibition("minor", "Emotional inference is off for minors.", "Attune's own rule", MODALITIES, minors=True),
+    Prohibition(
         "context_workplace",
         "Inferring emotions from biometric data at work is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
@@ -106,7 +106,7 @@ REFUSALS: tuple[Refusal, ...] = (
         context="workplace",
         excuses=("medical", "safety"),
     ),
-    Refusal(
+    Prohibition(
         "context_education",
         "Inferring emotions from biometric data in education is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
@@ -114,7 +114,7 @@ REFUSALS: tuple[Refusal, ...] = (
         context="education",
         excuses=("medical", "safety"),
     ),
-    Refusal(
+    Prohibition(
         "therapy_illinois",
         "Therapy may not use a machine's detection of emotions, in whichever way (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
@@ -122,7 +122,7 @@ REFUSALS: tuple[Refusal, ...] = (
         where="US-IL",
         context="therapy",
     ),
-    Refusal(
+    Prohibition(
         "context_therapy",
         "Therapy may not use a machine's detection of emotions (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
@@ -130,7 +130,7 @@ REFUSALS: tuple[Refusal, ...] = (
         where="US-IL",
         context="therapy",
     ),
-    Refusal(
+    Prohibition(
         "context_therapy",
         "Emotion is not inferred from the voice in therapy, unless somebody answers for it as a medical use.",
         "Attune's own rule, after 225 ILCS 155/20(b)(4)",
@@ -138,7 +138,7 @@ REFUSALS: tuple[Refusal, ...] = (
         context="therapy",
         excuses=("medical",),
     ),
-    Refusal(
+    Prohibition(
         "context_medical",
         "Emotion is inferred from the voice in medicine only where somebody answers for it as a medical use.",
         f"Attune's own rule: an intended medical purpose makes a device (Regulation (EU) 2017/745, Art. 2(1)), and "
@@ -224,7 +224,7 @@ DUTIES: tuple[Duty, ...] = (
 )
 
 
-def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Refusal | None:
+def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Prohibition | None:
     """The first rule that forbids `modality` for `subject`, if any.
 
     Exceptions count only where `now` (unix seconds) shows that they have not expired.
@@ -243,7 +243,7 @@ def needed_exemption(subject: Subject, modality: Modality, now: float) -> Exempt
     return next((exemption for exemption in used if exemption is not None), None)
 
 
-def exemption_from(subject: Subject, rule: Refusal, now: float | None) -> Exemption | None:
+def exemption_from(subject: Subject, rule: Prohibition, now: float | None) -> Exemption | None:
     """The signed exception that lifts `rule`, if there is one that has not expired at unix time `now`."""
     if now is None:
         return None
@@ -311,5 +311,5 @@ def explain_policy(subject: Subject, now: float) -> dict[str, Any]:
     }
 
 
-def _against(subject: Subject, modality: Modality) -> tuple[Refusal, ...]:
-    return tuple(rule for rule in REFUSALS if rule.applies(subject, modality))
+def _against(subject: Subject, modality: Modality) -> tuple[Prohibition, ...]:
+    return tuple(rule for rule in PROHIBITIONS if rule.applies(subject, modality))

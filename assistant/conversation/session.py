@@ -212,7 +212,7 @@ class Conversation:
         hours = self.person.profile.quiet_hours
         if hours is None:
             return False
-        zone = (await self.tools.moments.of(self.person.pseudonym)).get("time_zone")
+        zone = (await self.tools.moments.read_context(self.person.pseudonym)).get("time_zone")
         return is_quiet(hours, now, None if zone is None else zone.value)
 
     def _directed(self, situation: Situation, policy: Policy, now: float) -> Directive:
@@ -274,12 +274,12 @@ class Conversation:
         if passing:
             timeline.glimpse(reading, now)
             return
-        timeline.add(reading, now)
+        timeline.add_reading(reading, now)
         if await self._remembers(reading.modality):
             spread = self.tools.voice.spread if reading.modality == "voice" and self.tools.voice else ()
             baseline = blurred(timeline.baseline(reading.modality), spread, self.tools.normal)
             await self.tools.baselines.remember(self.person.pseudonym, reading.modality, baseline, now)
-            await self.tools.moods.add(self.person.pseudonym, reading, now)
+            await self.tools.moods.add_reading(self.person.pseudonym, reading, now)
             if not await self._remembers(reading.modality):  # withdrawn while it was written
                 await self._forget(reading.modality)
 
@@ -332,7 +332,7 @@ class Conversation:
         if held:
             wish = replace(wish, moment=NOWHERE, offers=wish.offers and GPC not in held)
         else:
-            known = await self.tools.moments.of(self.person.pseudonym)
+            known = await self.tools.moments.read_context(self.person.pseudonym)
             wish = replace(wish, moment=completed(wish.moment, known, now))
         return await self.tools.recommender.choose(
             self.app,
@@ -364,7 +364,7 @@ class Conversation:
             ("content", content is not None),
         ):
             if used:
-                self.tools.uses.note(self.person.pseudonym, self.who, "mood", purpose)
+                self.tools.uses.note_access(self.person.pseudonym, self.who, "mood", purpose)
         body = Decision(
             read=ReadModalities(modalities_of(tone), modalities_of(content)),
             ranking=None if chosen is None else chosen.decision,

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from assistant import __version__
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, Invalid, NotFound
@@ -48,6 +47,7 @@ from assistant.evaluate.tables.manifest import (
 )
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
+from assistant.version import __version__
 
 __all__ = ["Options", "configure", "evaluate", "run"]
 

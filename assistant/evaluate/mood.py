@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
@@ -211,7 +212,9 @@ def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) ->
     held = np.array([[1.0, float(row.labels[0] in names)] for row, names in said])
     clusters = metrics.cluster_numbers([row.speaker for row, _ in said])
     share = {"held": metrics.summed(held, clusters, metrics.share)}
-    found = metrics.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)["held"]
+    found = bootstrap.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)[
+        "held"
+    ]
     return {
         "said": len(said) / len(rows),
         "names": sum(len(names) for _, names in said) / len(said),

@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
 
 
-class Session(Protocol):
+class OnnxSession(Protocol):
     """As much of `onnxruntime.InferenceSession` as is used."""
 
     def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
@@ -30,7 +30,7 @@ class Session(Protocol):
         """The graph's outputs, each with a name and a shape."""
 
 
-SessionFactory = Callable[[Path], Session]
+SessionFactory = Callable[[Path], OnnxSession]
 
 
 def session_options() -> onnxruntime.SessionOptions:
@@ -46,9 +46,9 @@ def session_options() -> onnxruntime.SessionOptions:
     return options
 
 
-def onnx_session(graph: Path) -> Session:
+def onnx_session(graph: Path) -> OnnxSession:
     """A session on the CPU."""
-    session: Session = onnxruntime.InferenceSession(
+    session: OnnxSession = onnxruntime.InferenceSession(
         str(graph), sess_options=session_options(), providers=["CPUExecutionProvider"]
     )
     return session
@@ -57,7 +57,7 @@ def onnx_session(graph: Path) -> Session:
 class Model:
     """A loaded graph whose hash, names and shapes were found to match its card."""
 
-    def __init__(self, card: Card, session: Session) -> None:
+    def __init__(self, card: Card, session: OnnxSession) -> None:
         self.card = card
         self._session = session
 

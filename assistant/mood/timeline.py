@@ -33,7 +33,7 @@ class Timeline:
         self._lives(at)
         self._passing[reading.modality] = (at, reading)
 
-    def add(self, reading: Reading, at: float) -> None:
+    def add_reading(self, reading: Reading, at: float) -> None:
         """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
         self._lives(at)
         self._passing.pop(reading.modality, None)

@@ -18,9 +18,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from assistant.arrays import Floats
 from assistant.recommend.features import SIZE
-
-Floats = npt.NDArray[np.float64]
 
 Algorithm = Literal["linucb", "thompson"]
 

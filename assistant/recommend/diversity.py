@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from assistant.arrays import Floats
 
 AMONG = 500
 """Best items from which a slate is compared with a diverse one."""

@@ -11,13 +11,11 @@ import hashlib
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats
 from assistant.emotion import Mood
 from assistant.recommend.catalogue import Item
 from assistant.recommend.moment import Moment, context_numbers
-
-Floats = npt.NDArray[np.float64]
 
 MOMENT = ("always", "hour_sin", "hour_cos", "weekend", "home", "out", "moving", "searching")
 MOOD = ("stress", "valence", "arousal")

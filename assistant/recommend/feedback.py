@@ -14,8 +14,9 @@ from typing import Literal, Protocol
 import msgspec
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.errors import Invalid
-from assistant.recommend.bandits import Belief, Exploration, Floats, prior, restored
+from assistant.recommend.bandits import Belief, Exploration, prior, restored
 from assistant.recommend.features import ITEM, MOMENT, SIZE
 from assistant.recommend.holdout import Arm
 from assistant.recommend.item_table import Shelf

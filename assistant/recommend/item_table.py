@@ -7,15 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.recommend.catalogue import Catalogue, Item
 from assistant.recommend.diversity import unit
 from assistant.recommend.features import AFFINITY, BUCKETS, COMMERCIAL, ITEM, item_numbers
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 _NEVER = 4e12
 """Unix seconds that no clock reaches."""
@@ -30,9 +26,9 @@ class Shelf:
     """Id to row."""
     numbers: Floats
     """[items, len(ITEM)]; the columns that depend on a person are 0."""
-    light: npt.NDArray[np.float32]
+    light: Floats32
     """The same in single precision, where it is precise enough."""
-    vectors: npt.NDArray[np.float32]
+    vectors: Floats32
     """[items, buckets], of length 1 or 0: what likeness is measured by. Column by column, which is faster."""
     commercial: Bools
     published: Floats

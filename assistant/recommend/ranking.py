@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Bools, Ints
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
 from assistant.recommend.catalogue import Item
@@ -21,7 +22,7 @@ from assistant.recommend.diversity import Price, price
 from assistant.recommend.features import usable
 from assistant.recommend.item_table import Shelf, lay_out
 from assistant.recommend.moment import NOWHERE, Moment
-from assistant.recommend.scoring import Bools, Ints, Learned, Situation, View, believed, parts, totals, view
+from assistant.recommend.scoring import Learned, Situation, View, believed, parts, totals, view
 from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
 from assistant.recommend.together import because
 

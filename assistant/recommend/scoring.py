@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
 from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, folded
@@ -22,9 +22,6 @@ from assistant.recommend.moment import Moment
 from assistant.recommend.slate import generator
 from assistant.recommend.together import Neighbours, together
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Parts = dict[str, Floats]
 
 INTEREST_WEIGHT = 0.3
@@ -109,7 +106,7 @@ class View:
     """Some rows of a shelf as a person sees them, without a copy of the whole shelf."""
 
     numbers: Floats
-    light: npt.NDArray[np.float32]
+    light: Floats32
     commercial: Bools
     liked: Floats
     searched: Floats

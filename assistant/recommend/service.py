@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.consent.receipt import Record
 from assistant.emotion import Mood
 from assistant.errors import NotFound, Premature
 from assistant.profile.person import App, Person, Profile
 from assistant.recommend import ranking as policy
-from assistant.recommend.bandits import Exploration, Floats
+from assistant.recommend.bandits import Exploration
 from assistant.recommend.bubble import Bubble, ShownKinds, opened
 from assistant.recommend.catalogue import CatalogueSource
 from assistant.recommend.decision import DecidedItem, DecidedRanking, DecisionBook, Diversity, RankingDecision

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from assistant.arrays import Floats
 
 TEMPERATURE = 0.05
 """Of the softmax: small, so that little is explored."""

@@ -16,12 +16,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats, Ints
 from assistant.recommend.item_table import Shelf
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 LIKED = 0.3
 """The least reward of something liked: that of a click."""

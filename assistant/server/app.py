@@ -129,6 +129,13 @@ async def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with open_services(settings) as services, running(services) as address:
         started(address)
+        for name in await services.storage.catalogues.missing():
+            log.info(
+                "the app %s has no catalogue, so nothing is recommended: PUT /v1/catalogue, or try "
+                "`assistant catalogue load --starter --app %s`",
+                name,
+                name,
+            )
         await stop.wait()
         log.info("stopping")
 

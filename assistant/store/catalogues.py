@@ -28,12 +28,19 @@ class Catalogues:
         self._known[app] = catalogue
 
     async def get(self, app: str) -> Catalogue:
-        """The app's catalogue; an empty one where it has uploaded none."""
+        """The app's catalogue; an empty one where it has none."""
         if app not in self._known:
             query = select(schema.catalogues.c.body).where(schema.catalogues.c.app == app)
             async with self._database.read() as connection:
                 body = await connection.scalar(query)
-            self._known[app] = (
-                msgspec.json.decode(body, type=Catalogue) if body else Catalogue(version="", items=())
-            )
+            if not body:  # not kept: another process may load one at any time
+                return Catalogue(version="", items=())
+            self._known[app] = msgspec.json.decode(body, type=Catalogue)
         return self._known[app]
+
+    async def missing(self) -> list[str]:
+        """The names of the apps that have no catalogue, sorted."""
+        apps, catalogues = schema.apps, schema.catalogues
+        query = select(apps.c.name).where(apps.c.id.not_in(select(catalogues.c.app))).order_by(apps.c.name)
+        async with self._database.read() as connection:
+            return list((await connection.scalars(query)).all())

@@ -41,7 +41,9 @@ class StorageFailed(Unavailable):
 
 
 class SchemaUnknown(StorageFailed):
-    """The database has a schema that this version can't bring to its own."""
+    """This version of Attune cannot migrate the schema that the database has."""
+
+    code = "schema_unknown"
 
 
 def kind_of(url: str) -> Kind:

@@ -31,7 +31,7 @@ class Decisions:
     async def add(self, decision: str, person: str, at: float, body: Decision) -> None:
         """Store one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
-        await self._writes.add({"id": decision, "person": person, "at": at, "body": sealed})
+        await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
         async with self._database.write() as connection:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from assistant.errors import Invalid, NotFound, Taken
+from assistant.errors import AlreadyTaken, Invalid, NotFound
 from assistant.profile.device import MAX_DEVICES, Device
 from assistant.profile.person import App, Person
 from assistant.store import schema
@@ -29,12 +29,14 @@ class Devices:
     async def link(self, app: App, person: Person, device: Device) -> bool:
         """Link a device to a person, or change its description; returns whether it is new.
 
-        Raises `Taken` (`device_linked`) where it belongs to somebody else of the app, and `Invalid`
+        Raises `AlreadyTaken` (`device_linked`) where it belongs to somebody else of the app, and `Invalid`
         (`too_many_devices`).
         """
         table, row = schema.devices, await self._row(app, device.id)
         if row is not None and row.person != person.pseudonym:
-            raise Taken("this device is linked to another person; unlink it there first", code="device_linked")
+            raise AlreadyTaken(
+                "this device is linked to another person; unlink it there first", code="device_linked"
+            )
         body = await self._vault.seal(person.pseudonym, "device", msgspec.json.encode(device))
         values = {"at": device.linked_at, "body": body}
         if row is not None:
@@ -69,7 +71,7 @@ class Devices:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound("this person has no such device", code="device_unknown")
 
-    async def of(self, person: str) -> list[Device]:
+    async def list_devices(self, person: str) -> list[Device]:
         """The devices of one person, in the order in which they were linked."""
         table = schema.devices
         query = select(table.c.body).where(table.c.person == person).order_by(table.c.at, table.c.id)

@@ -32,14 +32,14 @@ class Moods:
         self._database = database
         self._vault = vault
 
-    async def add(self, person: str, reading: Reading, at: float) -> None:
+    async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Store one reading; durable when this returns."""
         body = await self._vault.seal(person, "mood", msgspec.json.encode(reading.as_json()))
         row = {"person": person, "modality": reading.modality, "at": at, "body": body}
         async with self._database.write() as connection:
             await connection.execute(insert(schema.moods).values(**row))
 
-    async def of(self, person: str, *, before: int | None = None, limit: int = 100) -> list[PastMood]:
+    async def list_moods(self, person: str, *, before: int | None = None, limit: int = 100) -> list[PastMood]:
         """The history of one person, newest first; only what is before the one with `seq` = `before`."""
         table = schema.moods
         query = select(table.c.seq, table.c.at, table.c.body).where(table.c.person == person)

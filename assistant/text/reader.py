@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from assistant.arrays import Floats32
 from assistant.consent.grant import Gate, Grant
 from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
 from assistant.inference.batcher import Batcher
@@ -16,8 +16,6 @@ from assistant.inference.card import Card
 from assistant.text.clean import clean
 from assistant.text.language import prepare, unreadable
 from assistant.text.tokens import Tokens, padded
-
-Floats = npt.NDArray[np.float32]
 
 FINE_TO_SHARED: Mapping[str, str] = {
     **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),
@@ -43,13 +41,13 @@ class TextScores:
     """What the graph gave for one text, averaged over its windows by length."""
 
     card: Card
-    emotions: Floats
+    emotions: Floats32
     """Probability of each of the card's labels, [labels]."""
-    sentiment: Floats
+    sentiment: Floats32
     """Probabilities of negative, neutral, positive."""
-    affect: Floats
+    affect: Floats32
     """Valence, arousal, dominance on EmoBank's scale mapped to [-1, 1]."""
-    affect_deviation: Floats
+    affect_deviation: Floats32
     stress: float
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from assistant.arrays import Ints
 from assistant.errors import ModelInvalid
 
 PAD_TO = 16
@@ -28,7 +28,7 @@ class Tokens:
         self._room = max_tokens - self._tokenizer.num_special_tokens_to_add(False)
         self._special = self._tokenizer.encode("").ids
 
-    def windows(self, text: str) -> list[npt.NDArray[np.int64]]:
+    def windows(self, text: str) -> list[Ints]:
         """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text.
 
         Long text is cut evenly, so that no window is left with a word or two out of context.
@@ -48,7 +48,7 @@ def even_parts(count: int, most: int) -> list[slice]:
     return [slice(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
-def padded(ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.int64]]:
+def padded(ids: Ints) -> dict[str, Ints]:
     """The graph's two inputs for one row, padded to a multiple of `PAD_TO`.
 
     >>> row = padded(np.array([101, 7, 102]))

@@ -190,7 +190,7 @@ async def export(bench: Bench, total: int) -> None:
             longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
 
     beating = asyncio.create_task(heartbeat())
-    async for chunk in storage.exports.of(bench.app, person):
+    async for chunk in storage.exports.stream_export(bench.app, person):
         size += len(chunk)
     seconds = time.perf_counter() - began
     beating.cancel()

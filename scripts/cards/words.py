@@ -37,15 +37,9 @@ TEXT = Words(
         "Other languages than English, code, or what somebody really feels: it estimates what a text expresses.",
     ),
     code="""\
-import asyncio
-from assistant.config import shipped_models
-from assistant.evaluate.tables.manifest import Row
-from assistant.evaluate.run.engine import read_rows
-from assistant.inference.model import open_model
+from assistant import read_text
 
-model = open_model(shipped_models() / "text")
-outcomes, _ = asyncio.run(read_rows(model, "text", [Row(1, "a", text="I passed, I can't believe it!")]))
-print(outcomes[0].scores.reading())
+print(read_text("What a lovely evening, thank you all so much!", model="{name}"))
 """,
     evaluate="assistant evaluate text --data texts.csv --task sentiment --out results",
     floor="bag of words (single words and pairs, tf-idf) with logistic regression, for affect ridge regression, "
@@ -90,16 +84,10 @@ VOICE = Words(
         "Recognising who speaks.",
     ),
     code="""\
-import asyncio
-from assistant.config import shipped_models
+from assistant import read_voice
 from assistant.demo.story import RECORDING  # any recording of speech will do
-from assistant.evaluate.tables.manifest import Row
-from assistant.evaluate.run.engine import read_rows
-from assistant.inference.model import open_model
 
-stem, model = (open_model(shipped_models() / name) for name in ("stem", "{name}"))
-outcomes, _ = asyncio.run(read_rows(model, "voice", [Row(1, "a", file=RECORDING)], stem=stem))
-print(outcomes[0].scores.reading())
+print(read_voice(RECORDING, model="{name}"))
 """,
     evaluate="assistant evaluate voice --model models/{name} --data clips.csv --task emotion --baseline online "
     "--out results",

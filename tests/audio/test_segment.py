@@ -11,7 +11,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from assistant.audio.pcm import from_pcm16, level_db, to_pcm16
-from assistant.audio.segment import Cut, Edge, SegmentRules, Started, Stopped, Turn, pieces, step
+from assistant.audio.segment import (
+    Edge,
+    SegmentCut,
+    SegmentEnd,
+    SegmentRules,
+    SegmentStart,
+    UtteranceState,
+    pieces,
+    step,
+)
 from assistant.audio.tape import Tape
 from assistant.errors import Invalid
 
@@ -30,7 +39,7 @@ rules = st.builds(
 
 def edges(rule: SegmentRules, heard: Sequence[bool]) -> list[tuple[int, Edge]]:
     """The number of chunks heard when something began or ended."""
-    turn, found = Turn(), []
+    turn, found = UtteranceState(), []
     for at, is_speech in enumerate(heard, 1):
         turn, edge = step(turn, CHUNK, is_speech, rule)
         if edge is not None:
@@ -44,11 +53,11 @@ def utterances(rule: SegmentRules, heard: Sequence[bool]) -> list[tuple[float, f
     for at, edge in edges(rule, heard):
         now = at * CHUNK
         match edge:
-            case Started(length_s):
+            case SegmentStart(length_s):
                 found.append((now - length_s, None))
-            case Stopped():
+            case SegmentEnd():
                 found[-1] = (found[-1][0], now)
-            case Cut(rest_s):
+            case SegmentCut(rest_s):
                 found[-1] = (found[-1][0], now - rest_s)
                 found.append((now - rest_s, None))
     return found
@@ -63,8 +72,8 @@ def kinds(found: list[tuple[int, Edge]]) -> list[type[Edge]]:
 def test_an_utterance_starts_before_it_ends_and_ends_before_the_next(rule: SegmentRules, heard: list[bool]) -> None:
     speaking = False
     for _, edge in edges(rule, heard):
-        assert isinstance(edge, Started) != speaking
-        speaking = not isinstance(edge, Stopped)
+        assert isinstance(edge, SegmentStart) != speaking
+        speaking = not isinstance(edge, SegmentEnd)
 
 
 @few
@@ -80,7 +89,7 @@ def test_coughs_shorter_than_a_start_start_nothing_however_many(
 @given(rules)
 def test_an_utterance_starts_once_there_was_speech_enough_and_reaches_back_before_it(rule: SegmentRules) -> None:
     ((at, edge),) = edges(rule, [True] * (round(rule.start_s / CHUNK) + 1))
-    assert isinstance(edge, Started)
+    assert isinstance(edge, SegmentStart)
     assert at * CHUNK == pytest.approx(rule.start_s, abs=CHUNK)
     assert edge.length_s == pytest.approx(at * CHUNK + rule.prefix_s)
 
@@ -89,10 +98,10 @@ def test_an_utterance_starts_once_there_was_speech_enough_and_reaches_back_befor
 @given(rules)
 def test_an_utterance_stops_once_there_was_silence_enough(rule: SegmentRules) -> None:
     found = edges(replace(rule, longest_s=15.0), [True] * 20 + [False] * 60)
-    assert kinds(found) == [Started, Stopped]
+    assert kinds(found) == [SegmentStart, SegmentEnd]
     at, edge = found[1]
     assert (at - 20) * CHUNK == pytest.approx(rule.silence_s, abs=CHUNK)
-    assert isinstance(edge, Stopped)
+    assert isinstance(edge, SegmentEnd)
     assert astuple(edge) == pytest.approx(((at - 20) * CHUNK,))
 
 
@@ -108,8 +117,8 @@ def test_nothing_lasts_longer_than_the_longest(rule: SegmentRules, heard: list[b
 def test_at_a_cut_the_next_utterance_begins_where_the_last_one_ends(rule: SegmentRules, heard: list[bool]) -> None:
     found = edges(rule, heard)
     spans = utterances(rule, heard)
-    follows = [index + 1 for index, (_, edge) in enumerate(e for e in found if not isinstance(e[1], Started))
-               if isinstance(edge, Cut)]  # fmt: skip
+    follows = [index + 1 for index, (_, edge) in enumerate(e for e in found if not isinstance(e[1], SegmentStart))
+               if isinstance(edge, SegmentCut)]  # fmt: skip
     for index in follows:
         assert spans[index][0] == spans[index - 1][1]
         assert spans[index][0] > spans[index - 1][0]
@@ -122,14 +131,14 @@ def test_the_first_cut_lies_in_the_middle_of_the_longest_pause_so_far_the_later_
 ) -> None:
     rule = SegmentRules(start_s=0.16, longest_s=5.0)
     heard = [chunk for talk, pause in parts for chunk in [True] * talk + [False] * pause]
-    limit, edge = next((at, edge) for at, edge in edges(rule, heard) if not isinstance(edge, Started))
+    limit, edge = next((at, edge) for at, edge in edges(rule, heard) if not isinstance(edge, SegmentStart))
     pauses, at = [], 0
     for talk, pause in parts:
         at += talk + pause
         if at < limit:  # it ended, and somebody spoke again
             pauses.append((pause, (at - pause / 2) * CHUNK))
     length, middle_s = max(pauses)
-    if isinstance(edge, Cut):
+    if isinstance(edge, SegmentCut):
         assert limit * CHUNK - edge.rest_s == pytest.approx(middle_s)
     else:
         assert edge.silence_s >= length * CHUNK - 1e-6
@@ -152,7 +161,7 @@ def test_speech_without_any_pause_is_cut_where_it_grows_too_long() -> None:
 
 def test_where_the_pause_at_the_limit_is_the_best_it_just_ends() -> None:
     found = edges(SegmentRules(), [True] * 100 + [False] * 3 + [True] * 345 + [False] * 30)
-    assert kinds(found) == [Started, Stopped]
+    assert kinds(found) == [SegmentStart, SegmentEnd]
 
 
 def test_speech_that_wavers_below_the_threshold_goes_on() -> None:
@@ -164,7 +173,7 @@ def test_speech_that_wavers_below_the_threshold_goes_on() -> None:
 
 def test_a_pause_for_breath_does_not_end_an_utterance() -> None:
     heard = ([True] * 10 + [False] * 10) * 4  # pauses of .32 s
-    assert kinds(edges(SegmentRules(), heard)) == [Started]
+    assert kinds(edges(SegmentRules(), heard)) == [SegmentStart]
 
 
 @few
@@ -190,7 +199,7 @@ def test_a_tape_holds_what_was_added_and_not_forgotten_and_nothing_else(acts: li
     for act, count in acts:
         if act == "add":
             more = np.arange(1 + len(said), 1 + len(said) + count, dtype=np.float32)
-            tape.add(more)
+            tape.append(more)
             said = np.append(said, more)
         elif act == "skip":
             tape.skip(count)

@@ -27,7 +27,7 @@ from assistant.demo.story import RECORDING
 from assistant.errors import Busy, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import read_card
-from assistant.inference.model import Array, Session, open_model
+from assistant.inference.model import Array, OnnxSession, open_model
 from tests.clock import Clock
 from tests.conftest import shared_session
 
@@ -40,7 +40,7 @@ NOISE = np.random.default_rng(0).normal(0, 0.02, 3 * SECOND).astype(np.float32)
 class Watched:
     """A session that says when it runs, and may say something else than the model does."""
 
-    def __init__(self, session: Session, before: Callable[[], None], says: int | None = None) -> None:
+    def __init__(self, session: OnnxSession, before: Callable[[], None], says: int | None = None) -> None:
         self.session, self.before, self.says = session, before, says
 
     def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
@@ -69,7 +69,7 @@ class Room:
     def open(
         self, *, before: Callable[[], None] | None = None, says: int | None = None, **options: Any
     ) -> Transcriber:
-        def watched(graph: Path) -> Session:
+        def watched(graph: Path) -> OnnxSession:
             return Watched(shared_session(graph), before or (lambda: None), says)
 
         encoder = open_model(MODELS / "transcriber-encoder", shared_session)

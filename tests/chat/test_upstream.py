@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.chat.breaker import Breaker
-from assistant.chat.budget import Budget, Limit, Prices, Usage
+from assistant.chat.budget import Budget, DailyLimit, Prices, Usage
 from assistant.chat.sse import Events
 from assistant.chat.upstream import Patience, Refused, Upstream
 from assistant.errors import TooMany, Unavailable
@@ -290,7 +290,7 @@ def spend(budget: Budget, person: str | None, most: int, came_to: int, now: floa
 
 
 def test_a_day_s_tokens_are_counted_by_what_they_came_to_and_begin_anew_each_day() -> None:
-    budget = Budget(Prices(), Limit(tokens=100), Limit())
+    budget = Budget(Prices(), DailyLimit(tokens=100), DailyLimit())
     spend(budget, "p", 100, 40)
     spend(budget, "q", 60, 50)
     with pytest.raises(TooMany) as raised:
@@ -301,7 +301,7 @@ def test_a_day_s_tokens_are_counted_by_what_they_came_to_and_begin_anew_each_day
 
 
 def test_one_person_can_t_use_up_what_is_for_all() -> None:
-    budget = Budget(Prices(), Limit(tokens=1000), Limit(tokens=50))
+    budget = Budget(Prices(), DailyLimit(tokens=1000), DailyLimit(tokens=50))
     spend(budget, "p", 50, 50)
     with pytest.raises(TooMany, match="person"):
         spend(budget, "p", 1, 1)
@@ -310,7 +310,7 @@ def test_one_person_can_t_use_up_what_is_for_all() -> None:
 
 
 def test_requests_at_the_same_time_can_t_exceed_a_limit_together() -> None:
-    budget = Budget(Prices(prompt=0.0, completion=10.0), Limit(cost=1.0), Limit())
+    budget = Budget(Prices(prompt=0.0, completion=10.0), DailyLimit(cost=1.0), DailyLimit())
     with budget.spending("app", "p", Usage(0, 60_000), 0.0) as first:
         with pytest.raises(TooMany):
             spend(budget, "q", 60_000, 0)
@@ -320,7 +320,7 @@ def test_requests_at_the_same_time_can_t_exceed_a_limit_together() -> None:
 
 
 def test_a_request_that_fails_costs_what_it_came_to() -> None:
-    budget = Budget(Prices(), Limit(tokens=10), Limit())
+    budget = Budget(Prices(), DailyLimit(tokens=10), DailyLimit())
 
     def failing_request() -> None:
         with budget.spending("app", None, Usage(0, 10), 0.0) as spending:

@@ -20,7 +20,7 @@ from assistant.consent.policy import (
     CONTEXTS,
     DISCLOSE_EVERY_S,
     DUTIES,
-    REFUSALS,
+    PROHIBITIONS,
     Exemption,
     Subject,
     disclosure,
@@ -80,15 +80,15 @@ def test_each_row_of_the_refusals(
 
 
 def test_the_rows_cover_every_rule_every_context_and_every_age() -> None:
-    assert {name for row in REFUSED for name in row[3:] if name} == {rule.code for rule in REFUSALS}
+    assert {name for row in REFUSED for name in row[3:] if name} == {rule.code for rule in PROHIBITIONS}
     assert {row[0] for row in REFUSED} == set(CONTEXTS)
     assert {row[1] for row in REFUSED} == set(AGE_BANDS)
 
 
 def test_no_rule_is_without_a_reason_and_a_source() -> None:
-    assert all(row.source for row in REFUSALS)
+    assert all(row.source for row in PROHIBITIONS)
     assert all(row.source for row in DUTIES)
-    assert all(rule.why.endswith(".") and rule.modalities for rule in REFUSALS)
+    assert all(rule.why.endswith(".") and rule.modalities for rule in PROHIBITIONS)
     assert len({duty.code for duty in DUTIES}) == len(DUTIES)
 
 
@@ -225,8 +225,8 @@ def test_an_exception_opens_nothing_else() -> None:
 def test_what_was_signed_is_read_back_for_the_app_it_names() -> None:
     known = read_exceptions([sign(TERMS, KEY), ""], PUBLIC)
     assert known.terms == (TERMS,)
-    assert known.of("cranes") == (Exemption("exc_1", "workplace", "safety", NOW + YEAR),)
-    assert known.of("others") == ()
+    assert known.for_app("cranes") == (Exemption("exc_1", "workplace", "safety", NOW + YEAR),)
+    assert known.for_app("others") == ()
 
 
 def _changed(line: str, **terms: Any) -> str:
@@ -349,6 +349,6 @@ async def test_the_app_may_tell_its_own_jurisdiction_and_let_only_the_person_gra
 async def test_the_whole_table_can_be_read(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     table = await house.call("GET", "/v1/policy")
-    assert [row["code"] for row in table["refusals"]] == [rule.code for rule in REFUSALS]
+    assert [row["code"] for row in table["refusals"]] == [rule.code for rule in PROHIBITIONS]
     assert [row["code"] for row in table["duties"]] == [duty.code for duty in DUTIES]
     assert table["consent_ages"]["FR"]["years"] == 15

@@ -104,7 +104,7 @@ class Nothing:
     async def kinds(self, person: str, most: int) -> list[str]:
         return []
 
-    async def of(self, person: str) -> dict[str, ContextPart]:
+    async def read_context(self, person: str) -> dict[str, ContextPart]:
         return {}
 
 

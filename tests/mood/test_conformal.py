@@ -43,7 +43,7 @@ def calibration(value: float, **models: str) -> Calibration:
 def told(known: Calibration, emotions: dict[str, float], modality: Modality = "text", model: str = "a") -> Mood:
     line = Timeline(half_life_s=60.0, expires_s=900.0, calibration=known)
     nothing = Estimate(0.0, 0.2)
-    line.add(Reading(modality, nothing, nothing, 0.2, emotions, model=model), NOW)
+    line.add_reading(Reading(modality, nothing, nothing, 0.2, emotions, model=model), NOW)
     mood = line.mood(NOW, [modality])
     assert mood is not None
     return mood
@@ -126,7 +126,7 @@ def test_a_model_that_was_not_calibrated_gives_no_set() -> None:
 def test_a_set_grows_as_the_mood_ages_until_it_is_no_longer_said() -> None:
     line = Timeline(half_life_s=60.0, expires_s=900.0, calibration=calibration(0.7, text="a"))
     sad = {name: 0.88 if name == "sadness" else 0.02 for name in EMOTIONS}
-    line.add(Reading("text", Estimate(0.0, 0.01), Estimate(0.0, 0.01), 0.2, sad, model="a"), NOW)
+    line.add_reading(Reading("text", Estimate(0.0, 0.01), Estimate(0.0, 0.01), 0.2, sad, model="a"), NOW)
     sizes = []
     for age in (0.0, 15.0, 30.0, 60.0, 240.0):
         mood = line.mood(NOW + age, ["text"])

@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from assistant.arrays import Floats
 from assistant.recommend.holdout import uplift
 from assistant.recommend.measures.exposure import Came, Piece, Shown
 from assistant.recommend.measures.fairness import FEWEST, Group, compared
-from assistant.recommend.measures.interval import (
-    Floats,
-    effective,
-    mean,
-    newcombe,
-    share,
-    shares_apart,
-    wilson,
-    z_of,
-)
+from assistant.recommend.measures.interval import effective, mean, newcombe, share, shares_apart, wilson, z_of
 from assistant.recommend.measures.rates import rates, worth
 
 MUSIC, OFFER = Piece("song", "music", False), Piece("sale", "voucher", True)
@@ -199,4 +191,4 @@ def test_many_people_do_not_change_how_the_uplift_is_measured() -> None:
     rng = np.random.default_rng(0)
     many = {arm: [[float(x)] for x in rng.random(3000) < 0.5] for arm in ("mood", "blind")}
     found = uplift(many)  # type: ignore[arg-type]
-    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.25 / 3000), rel=0.1)
+    assert found.figure.high - found.figure.low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.25 / 3000), rel=0.1)

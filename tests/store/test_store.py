@@ -329,7 +329,9 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
     ):
         async with store.main.read() as connection:
             assert list(await connection.scalars(select(column))) == [bob.pseudonym], table.name
-    assert [record.id for record in await store.records.of(ada.pseudonym)] == ["by ada"], "the ledger keeps its own"
+    assert [record.id for record in await store.records.history(ada.pseudonym)] == ["by ada"], (
+        "the ledger keeps its own"
+    )
     assert await store.people.get(app, "bob") == bob
 
 
@@ -387,7 +389,7 @@ async def test_a_person_erased_and_put_again_is_somebody_new(store: Store) -> No
     after, new = await store.people.put(app, "ada", Profile())
     assert new
     assert after.pseudonym != before.pseudonym
-    assert await store.records.of(after.pseudonym) == []
+    assert await store.records.history(after.pseudonym) == []
 
 
 # Consent records
@@ -410,15 +412,15 @@ async def test_consent_records_come_back_as_they_were_in_their_order(store: Stor
     for record in kept:
         await store.records.append(record)
     await store.records.append(a_record(id="w", person="q"))
-    assert await store.records.of("p") == kept
-    assert await store.records.of("nobody") == []
+    assert await store.records.history("p") == kept
+    assert await store.records.history("nobody") == []
 
 
 async def test_a_consent_record_is_never_replaced(store: Store) -> None:
     await store.records.append(a_record())
     with pytest.raises(StorageFailed):
         await store.records.append(a_record(event="withdrawn"))
-    assert await store.records.of("p") == [a_record()]
+    assert await store.records.history("p") == [a_record()]
 
 
 # Catalogues and decisions
@@ -428,13 +430,23 @@ async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(database
     async with opening(databases) as store:
         app = await store.app()
         assert await store.catalogues.get(app.id) == Catalogue("", ())
+        assert await store.catalogues.missing() == [app.name]
         await store.catalogues.put(app.id, starter())
+        assert await store.catalogues.missing() == []
         assert await store.catalogues.get(app.id) == starter()
     async with opening(databases) as again:
         assert await again.catalogues.get(app.id) == starter()
         await again.catalogues.put(app.id, Catalogue("2", starter().items[:1]))
     async with opening(databases) as later:
         assert await later.catalogues.get(app.id) == Catalogue("2", starter().items[:1])
+
+
+async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Any) -> None:
+    async with opening(databases) as server, opening(databases) as command:
+        app = await server.app()
+        assert await server.catalogues.get(app.id) == Catalogue("", ())
+        await command.catalogues.put(app.id, starter())
+        assert await server.catalogues.get(app.id) == starter()
 
 
 async def test_a_decision_comes_back_for_its_own_person_only(store: Store) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
-from assistant.audio.segment import Edge, SegmentRules, Started, Stopped, Turn, step
+from assistant.audio.segment import Edge, SegmentEnd, SegmentRules, SegmentStart, UtteranceState, step
 from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
 from assistant.consent.policy import duties
@@ -217,14 +217,14 @@ class Stream:
 
     def _restart(self, rules: SegmentRules | None) -> None:
         self._rules = rules
-        self._turn = Turn()
+        self._turn = UtteranceState()
         self._vad = VadState()
         self._said = 0.0
         self._judged = self._free = self._tape.end
 
     def _take(self, samples: Samples) -> None:
         if self._keeps:
-            self._tape.add(samples)
+            self._tape.append(samples)
         else:
             self._tape.skip(len(samples))
 
@@ -266,13 +266,13 @@ class Stream:
         return fault
 
     async def _turned(self, edge: Edge, rules: SegmentRules) -> None:
-        if isinstance(edge, Started):
+        if isinstance(edge, SegmentStart):
             length = round(edge.length_s * SAMPLE_RATE)
             speech = length - round(rules.prefix_s * SAMPLE_RATE)
             self._begin(max(self._free, self._judged - length), speech)
             return
         assert self._utterance is not None
-        if isinstance(edge, Stopped):
+        if isinstance(edge, SegmentEnd):
             await self._end(self._utterance, self._judged, silence=round(edge.silence_s * SAMPLE_RATE))
         else:
             at = self._judged - round(edge.rest_s * SAMPLE_RATE)
@@ -371,7 +371,9 @@ class Stream:
 
     async def _note(self, event: Literal["notice_shown", "notice_acknowledged"], actor: Actor) -> None:
         subject, ledger = self._conversation.subject, self._tools.ledger
-        await ledger.note(subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice)
+        await ledger.record_event(
+            subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice
+        )
 
     async def _ask_again(self) -> None:
         if self._changed:

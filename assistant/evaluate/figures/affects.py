@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from assistant.arrays import Floats, Ints
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Floats, Ints
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Tally
 
 _NINETY = 1.645
 """Standard deviations on either side of a mean that hold 90 % of a normal distribution."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.measures import binned
-from assistant.evaluate.figures.metrics import Floats
 from assistant.evaluate.figures.sheet import Sheet
 
 POINTS = 100

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from assistant.evaluate.figures import bootstrap, metrics, ranking
+from assistant.arrays import Floats, Ints
+from assistant.bootstrap import Figure, Statistic
+from assistant.evaluate.figures import metrics, ranking, tally
 from assistant.evaluate.figures.affects import affects
-from assistant.evaluate.figures.bootstrap import Layout, Tally, apart
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
 from assistant.evaluate.figures.ranking import Ranked
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Layout, Tally, apart
 
 ECE_LEAST = 0.1
 """Label predictions below this are left out of the calibration error: nearly all are, and all are near 0."""
@@ -36,7 +37,7 @@ def figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str
     `drop` leaves abstentions out; else they are wrong, or the empty set. `ece`, `brier` and `nll` are of the rows
     that were answered, whatever `drop` says.
     """
-    found = bootstrap.figures(
+    found = tally.figures(
         tallies(sheet, drop=drop), sheet.clusters, free=free(sheet, drop=drop), replicates=replicates, seed=seed
     )
     return {name: found[name] for name in sorted(found, key=_place)}
@@ -71,7 +72,7 @@ def tallies(sheet: Sheet, *, drop: bool) -> list[Tally]:
     else:
         found = _of_names(sheet, drop=drop)
     asked = np.stack([np.ones(len(sheet)), sheet.answered], axis=1)
-    return [*found, bootstrap.tally(asked, {"coverage": metrics.share})]
+    return [*found, Tally.from_rows(asked, {"coverage": metrics.share})]
 
 
 def free(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:

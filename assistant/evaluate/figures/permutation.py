@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from assistant.evaluate.figures.metrics import Floats
+from assistant.arrays import Floats
 
 K = TypeVar("K")
 

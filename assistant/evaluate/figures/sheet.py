@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Bools, Floats, Ints
 
 Task = Literal["labels", "emotion", "sentiment", "stress", "affect"]
 

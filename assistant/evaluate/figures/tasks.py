@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import Invalid
 from assistant.evaluate.figures.measures import statistics as statistics
-from assistant.evaluate.figures.metrics import Bools, Floats
 from assistant.evaluate.figures.sheet import Sheet as Sheet
 from assistant.evaluate.figures.sheet import Task as Task
 from assistant.inference.card import Card

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant.arrays import Ints
 from assistant.errors import Invalid
-from assistant.evaluate.figures.metrics import Ints
 from assistant.evaluate.fit import features, head, method, model_folder, outside
 from assistant.evaluate.fit.feature_cache import Clip
 from assistant.evaluate.fit.folds import left_out, shared_speakers, speaker_folds

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from assistant.arrays import Floats, Floats32
 from assistant.errors import Invalid, Unavailable
-from assistant.evaluate.figures.metrics import Floats
-from assistant.evaluate.fit.softmax import Features
 from assistant.evaluate.tables.manifest import Row
 
 _SHARD = 256
@@ -21,11 +20,11 @@ _SHARD = 256
 class Clip:
     """One clip as heard; of its windows only those that the reader would read."""
 
-    windows: Features
+    windows: Floats32
     """[windows, width]; none where the reader abstains."""
     affect: Floats
     """Valence, arousal, both deviations and stress, as the shipped head gives them, [5]."""
-    prosody: Features
+    prosody: Floats32
     abstained: str = ""
     """The reason, or nothing."""
 

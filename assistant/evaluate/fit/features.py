@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from assistant.arrays import Floats32
 from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples
@@ -20,7 +21,6 @@ from assistant.emotion import Abstention
 from assistant.errors import AssistantError, Busy, ConsentRequired, ModelInvalid
 from assistant.evaluate.fit.feature_cache import Clip, Shelf, content_key
 from assistant.evaluate.fit.prosody import prosody
-from assistant.evaluate.fit.softmax import Features
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Model
@@ -33,7 +33,7 @@ _AT_ONCE = 4
 _NO_LIMIT = float("inf")
 
 
-def summary(states: Features, loudness: Features) -> Features:
+def summary(states: Floats32, loudness: Floats32) -> Floats32:
     """Mean and deviation over the loud frames, [frames, layers, width] and [frames] -> [2 * layers * width].
 
     Frames are first averaged in pairs, as the shipped heads do; of a pair the louder counts.

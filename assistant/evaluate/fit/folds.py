@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from assistant.arrays import Ints
 from assistant.errors import Invalid
-from assistant.evaluate.figures.metrics import Ints
 
 HELP = """\
 --fit head trains a linear head on the frozen stem with the labels of the manifest, under any names, and reads every

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.arrays import Floats, Floats32, Ints
 from assistant.audio.voice import VoiceScores
-from assistant.evaluate.figures.metrics import Floats, Ints
 from assistant.evaluate.fit import softmax
 from assistant.evaluate.fit.feature_cache import Clip
 from assistant.evaluate.fit.folds import spread_out
 from assistant.evaluate.fit.lesson import Lesson
-from assistant.evaluate.fit.softmax import Features, Linear
+from assistant.evaluate.fit.softmax import Linear
 from assistant.inference.card import Card
 
 PENALTIES = (10_000.0, 1000.0, 100.0, 10.0)
@@ -113,12 +113,12 @@ class _Choice:
     heads: tuple[Linear, ...]
     rows: Ints
 
-    def final(self, features: Features, known: Lesson, weight: Floats) -> Linear:
+    def final(self, features: Floats32, known: Lesson, weight: Floats) -> Linear:
         """The same ridge on all rows, calibrated."""
         return _fit(features, known, weight, self.penalty, _LAST_STEPS).scaled(self.factor)
 
 
-def _chosen(features: Features, known: Lesson, rows: Ints, place: Ints) -> _Choice:
+def _chosen(features: Floats32, known: Lesson, rows: Ints, place: Ints) -> _Choice:
     target = known.target[rows]
     said = np.zeros((len(PENALTIES), len(rows), len(known.labels)))
     heads: list[list[Linear]] = [[] for _ in PENALTIES]
@@ -143,7 +143,7 @@ def _weights(known: Lesson, rows: Ints) -> Floats:
 
 
 def _fit(
-    features: Features, known: Lesson, weight: Floats, penalty: float, steps: int, start: Linear | None = None
+    features: Floats32, known: Lesson, weight: Floats, penalty: float, steps: int, start: Linear | None = None
 ) -> Linear:
     classes, learned = len(known.labels), np.flatnonzero(weight)
     several = len(np.unique(known.corpus[learned])) > 1

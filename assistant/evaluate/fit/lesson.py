@@ -6,18 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assistant.arrays import Floats, Floats32, Ints
 from assistant.emotion import EMOTIONS
-from assistant.evaluate.figures.metrics import Floats, Ints
-from assistant.evaluate.fit.softmax import Features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """Labelled clips, a row each."""
 
-    features: Features
+    features: Floats32
     """[rows, width]: the mean over a clip's windows."""
-    own: Features
+    own: Floats32
     """The same less the mean of all clips of that speaker."""
     means: Floats
     """Of each speaker, [speakers, width]."""
@@ -31,7 +30,7 @@ class Lesson:
 
 
 def lesson(
-    features: Features, target: Ints, who: Ints, corpus: Ints, affect: Floats, labels: tuple[str, ...]
+    features: Floats32, target: Ints, who: Ints, corpus: Ints, affect: Floats, labels: tuple[str, ...]
 ) -> Lesson:
     """Put a lesson together; what a speaker usually sounds like needs no labels."""
     means = np.zeros((int(who.max()) + 1, features.shape[1]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.figures.metrics import Ints
+from assistant.arrays import Ints
 from assistant.evaluate.fit.head import Head
 from assistant.evaluate.fit.lesson import Lesson
 from assistant.evaluate.options import Options

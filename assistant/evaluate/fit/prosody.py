@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from assistant.arrays import Floats32
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
-from assistant.evaluate.fit.softmax import Features
 
 _FRAME, _HOP = 640, 160
 """40 ms, every 10 ms."""
@@ -23,7 +23,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def prosody(speech: Samples) -> Features:
+def prosody(speech: Samples) -> Floats32:
     """Level (log power), pitch (log Hz), share of voiced frames and log seconds of up to a minute, [len(NAMES)].
 
     Ranges are from the 5th to the 95th percentile; slopes are mean absolute changes from frame to frame.
@@ -45,7 +45,7 @@ def prosody(speech: Samples) -> Features:
     return np.array([*told, np.log(len(speech) / SAMPLE_RATE)], dtype=np.float32)
 
 
-def _measured(frames: Features) -> tuple[Features, Features, Features]:
+def _measured(frames: Floats32) -> tuple[Floats32, Floats32, Floats32]:
     """Log power, log pitch and its strength of each frame."""
     window = np.hanning(_FRAME).astype(np.float32)
     centred = (frames - frames.mean(axis=1, keepdims=True)) * window
@@ -64,7 +64,7 @@ def _measured(frames: Features) -> tuple[Features, Features, Features]:
     return level, np.log(SAMPLE_RATE / (best + first)), strength
 
 
-def _summary(values: Features) -> tuple[float, float, float, float]:
+def _summary(values: Floats32) -> tuple[float, float, float, float]:
     if len(values) < 2:
         return (float(values.mean()) if len(values) else 0.0), 0.0, 0.0, 0.0
     low, high = np.percentile(values, [5, 95])

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from assistant.evaluate.figures.metrics import Bools, Floats, Ints
-
-Features = npt.NDArray[np.float32]
+from assistant.arrays import Bools, Floats, Floats32, Ints
 
 _NEVER = np.float32(-1e9)
 """The logit of a class that doesn't compete for a row."""
@@ -29,7 +26,7 @@ class Linear:
     bias: Floats
     """[outputs]."""
 
-    def __call__(self, features: Features) -> Floats:
+    def __call__(self, features: Floats32) -> Floats:
         """[rows, features] -> [rows, outputs]."""
         return np.asarray(features @ self.weight.T + self.bias, dtype=np.float64)
 
@@ -62,7 +59,7 @@ def competing(target: Ints, corpus: Ints, classes: int) -> Bools:
 
 
 def fit(
-    features: Features,
+    features: Floats32,
     target: Ints,
     weight: Floats,
     *,
@@ -97,7 +94,7 @@ def fit(
     closed = None if allowed is None else ~allowed[used]
     width = x.shape[1]
 
-    def loss(point: Features) -> tuple[float, Features]:
+    def loss(point: Floats32) -> tuple[float, Floats32]:
         slopes, bias = point[: classes * width].reshape(classes, width), point[classes * width :]
         logits = x @ slopes.T + bias
         if closed is not None:
@@ -123,11 +120,11 @@ def fit(
 
 
 def _minimum(
-    loss: Callable[[Features], tuple[float, Features]], point: Features, steps: int, enough: float
-) -> Features:
+    loss: Callable[[Floats32], tuple[float, Floats32]], point: Floats32, steps: int, enough: float
+) -> Floats32:
     """L-BFGS with steps halved until the loss falls as it should (Armijo 1966)."""
     value, gradient = loss(point)
-    past: deque[tuple[Features, Features, float]] = deque(maxlen=_MEMORY)
+    past: deque[tuple[Floats32, Floats32, float]] = deque(maxlen=_MEMORY)
     for _ in range(steps):
         if float(np.abs(gradient).max()) < enough:
             break
@@ -153,7 +150,7 @@ def _minimum(
     return point
 
 
-def _inverse(past: deque[tuple[Features, Features, float]], gradient: Features) -> Features:
+def _inverse(past: deque[tuple[Floats32, Floats32, float]], gradient: Floats32) -> Floats32:
     """The gradient times the inverse Hessian that the past steps suggest (the two loops of Nocedal 1980)."""
     way, kept = gradient.copy(), []
     for moved, turned, bend in reversed(past):

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
+from assistant.arrays import Bools
 from assistant.audio.decode import read_audio
 from assistant.errors import AssistantError
 from assistant.evaluate.leakage.fingerprint import Print, Prints, print_of
@@ -19,7 +19,6 @@ from assistant.evaluate.leakage.shingles import Texts, normal
 from assistant.evaluate.tables.manifest import Row, need, open_table, row_of
 from assistant.evaluate.tables.tables import Table, plain, renamed
 
-Bools = npt.NDArray[np.bool_]
 Pair = tuple[int, int, bool]
 """Our row, theirs, and whether they are the same to the last sample or letter."""
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from assistant.arrays import Bools, Floats32, Ints
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
 
 Words = npt.NDArray[np.uint32]
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
 
 WINDOW, HOP = 4096, 256
 """Samples: 256 ms, every 16 ms."""
@@ -90,7 +89,7 @@ def print_of(samples: Samples) -> Print:
     return Print(words, heard, weakest, exact)
 
 
-def _energies(samples: Samples) -> npt.NDArray[np.float32]:
+def _energies(samples: Samples) -> Floats32:
     """[frames, 33]; at least `LAG` frames, empty ones where the recording is too short."""
     count = max(0, (len(samples) - WINDOW) // HOP + 1)
     found = np.zeros((max(count, LAG), BITS + 1), dtype=np.float32)

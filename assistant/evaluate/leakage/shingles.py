@@ -13,6 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from assistant.arrays import Bools
+
 Signatures = npt.NDArray[np.uint32]
 
 RUN = 5
@@ -85,7 +87,7 @@ class Texts:
         self._order = keys.argsort(axis=1, kind="stable").astype(np.uint32)
         self._keys = np.take_along_axis(keys, self._order.astype(np.int64), axis=1)
 
-    def find(self, text: str, allowed: npt.NDArray[np.bool_] | None = None) -> tuple[int, float] | None:
+    def find(self, text: str, allowed: Bools | None = None) -> tuple[int, float] | None:
         """The most similar of the `allowed` texts, and how similar; None below `ALIKE`."""
         said = normal(text)
         if len(said) < LEAST:
@@ -104,7 +106,7 @@ class Texts:
                 return at, likeness
         return None
 
-    def _first(self, group: int, allowed: npt.NDArray[np.bool_] | None) -> int | None:
+    def _first(self, group: int, allowed: Bools | None) -> int | None:
         return next((at for at in self._groups[group] if allowed is None or allowed[at]), None)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.errors import Invalid
-from assistant.evaluate.figures.metrics import Floats
 from assistant.evaluate.tables.labels import number_of
 from assistant.evaluate.tables.manifest import BadRow
 from assistant.evaluate.tables.tables import table_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assistant.evaluate.figures.metrics import Bools, Floats
+from assistant.arrays import Bools, Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.figures.metrics import Floats, cluster_numbers
+from assistant.arrays import Floats
+from assistant.evaluate.figures.metrics import cluster_numbers
 from assistant.evaluate.ranking.logbook import Log, read
 from assistant.evaluate.report import files as report
 from assistant.evaluate.report.provenance import provenance
 from assistant.recommend.measures import estimate
-from assistant.recommend.measures.estimate import Value
+from assistant.recommend.measures.estimate import PolicyValue
 
 EPILOG = """
 --task logs: the file holds one row for each logged choice, with the columns `action`, `reward`, `propensity` (the
@@ -103,7 +104,7 @@ def evaluate(options: Options) -> int:
     return 0
 
 
-def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, Value]:
+def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, PolicyValue]:
     """Each estimate of the target's mean reward, beside what the log itself earned."""
     reward = log.numbers["reward"]
     how: dict[str, Any] = {"clusters": cluster_numbers(log.of), "seed": seed, "replicates": replicates}
@@ -120,7 +121,7 @@ def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[s
     return found
 
 
-def warnings(log: Log, found: Mapping[str, Value], plain: Floats, clip: float) -> list[str]:
+def warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: float) -> list[str]:
     """How the figures were made, and what speaks against believing them."""
     clusters = len(np.unique(cluster_numbers(log.of)))
     over = f"{clusters} values of `{log.over}`" if log.over else f"{clusters} rows, as if each were independent"

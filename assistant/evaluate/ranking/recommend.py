@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant import bootstrap
+from assistant.arrays import Bools, Floats, Ints
+from assistant.bootstrap import Figure, Statistic
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Figure, Floats, Ints, Statistic
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.evaluate.ranking.served import served_scores
@@ -87,7 +89,7 @@ def _offline(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[
     return found
 
 
-def _fitted(columns: Floats, liked: metrics.Bools, split: situnes.Split) -> Floats:
+def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     one = np.ones((1, len(split.valid)))
     models = [fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
     chosen = [metrics.auc(m.logits(columns[split.valid]), liked[split.valid], one)[0] for m in models]
@@ -118,13 +120,13 @@ def figures(
     statistics["gain_of_mood"] = apart("mood_alone", "without_situation")
     statistics["gain_of_mood_beyond_situation"] = apart("with_situation_and_mood", "with_situation")
     statistics["gain_of_mood_served"] = apart("served_with_mood", "served_without_mood")
-    return metrics.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
+    return bootstrap.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
 
 
 def _mean_auc(
     scores: Sequence[Floats],
     splits: Sequence[situnes.Split],
-    liked: metrics.Bools,
+    liked: Bools,
     of: Ints,
     weights: Floats,
 ) -> Floats:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.emotion import Estimate, Mood
-from assistant.evaluate.figures.metrics import Floats
 from assistant.evaluate.ranking.situnes import Listening, Split
 from assistant.recommend.bandits import Belief, prior
 from assistant.recommend.catalogue import Affinity, Item

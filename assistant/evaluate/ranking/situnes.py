@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
-from assistant.evaluate.figures.metrics import Bools, Floats, Ints
 from assistant.evaluate.ranking.logistic import crossed, one_hot, standard
 
 SEEDS = tuple(range(101, 111))

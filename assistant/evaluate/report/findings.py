@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from assistant.bootstrap import Figure
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.curves import curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, gaps, groups_of, lacking
 from assistant.evaluate.figures.measures import figures, ranked
-from assistant.evaluate.figures.metrics import Figure
 from assistant.evaluate.figures.tasks import Sheet, Task, answer, chosen, class_names
 from assistant.evaluate.run.engine import Outcome
 from assistant.evaluate.tables.manifest import Row

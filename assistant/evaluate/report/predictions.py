@@ -12,9 +12,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Bools, Floats, Ints
 from assistant.evaluate.figures.sheet import Sheet, Task
 
 _BLOCK = 10_000

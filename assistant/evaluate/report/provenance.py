@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from assistant import __version__
 from assistant.inference.card import Card
+from assistant.version import __version__
 
 SCHEMA = "attune-evaluation/1"
 """The form of `report.json`; `report.schema.json` describes it."""

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.figures import bootstrap, measures
-from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Figure, Floats, Formula, Ints, Statistic
+from assistant.arrays import Floats, Ints
+from assistant.bootstrap import Figure, Statistic
+from assistant.evaluate.figures import measures, tally
+from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Tally
 from assistant.evaluate.report.findings import jsonable, sheet_of
 from assistant.evaluate.run.conditions import Condition, Disturbance
 from assistant.evaluate.run.engine import Outcome
@@ -86,7 +88,7 @@ def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int
     found = replace(found, clusters=clean.clusters)
     both = [measures.tallies(sheet, drop=drop) for sheet in (clean, found)]
     free = [measures.free(sheet, drop=drop) for sheet in (clean, found)]
-    figures = bootstrap.figures(
+    figures = tally.figures(
         [_beside(before, after) for before, after in zip(*both, strict=True)],
         clean.clusters,
         free={name: _difference(name, free[0][name], free[1][name]) for name in free[0]},

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from assistant.arrays import Floats
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
 from assistant.errors import Unavailable
-
-Floats = npt.NDArray[np.float64]
 
 FRAME = 320
 """Samples of a frame by which the level of speech is taken: 20 ms."""

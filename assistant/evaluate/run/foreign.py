@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import soxr
 from tokenizers import Encoding, Tokenizer
 
+from assistant.arrays import Floats
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceScores
@@ -28,8 +28,6 @@ from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port
 from assistant.inference.model import Array
 from assistant.text.reader import TextScores
-
-Floats = npt.NDArray[np.float64]
 
 _TENSE = ("anger", "fear")
 _IDS, _MASK, _KINDS = "input_ids", "attention_mask", "token_type_ids"

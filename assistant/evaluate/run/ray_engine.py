@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assistant import __version__
 from assistant.config import shipped_models
 from assistant.errors import AssistantError, ModelInvalid, Unavailable
 from assistant.evaluate.run.engine import Engine, Piece
@@ -26,6 +25,7 @@ from assistant.evaluate.tables.extras import optional
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
+from assistant.version import __version__
 
 _TOGETHER = 32_000_000
 """Bytes of rows that are handed to the cluster at once: what waits there is bounded."""

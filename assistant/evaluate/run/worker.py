@@ -88,7 +88,7 @@ class Reading:
         self._disturb = disturb
         self._stopped = stopped
         self._modality = modality
-        self.card, self._read = _reader(model, modality, stem)
+        self.card, self._read = open_reader(model, modality, stem)
 
     def piece(self, rows: Sequence[Row]) -> list[Met]:
         """What became of each row. Raises `Stopped` between two rows once the run was called off."""
@@ -162,9 +162,13 @@ def stem_folder(card: Card) -> Path:
     return beside if (beside / "card.toml").is_file() else shipped_models() / name
 
 
-def _reader(
+def open_reader(
     model: Model, modality: Modality, stem: Model | None
 ) -> tuple[Card, Callable[[Heard], Awaitable[Scores | Abstention]]]:
+    """The served reader over these graphs, or a foreign model's, with an evaluation grant of its own.
+
+    Raises `ModelInvalid` for a model that doesn't fit the reader, or a head that doesn't fit the stem.
+    """
     card = model.card
     foreign = is_foreign(card)
     here = Here()

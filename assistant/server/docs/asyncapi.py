@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from assistant import __version__
 from assistant.server.contract.events import SERVER_EVENTS
 from assistant.server.contract.wire import Append, ConsentUpdate, ItemCreate
 from assistant.server.docs import examples
 from assistant.server.live.dialect import SessionUpdate
 from assistant.server.live.twilio_messages import MESSAGES
+from assistant.version import __version__
 
 CLIENT_EVENTS: Mapping[str, tuple[type[msgspec.Struct] | None, str]] = {
     "session.update": (SessionUpdate, "Change what is named of the session, and leave the rest"),

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from assistant import __version__
 from assistant.error_codes import SERVER_CODES
 from assistant.errors import AssistantError
 from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
 from assistant.server.http.guard import status_of_family
 from assistant.server.http.openai import CHAT, MODELS
 from assistant.server.http.route import Route
+from assistant.version import __version__
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:

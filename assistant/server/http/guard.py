@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from assistant.errors import (
+    AlreadyTaken,
     AssistantError,
     Busy,
     Conflict,
@@ -24,7 +25,6 @@ from assistant.errors import (
     Invalid,
     NotFound,
     Premature,
-    Taken,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -45,7 +45,7 @@ _STATUS: tuple[tuple[type[AssistantError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
-    (Taken, 409),
+    (AlreadyTaken, 409),
     (Premature, 409),
     (Conflict, 412),
     (TooMany, 429),

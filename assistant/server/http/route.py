@@ -120,7 +120,7 @@ def noted(request: web.Request, services: Services, caller: Caller, pseudonym: s
     """Put into a person's access log what is asked for, without any id."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical
-    services.storage.access.note(pseudonym, caller.key, f"{request.method} {path}")
+    services.storage.access.note_access(pseudonym, caller.key, f"{request.method} {path}")
 
 
 async def enter_operations(request: web.Request) -> tuple[Services, App | None]:

@@ -167,7 +167,7 @@ class _Session:
         try:
             if len(data) > MAX_FRAME:
                 raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
-            await self._stream.hear(self._intake.take(data))
+            await self._stream.hear(self._intake.decode(data))
         except Exception as error:
             self._send_error(error)
 
@@ -176,7 +176,7 @@ class _Session:
         try:
             head = decoded(data, Head)
             if head.type == "input_audio_buffer.append":
-                await self._stream.hear(self._intake.take(_audio(data)))
+                await self._stream.hear(self._intake.decode(_audio(data)))
             elif len(data) > MAX_FRAME:
                 raise TooLarge(f"an event may have at most {MAX_FRAME} bytes", code="event_too_large")
             else:
@@ -187,10 +187,10 @@ class _Session:
     async def _handle(self, kind: Any, data: str) -> None:
         match kind:
             case "input_audio_buffer.commit":
-                await self._stream.hear(self._intake.end())
+                await self._stream.hear(self._intake.flush())
                 await self._stream.commit()
             case "input_audio_buffer.clear":
-                self._intake.end()
+                self._intake.flush()
                 self._stream.clear()
                 self._send({"type": "input_audio_buffer.cleared"})
             case "session.update" | "transcription_session.update":
@@ -230,7 +230,7 @@ class _Session:
         self._stream.transcribe(new.transcription)
         self._options = new
         if new.format != old.format:
-            await self._stream.hear(self._intake.end())
+            await self._stream.hear(self._intake.flush())
             self._intake = await asyncio.to_thread(Intake, new.format)  # it may have to load a decoder
         if new.turns != old.turns:
             self._stream.segment(new.rules)

@@ -40,7 +40,7 @@ async def get_devices(request: web.Request) -> web.Response:
     """A person's devices."""
     services, _, person = await enter_person(request)
     devices: list[dict[str, Any]] = [
-        asdict(device) for device in await services.storage.devices.of(person.pseudonym)
+        asdict(device) for device in await services.storage.devices.list_devices(person.pseudonym)
     ]
     return respond({"person": person.id, "devices": devices})
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, REFUSALS, explain_policy
+from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
 from assistant.errors import Invalid
 from assistant.profile.person import subject
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
@@ -33,7 +33,7 @@ async def get_policy(request: web.Request) -> web.Response:
     await enter(request)
     return respond(
         {
-            "refusals": [asdict(rule) for rule in REFUSALS],
+            "refusals": [asdict(rule) for rule in PROHIBITIONS],
             "duties": [asdict(duty) for duty in DUTIES],
             "disclose_every_s": DISCLOSE_EVERY_S,
             "consent_ages": {
@@ -54,7 +54,9 @@ async def get_access(request: web.Request) -> web.Response:
     """Who read or used what is known of a person, newest first; page with `?before=` and `?limit=`."""
     services, _, person = await enter_person(request)
     before, limit = _number(request, "before"), _number(request, "limit")
-    found = await services.storage.access.of(person.pseudonym, before=before, limit=min(limit or 100, _MOST))
+    found = await services.storage.access.list_accesses(
+        person.pseudonym, before=before, limit=min(limit or 100, _MOST)
+    )
     accesses: list[dict[str, Any]] = [asdict(access) for access in found]
     return respond({"person": person.id, "accesses": accesses, "next": found[-1].seq if found else None})
 

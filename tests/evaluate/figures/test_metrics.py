@@ -8,16 +8,18 @@ import time
 import numpy as np
 import pytest
 
+from assistant.arrays import Bools, Floats
+from assistant.bootstrap import figures
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import figures, summed, tallies
+from assistant.evaluate.figures.metrics import summed, tallies
 
 
-def one_hot(classes: list[int], of: int) -> metrics.Bools:
+def one_hot(classes: list[int], of: int) -> Bools:
     """A mask per row; -1 is an abstention."""
     return np.array([[at == c for at in range(of)] for c in classes])
 
 
-def counts(truth: list[int], said: list[int], of: int = 3) -> metrics.Floats:
+def counts(truth: list[int], said: list[int], of: int = 3) -> Floats:
     return np.asarray(tallies(one_hot(truth, of), one_hot(said, of)).sum(axis=0))
 
 

@@ -33,7 +33,7 @@ from assistant.evaluate.fit.softmax import Linear
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, read_card
-from assistant.inference.model import Session, golden_error, onnx_session, open_model
+from assistant.inference.model import OnnxSession, golden_error, onnx_session, open_model
 from assistant.services import open_services
 from tests.conftest import ROOT
 
@@ -321,7 +321,7 @@ def test_a_clip_that_two_speakers_share_is_told(tmp_path: Path, models: Path) ->
 class Counting:
     """A session that counts how often each graph runs."""
 
-    def __init__(self, opened: Session, runs: list[str], name: str) -> None:
+    def __init__(self, opened: OnnxSession, runs: list[str], name: str) -> None:
         self._opened, self._runs, self._name = opened, runs, name
         self.get_inputs, self.get_outputs = opened.get_inputs, opened.get_outputs
 
@@ -334,7 +334,7 @@ def test_what_was_heard_is_not_heard_again_unless_it_changed(tmp_path: Path, mod
     data = a_corpus(tmp_path / "corpus")
     runs: list[str] = []
 
-    def session(path: Path) -> Session:
+    def session(path: Path) -> OnnxSession:
         return Counting(onnx_session(path), runs, path.parent.name)
 
     asked = Options("voice", data, model=models / "voice", out=tmp_path / "out", fit="head", folds=3, bootstrap=0)

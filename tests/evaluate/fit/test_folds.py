@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from assistant.arrays import Floats32
 from assistant.errors import Invalid
 from assistant.evaluate.fit import softmax
 from assistant.evaluate.fit.folds import left_out, shared_speakers, speaker_folds
@@ -77,7 +78,7 @@ def test_a_corpus_can_only_be_left_out_where_there_is_another() -> None:
     assert error.value.code == "too_few_parts"
 
 
-def blobs(rows: int, width: int, classes: int, seed: int = 0) -> tuple[softmax.Features, np.ndarray]:
+def blobs(rows: int, width: int, classes: int, seed: int = 0) -> tuple[Floats32, np.ndarray]:
     drawn = np.random.default_rng(seed)
     target = np.concatenate([np.arange(classes), drawn.integers(0, classes, rows - classes)])
     centers = drawn.normal(size=(classes, width))

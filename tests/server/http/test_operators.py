@@ -316,8 +316,8 @@ class TestMetrics:
         metrics = Metrics(house.services.batchers)
         assert 'attune_batch_rows_count{model="vad"} 0.0\n' in metrics.text()
         (vad,) = house.services.batchers
-        vad.stats.sizes.add(3)
-        vad.stats.lateness_s.add(0.02)
+        vad.stats.sizes.observe(3)
+        vad.stats.lateness_s.observe(0.02)
         vad.stats.refused_late += 1
         text = metrics.text()
         for line in (
