@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from assistant.profile.person import Formality
@@ -79,19 +79,3 @@ class Directive:
     """Names of what was looked at."""
     correction: OfferedCorrection | None = None
     """What the person can say where the last rule that read their mood was wrong about it."""
-
-    def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {
-            **self.manner.choices(),
-            "never": list(self.never),
-            "reasons": [asdict(reason) for reason in self.reasons],
-            "without_mood": self.without_mood.choices(),
-            "counterfactual": self.counterfactual,
-            "mood_used": self.mood_used,
-            "policy": self.policy,
-            "prompt": self.prompt,
-            "ssml": self.ssml,
-            "tag": self.tag,
-            "speech": asdict(self.speech),
-        }

@@ -17,6 +17,7 @@ from assistant.profile.person import Person, subject
 from assistant.recommend.decision import Diversity, RankingDecision
 from assistant.recommend.explanation import ItemExplained, Parts, ReasonExplained, correction_of, explain_items
 from assistant.recommend.holdout import Arm
+from assistant.server.contract.shapes import CurrentMood, show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
@@ -71,7 +72,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     words: list[str]
     tone: ToneExplained | None
     ranking: RankingExplained | None
-    mood: dict[str, Any]
+    mood: dict[str, CurrentMood | None]
+    """For the `tone` and for the `content`: as the decision knew it, while it is in memory."""
     can_do: list[WayOut]
     statement: str = STATEMENT
 
@@ -108,7 +110,7 @@ def explain(
         words=words,
         tone=tone,
         ranking=ranking,
-        mood={name: None if mood is None else mood.as_json() for name, mood in moods.items()},
+        mood={name: None if mood is None else show_mood(mood) for name, mood in moods.items()},
         can_do=can_do,
     )
 

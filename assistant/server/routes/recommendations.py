@@ -17,11 +17,20 @@ from assistant.recommend.feedback import TABLE, Kind
 from assistant.recommend.moment import SEARCHES, Activity, Moment, Place
 from assistant.recommend.service import Wish
 from assistant.recommend.slate import Knobs
-from assistant.server.contract.wire import limits_json
+from assistant.server.contract.shapes import show_item, show_limits
 from assistant.server.http.caller import Caller
 from assistant.server.http.guard import body_of, converted
-from assistant.server.http.route import DECISION, PERSON, Route, enter, enter_decision, enter_person, noted, respond
-from assistant.server.routes.disclosure import gpc_of
+from assistant.server.http.route import (
+    DECISION,
+    PERSON,
+    Route,
+    enter,
+    enter_decision,
+    enter_person,
+    gpc_of,
+    noted,
+    respond,
+)
 from assistant.services import Services
 
 _MAX_CATALOGUE = 64 * 1024 * 1024
@@ -183,11 +192,12 @@ async def _ranked(
 ) -> dict[str, Any]:
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     selection = await conversation.choose(_wish(body))
-    kept = selection.chosen.decision
+    kept, held = selection.chosen.decision, show_limits(selection.limits)
     answer: dict[str, Any] = {
         "decision": selection.decision,
-        "recommendations": [item.as_json() for item in selection.chosen.ranking.slate],
-        **limits_json(selection.limits),
+        "recommendations": [show_item(item) for item in selection.chosen.ranking.slate],
+        "gpc": held.gpc,
+        "limits": held.limits,
     }
     if kept.diversity is not None:
         answer["diversity"] = kept.diversity
