@@ -70,27 +70,19 @@ class AudioFormat:
             raise _unsupported()
         return AudioFormat(kind, rates[0])  # type: ignore[arg-type]
 
-    def as_json(self) -> dict[str, Any]:
-        """As the Realtime API writes it: only PCM has a rate.
-
-        >>> AudioFormat("audio/pcma", 8000).as_json()
-        {'type': 'audio/pcma'}
-        """
-        return {"type": self.type, "rate": self.rate} if self.type == "audio/pcm" else {"type": self.type}
-
 
 class _Decoder(Protocol):
     """Bytes to mono samples at the format's own rate."""
 
-    def take(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         """What can be decoded by now. Raises `Invalid`."""
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """No more bytes; the next one begins anew."""
 
 
 class Intake:
-    """One stream of audio. `take` and `end` give samples; state is kept between calls, bounded.
+    """One stream of audio. `decode` and `flush` give samples; state is kept between calls, bounded.
 
     Raises `Unavailable` (`decoder_missing`) for WebM where PyAV is not installed. Making the first one for WebM
     imports PyAV, which takes a moment.
@@ -114,19 +106,19 @@ class Intake:
         elif form.rate != SAMPLE_RATE:
             self._resampler = soxr.ResampleStream(form.rate, SAMPLE_RATE, 1)
 
-    def take(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         """What can be heard by now: float32 [samples] at 16 kHz. Up to 40 ms wait for the next piece.
 
         Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); what that piece held is left out.
         """
-        samples = self._decoder.take(data)
+        samples = self._decoder.decode(data)
         if len(samples) > MAX_SECONDS * self.format.rate:
             raise TooLarge(f"one piece may hold at most {MAX_SECONDS} s of audio", code="audio_too_long")
         return self._resampled(samples, last=False)
 
-    def end(self) -> Samples:
+    def flush(self) -> Samples:
         """What was still waiting. The next byte begins a new stream of the same format."""
-        self._decoder.end()
+        self._decoder.reset()
         rest = self._resampled(np.zeros(0, dtype=np.float32), last=True)
         if self._resampler is not None:
             self._resampler.clear()
@@ -144,13 +136,13 @@ class _Pcm:
     def __init__(self) -> None:
         self._odd = b""
 
-    def take(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         data = self._odd + data
         whole = len(data) // 2 * 2
         self._odd = data[whole:]
         return from_pcm16(data[:whole])
 
-    def end(self) -> None:
+    def reset(self) -> None:
         self._odd = b""
 
 
@@ -160,10 +152,10 @@ class _Companded:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def take(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         return expanded(data, self._table)
 
-    def end(self) -> None:
+    def reset(self) -> None:
         pass
 
 

@@ -25,14 +25,14 @@ class OpusInWebm:
         self._codec: Any = None
         self._most = round(max_seconds * OPUS_RATE)
 
-    def take(self, data: bytes) -> Samples:
+    def decode(self, data: bytes) -> Samples:
         """What is whole by now: float32 [samples].
 
         Raises `Invalid` (`audio_unreadable`), and `TooLarge` (`audio_too_long`) for more than `max_seconds`.
         """
         heard = [_NOTHING]
         length = 0
-        for part in self._reader.take(data):
+        for part in self._reader.feed(data):
             if isinstance(part, OpusHead):
                 self._open(part)
                 continue
@@ -43,9 +43,9 @@ class OpusInWebm:
             heard.append(samples)
         return np.concatenate(heard)
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Forget everything; the next byte begins a new file."""
-        self._reader.end()
+        self._reader.reset()
         self._codec = None
 
     def _open(self, head: OpusHead) -> None:

@@ -19,7 +19,7 @@ class Tape:
     It grows with what is kept and shrinks again. How much is kept is for its owner to bound, by forgetting.
 
     >>> tape = Tape()
-    >>> tape.add(np.array([1, 2, 3, 4], dtype=np.float32))
+    >>> tape.append(np.array([1, 2, 3, 4], dtype=np.float32))
     >>> tape.forget(2)
     >>> tape.read(0, 3).tolist(), tape.start, tape.end
     ([3.0], 2, 4)
@@ -35,7 +35,7 @@ class Tape:
     def __len__(self) -> int:
         return self.end - self.start
 
-    def add(self, samples: Samples) -> None:
+    def append(self, samples: Samples) -> None:
         """Keep samples behind the others."""
         if self.end - self._origin + len(samples) > len(self._data):
             self._make_room(len(samples))

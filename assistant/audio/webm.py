@@ -65,7 +65,7 @@ class WebmReader:
         self._track = _Track()
         self._chosen: _Track | None = None
 
-    def take(self, data: bytes) -> list[OpusHead | bytes]:
+    def feed(self, data: bytes) -> list[OpusHead | bytes]:
         """The heads and packets that are whole by now, in order.
 
         Raises `Invalid` (`audio_unreadable`); from then on only the beginning of a new file is read.
@@ -73,16 +73,16 @@ class WebmReader:
         if self._broken and not data.startswith(_MAGIC):
             raise _unreadable("an earlier piece could not be read; begin a new recording")
         if self._broken:
-            self.end()
+            self.reset()
         self._rest += data
         try:
             return list(self._found())
         except Invalid:
-            self.end()
+            self.reset()
             self._broken = True
             raise
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Forget everything."""
         self._rest.clear()
         self._begin()

@@ -60,10 +60,10 @@ class Prices:
     prompt: float = 0.0
     completion: float = 0.0
 
-    def of(self, usage: Usage) -> float:
+    def cost(self, usage: Usage) -> float:
         """The cost of a completion.
 
-        >>> Prices(1.0, 4.0).of(Usage(500_000, 250_000))
+        >>> Prices(1.0, 4.0).cost(Usage(500_000, 250_000))
         1.5
         """
         return (self.prompt * usage.prompt + self.completion * usage.completion) / 1e6
@@ -123,7 +123,7 @@ class Budget:
         accounts = [("app", app)] + ([("person", person)] if person is not None else [])
         for kind, name in accounts:
             spent = self._today(kind, name, day)
-            if self._limits[kind].exceeded(spent.tokens + most.total, spent.cost + self._prices.of(most)):
+            if self._limits[kind].exceeded(spent.tokens + most.total, spent.cost + self._prices.cost(most)):
                 raise TooMany(
                     f"this {kind} has too little left of what it may spend on chat today",
                     wait_s=(day + 1) * DAY_S - now,
@@ -155,7 +155,7 @@ class Budget:
                 continue
             spent = self._today(kind, name, day)
             spent.tokens += sign * usage.total
-            spent.cost += sign * self._prices.of(usage)
+            spent.cost += sign * self._prices.cost(usage)
             self._spent[kind, name] = spent
         if len(self._spent) > _MOST:
             self._spent = {key: spent for key, spent in self._spent.items() if spent.day == day}

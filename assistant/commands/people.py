@@ -118,9 +118,9 @@ async def _each(
 
 
 async def _write(storage: Storage, app: App, person: Person, out: BinaryIO, *, quiet: bool) -> None:
-    storage.access.note(person.pseudonym, "operator", "people export")
+    storage.access.note_access(person.pseudonym, "operator", "people export")
     with tqdm(unit="record", desc="exporting", disable=quiet) as bar:
-        async for chunk in storage.exports.of(app, person):
+        async for chunk in storage.exports.stream_export(app, person):
             if bar.total is None:
                 bar.total = msgspec.json.decode(chunk.split(b"\n", 1)[0])["total"]
             out.write(chunk)

@@ -63,7 +63,7 @@ class Follower:
         while True:
             try:
                 if heard is None:
-                    heard = await self._records.last()
+                    heard = await self._records.last_seq()
                     self._register.clear()  # what was read before may have changed since
                 async with aclosing(changes.follow(heard)) as feed:
                     while True:
@@ -80,9 +80,9 @@ class Follower:
 
     def _hear(self, record: Record) -> None:
         own = self._writer.take_own(record)
-        self._register.hear(record, own=own)
+        self._register.apply_followed(record, own=own)
         if not own:
-            self._listeners.tell(record)
+            self._listeners.notify(record)
 
     def _distrust(self, error: Exception) -> None:
         if self._register.trusted:

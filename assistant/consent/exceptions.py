@@ -49,7 +49,7 @@ class Exceptions:
 
     terms: tuple[Terms, ...] = ()
 
-    def of(self, app: str) -> tuple[Exemption, ...]:
+    def for_app(self, app: str) -> tuple[Exemption, ...]:
         """Those of the app with this name, expired or not."""
         return tuple(Exemption(t.id, t.context, t.reason, t.expires_at) for t in self.terms if t.app == app)
 

@@ -51,7 +51,7 @@ class Ledger:
         self._records = records
         self._grant_s = grant_days * _DAY_S
         self._clock = clock
-        self._register = Register(records.of, notice)
+        self._register = Register(records.history, notice)
         self._writer = RecordWriter(records, clock, new_id)
         self._listeners = Listeners()
         self._follower = Follower(records, self._register, self._writer, self._listeners)
@@ -79,7 +79,7 @@ class Ledger:
 
     async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
-        return await self._records.of(person)
+        return await self._records.history(person)
 
     async def decide(
         self, subject: Subject, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor
@@ -98,7 +98,7 @@ class Ledger:
             )
         return await self._grant(subject, modality, purpose, actor)
 
-    async def note(
+    async def record_event(
         self,
         person: str,
         event: Event,
@@ -120,12 +120,12 @@ class Ledger:
         early = event in _COUNTS_EARLY
         if early:
             self._register.anticipate(record)
-            self._listeners.tell(record)
+            self._listeners.notify(record)
         async with self._register.turn(person):
             stored = await self._writer.store(record)
-            self._register.take(stored)
+            self._register.apply_own(stored)
         if not early:
-            self._listeners.tell(stored)
+            self._listeners.notify(stored)
         return stored
 
     async def enforce(self, subject: Subject, actor: Actor) -> None:
@@ -147,7 +147,7 @@ class Ledger:
 
         Call the result to stop.
         """
-        return self._listeners.add(person, listener)
+        return self._listeners.subscribe(person, listener)
 
     def forget(self, person: str) -> None:
         """Drop everything that memory holds about one person; their grants open nothing any more."""
@@ -167,7 +167,7 @@ class Ledger:
         refusal = _refusal(subject, modality, actor, now)
         exemption = needed_exemption(subject, modality, now)
         if exemption is not None and refusal is None:
-            await self.note(
+            await self.record_event(
                 subject.person, "excepted", actor, app=subject.app, modality=modality, reason=exemption.id
             )
         record = self._writer.make(
@@ -187,8 +187,8 @@ class Ledger:
             stored = await self._writer.store(record)
             if refusal is None and earlier is not None:
                 self._register.settle(earlier)
-            self._register.take(stored)
-        self._listeners.tell(stored)
+            self._register.apply_own(stored)
+        self._listeners.notify(stored)
         if refusal is not None:
             raise refusal
         return stored
@@ -204,10 +204,10 @@ class Ledger:
             notice=self.notice,
         )
         self._register.withdraw(record)
-        self._listeners.tell(record)
+        self._listeners.notify(record)
         async with self._register.turn(subject.person):
             stored = await self._writer.store(record)
-            self._register.take(stored)
+            self._register.apply_own(stored)
             self._register.settle(record)
         return stored
 
@@ -222,7 +222,7 @@ class Ledger:
 
     async def _expire(self, grant: Record) -> Record:
         """Write down that a grant ran out; every process would write the same record, and it is stored once."""
-        self._register.end(grant)
+        self._register.drop_grant(grant)
         record = self._writer.make(
             grant.person,
             "expired",
@@ -236,7 +236,7 @@ class Ledger:
         )
         stored = await self._writer.store(record)
         if not self._writer.followed:
-            self._listeners.tell(stored)
+            self._listeners.notify(stored)
         return stored
 
 

@@ -22,7 +22,7 @@ class Listeners:
         """How many people, or everybody, are listened to."""
         return len(self._listeners)
 
-    def add(self, person: str | None, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, person: str | None, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every record that changes what `person` (None: anybody) allows.
 
         Call the result to stop.
@@ -37,7 +37,7 @@ class Listeners:
 
         return stop
 
-    def tell(self, record: Record) -> None:
+    def notify(self, record: Record) -> None:
         """Call those that listen to everybody, then those that listen to the record's person."""
         if record.event in _CHANGES_NOTHING:
             return

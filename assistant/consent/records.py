@@ -18,10 +18,10 @@ class Records(Protocol):
         An `expired` record that is stored already is not written again.
         """
 
-    async def of(self, person: str) -> list[Record]:
+    async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
 
-    async def last(self) -> int:
+    async def last_seq(self) -> int:
         """The place of the newest record; 0 where there is none."""
 
     async def expired(self, now: float, limit: int) -> list[Record]:

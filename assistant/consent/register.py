@@ -29,8 +29,8 @@ class Held:
 class Register:
     """People and their grants, read from the records when they are first asked for.
 
-    Records come in from this process (`take`) and from others (`hear`), each in the ledger's order; but the two may
-    cross. A person whose records crossed is read anew.
+    Records come from this process (`apply_own`) and from others (`apply_followed`), each in the ledger's order; but
+    the two may cross. The records of a person where they crossed are read again.
     """
 
     def __init__(self, read: Callable[[str], Awaitable[list[Record]]], notice: str) -> None:
@@ -90,7 +90,7 @@ class Register:
             self._held.popitem(last=False)
         return fresh
 
-    def take(self, kept: Record) -> None:
+    def apply_own(self, kept: Record) -> None:
         """Take in a record that this process wrote."""
         held = self._held.get(kept.person)
         if held is not None and kept.seq < held.standing.seq:  # another process came after us and was heard first
@@ -102,10 +102,10 @@ class Register:
         """Take in a record before it is written, as what it takes away is to count at once."""
         held = self._held.get(record.person)
         if held is not None:
-            held.standing.take(record)
+            held.standing.apply(record)
             self._issue(held)
 
-    def hear(self, record: Record, *, own: bool) -> None:
+    def apply_followed(self, record: Record, *, own: bool) -> None:
         """Take in a record that the feed brought, unless it is this process's `own`, which was taken in already."""
         if record.person in self._loading:
             self._loading[record.person] = record.seq
@@ -133,7 +133,7 @@ class Register:
         if self.withdrawal(withdrawal) is withdrawal:
             del self._unwritten[withdrawal.person, key_of(withdrawal)]
 
-    def end(self, grant: Record) -> None:
+    def drop_grant(self, grant: Record) -> None:
         """Let go of a grant that ran out."""
         held = self._held.get(grant.person)
         if held is not None and held.standing.granted.get(key_of(grant)) == grant:

@@ -13,7 +13,7 @@ Key = tuple[Modality, Purpose]
 
 @dataclass(slots=True)
 class Standing:
-    """Where a person stands; `take` moves it on, record by record."""
+    """Where a person stands; `apply` moves it on, record by record."""
 
     granted: dict[Key, Record] = field(default_factory=dict)
     """The record of each grant that was not withdrawn; some may have run out."""
@@ -25,7 +25,7 @@ class Standing:
     seq: int = 0
     """Place of the newest record that was taken in."""
 
-    def take(self, record: Record) -> None:
+    def apply(self, record: Record) -> None:
         """Take in the next record. A refusal undoes nothing, nor does `expired`: a grant says when it ends."""
         self.seq = max(self.seq, record.seq)
         match record.event:
@@ -60,7 +60,7 @@ def standing(records: Iterable[Record]) -> Standing:
     """
     whole = Standing()
     for record in records:
-        whole.take(record)
+        whole.apply(record)
     return whole
 
 

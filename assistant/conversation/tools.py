@@ -14,11 +14,11 @@ from assistant.consent.grant import Grant
 from assistant.consent.ledger import Ledger
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.decision import DecisionLog
 from assistant.emotion import Abstention, Usual
 from assistant.mood.baseline import Baselines
 from assistant.mood.history import MoodLog
-from assistant.profile.context import Moments
-from assistant.recommend.ranking import DecisionLog
+from assistant.profile.context import ContextStore
 from assistant.recommend.service import Recommender
 from assistant.text.reader import TextScores
 from assistant.tone.rules import Policies
@@ -61,7 +61,7 @@ class ReadsVoice(Protocol):
 class Uses(Protocol):
     """Where it is noted that a mood was used."""
 
-    def note(self, person: str, who: str, action: str, purpose: str = "") -> None:
+    def note_access(self, person: str, who: str, action: str, purpose: str = "") -> None:
         """Take note; never waits."""
 
 
@@ -80,7 +80,7 @@ class Tools:
     decisions: DecisionLog
     baselines: Baselines
     moods: MoodLog
-    moments: Moments
+    moments: ContextStore
     uses: Uses
     policies: Policies
     """Apps' own tables of tone."""

@@ -15,7 +15,7 @@ class Distribution:
 
     >>> sizes = Distribution((1.0, 2.0))
     >>> for size in (1, 2, 2, 9):
-    ...     sizes.add(size)
+    ...     sizes.observe(size)
     >>> sizes.cumulative(), sizes.total
     ([1, 3, 4], 14.0)
     """
@@ -27,7 +27,7 @@ class Distribution:
         self.total = 0.0
         self._counts = [0] * (len(bounds) + 1)
 
-    def add(self, value: float) -> None:
+    def observe(self, value: float) -> None:
         """Count one value."""
         self._counts[bisect.bisect_left(self.bounds, value)] += 1
         self.total += value

@@ -110,7 +110,7 @@ class Batcher:
             self._busy -= 1  # at once: a row that comes before this task is gone needs another worker
 
     async def _run_batch(self, batch: list[_Row]) -> None:
-        self.stats.sizes.add(len(batch))
+        self.stats.sizes.observe(len(batch))
         began = self._clock()
         loop = asyncio.get_running_loop()
         try:
@@ -125,7 +125,7 @@ class Batcher:
         self._pace = _TRUST * self._pace + (1 - _TRUST) * pace
         for row, result in zip(batch, results, strict=True):
             if not row.done.done():
-                self.stats.lateness_s.add(max(0.0, ended - row.deadline))
+                self.stats.lateness_s.observe(max(0.0, ended - row.deadline))
                 row.done.set_result(result)
 
     def _next(self) -> list[_Row]:

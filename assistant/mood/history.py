@@ -10,7 +10,7 @@ from assistant.emotion import Modality, Reading
 class MoodLog(Protocol):
     """Where readings of whole utterances and messages are kept."""
 
-    async def add(self, person: str, reading: Reading, at: float) -> None:
+    async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Keep one, of unix time `at`."""
 
     async def forget(self, person: str, modality: Modality) -> None:

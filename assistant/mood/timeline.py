@@ -33,7 +33,7 @@ class Timeline:
         self._lives(at)
         self._passing[reading.modality] = (at, reading)
 
-    def add(self, reading: Reading, at: float) -> None:
+    def add_reading(self, reading: Reading, at: float) -> None:
         """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
         self._lives(at)
         self._passing.pop(reading.modality, None)
@@ -46,7 +46,7 @@ class Timeline:
         self._lives(correction.at)
         self._corrections[correction.dimension] = correction
 
-    def uncorrect(self) -> None:
+    def remove_corrections(self) -> None:
         """Forget what the person said; the estimates count again."""
         self._corrections.clear()
 
@@ -105,6 +105,6 @@ class Timeline:
         stored = any(baseline.source == "stored" for baseline in known.values())
         return replace(
             mood,
-            deviation={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
+            from_usual={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
             baseline="stored" if stored else "session",
         )

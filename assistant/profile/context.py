@@ -36,10 +36,10 @@ class ContextPart:
     """Unix seconds."""
 
 
-class Moments(Protocol):
+class ContextStore(Protocol):
     """Where recent context is kept."""
 
-    async def of(self, person: str) -> dict[str, ContextPart]:
+    async def read_context(self, person: str) -> dict[str, ContextPart]:
         """What is known of a person and has not expired."""
 
 

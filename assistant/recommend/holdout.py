@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from assistant.arrays import Floats
+from assistant.bootstrap import Figure, interval, resamples
 
 Arm = Literal["mood", "blind"]
 
@@ -51,10 +52,8 @@ class Uplift:
     """By arm."""
     reward: dict[str, float]
     """Mean reward of a person, by arm."""
-    uplift: float
-    low: float
-    high: float
-    """95 % bootstrap interval over people."""
+    figure: Figure
+    """The mood's arm less the other, with a bootstrap interval over people."""
     verdict: str
     advice: str
 
@@ -77,21 +76,17 @@ def uplift(rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int 
     reward = {name: float(values.mean()) if len(values) else 0.0 for name, values in means.items()}
     low, high = -1.0, 1.0
     if min(people.values()) >= 2:
-        rng = np.random.default_rng(seed)
-        drawn = {name: _drawn(values, replicates, rng) for name, values in means.items()}
-        low, high = (float(end) for end in np.percentile(drawn["mood"] - drawn["blind"], [2.5, 97.5]))
+        random = np.random.default_rng(seed)
+        drawn = {name: _drawn(values, replicates, random) for name, values in means.items()}
+        low, high = interval(drawn["mood"] - drawn["blind"])
     if min(people.values()) < FEWEST:
         verdict = "insufficient evidence"
     else:
         verdict = "helps" if low > 0 else "harms" if high < 0 else "not significant"
-    return Uplift(people, reward, reward["mood"] - reward["blind"], low, high, verdict, ADVICE[verdict])
+    figure = Figure(reward["mood"] - reward["blind"], low, high)
+    return Uplift(people, reward, figure, verdict, ADVICE[verdict])
 
 
-def _drawn(values: Floats, replicates: int, rng: np.random.Generator) -> Floats:
-    """Means of people drawn with replacement, a few at a time: many people would fill the memory."""
-    some = max(1, 1_000_000 // len(values))
-    parts = [
-        values[rng.integers(len(values), size=(min(some, replicates - start), len(values)))].mean(axis=1)
-        for start in range(0, replicates, some)
-    ]
-    return np.concatenate(parts)
+def _drawn(values: Floats, replicates: int, random: np.random.Generator) -> Floats:
+    """Means of people drawn with replacement, [replicates]."""
+    return np.concatenate([values[picks].mean(axis=1) for picks in resamples(len(values), replicates, random)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,6 @@ __all__ = [
     "TEMPERATURE",
     "VERSION",
     "WORDS",
-    "DecisionLog",
     "Ranking",
     "Reason",
     "Recommendation",
@@ -55,13 +54,6 @@ WORDS = {
     "catalogue": "something from the catalogue",
 }
 """What each part of a score says to a person. Where it is known from what, a ranking says that too."""
-
-
-class DecisionLog(Protocol):
-    """Where decisions are kept."""
-
-    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
-        """Keep one; durable when this returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +85,6 @@ class Recommendation:
     def blind_score(self) -> float:
         """What the score would have been without the mood."""
         return sum(part for name, part in self.parts.items() if not name.startswith("mood_"))
-
-    def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {
-            "id": self.item.id,
-            "title": self.item.title,
-            "kind": self.item.kind,
-            "language": self.item.language,
-            "commercial": self.item.commercial,
-            "score": round(self.score, 4),
-            "parts": {name: round(part, 4) for name, part in self.parts.items()},
-            "propensity": round(self.propensity, 6),
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True, slots=True)

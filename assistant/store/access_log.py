@@ -54,7 +54,7 @@ class AccessLog:
         self._soon = asyncio.Event()
         self._lost = 0
 
-    def note(self, person: str, who: str, action: str, purpose: str = "") -> None:
+    def note_access(self, person: str, who: str, action: str, purpose: str = "") -> None:
         """Note that `who` read or used the data of `person` (a pseudonym). Never waits."""
         key, now = (person, who, action, purpose), self._clock()
         known = self._waiting.get(key)
@@ -88,7 +88,7 @@ class AccessLog:
                 log.error("%d accesses could not be kept: too many at once", self._lost)
                 self._lost = 0
 
-    async def of(self, person: str, *, before: int | None = None, limit: int = 100) -> list[Access]:
+    async def list_accesses(self, person: str, *, before: int | None = None, limit: int = 100) -> list[Access]:
         """Accesses to one person's data, newest first; only those before the one with `seq` = `before`."""
         await self.flush()
         table = schema.accesses
@@ -114,7 +114,8 @@ class AccessLog:
         try:
             yield
         finally:
-            task.cancel()
+            async with self._writing:  # cancelled in the middle of a write, its rows could be written twice
+                task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             try:
                 await self.flush()

@@ -51,7 +51,7 @@ class Aggregates:
         self._database = database
         self._clock = clock
 
-    async def of(self, app: str | None) -> list[dict[str, Any]]:
+    async def count_by_app(self, app: str | None) -> list[dict[str, Any]]:
         """The numbers of one app, or of each app where `app` is None."""
         async with self._database.read() as connection:
             apps = select(schema.apps.c.id, schema.apps.c.name).order_by(schema.apps.c.name)

@@ -153,7 +153,7 @@ class Apps:
         return replace(app, settings=settings)
 
     def _with_exemptions(self, app: App) -> App:
-        return replace(app, exemptions=self._exceptions.of(app.name))
+        return replace(app, exemptions=self._exceptions.for_app(app.name))
 
     async def ended(self, ids: Collection[str]) -> dict[str, str]:
         """Which of these keys don't work any more, each with the error code that says why."""

@@ -48,9 +48,9 @@ class ConsentRecords:
         An `expired` record that is stored already is not written again. Cancelling the wait does not cancel the
         write. Raises `StorageFailed`.
         """
-        return await self._writes.add(record)
+        return await self._writes.write(record)
 
-    async def of(self, person: str) -> list[Record]:
+    async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
         return await self._records(_OF_PERSON, {"person": person})
 
@@ -59,7 +59,7 @@ class ConsentRecords:
         table = schema.consents
         return await self._records(select(table).where(table.c.seq > seq).order_by(table.c.seq).limit(limit))
 
-    async def last(self) -> int:
+    async def last_seq(self) -> int:
         """The place of the newest record; 0 where there is none."""
         async with self._database.read() as connection:
             return await connection.scalar(select(func.max(schema.consents.c.seq))) or 0

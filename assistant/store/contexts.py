@@ -15,7 +15,7 @@ from assistant.store.keys.vault import Vault
 
 
 class Contexts:
-    """Recent context; `profile.context.Moments`. An expired part is not returned, and the purge removes it."""
+    """Recent context; `profile.context.ContextStore`. An expired part is not returned, and the purge removes it."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class Contexts:
             for name in gone:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
 
-    async def of(self, person: str) -> dict[str, ContextPart]:
+    async def read_context(self, person: str) -> dict[str, ContextPart]:
         """The parts of a person's context that have not expired, by name."""
         table = schema.contexts
         query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())

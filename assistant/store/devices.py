@@ -71,7 +71,7 @@ class Devices:
             if not (await connection.execute(gone)).rowcount:
                 raise NotFound("this person has no such device", code="device_unknown")
 
-    async def of(self, person: str) -> list[Device]:
+    async def list_devices(self, person: str) -> list[Device]:
         """The devices of one person, in the order in which they were linked."""
         table = schema.devices
         query = select(table.c.body).where(table.c.person == person).order_by(table.c.at, table.c.id)

@@ -101,7 +101,9 @@ class Exports:
         self._access = access
         self._clock = clock
 
-    async def of(self, app: App, person: Person, momentary: Sequence[dict[str, Any]] = ()) -> AsyncIterator[bytes]:
+    async def stream_export(
+        self, app: App, person: Person, momentary: Sequence[dict[str, Any]] = ()
+    ) -> AsyncIterator[bytes]:
         """The export as lines of JSON, some at a time.
 
         The first line says how many records of each kind follow, to show progress; the last line says that the

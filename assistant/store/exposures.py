@@ -100,7 +100,7 @@ class Exposures:
                 read += len(rows)
                 if read > most:
                     rows, read, whole = rows[: most - read], most, False
-                rows = [row for row in rows if row.person in await unrestricted.of(rows)]
+                rows = [row for row in rows if row.person in await unrestricted.among(rows)]
                 openers = await self._vault.openers({row.person for row in rows})
                 rewards, all_of_them = await self._rewards(app, [row.id for row in rows])
                 whole = whole and all_of_them
@@ -155,7 +155,7 @@ class _Unrestricted:
         self._database = database
         self._may: dict[str, bool] = {}
 
-    async def of(self, rows: Sequence[Any]) -> set[str]:
+    async def among(self, rows: Sequence[Any]) -> set[str]:
         people = {row.person for row in rows}
         if unknown := people - self._may.keys():
             query = select(_p.c.pseudonym).where(

@@ -22,7 +22,7 @@ class GroupCommit(Generic[Row, Result]):
         self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def add(self, row: Row) -> Result:
+    async def write(self, row: Row) -> Result:
         """Write one row, and wait until it is durable. Raises what `write` raises for this row alone.
 
         Cancelling the wait does not cancel the write.

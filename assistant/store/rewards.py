@@ -36,7 +36,7 @@ class Rewards:
         """Store one reward; durable when this returns. False where one with this `key` is stored already."""
         body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        return await self._writes.add(row | {"felt": outcome != outcome.blind})
+        return await self._writes.write(row | {"felt": outcome != outcome.blind})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Store the rows whose key is new; returns for each whether it was."""

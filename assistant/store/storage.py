@@ -63,7 +63,7 @@ class Storage:
         That is written first: if the process dies in between, the person can still be named and erased again.
         """
         for person in people:
-            await self.ledger.note(person.pseudonym, "erased", actor, app=app.id)
+            await self.ledger.record_event(person.pseudonym, "erased", actor, app=app.id)
         await self.people.erase(*people)
         for person in people:
             self.access.forget(person.pseudonym)
@@ -73,13 +73,13 @@ class Storage:
         """Keep somebody's data without using it, or end that. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).restricted != restricted:
             event = "restricted" if restricted else "unrestricted"
-            await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
 
     async def object(self, app: App, person: Person, objected: bool, actor: Actor) -> None:
         """Stop profiling somebody for content, or allow it again. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).objected != objected:
             event = "objected" if objected else "unobjected"
-            await self.ledger.note(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

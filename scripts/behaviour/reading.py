@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from assistant import bootstrap
 from assistant.emotion import SENTIMENTS
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.run.engine import Outcome, read_rows
@@ -95,7 +96,7 @@ def mean(values: Sequence[float], clusters: Sequence[str] | None = None) -> dict
         return {"n": 0}
     numbers = metrics.cluster_numbers(list(clusters) if clusters is not None else [""] * len(values))
     rows = np.array([[1.0, value] for value in values])
-    found = metrics.figures(
+    found = bootstrap.figures(
         {"mean": metrics.summed(rows, numbers, metrics.share)}, int(numbers.max()) + 1, replicates=2000
     )["mean"]
     return {**_rounded(found.value, found.low, found.high), "n": len(values)}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
@@ -15,7 +16,7 @@ from assistant.evaluate.run.engine import Outcome
 from assistant.text.reader import TextScores
 from scripts.mood.data import Clip, clips, goemotions, meld, read_clips, read_texts
 
-Statistic = metrics.Statistic
+Statistic = bootstrap.Statistic
 Figures = list[dict[str, Any]]
 
 
@@ -46,11 +47,11 @@ def scored(outcome: Outcome | None) -> tuple[Any, ...]:
     return () if outcome is None or outcome.scores is None else (outcome.scores,)
 
 
-def figures_of(statistics: Mapping[str, Statistic], clusters: np.ndarray) -> dict[str, metrics.Figure]:
-    return metrics.figures(statistics, int(clusters.max()) + 1)
+def figures_of(statistics: Mapping[str, Statistic], clusters: np.ndarray) -> dict[str, bootstrap.Figure]:
+    return bootstrap.figures(statistics, int(clusters.max()) + 1)
 
 
-def record(measure: str, data: str, figure: metrics.Figure, n: int, part: str, **more: Any) -> dict[str, Any]:
+def record(measure: str, data: str, figure: bootstrap.Figure, n: int, part: str, **more: Any) -> dict[str, Any]:
     """A figure as it is kept."""
     values = {name: round(float(getattr(figure, name)), 4) for name in ("value", "low", "high")}
     command = f"scripts/mood/measure.py --folds WORK/models --only {part}"
@@ -93,7 +94,7 @@ def truths(labels: Sequence[str], names: Sequence[str] = EMOTIONS) -> np.ndarray
     return np.array([names.index(label) for label in labels])
 
 
-def mean_of(statistics: Sequence[metrics.Statistic], weights: np.ndarray) -> np.ndarray:
+def mean_of(statistics: Sequence[bootstrap.Statistic], weights: np.ndarray) -> np.ndarray:
     """The mean of several, in each replicate."""
     return np.mean([one(weights) for one in statistics], axis=0)
 

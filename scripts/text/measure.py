@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
 from assistant.text.tokens import Tokens, padded
@@ -174,7 +175,7 @@ def probe(model: Path, train: Rows, dev: Rows) -> dict[str, Any]:
     classes = np.arange(len(MOODS_OF_TWEETS))
     counts = metrics.tallies(dev.targets[:, TWEET_MOOD] == 1, found[:, None] == classes)
     rows = np.arange(len(dev))
-    figure = metrics.figures({"f": metrics.summed(counts, rows, metrics.macro_f1)}, len(dev))["f"]
+    figure = bootstrap.figures({"f": metrics.summed(counts, rows, metrics.macro_f1)}, len(dev))["f"]
     return {"value": figure.value, "low": figure.low, "high": figure.high}
 
 
@@ -208,9 +209,9 @@ def comparison(ours: Path, plain: Path) -> list[dict[str, object]]:
     ]
 
 
-def _paired(measure: str, statistics: Sequence[metrics.Statistic], rows: int) -> dict[str, object]:
+def _paired(measure: str, statistics: Sequence[bootstrap.Statistic], rows: int) -> dict[str, object]:
     ours, plain = statistics
-    figures = metrics.figures(
+    figures = bootstrap.figures(
         {"difference": lambda weights: ours(weights) - plain(weights), "ours": ours, "plain": plain}, rows
     )
     return {
@@ -225,7 +226,7 @@ def _paired(measure: str, statistics: Sequence[metrics.Statistic], rows: int) ->
     }
 
 
-def _macro_f1(truth: np.ndarray, labels: np.ndarray) -> metrics.Statistic:
+def _macro_f1(truth: np.ndarray, labels: np.ndarray) -> bootstrap.Statistic:
     return metrics.summed(metrics.tallies(truth, labels), np.arange(len(truth)), metrics.macro_f1_all)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from scripts.voice.data import Array, read_clip, read_manifest
 from scripts.voice.export import MODELS
@@ -104,5 +105,5 @@ def _share(hits: Sequence[bool], names: Sequence[str], words: str) -> Figure:
     clusters = metrics.cluster_numbers(list(names))
     sums = np.stack([np.ones(len(hits)), np.array(hits, float)], axis=1)
     statistics = {"abstained": metrics.summed(sums, clusters, metrics.share)}
-    figure = metrics.figures(statistics, int(clusters.max()) + 1)["abstained"]
+    figure = bootstrap.figures(statistics, int(clusters.max()) + 1)["abstained"]
     return {"measure": "abstained", **asdict(figure), "data": words, "n": len(hits)}

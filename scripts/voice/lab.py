@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.run.engine import Outcome, read_rows, with_baseline
@@ -211,12 +212,12 @@ def join(parts: Sequence[Scored]) -> Scored:
     )
 
 
-def mean_of(statistics: Sequence[metrics.Statistic], weights: Array) -> Array:
+def mean_of(statistics: Sequence[bootstrap.Statistic], weights: Array) -> Array:
     """The mean of several, in each replicate."""
     return np.mean([one(weights) for one in statistics], axis=0)
 
 
-def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, metrics.Figure]:
+def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, bootstrap.Figure]:
     """The figures of a task with their intervals, by the formulas of `assistant evaluate`.
 
     Stress and affect are scored over the clips that were answered; an emotion that was not given is wrong. Where
@@ -229,7 +230,7 @@ def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, me
         if apart
         else np.zeros(len(scored.truth), int)
     )
-    statistics: dict[str, metrics.Statistic] = {}
+    statistics: dict[str, bootstrap.Statistic] = {}
     if task == "affect":
         for name, given, truth in zip(("valence", "arousal"), scored.answer.T, scored.truth.T, strict=True):
             statistics[f"ccc_{name}"] = metrics.summed(metrics.moments(given, truth), clusters, metrics.ccc)
@@ -251,4 +252,4 @@ def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, me
                 for one in np.unique(part)
             ]
             statistics[name] = partial(mean_of, each)
-    return metrics.figures(statistics, int(clusters.max()) + 1)
+    return bootstrap.figures(statistics, int(clusters.max()) + 1)

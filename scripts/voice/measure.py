@@ -22,6 +22,7 @@ import torch
 from sklearn.metrics import recall_score
 from tqdm import tqdm
 
+from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from scripts.cards.card import read_card, write_figures
 from scripts.voice.baselines import curve, identification
@@ -166,7 +167,7 @@ def rounding(lab: Lab) -> list[Figure]:
             for one in both
         )
         statistics = {"uar_int8_less_fp32": lambda w, a=served, b=exact_: a(w) - b(w)}
-        figure = metrics.figures(statistics, int(clusters.max()) + 1)["uar_int8_less_fp32"]
+        figure = bootstrap.figures(statistics, int(clusters.max()) + 1)["uar_int8_less_fp32"]
         found.append(
             {"measure": "uar_int8_less_fp32", **asdict(figure), "data": test.data, "n": len(both[0].truth)}
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 import soxr
@@ -23,6 +24,7 @@ from assistant.audio.intake import MAX_SECONDS, AudioFormat, Intake
 from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.webm import OpusHead, WebmReader
 from assistant.errors import Invalid, TooLarge
+from assistant.server.live.dialect import SessionOptions
 from tests.conftest import House
 
 WEBM = AudioFormat("audio/webm", 48_000)
@@ -93,7 +95,7 @@ def _recorded(packets: Iterable[bytes], tracks: bytes = _track(), first: bytes =
 
 
 def _opus(samples: np.ndarray) -> list[bytes]:
-    return [part for part in WebmReader().take(_encoded(samples)) if isinstance(part, bytes)]
+    return [part for part in WebmReader().feed(_encoded(samples)) if isinstance(part, bytes)]
 
 
 def _coded(samples: np.ndarray, table: np.ndarray) -> bytes:
@@ -122,8 +124,8 @@ def _heard(form: AudioFormat, data: bytes, sizes: Iterable[int]) -> np.ndarray:
         piece = pieces.read(size)
         if not piece:
             break
-        heard.append(intake.take(piece))
-    return np.concatenate([*heard, intake.end()])
+        heard.append(intake.decode(piece))
+    return np.concatenate([*heard, intake.flush()])
 
 
 SENT = {form: _sent(form) for form in EVERY}
@@ -153,18 +155,18 @@ def test_the_pieces_do_not_matter(form: AudioFormat, sizes: list[int]) -> None:
 def test_after_the_end_it_begins_anew(form: AudioFormat) -> None:
     intake = Intake(form)
     for _ in range(2):
-        heard = np.concatenate([intake.take(SENT[form]), intake.end()])
+        heard = np.concatenate([intake.decode(SENT[form]), intake.flush()])
         assert np.array_equal(heard, _heard(form, SENT[form], [10**6]))
-    intake.take(SENT[form][:1_001])
-    intake.end()
-    assert np.array_equal(intake.take(SENT[form]), Intake(form).take(SENT[form])), (
+    intake.decode(SENT[form][:1_001])
+    intake.flush()
+    assert np.array_equal(intake.decode(SENT[form]), Intake(form).decode(SENT[form])), (
         "nothing is left of what came before"
     )
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
 def test_less_than_40_ms_wait_inside(form: AudioFormat) -> None:
-    heard = Intake(form).take(SENT[form])
+    heard = Intake(form).decode(SENT[form])
     assert len(heard) > 16_000 - 640
 
 
@@ -213,7 +215,8 @@ class TestFormats:
     )
     def test_it_may_be_said_as_the_realtime_api_does(self, said: dict[str, Any] | str, meant: AudioFormat) -> None:
         assert AudioFormat.understood(said) == meant
-        assert AudioFormat.understood(meant.as_json()) == meant
+        shown = SessionOptions(format=meant).show().input.format
+        assert AudioFormat.understood(msgspec.to_builtins(shown)) == meant
 
     @pytest.mark.parametrize(
         "said",
@@ -242,7 +245,7 @@ class TestWebm:
     def test_it_is_what_ffmpeg_hears_to_the_last_bit(self, channels: int) -> None:
         file = _encoded(_sung(1.0, 48_000), channels)
         intake = Intake(WEBM)
-        heard = np.concatenate([intake.take(file), intake.end()])
+        heard = np.concatenate([intake.decode(file), intake.flush()])
         with av.open(io.BytesIO(file), "r") as container:
             sung = np.concatenate([frame.to_ndarray().mean(axis=0) for frame in container.decode(audio=0)])
         expected = soxr.resample(sung, 48_000, 16_000)
@@ -263,7 +266,7 @@ class TestWebm:
         )
         group = _element("A0", _element("A1", _block(packets[0])) + _element("9B", b"\x14"))
         file = _recorded(packets[1:], tracks, picture + group)
-        assert [part for part in WebmReader().take(file) if isinstance(part, bytes)] == packets
+        assert [part for part in WebmReader().feed(file) if isinstance(part, bytes)] == packets
 
     @pytest.mark.parametrize(
         ("file", "why"),
@@ -291,25 +294,25 @@ class TestWebm:
     def test_what_is_broken_is_said_and_only_a_new_recording_is_read_after_it(self, file: bytes, why: str) -> None:
         intake = Intake(WEBM)
         with pytest.raises(Invalid, match=why) as refused:
-            intake.take(file)
+            intake.decode(file)
         assert refused.value.code == "audio_unreadable"
         with pytest.raises(Invalid, match="begin a new recording"):
-            intake.take(b"more of it")
-        assert len(intake.take(SENT[WEBM])) > 15_000
+            intake.decode(b"more of it")
+        assert len(intake.decode(SENT[WEBM])) > 15_000
 
     def test_a_packet_that_is_not_opus_is_said_and_costs_only_itself(self) -> None:
         packets = _opus(_sung(0.4, 48_000))
         intake = Intake(WEBM)
-        intake.take(_recorded(packets[:5]))
+        intake.decode(_recorded(packets[:5]))
         with pytest.raises(Invalid, match="Opus packet"):
-            intake.take(_element("A3", _block(b"\xff\xff\xff\xff")))
-        assert len(intake.take(b"".join(_element("A3", _block(packet)) for packet in packets[5:]))) > 3_000
+            intake.decode(_element("A3", _block(b"\xff\xff\xff\xff")))
+        assert len(intake.decode(b"".join(_element("A3", _block(packet)) for packet in packets[5:]))) > 3_000
 
     def test_a_few_bytes_that_claim_to_be_hours_are_refused(self) -> None:
         long = b"\x1f\x02"  # two frames of 60 ms without any data
         intake = Intake(WEBM)
         with pytest.raises(TooLarge) as refused:
-            intake.take(_recorded([long] * 10 * MAX_SECONDS))
+            intake.decode(_recorded([long] * 10 * MAX_SECONDS))
         assert refused.value.code == "audio_too_long"
 
     @settings(max_examples=50, deadline=None)
@@ -322,20 +325,20 @@ class TestWebm:
         intake, reader = Intake(WEBM), WebmReader()
         for start in range(0, len(file), 500):
             piece = bytes(file[start : start + 500])
-            for taker in (intake, reader):
+            for take in (intake.decode, reader.feed):
                 with contextlib.suppress(Invalid, TooLarge):
-                    taker.take(piece)
+                    take(piece)
             assert len(reader._rest) < 66_000
 
     def test_a_block_that_never_ends_is_not_kept(self) -> None:
         reader = WebmReader()
-        reader.take(_recorded([]) + _element("1F43B675", unknown=True) + b"\xa3\x08" + b"\xff" * 7)
+        reader.feed(_recorded([]) + _element("1F43B675", unknown=True) + b"\xa3\x08" + b"\xff" * 7)
         for _ in range(100):
-            reader.take(bytes(10_000))
+            reader.feed(bytes(10_000))
         assert len(reader._rest) == 0
 
     def test_the_head_comes_before_the_packets(self) -> None:
-        first, *others = WebmReader().take(_recorded([b"a", b"b"]))
+        first, *others = WebmReader().feed(_recorded([b"a", b"b"]))
         assert first == OpusHead(HEAD)
         assert others == [b"a", b"b"]
 
@@ -363,7 +366,7 @@ import sys
 from assistant.audio.intake import AudioFormat, Intake
 from assistant.errors import Unavailable
 
-Intake(AudioFormat("audio/pcm", 24_000)).take(b"\\0" * 100)
+Intake(AudioFormat("audio/pcm", 24_000)).decode(b"\\0" * 100)
 assert "av" not in sys.modules
 sys.modules["av"] = None
 try:

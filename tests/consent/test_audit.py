@@ -217,10 +217,10 @@ async def test_records_come_back_as_they_were_with_their_place_and_hash(database
     records = ConsentRecords(database)
     note = a_record(2, event="notice_shown", purpose=None, expires_at=None, person="p1", at=NOW + 0.1 + 0.2)
     kept = [await records.append(a_record(1)), await records.append(note)]
-    assert await records.of("p1") == [a_record(1), note]
-    assert [(one.seq, one.hash) for one in await records.of("p1")] == [(one.seq, one.hash) for one in kept]
+    assert await records.history("p1") == [a_record(1), note]
+    assert [(one.seq, one.hash) for one in await records.history("p1")] == [(one.seq, one.hash) for one in kept]
     assert walked(await records.after(0)).broken is None
-    assert (await records.last(), await records.count()) == (2, 2)
+    assert (await records.last_seq(), await records.count()) == (2, 2)
     await database.close()
 
 

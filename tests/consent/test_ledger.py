@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import assistant
@@ -43,11 +44,11 @@ class RecordsInMemory:
         self.records.append(replace(record, seq=len(self.records) + 1))
         return self.records[-1]
 
-    async def of(self, person: str) -> list[Record]:
+    async def history(self, person: str) -> list[Record]:
         await asyncio.sleep(0)
         return [record for record in self.records if record.person == person]
 
-    async def last(self) -> int:
+    async def last_seq(self) -> int:
         return len(self.records)
 
     async def expired(self, now: float, limit: int) -> list[Record]:
@@ -339,7 +340,7 @@ async def test_a_grant_that_ran_out_opens_nothing_though_it_can_not_be_written_d
 
 async def test_an_erasure_ends_everything_and_leaves_the_records(desk: Desk) -> None:
     grant = await desk.grant()
-    await desk.ledger.note("ada", "erased", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "erased", ACTOR, app="app")
     assert not desk.opens(grant)
     assert await desk.ledger.grants(ADA) == ()
     assert [record.event for record in desk.records.records] == ["granted", "erased"]
@@ -351,28 +352,28 @@ async def test_an_erasure_ends_everything_and_leaves_the_records(desk: Desk) -> 
 
 async def test_a_restriction_suspends_every_grant_until_it_is_lifted(desk: Desk) -> None:
     grant = await desk.grant()
-    await desk.ledger.note("ada", "restricted", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "restricted", ACTOR, app="app")
     assert not desk.opens(grant)
     assert await desk.ledger.grants(ADA) == ()
     assert (await desk.restart().ledger.standing("ada")).restricted
     assert await desk.restart().ledger.grants(ADA) == ()
-    await desk.ledger.note("ada", "unrestricted", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "unrestricted", ACTOR, app="app")
     assert desk.opens(grant)
 
 
 async def test_an_objection_ends_content_and_leaves_tone(desk: Desk) -> None:
     tone, content = await desk.grant("voice", "tone"), await desk.grant("voice", "content")
-    await desk.ledger.note("ada", "objected", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "objected", ACTOR, app="app")
     assert (desk.opens(tone), desk.opens(content)) == (True, False)
     assert await desk.ledger.grants(ADA) == (tone,)
-    await desk.ledger.note("ada", "unobjected", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "unobjected", ACTOR, app="app")
     assert desk.opens(content)
 
 
 @pytest.mark.parametrize("event", ["erased", "restricted"])
 async def test_what_takes_something_away_counts_before_it_is_written(desk: Desk, event: Any) -> None:
     grant = await desk.grant()
-    writing = asyncio.create_task(desk.ledger.note("ada", event, ACTOR, app="app"))
+    writing = asyncio.create_task(desk.ledger.record_event("ada", event, ACTOR, app="app"))
     await asyncio.sleep(0)
     assert len(desk.records.records) == 1
     assert not desk.opens(grant)
@@ -384,7 +385,7 @@ async def test_a_notice_is_written_down_and_changes_nothing(desk: Desk) -> None:
     heard: list[Record] = []
     desk.ledger.listen(None, heard.append)
     for event in ("notice_shown", "notice_acknowledged"):
-        await desk.ledger.note("ada", event, ACTOR, app="app", modality="voice", notice="1")
+        await desk.ledger.record_event("ada", event, ACTOR, app="app", modality="voice", notice="1")
     assert desk.opens(grant)
     assert heard == []
     assert [record.notice for record in desk.records.records] == ["1", "1", "1"]
@@ -394,7 +395,7 @@ async def test_every_record_names_the_app(desk: Desk) -> None:
     subject = replace(ADA, app="app")
     await desk.decide(True, subject=subject)
     await desk.decide(False, subject=subject)
-    await desk.ledger.note("ada", "erased", ACTOR, app="app")
+    await desk.ledger.record_event("ada", "erased", ACTOR, app="app")
     assert {record.app for record in desk.records.records} == {"app"}
 
 
@@ -609,7 +610,7 @@ async def test_a_listener_may_stop_while_it_listens(desk: Desk) -> None:
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 async def test_a_receipt_says_what_was_decided_and_how_to_withdraw(desk: Desk, purpose: Purpose) -> None:
-    paper = receipt(await desk.decide(True, "text", purpose), controller="Example Ltd")
+    paper = msgspec.to_builtins(receipt(await desk.decide(True, "text", purpose), controller="Example Ltd"))
     assert paper["means"].startswith("estimate emotion from your text to ")
     assert (paper["event"], paper["controller"]) == ("granted", "Example Ltd")
     assert paper["at"] == "2027-01-15T08:00:00Z"

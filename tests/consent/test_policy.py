@@ -225,8 +225,8 @@ def test_an_exception_opens_nothing_else() -> None:
 def test_what_was_signed_is_read_back_for_the_app_it_names() -> None:
     known = read_exceptions([sign(TERMS, KEY), ""], PUBLIC)
     assert known.terms == (TERMS,)
-    assert known.of("cranes") == (Exemption("exc_1", "workplace", "safety", NOW + YEAR),)
-    assert known.of("others") == ()
+    assert known.for_app("cranes") == (Exemption("exc_1", "workplace", "safety", NOW + YEAR),)
+    assert known.for_app("others") == ()
 
 
 def _changed(line: str, **terms: Any) -> str:

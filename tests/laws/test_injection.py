@@ -6,22 +6,24 @@ of their conversation, of whom the reader says the same.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
+from assistant.decision import Decision
 from assistant.emotion import Abstention, Estimate, Reading
 from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
 from assistant.recommend.feedback import Outcome
 from assistant.recommend.service import Recommender
+from assistant.server.contract.shapes import show_directive
 from assistant.tone.policy import choose
 from assistant.tone.render import NEVER, SENTENCES
 from assistant.tone.rules import SHIPPED, Policy
@@ -81,7 +83,7 @@ class DecisionsInMemory:
     def __init__(self) -> None:
         self.bodies: dict[str, Any] = {}
 
-    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
+    async def add(self, decision: str, person: str, at: float, body: Decision) -> None:
         self.bodies[decision] = body
 
 
@@ -103,7 +105,7 @@ class Nothing:
     async def kinds(self, person: str, most: int) -> list[str]:
         return []
 
-    async def of(self, person: str) -> dict[str, ContextPart]:
+    async def read_context(self, person: str) -> dict[str, ContextPart]:
         return {}
 
 
@@ -145,7 +147,7 @@ async def twins(house: Any) -> Callable[..., Any]:
 
 
 def shown(answer: Any) -> str:
-    return json.dumps(answer.directive.as_json())
+    return msgspec.json.encode(show_directive(answer.directive)).decode()
 
 
 async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(house: Any, twins: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -34,6 +35,7 @@ from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
 from tests.clock import NOW, Clock
+from tests.decisions import a_decision, an_item
 
 DAY = 86_400.0
 MASTER = bytes(range(32))
@@ -67,17 +69,17 @@ class Office:
         )
         await storage.contexts.put(who, {"activity": ContextPart("walking", at, at + 60)})
         await storage.baselines.remember(who, "text", Baseline(3, (0.1, 0.2), "session"), at)
-        await storage.moods.add(who, a_reading(), at)
+        await storage.moods.add_reading(who, a_reading(), at)
         for number in range(decisions):
-            await storage.decisions.add(f"{name} {number}", who, at + number, {"items": [CANARY]})
+            await storage.decisions.add(f"{name} {number}", who, at + number, a_decision(an_item(reason=CANARY)))
         clicked = Outcome("a", "click", 0.3, 0.1, at, at)
         await storage.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
-        storage.access.note(who, "key_1", "GET /v1/people/{person}")
+        storage.access.note_access(who, "key_1", "GET /v1/people/{person}")
         await storage.access.flush()
         return person
 
     async def export(self, person: Person) -> list[dict[str, Any]]:
-        chunks = [chunk async for chunk in self.storage.exports.of(self.app, person)]
+        chunks = [chunk async for chunk in self.storage.exports.stream_export(self.app, person)]
         return [json.loads(line) for line in b"".join(chunks).splitlines()]
 
     async def rows(self, person: Person) -> dict[str, int]:
@@ -130,7 +132,7 @@ async def test_an_export_has_everything_of_one_person_and_nothing_of_another(off
     assert of["context"]["data"] == "walking"
     assert of["baseline"]["data"]["center"] == [0.1, 0.2]
     assert of["mood"]["data"]["stress"] == 0.75
-    assert of["decision"]["data"] == {"items": [CANARY]}
+    assert of["decision"]["data"] == json.loads(msgspec.json.encode(a_decision(an_item(reason=CANARY))))
     assert of["access"]["who"] == "key_1"
     assert [line["event"] for line in lines if line["record"] == "consent"] == ["granted", "granted", "withdrawn"]
     assert all(line["receipt"]["receipt"] == line["id"] for line in lines if line["record"] == "consent")
@@ -232,9 +234,9 @@ async def test_mood_history_is_told_newest_first_in_pages(office: Office) -> Non
     ada = await office.person()
     await office.allow(ada, "text", "remember")
     for number in range(5):
-        await office.storage.moods.add(ada.pseudonym, a_reading(stress=number / 10), NOW + number)
-    page = await office.storage.moods.of(ada.pseudonym, limit=3)
-    rest = await office.storage.moods.of(ada.pseudonym, before=page[-1].seq, limit=3)
+        await office.storage.moods.add_reading(ada.pseudonym, a_reading(stress=number / 10), NOW + number)
+    page = await office.storage.moods.list_moods(ada.pseudonym, limit=3)
+    rest = await office.storage.moods.list_moods(ada.pseudonym, before=page[-1].seq, limit=3)
     assert [mood.reading["stress"] for mood in (*page, *rest)] == [0.4, 0.3, 0.2, 0.1, 0.0]
 
 
@@ -326,16 +328,16 @@ async def test_what_may_not_be_remembered_any_more_is_removed_by_the_purge(offic
 async def test_a_withdrawal_leaves_the_history_of_the_other_modality(office: Office) -> None:
     ada = await office.full()
     await office.allow(ada, "voice", "remember")
-    await office.storage.moods.add(ada.pseudonym, a_reading("voice"), NOW)
+    await office.storage.moods.add_reading(ada.pseudonym, a_reading("voice"), NOW)
     await office.allow(ada, "text", "remember", False)
     await office.storage.purge.run()
-    assert [mood.reading["modality"] for mood in await office.storage.moods.of(ada.pseudonym)] == ["voice"]
+    assert [mood.reading["modality"] for mood in await office.storage.moods.list_moods(ada.pseudonym)] == ["voice"]
 
 
 async def test_what_another_process_wrote_of_somebody_erased_is_removed(office: Office) -> None:
     ada = await office.full()
     await office.storage.erase(office.app, [ada], APP)
-    office.storage.access.note(ada.pseudonym, "key_1", "GET /v1/people/{person}")
+    office.storage.access.note_access(ada.pseudonym, "key_1", "GET /v1/people/{person}")
     await office.storage.access.flush()
     assert (await office.rows(ada))["accesses"] == 1
     await office.storage.purge.run()
@@ -354,7 +356,7 @@ async def test_aggregates_tell_of_more_than_ten_people_in_rounded_numbers(office
     for person in people[:5]:
         await office.allow(person, "voice", "tone")
     await office.storage.erase(office.app, people[60:], APP)
-    (numbers,) = await office.storage.aggregates.of(office.app.id)
+    (numbers,) = await office.storage.aggregates.count_by_app(office.app.id)
     assert (numbers["app"], numbers["people"], numbers["granted_ever"]) == ("shop", 60, 30)
     consents = {(c["modality"], c["purpose"]): c["people"] for c in numbers["consents"]}
     assert consents["text", "tone"] == 20
@@ -366,7 +368,7 @@ async def test_aggregates_tell_of_more_than_ten_people_in_rounded_numbers(office
 async def test_a_small_app_is_told_nothing(office: Office) -> None:
     for number in range(TOO_FEW):
         await office.person(f"p{number}")
-    assert await office.storage.aggregates.of(None) == [
+    assert await office.storage.aggregates.count_by_app(None) == [
         {"app": "shop", "people": None, "withheld": "insufficient people"}
     ]
 

@@ -17,6 +17,7 @@ from assistant.mood.conformal import LARGEST
 from assistant.mood.decay import CARRY, HalfLives
 from assistant.mood.fusion import IGNORANCE, TRUST, USUAL_STRESS, Aged, fuse, unless_unsure
 from assistant.mood.timeline import Timeline
+from assistant.server.contract.shapes import show_mood
 
 few = settings(max_examples=30, deadline=None)
 
@@ -221,8 +222,8 @@ def test_a_mood_that_says_nothing_of_anything_abstains_with_its_reasons() -> Non
     mood = unless_unsure(vague)
     assert mood.abstained == "too_uncertain"
     assert mood.unsure == ("valence_too_wide", "arousal_too_wide", "emotion_not_calibrated")
-    assert mood.as_json()["valence"] is None
-    assert mood.as_json()["emotions"] == {}
+    assert show_mood(mood).valence is None
+    assert show_mood(mood).emotions == {}
     assert (mood.at, mood.expires_at, mood.evidence) == (vague.at, vague.expires_at, vague.evidence)
 
 
@@ -258,7 +259,7 @@ def test_what_a_person_said_of_themself_is_never_too_uncertain() -> None:
 
 def test_a_mood_grows_too_uncertain_before_it_expires() -> None:
     line = timeline()
-    line.add(reading(valence=(0.6, 0.3), stress=0.9), NOW)
+    line.add_reading(reading(valence=(0.6, 0.3), stress=0.9), NOW)
     told = [line.mood(NOW + age, ["text"]) for age in (0.0, 30.0, 600.0)]
     assert [mood is not None and mood.abstained for mood in told] == [None, None, "too_uncertain"]
 
@@ -326,14 +327,14 @@ def test_no_age_and_no_half_life_breaks_the_fusion(age_s: float, half_life_s: fl
 
 def test_a_mood_is_gone_when_it_expires() -> None:
     line = timeline()
-    line.add(reading(), NOW)
+    line.add_reading(reading(), NOW)
     assert line.mood(NOW + EXPIRES - 1, ["text"]) is not None
     assert line.mood(NOW + EXPIRES, ["text"]) is None
 
 
 def test_a_mood_says_when_it_expires() -> None:
     line = timeline()
-    line.add(reading(), NOW)
+    line.add_reading(reading(), NOW)
     mood = line.mood(NOW + 100, ["text"])
     assert mood is not None
     assert (mood.at, mood.expires_at) == (NOW, NOW + EXPIRES)
@@ -341,8 +342,8 @@ def test_a_mood_says_when_it_expires() -> None:
 
 def test_only_the_modalities_asked_for_tell_of_the_mood() -> None:
     line = timeline()
-    line.add(reading("voice", (-0.5, 0.2)), NOW)
-    line.add(reading("text", (0.5, 0.2)), NOW)
+    line.add_reading(reading("voice", (-0.5, 0.2)), NOW)
+    line.add_reading(reading("text", (0.5, 0.2)), NOW)
     mood = line.mood(NOW, ["text"])
     assert mood is not None
     assert mood.valence.mean == pytest.approx(0.5)
@@ -360,14 +361,14 @@ def test_a_glimpse_is_replaced_by_the_next_and_by_the_whole_utterance() -> None:
     line.glimpse(reading("voice", (-0.9, 0.2)), NOW)
     line.glimpse(reading("voice", (-0.5, 0.2)), NOW + 1)
     assert valence() == pytest.approx(-0.5)
-    line.add(reading("voice", (0.4, 0.2)), NOW + 3)
+    line.add_reading(reading("voice", (0.4, 0.2)), NOW + 3)
     assert valence() == pytest.approx(0.4)
 
 
 def test_a_message_leaves_the_glimpse_of_a_voice_alone() -> None:
     line = timeline()
     line.glimpse(reading("voice", (-0.5, 0.2)), NOW)
-    line.add(reading("text", (0.5, 0.2)), NOW)
+    line.add_reading(reading("text", (0.5, 0.2)), NOW)
     mood = line.mood(NOW, ["voice"])
     assert mood is not None
     assert mood.valence.mean == pytest.approx(-0.5)
@@ -382,7 +383,7 @@ def test_a_glimpse_teaches_the_baseline_nothing() -> None:
 def test_forgetting_one_modality_leaves_the_other() -> None:
     line = timeline()
     for modality in ("voice", "text"):
-        line.add(reading(modality, observation=(0.1, 0.2)), NOW)
+        line.add_reading(reading(modality, observation=(0.1, 0.2)), NOW)
     line.glimpse(reading("voice"), NOW)
     line.forget("voice")
     assert line.mood(NOW, ["voice"]) is None
@@ -393,9 +394,9 @@ def test_forgetting_one_modality_leaves_the_other() -> None:
 
 def test_a_timeline_is_bounded() -> None:
     line = timeline()
-    line.add(reading(valence=(1.0, 0.3)), NOW)
+    line.add_reading(reading(valence=(1.0, 0.3)), NOW)
     for _ in range(1000):
-        line.add(reading(valence=(-1.0, 0.3)), NOW)
+        line.add_reading(reading(valence=(-1.0, 0.3)), NOW)
     mood = line.mood(NOW, ["text"])
     assert mood is not None
     assert mood.valence.mean == pytest.approx(-1.0)
@@ -405,18 +406,18 @@ def test_the_deviation_from_the_usual_is_shown_once_the_person_is_known() -> Non
     line = timeline()
     for heard in range(KNOWN_AFTER):
         mood = line.mood(NOW, ["voice"])
-        assert mood is None or (mood.baseline, mood.deviation) == ("none", {}), f"after {heard}"
-        line.add(reading("voice", (0.2, 0.2), (0.1, 0.2), observation=(7.0, 0.5, 0.3)), NOW)
+        assert mood is None or (mood.baseline, mood.from_usual) == ("none", {}), f"after {heard}"
+        line.add_reading(reading("voice", (0.2, 0.2), (0.1, 0.2), observation=(7.0, 0.5, 0.3)), NOW)
     mood = line.mood(NOW, ["voice"])
     assert mood is not None
     assert mood.baseline == "session"
-    assert mood.deviation == pytest.approx({"valence": -0.3, "arousal": -0.2})
+    assert mood.from_usual == pytest.approx({"valence": -0.3, "arousal": -0.2})
 
 
 def test_a_stored_baseline_is_called_stored() -> None:
     line = timeline()
     line.baselines["voice"] = Baseline(10, (0.0, 0.0), "stored")
-    line.add(reading("voice", observation=(0.0, 0.0)), NOW)
+    line.add_reading(reading("voice", observation=(0.0, 0.0)), NOW)
     mood = line.mood(NOW, ["voice"])
     assert mood is not None
     assert mood.baseline == "stored"

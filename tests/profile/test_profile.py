@@ -308,7 +308,7 @@ async def test_a_device_is_linked_found_and_unlinked(store: Store) -> None:
     assert await store.devices.link(app, ada, speaker())
     assert await store.devices.link(app, ada, Device("phone", "phone", "", NOW + 1))
     assert not await store.devices.link(app, ada, speaker(name="Kitchen")), "known already, and changed"
-    assert [(device.id, device.name) for device in await store.devices.of(ada.pseudonym)] == [
+    assert [(device.id, device.name) for device in await store.devices.list_devices(ada.pseudonym)] == [
         ("kitchen", "Kitchen"),
         ("phone", ""),
     ]
@@ -361,13 +361,13 @@ async def test_recent_context_is_told_until_its_time_is_over(store: Store) -> No
             "time_zone": ContextPart("Europe/Paris", NOW, NOW + 600),
         },
     )
-    assert set(await store.contexts.of(ada.pseudonym)) == {"activity", "time_zone"}
+    assert set(await store.contexts.read_context(ada.pseudonym)) == {"activity", "time_zone"}
     store.now += 60
-    assert set(await store.contexts.of(ada.pseudonym)) == {"time_zone"}
+    assert set(await store.contexts.read_context(ada.pseudonym)) == {"time_zone"}
     await store.contexts.put(ada.pseudonym, {"time_zone": ContextPart("Asia/Tokyo", store.now, store.now + 9)})
-    assert (await store.contexts.of(ada.pseudonym))["time_zone"].value == "Asia/Tokyo"
+    assert (await store.contexts.read_context(ada.pseudonym))["time_zone"].value == "Asia/Tokyo"
     await store.contexts.put(ada.pseudonym, {}, gone=["time_zone"])
-    assert await store.contexts.of(ada.pseudonym) == {}
+    assert await store.contexts.read_context(ada.pseudonym) == {}
 
 
 async def test_devices_and_context_are_sealed_and_erased_with_the_person(store: Store) -> None:
@@ -376,36 +376,36 @@ async def test_devices_and_context_are_sealed_and_erased_with_the_person(store: 
     for person in (ada, bob):
         await store.devices.link(app, person, speaker(f"{CANARY} {person.id}", CANARY))
         await store.contexts.put(person.pseudonym, {"searches": ContextPart([CANARY], NOW, NOW + 60)})
-        store.access.note(person.pseudonym, "key_1", "GET /v1/people/{person}")
+        store.access.note_access(person.pseudonym, "key_1", "GET /v1/people/{person}")
     await store.access.flush()
     assert CANARY not in await store.everything()
     assert ada.pseudonym in await store.everything()
     await store.people.erase(ada)
     assert ada.pseudonym not in await store.everything()
-    assert len(await store.devices.of(bob.pseudonym)) == 1
-    assert len(await store.access.of(bob.pseudonym)) == 1
+    assert len(await store.devices.list_devices(bob.pseudonym)) == 1
+    assert len(await store.access.list_accesses(bob.pseudonym)) == 1
 
 
 async def test_equal_accesses_become_one_row_with_a_count(store: Store) -> None:
     for second in range(3):
         store.now = NOW + second
-        store.access.note("p", "key_1", "GET /v1/people/{person}")
-    store.access.note("p", "key_2", "GET /v1/people/{person}")
-    store.access.note("q", "key_1", "GET /v1/people/{person}")
-    found = await store.access.of("p")
+        store.access.note_access("p", "key_1", "GET /v1/people/{person}")
+    store.access.note_access("p", "key_2", "GET /v1/people/{person}")
+    store.access.note_access("q", "key_1", "GET /v1/people/{person}")
+    found = await store.access.list_accesses("p")
     assert [(a.who, a.count, a.at, a.last_at) for a in found] == [
         ("key_2", 1, NOW + 2, NOW + 2),
         ("key_1", 3, NOW, NOW + 2),
     ]
-    store.access.note("p", "key_1", "GET /v1/people/{person}")
-    assert [a.count for a in await store.access.of("p")] == [1, 1, 3], "what was written is not changed"
+    store.access.note_access("p", "key_1", "GET /v1/people/{person}")
+    assert [a.count for a in await store.access.list_accesses("p")] == [1, 1, 3], "what was written is not changed"
 
 
 async def test_the_access_log_is_paged_newest_first(store: Store) -> None:
     for number in range(5):
-        store.access.note("p", "key_1", f"action {number}")
-    first = await store.access.of("p", limit=2)
-    rest = await store.access.of("p", before=first[-1].seq, limit=9)
+        store.access.note_access("p", "key_1", f"action {number}")
+    first = await store.access.list_accesses("p", limit=2)
+    rest = await store.access.list_accesses("p", before=first[-1].seq, limit=9)
     assert [a.action for a in (*first, *rest)] == [f"action {n}" for n in (4, 3, 2, 1, 0)]
 
 
@@ -418,11 +418,11 @@ async def test_accesses_are_written_by_themselves_and_at_the_end(sqlite_database
 
         async with store.access.writing():
             for number in range(1_000):  # so many that they are written at once
-                store.access.note("p", "key_1", f"action {number}")
+                store.access.note_access("p", "key_1", f"action {number}")
             async with asyncio.timeout(30):
                 while not await rows():  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
-            store.access.note("p", "key_1", "the last")
+            store.access.note_access("p", "key_1", "the last")
         assert await rows() == 1_001
 
 
@@ -430,13 +430,13 @@ async def test_accesses_wait_for_a_database_that_is_gone(sqlite_databases: Any) 
     async with _opened(sqlite_databases) as store:
         async with store.main.write() as connection:
             await connection.execute(text("ALTER TABLE accesses RENAME TO elsewhere"))
-        store.access.note("p", "key_1", "read")
+        store.access.note_access("p", "key_1", "read")
         with pytest.raises(Exception, match="database"):
             await store.access.flush()
-        store.access.note("p", "key_1", "read")
+        store.access.note_access("p", "key_1", "read")
         async with store.main.write() as connection:
             await connection.execute(text("ALTER TABLE elsewhere RENAME TO accesses"))
-        assert [a.count for a in await store.access.of("p")] == [2]
+        assert [a.count for a in await store.access.list_accesses("p")] == [2]
 
 
 # Corrections
@@ -452,15 +452,15 @@ def timeline() -> Timeline:
 
 def test_what_the_person_says_wins_over_what_is_read_now_and_later() -> None:
     line = timeline()
-    line.add(TENSE, NOW)
+    line.add_reading(TENSE, NOW)
     line.correct(CALM)
     mood = line.mood(NOW, ["text"])
     assert mood is not None
     assert mood.stress == 0
     assert mood.valence == line.mood(NOW, ["text"]).valence  # type: ignore[union-attr]
     assert [e.modality for e in mood.evidence] == ["text", "correction"]
-    line.add(TENSE, NOW + 800)
-    line.add(TENSE, NOW + 1600)
+    line.add_reading(TENSE, NOW + 800)
+    line.add_reading(TENSE, NOW + 1600)
     later = line.mood(NOW + 1600, ["text"])
     assert later is not None
     assert later.stress == 0, "it is remembered for the session"
@@ -468,11 +468,11 @@ def test_what_the_person_says_wins_over_what_is_read_now_and_later() -> None:
 
 def test_after_a_silence_the_session_and_its_corrections_are_over() -> None:
     line = timeline()
-    line.add(TENSE, NOW)
+    line.add_reading(TENSE, NOW)
     line.correct(CALM)
     assert line.corrections(NOW + 899)
     assert not line.corrections(NOW + 900)
-    line.add(TENSE, NOW + 900)
+    line.add_reading(TENSE, NOW + 900)
     mood = line.mood(NOW + 900, ["text"])
     assert mood is not None
     assert mood.stress == pytest.approx(0.9)
@@ -481,7 +481,7 @@ def test_after_a_silence_the_session_and_its_corrections_are_over() -> None:
 
 def test_each_dimension_is_corrected_by_itself_and_the_last_word_counts() -> None:
     line = timeline()
-    line.add(TENSE, NOW)
+    line.add_reading(TENSE, NOW)
     for correction in (
         Correction("valence", 0.9, NOW),
         Correction("valence", 0.4, NOW),
@@ -500,7 +500,7 @@ def test_a_correction_alone_makes_no_mood_and_goes_with_the_last_reading() -> No
     line = timeline()
     line.correct(CALM)
     assert line.mood(NOW, ["text", "voice"]) is None
-    line.add(TENSE, NOW)
+    line.add_reading(TENSE, NOW)
     line.forget("text")
     assert not line.corrections(NOW)
 
@@ -509,11 +509,11 @@ def test_the_deviation_from_the_usual_is_that_of_the_corrected_mood() -> None:
     line = timeline()
     usual = replace(TENSE, valence=Estimate(0.1, 0.2), observation=(0.1, 0.0), model="m")
     for _ in range(30):
-        line.add(usual, NOW)
+        line.add_reading(usual, NOW)
     line.correct(Correction("valence", 0.5, NOW))
     mood = line.mood(NOW, ["text"])
     assert mood is not None
-    assert mood.deviation["valence"] == pytest.approx(0.4, abs=0.01)
+    assert mood.from_usual["valence"] == pytest.approx(0.4, abs=0.01)
 
 
 # The API
@@ -792,7 +792,7 @@ async def test_who_restricts_or_objects_is_ranked_blind(house: House, event: Eve
     before = await house.message("Hello")
     assert any(item["parts"]["interest"] for item in before["recommendations"])
     person = await house.known("ada")
-    await house.services.storage.ledger.note(person.pseudonym, event, Actor("app", "api"), app="")
+    await house.services.storage.ledger.record_event(person.pseudonym, event, Actor("app", "api"), app="")
     after = await house.message("Hello")
     assert [limit["code"] for limit in after["limits"]] == [event]
     assert not any(item["parts"]["interest"] for item in after["recommendations"])

@@ -13,9 +13,9 @@ import pytest
 from assistant.arrays import Floats, Ints
 from assistant.cli import main
 from assistant.evaluate.ranking import situnes
-from assistant.evaluate.ranking.logistic import fit
+from assistant.evaluate.ranking.situnes import fit
 from assistant.recommend.holdout import arm, uplift
-from assistant.recommend.measures.estimate import Value, doubly_robust, ips, slate_weight, snips, weights
+from assistant.recommend.measures.estimate import PolicyValue, doubly_robust, ips, slate_weight, snips, weights
 from assistant.recommend.measures.interval import wilson
 from assistant.recommend.slate import draw, generator
 
@@ -32,7 +32,7 @@ def logs(count: int, seed: int) -> tuple[Ints, Ints, Floats]:
     return context, action, (rng.random(count) < TRUTH[context, action]).astype(np.float64)
 
 
-def estimates(count: int, seed: int, model: Floats) -> dict[str, Value]:
+def estimates(count: int, seed: int, model: Floats) -> dict[str, PolicyValue]:
     context, action, reward = logs(count, seed)
     w = weights(TARGET[context, action], LOGGED[context, action])
     predicted, expected = model[context, action], (TARGET * model).sum(axis=1)[context]

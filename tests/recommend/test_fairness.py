@@ -191,4 +191,4 @@ def test_many_people_do_not_change_how_the_uplift_is_measured() -> None:
     rng = np.random.default_rng(0)
     many = {arm: [[float(x)] for x in rng.random(3000) < 0.5] for arm in ("mood", "blind")}
     found = uplift(many)  # type: ignore[arg-type]
-    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.25 / 3000), rel=0.1)
+    assert found.figure.high - found.figure.low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.25 / 3000), rel=0.1)

@@ -97,7 +97,7 @@ async def test_an_erasure_leaves_only_the_ledger(before: House) -> None:
     await before.call("GET", "/v1/people/ada", status=404)
     await before.call("GET", f"/v1/decisions/{MADE['messages'][0]}/explain", status=404)
     storage = before.services.storage
-    assert [record.event for record in await storage.records.of(pseudonym)] == ["granted"] * 3 + ["erased"]
+    assert [record.event for record in await storage.records.history(pseudonym)] == ["granted"] * 3 + ["erased"]
     audit = Audit(MADE["head"])
     audit.walk(await storage.records.after(0))
     assert (audit.broken, audit.seen) == (None, True)

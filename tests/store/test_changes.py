@@ -144,7 +144,7 @@ async def test_an_erasure_elsewhere_ends_everything_here(workers: tuple[Worker, 
     one, two = workers
     await one.decide(True)
     grant = await one.grant()
-    await two.ledger.note("ada", "erased", ACTOR, app="app")
+    await two.ledger.record_event("ada", "erased", ACTOR, app="app")
     assert await until(lambda: not opens(one.ledger, grant)) < WITHIN_S
     assert await one.ledger.grants(ADA) == ()
     assert (await one.ledger.standing("ada")).erased
@@ -156,10 +156,10 @@ async def test_a_restriction_elsewhere_suspends_grants_here_until_it_is_lifted(
     one, two = workers
     await one.decide(True)
     grant = await one.grant()
-    await two.ledger.note("ada", "restricted", ACTOR, app="app")
+    await two.ledger.record_event("ada", "restricted", ACTOR, app="app")
     assert await until(lambda: not opens(one.ledger, grant)) < WITHIN_S
     assert await one.ledger.grants(ADA) == ()
-    await two.ledger.note("ada", "unrestricted", ACTOR, app="app")
+    await two.ledger.record_event("ada", "unrestricted", ACTOR, app="app")
     await until(lambda: opens(one.ledger, grant))
     assert await one.grant() is grant
 
@@ -175,7 +175,7 @@ async def test_many_changes_at_once_are_all_heard_in_their_order(workers: tuple[
 async def test_two_processes_that_decide_at_once_agree_in_the_end(workers: tuple[Worker, Worker]) -> None:
     for turn in range(10):
         await asyncio.gather(*(worker.decide(bool((turn + i) % 2)) for i, worker in enumerate(workers)))
-        last = (await workers[0].records.of("ada"))[-1]
+        last = (await workers[0].records.history("ada"))[-1]
         for worker in workers:
             await until(lambda worker=worker, last=last: last.id in worker.ids())  # type: ignore[misc]
             await asyncio.sleep(0)
@@ -209,13 +209,13 @@ class Counted(ConsentRecords):
     stale: list[Record] | None = None
     may_read: asyncio.Event
 
-    async def of(self, person: str) -> list[Record]:
+    async def history(self, person: str) -> list[Record]:
         self.reads += 1
         if (stale := self.stale) is not None:
             self.stale = None
             await self.may_read.wait()
             return stale
-        return await super().of(person)
+        return await super().history(person)
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ async def test_what_is_heard_while_a_person_is_read_is_not_lost(lone: Worker) ->
         lone.ledger.forget("ada")
         records = lone.records
         assert isinstance(records, Counted)
-        records.stale, records.may_read = await records.of("ada"), asyncio.Event()
+        records.stale, records.may_read = await records.history("ada"), asyncio.Event()
         loading = asyncio.create_task(lone.ledger.grants(ADA))
         await asyncio.sleep(0)
         withdrawn = await elsewhere.decide(False)
@@ -379,7 +379,7 @@ async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: A
     await microphone.play(recording[:32_000], quiet_s=0)
     await microphone.until("affect.result")
     person = await house.known("ada")
-    await house.services.storage.ledger.note(person.pseudonym, "restricted", ACTOR, app="app")
+    await house.services.storage.ledger.record_event(person.pseudonym, "restricted", ACTOR, app="app")
     assert house.services.tools.memory.find(person.pseudonym) is None
     await microphone.settle()
     runs = house.spy.affect

@@ -28,7 +28,7 @@ class Table:
 async def test_what_comes_while_a_transaction_runs_shares_the_next_one() -> None:
     table = Table()
     gathering = GroupCommit(table.write, most=3)
-    adding = [asyncio.create_task(gathering.add(number)) for number in range(5)]
+    adding = [asyncio.create_task(gathering.write(number)) for number in range(5)]
     await asyncio.sleep(0)
     table.go_on.set()
     assert await asyncio.gather(*adding) == [f"kept {number}" for number in range(5)]
@@ -38,7 +38,7 @@ async def test_what_comes_while_a_transaction_runs_shares_the_next_one() -> None
 async def test_a_bad_one_is_refused_alone() -> None:
     table = Table()
     gathering = GroupCommit(table.write)
-    adding = [asyncio.create_task(gathering.add(number)) for number in (1, -1, 2)]
+    adding = [asyncio.create_task(gathering.write(number)) for number in (1, -1, 2)]
     table.go_on.set()
     kept, refused, other = await asyncio.gather(*adding, return_exceptions=True)
     assert (kept, other) == ("kept 1", "kept 2")
@@ -48,7 +48,7 @@ async def test_a_bad_one_is_refused_alone() -> None:
 async def test_closing_waits_for_what_nobody_waits_for_any_more() -> None:
     table = Table()
     gathering = GroupCommit(table.write)
-    adding = asyncio.create_task(gathering.add(1))
+    adding = asyncio.create_task(gathering.write(1))
     await asyncio.sleep(0)
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):

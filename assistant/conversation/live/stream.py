@@ -224,7 +224,7 @@ class Stream:
 
     def _take(self, samples: Samples) -> None:
         if self._keeps:
-            self._tape.add(samples)
+            self._tape.append(samples)
         else:
             self._tape.skip(len(samples))
 
@@ -371,7 +371,9 @@ class Stream:
 
     async def _note(self, event: Literal["notice_shown", "notice_acknowledged"], actor: Actor) -> None:
         subject, ledger = self._conversation.subject, self._tools.ledger
-        await ledger.note(subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice)
+        await ledger.record_event(
+            subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice
+        )
 
     async def _ask_again(self) -> None:
         if self._changed:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from assistant.arrays import Bools, Floats, Ints
-from assistant.evaluate.figures import bootstrap, measures, permutation
-from assistant.evaluate.figures.bootstrap import Layout, Tally
-from assistant.evaluate.figures.metrics import Figure, Formula
+from assistant.bootstrap import Figure
+from assistant.evaluate.figures import measures, permutation, tally
+from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Layout, Tally
 
 FEWEST = 30
 """Rows below which a group's figures say more about chance than about the group."""
@@ -156,7 +157,7 @@ def _cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cel
     _, clusters = np.unique(clusters, return_inverse=True)
     count, groups = int(clusters.max()) + 1, int(of.max()) + 1
     nested = len(np.unique(clusters * groups + of)) == count
-    clusters = bootstrap.merged(clusters, of if nested else None, seed=seed)
+    clusters = tally.merged(clusters, of if nested else None, seed=seed)
     count = int(clusters.max()) + 1
     keys, cell = np.unique(clusters * groups + of, return_inverse=True)
     layout = Layout.of(cell.astype(np.int64))
@@ -174,7 +175,7 @@ def _interval(
 
     there: Bools = (either != 0).reshape(len(either), -1).sum(axis=1) > 0
     of = np.arange(int(there.sum()))
-    found = bootstrap.figures([bootstrap.tally(either[there], {"gap": gap})], of, replicates=replicates, seed=seed)
+    found = tally.figures([Tally.from_rows(either[there], {"gap": gap})], of, replicates=replicates, seed=seed)
     return found["gap"].low, found["gap"].high
 
 

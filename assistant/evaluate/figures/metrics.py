@@ -1,4 +1,4 @@
-"""Figures and their intervals, as pure functions over sums.
+"""Figures as pure functions over sums.
 
 Almost every figure here depends on the rows only through sums over them: counts, moments, or bins. So a bootstrap
 replicate is one product of resampling weights with those sums, and a thousand replicates take a second.
@@ -6,32 +6,18 @@ replicate is one product of resampling weights with those sums, and a thousand r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from assistant.arrays import Bools, Floats, Ints
-
-Statistic = Callable[[Floats], Floats]
-"""Weights of the clusters, [replicates, clusters], to one value each, [replicates]; NaN where undefined."""
+from assistant.bootstrap import Statistic
 
 Formula = Callable[[Floats], Floats]
 """Sums over rows, with leading axes for replicates, to one value each."""
 
 BINS = 15
 """Equal-width bins of a calibration error, as many as in Guo et al. 2017."""
-_CHUNK = 4_000_000
-"""Most numbers in one block of resampling weights: 32 MB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A metric with its 95 % interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
 
 
 def tallies(truth: Bools, predicted: Bools) -> Floats:
@@ -294,37 +280,3 @@ def cluster_numbers(names: Sequence[str]) -> Ints:
         found[at] = seen.setdefault(name, count) if name else count
         count += int(found[at] == count)
     return found
-
-
-def figures(
-    statistics: Mapping[str, Statistic], clusters: int, *, replicates: int = 1000, seed: int = 0
-) -> dict[str, Figure]:
-    """Each statistic with its 95 % percentile bootstrap interval (Efron 1979), over whole clusters.
-
-    All statistics see the same resamples. Replicates in which a statistic is undefined are left out of its
-    interval; there is none (NaN) with fewer than two clusters, or where most replicates are undefined.
-    """
-    values = {name: float(of(np.ones((1, clusters)))[0]) for name, of in statistics.items()}
-    drawn: dict[str, list[Floats]] = {name: [] for name in statistics}
-    rng = np.random.default_rng(seed)
-    left = replicates if clusters > 1 else 0
-    while left:
-        now = min(left, max(1, _CHUNK // clusters))
-        picks = rng.integers(clusters, size=(now, clusters)) + clusters * np.arange(now)[:, None]
-        weights = np.bincount(picks.ravel(), minlength=now * clusters).reshape(now, clusters).astype(np.float64)
-        for name, of in statistics.items():
-            drawn[name].append(of(weights))
-        left -= now
-    return {
-        name: Figure(value, *interval(np.concatenate(drawn[name]) if drawn[name] else np.empty(0)))
-        for name, value in values.items()
-    }
-
-
-def interval(drawn: Floats) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of the replicates that are defined; NaN where most are not."""
-    known = drawn[np.isfinite(drawn)]
-    if not len(known) or 2 * len(known) < len(drawn):
-        return np.nan, np.nan
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.arrays import Floats
-from assistant.evaluate.figures import bootstrap, measures, permutation
-from assistant.evaluate.figures.bootstrap import Layout, Tally, apart
-from assistant.evaluate.figures.metrics import Figure, Formula
+from assistant.bootstrap import Figure
+from assistant.evaluate.figures import measures, permutation, tally
+from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tally import Layout, Tally, apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ def contrasts(
     The interval resamples clusters for both at once. The test asks what the difference would be if it made no
     difference which model is which: within a cluster the two swap all their answers, or don't (the randomisation
     test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are tried. Above
-    `bootstrap.MANY` clusters, random ones swap together.
+    `tally.MANY` clusters, random ones swap together.
     """
     several = measures.comparable(first, drop=drop), measures.comparable(second, drop=drop)
-    layout = Layout.of(bootstrap.merged(first.clusters, seed=seed))
+    layout = Layout.of(tally.merged(first.clusters, seed=seed))
     sums = [layout.totals(one, 0, layout.count) for one in several]
     blocks, exact = permutation.swaps(layout.count, seed)
     whole, move = [part.sum(axis=0) for part in sums], sums[1] - sums[0]
@@ -48,7 +49,7 @@ def contrasts(
         moved = swapped @ move
         for name, values in _differences(several[0], whole[0] + moved, whole[1] - moved):
             drawn[name].append(values)
-    both = bootstrap.figures(_pairs(several[0], sums), np.arange(layout.count), replicates=replicates, seed=seed)
+    both = tally.figures(_pairs(several[0], sums), np.arange(layout.count), replicates=replicates, seed=seed)
     found = {}
     for (one, ours), (_, theirs) in zip(apart(whole[0], several[0]), apart(whole[1], several[0]), strict=True):
         for name, formula in one.formulas.items():
@@ -75,7 +76,7 @@ def _pairs(tallies: list[Tally], sums: list[Floats]) -> list[Tally]:
         return apart_by
 
     return [
-        bootstrap.tally(
+        Tally.from_rows(
             np.stack([first, second], axis=1),
             {name: difference(formula, len(one.shape)) for name, formula in one.formulas.items()},
         )

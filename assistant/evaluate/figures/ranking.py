@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.arrays import Bools, Floats, Ints
-from assistant.evaluate.figures.bootstrap import Tally
-from assistant.evaluate.figures.metrics import Statistic
+from assistant.bootstrap import Statistic
+from assistant.evaluate.figures.tally import Tally
 
 LEVELS = 200
 """Levels of confidence that a resampled risk-coverage area tells apart; rows of one level are in random order."""

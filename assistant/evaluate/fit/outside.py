@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from assistant import bootstrap
 from assistant.arrays import Floats, Ints
-from assistant.evaluate.figures import measures, metrics
-from assistant.evaluate.figures.metrics import Figure, Statistic
+from assistant.bootstrap import Figure, Statistic
+from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.options import Options
 from assistant.evaluate.report.findings import sheet_of
@@ -71,7 +72,7 @@ def pooled(card: Card, outcomes: Sequence[Outcome], options: Options) -> dict[st
 def alone(sheet: Sheet, options: Options) -> dict[str, Figure]:
     """The figures of one sheet."""
     clusters = int(sheet.clusters.max(initial=-1)) + 1
-    return metrics.figures(_statistics(sheet, options), clusters, replicates=options.bootstrap, seed=options.seed)
+    return bootstrap.figures(_statistics(sheet, options), clusters, replicates=options.bootstrap, seed=options.seed)
 
 
 def mean(sheets: Sequence[Sheet], options: Options) -> dict[str, Figure]:
@@ -93,7 +94,7 @@ def mean(sheets: Sequence[Sheet], options: Options) -> dict[str, Figure]:
 
         return value
 
-    return metrics.figures(
+    return bootstrap.figures(
         {name: joined(name) for name in each[0]}, int(ends[-1]), replicates=options.bootstrap, seed=options.seed
     )
 

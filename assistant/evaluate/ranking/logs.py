@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from assistant.arrays import Floats
+from assistant.errors import Invalid
 from assistant.evaluate.figures.metrics import cluster_numbers
-from assistant.evaluate.ranking.logbook import Log, read
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.report import files
+from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures, rounded
+from assistant.evaluate.tables.labels import number_of
+from assistant.evaluate.tables.manifest import BadRow
+from assistant.evaluate.tables.tables import table_of
 from assistant.recommend.measures import estimate
-from assistant.recommend.measures.estimate import Value
+from assistant.recommend.measures.estimate import PolicyValue
 
 EPILOG = """
 --task logs: the file holds one row for each logged choice, with the columns `action`, `reward`, `propensity` (the
@@ -36,6 +38,8 @@ example:
 
   assistant evaluate recommend --task logs --data log.csv --clip 100 --out results
 """
+_NEEDED = ("action", "reward", "propensity", "target")
+_MODELLED = ("expected", "expected_target")
 _FEW_EFFECTIVE = 100.0
 _LARGE_SHARE = 0.05
 _FEW_CLUSTERS = 30
@@ -55,6 +59,68 @@ class Options:
     """Weights above this are lowered to it: less variance for some bias."""
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The rows that can be used, in the order of the file."""
+
+    lines: tuple[int, ...]
+    actions: tuple[str, ...]
+    numbers: Mapping[str, Floats]
+    """Column to one number for each row."""
+    of: tuple[str, ...]
+    """Person, or group, of each row; empty where there is none."""
+    over: str | None
+    """Which column that is."""
+    bad: tuple[BadRow, ...]
+
+
+def read_log(file: Path) -> Log:
+    """Read a CSV, TSV, JSON lines, JSON or Parquet by its ending. Rows that can't be used are collected.
+
+    Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_column_missing`, `manifest_unreadable`).
+    """
+    table = table_of(file)
+    columns = table.columns
+    modelled = [name for name in _MODELLED if name in columns]
+    missing = [f"`{name}`" for name in (*_NEEDED, *(_MODELLED if modelled else ())) if name not in columns]
+    if missing:
+        raise Invalid(
+            f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}",
+            code="manifest_column_missing",
+        )
+    over = next((name for name in ("person", "group") if name in columns), None)
+    rows: list[tuple[int, str, dict[str, float], str]] = []
+    bad: list[BadRow] = []
+    for line, cell in table.rows():
+        try:
+            if isinstance(cell, str):
+                raise ValueError(cell)
+            row = {name: _number(cell, name) for name in (*_NEEDED[1:], *modelled)}
+        except ValueError as error:
+            bad.append(BadRow(line, str(error)))
+            continue
+        rows.append((line, cell["action"].strip(), row, cell.get(over or "", "").strip()))
+    return Log(
+        lines=tuple(line for line, _, _, _ in rows),
+        actions=tuple(action for _, action, _, _ in rows),
+        numbers={name: np.array([row[name] for _, _, row, _ in rows]) for name in (*_NEEDED[1:], *modelled)},
+        of=tuple(who for _, _, _, who in rows),
+        over=over,
+        bad=tuple(bad),
+    )
+
+
+def _number(cell: Mapping[str, str], column: str) -> float:
+    value = number_of(cell, column)
+    if value is None:
+        raise ValueError(f"no {column}")
+    if column == "propensity" and not 0 < value <= 1:
+        raise ValueError("the propensity must be greater than 0 and at most 1")
+    if column == "target" and not 0 <= value <= 1:
+        raise ValueError("the target is a probability, from 0 to 1")
+    return value
+
+
 def evaluate(options: Options) -> int:
     """Estimate, write `report.json` and `predictions.csv`, and print the figures.
 
@@ -62,49 +128,38 @@ def evaluate(options: Options) -> int:
     (`manifest_column_missing`, `manifest_unreadable`).
     """
     started = time.monotonic()
-    log = read(options.data)
-    report.tell(log.bad)
+    log = read_log(options.data)
+    files.print_bad_rows(log.bad)
     if not log.lines:
-        print(f"assistant evaluate: none of the rows of {options.data} could be used", file=sys.stderr)
-        return 1
-    report.prepare(options.out, rows=len(log.lines), columns=4)
+        return files.nothing_scored(options.data)
+    files.prepare(options.out, rows=len(log.lines), columns=4)
     plain = estimate.weights(log.numbers["target"], log.numbers["propensity"])
     weight = np.minimum(plain, options.clip)
     found = estimates(log, weight, replicates=options.bootstrap, seed=options.seed)
-    spread = {
-        "effective_sample_size": round(found["ips"].effective, 3),
-        "largest": round(found["ips"].largest, 6),
-        "largest_share": round(found["ips"].largest / float(weight.sum()), 6) if weight.sum() else None,
-        "clipped": int((plain > options.clip).sum()),
-    }
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed),
-        "task": "logs",
-        "n": len(log.lines),
-        "clusters": len(np.unique(cluster_numbers(log.of))),
-        "abstained": {},
-        "metrics": {name: {key: _shown(getattr(value, key)) for key in _ENDS} for name, value in found.items()},
-        "weights": spread,
-        "per_class": {},
-        "groups": {},
-        "model": {"name": "estimates from logs", "sha256": _own_hash()},
-        "options": {
-            "data": str(options.data),
-            "bootstrap": options.bootstrap,
-            "seed": options.seed,
-            "clip": _shown(options.clip),
+    report = Report(
+        provenance=provenance(options.data, seed=options.seed),
+        task="logs",
+        n=len(log.lines),
+        clusters=len(np.unique(cluster_numbers(log.of))),
+        metrics=measured_figures(found),
+        weights={
+            "effective_sample_size": round(found["ips"].effective, 3),
+            "largest": rounded(found["ips"].largest),
+            "largest_share": rounded(found["ips"].largest / float(weight.sum())) if weight.sum() else None,
+            "clipped": int((plain > options.clip).sum()),
         },
-        "bad_rows": report.bad_rows(log.bad),
-        "notes": warnings(log, found, plain, options.clip),
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.save(options.out, written)
-    _write_weights(options.out / "predictions.csv", log, weight)
-    _print(written, options.out)
+        model=ModelIdentity(name="estimates from logs", sha256=_own_hash()),
+        options=asked(options, without=("out",)),
+        bad_rows=files.bad_rows(log.bad),
+        notes=warnings(log, found, plain, options.clip),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, _lines(log, weight))
+    files.finish(report, options.out)
     return 0
 
 
-def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, Value]:
+def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, PolicyValue]:
     """Each estimate of the target's mean reward, beside what the log itself earned."""
     reward = log.numbers["reward"]
     how: dict[str, Any] = {"clusters": cluster_numbers(log.of), "seed": seed, "replicates": replicates}
@@ -121,7 +176,7 @@ def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[s
     return found
 
 
-def warnings(log: Log, found: Mapping[str, Value], plain: Floats, clip: float) -> list[str]:
+def warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: float) -> list[str]:
     """How the figures were made, and what speaks against believing them."""
     clusters = len(np.unique(cluster_numbers(log.of)))
     over = f"{clusters} values of `{log.over}`" if log.over else f"{clusters} rows, as if each were independent"
@@ -154,13 +209,6 @@ def warnings(log: Log, found: Mapping[str, Value], plain: Floats, clip: float) -
     return said
 
 
-_ENDS = ("value", "low", "high")
-
-
-def _shown(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
-
-
 def _own_hash() -> str:
     """Of the code that estimates."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
@@ -168,24 +216,10 @@ def _own_hash() -> str:
     return digest.hexdigest()
 
 
-def _write_weights(file: Path, log: Log, weight: Floats) -> None:
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        out = csv.writer(opened, lineterminator="\n")
-        out.writerow(["line", "action", *([log.over] if log.over else []), "reward", "weight"])
-        rewards: Sequence[float] = log.numbers["reward"].tolist()
-        for at, line in enumerate(log.lines):
-            who = [log.of[at]] if log.over else []
-            out.writerow([line, log.actions[at], *who, f"{rewards[at]:.6g}", f"{weight[at]:.6f}"])
-
-
-def _print(written: Mapping[str, Any], out: Path) -> None:
-    print(f"logs: {written['n']} rows, {written['clusters']} clusters, {written['bad_rows']['count']} bad")
-    for name, figure in written["metrics"].items():
-        value, low, high = (figure[key] for key in _ENDS)
-        shown = "undefined" if value is None else f"{value:9.5f}"
-        print(f"  {name:<12} {shown}" + ("" if low is None else f"  [{low:9.5f}, {high:9.5f}]"))
-    spread = written["weights"]
-    print(f"  effective sample size {spread['effective_sample_size']:.1f}, largest weight {spread['largest']:.3g}")
-    for note in written["notes"]:
-        print(f"  {note}")
-    print(f"  in {out}: {report.FILES}")
+def _lines(log: Log, weight: Floats) -> Iterator[list[Any]]:
+    """The lines of `predictions.csv`, the header first."""
+    yield ["line", "action", *([log.over] if log.over else []), "reward", "weight"]
+    rewards: Sequence[float] = log.numbers["reward"].tolist()
+    for at, line in enumerate(log.lines):
+        who = [log.of[at]] if log.over else []
+        yield [line, log.actions[at], *who, f"{rewards[at]:.6g}", f"{weight[at]:.6f}"]

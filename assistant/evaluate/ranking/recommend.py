@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,37 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from assistant import bootstrap
 from assistant.arrays import Bools, Floats, Ints
+from assistant.bootstrap import Figure, Statistic
+from assistant.emotion import Estimate, Mood
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import Figure, Statistic
 from assistant.evaluate.ranking import situnes
-from assistant.evaluate.ranking.logistic import fit
-from assistant.evaluate.ranking.served import served_scores
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.report import files
+from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures
+from assistant.recommend.bandits import Belief, prior
+from assistant.recommend.catalogue import Affinity, Item
+from assistant.recommend.features import choice_features, context_vector, item_numbers
+from assistant.recommend.moment import Activity, Moment
 
 RIDGES = (1.0, 3.0, 10.0)
 """Penalties that are tried; the rows for choosing decide."""
 _MODEL = "ridge logistic regression, fitted on each split"
+
+_HOURS = {1: 10.0, 2: 15.0, 3: 21.0}
+"""The middle of each period of the day."""
+_ACTIVITIES: dict[int, Activity] = {0: "still", 1: "still", 2: "walking", 4: "still", 5: "running"}
+_ASPECTS = {
+    "danceability": 2,
+    "energy": 3,
+    "speechiness": 4,
+    "acousticness": 5,
+    "instrumentalness": 6,
+    "valence": 7,
+}
+"""Columns of `situnes.Listening.song` that are numbers from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +62,24 @@ def evaluate(options: Options) -> int:
     if not options.data.is_dir():
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
     heard = situnes.read(options.data)
-    report.prepare(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
+    files.prepare(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
     splits = [situnes.split(heard.people, seed) for seed in situnes.SEEDS]
     scores = _offline(heard, splits) | served_scores(heard, splits)
     found = figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed),
-        "task": options.task,
-        "n": len(heard.ids),
-        "clusters": len(set(heard.people)),
-        "splits": len(splits),
-        "abstained": {},
-        "metrics": {
-            name: {"value": _shown(f.value), "low": _shown(f.low), "high": _shown(f.high)}
-            for name, f in found.items()
-        },
-        "per_class": {},
-        "groups": {},
-        "model": {"name": _MODEL, "sha256": _own_hash()},
-        "options": {"data": str(options.data), "bootstrap": options.bootstrap, "seed": options.seed},
-        "notes": notes(found),
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.save(options.out, written)
-    _write_predictions(options.out / "predictions.csv", heard, splits, scores)
-    print(f"{options.task}: {written['n']} rows, {written['clusters']} people, {written['splits']} splits")
-    for name, figure in found.items():
-        print(f"  {name:<32} {figure.value:7.3f}  [{figure.low:7.3f}, {figure.high:7.3f}]")
-    for note in written["notes"]:
-        print(f"  {note}")
+    report = Report(
+        provenance=provenance(options.data, seed=options.seed),
+        task="situnes",
+        n=len(heard.ids),
+        clusters=len(set(heard.people)),
+        splits=len(splits),
+        metrics=measured_figures(found),
+        model=ModelIdentity(name=_MODEL, sha256=_own_hash()),
+        options=asked(options, without=("task", "out")),
+        notes=notes(found),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, _lines(heard, splits, scores))
+    files.finish(report, options.out)
     return 0
 
 
@@ -90,9 +96,52 @@ def _offline(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[
 
 def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     one = np.ones((1, len(split.valid)))
-    models = [fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
+    models = [situnes.fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
     chosen = [metrics.auc(m.logits(columns[split.valid]), liked[split.valid], one)[0] for m in models]
     return models[int(np.nanargmax(chosen))].logits(columns[split.test])
+
+
+def served_scores(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+    """For each split, what the belief expects of its test rows after the rewards of its training rows.
+
+    It knows nobody and no song by name: only genre, character, moment and, in one of the two, the mood. The items'
+    affinities to a mood come from the song's own valence and energy, as an app would declare them.
+    """
+    items = [_served_item(heard, row) for row in range(len(heard.ids))]
+    numbers = [np.array(item_numbers(item)) for item in items]
+    found: dict[str, list[Floats]] = {}
+    for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
+        contexts = [context_vector(_moment(heard, row), _mood(heard, row) if with_mood else None)
+                    for row in range(len(items))]  # fmt: skip
+        features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
+        found[name] = [_served_split(features, heard, split) for split in splits]
+    return found
+
+
+def _served_split(features: Floats, heard: situnes.Listening, split: situnes.Split) -> Floats:
+    belief: Belief = prior()
+    for row in split.train.tolist():
+        belief = belief.learned(features[row], (heard.rating[row] - 1) / 4)
+    return np.asarray(features[split.test] @ belief.mean)
+
+
+def _served_item(heard: situnes.Listening, row: int) -> Item:
+    song = heard.song[row]
+    aspects = {name: float(np.clip(2 * song[column] - 1, -1, 1)) for name, column in _ASPECTS.items()}
+    affinity = Affinity(stress=-aspects["energy"], valence=aspects["valence"], arousal=aspects["energy"])
+    return Item(str(heard.songs[row]), "", heard.genres[row], features=aspects, affinity=affinity)
+
+
+def _moment(heard: situnes.Listening, row: int) -> Moment:
+    activity = _ACTIVITIES.get(int(heard.activity[row]))
+    return Moment(hour=_HOURS.get(int(heard.time[row])), activity=activity)
+
+
+def _mood(heard: situnes.Listening, row: int) -> Mood:
+    """As people said themselves, before they listened; tension is unpleasant and activated."""
+    valence, arousal = (float(np.clip(value, -1, 1)) for value in heard.mood[row])
+    stress = max(0.0, -valence) * max(0.0, arousal)
+    return Mood(Estimate(valence, 0.2), Estimate(arousal, 0.2), stress, {}, (), 0.0, 900.0, confidence=1.0)
 
 
 def figures(
@@ -119,7 +168,7 @@ def figures(
     statistics["gain_of_mood"] = apart("mood_alone", "without_situation")
     statistics["gain_of_mood_beyond_situation"] = apart("with_situation_and_mood", "with_situation")
     statistics["gain_of_mood_served"] = apart("served_with_mood", "served_without_mood")
-    return metrics.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
+    return bootstrap.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
 
 
 def _mean_auc(
@@ -158,26 +207,21 @@ def notes(found: dict[str, Figure]) -> list[str]:
     return said
 
 
-def _shown(value: float) -> float | None:
-    return round(value, 6) if np.isfinite(value) else None
-
-
 def _own_hash() -> str:
     """Of the code that fits: the model is made here."""
     digest = hashlib.sha256()
-    for module in ("logistic.py", "recommend.py", "served.py", "situnes.py"):
+    for module in ("recommend.py", "situnes.py"):
         digest.update((Path(__file__).parent / module).read_bytes())
     return digest.hexdigest()
 
 
-def _write_predictions(
-    file: Path, heard: situnes.Listening, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
-) -> None:
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        out = csv.writer(opened, lineterminator="\n")
-        out.writerow(["split", "id", "speaker", "item", "liked", *(f"score_{name}" for name in scores)])
-        for at, split in enumerate(splits):
-            for place, row in enumerate(split.test.tolist()):
-                told = [f"{of[at][place]:.6f}" for of in scores.values()]
-                who = [heard.ids[row], heard.people[row], heard.songs[row], int(heard.liked[row])]
-                out.writerow([situnes.SEEDS[at], *who, *told])
+def _lines(
+    heard: situnes.Listening, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
+) -> Iterator[list[Any]]:
+    """The lines of `predictions.csv`, the header first."""
+    yield ["split", "id", "speaker", "item", "liked", *(f"score_{name}" for name in scores)]
+    for at, split in enumerate(splits):
+        for place, row in enumerate(split.test.tolist()):
+            told = [f"{of[at][place]:.6f}" for of in scores.values()]
+            who = [heard.ids[row], heard.people[row], heard.songs[row], int(heard.liked[row])]
+            yield [situnes.SEEDS[at], *who, *told]

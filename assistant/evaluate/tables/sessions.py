@@ -74,7 +74,7 @@ def follow(
         for scores in turn.scores:
             reading = _reading(scores, timeline, rules.population)
             if reading.modality in modalities:
-                timeline.add(reading, turn.at_s)
+                timeline.add_reading(reading, turn.at_s)
         yield timeline.mood(turn.at_s, modalities)
 
 

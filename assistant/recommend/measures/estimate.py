@@ -11,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.arrays import Floats, Ints
+from assistant.bootstrap import Figure, interval, resamples
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """The mean reward of a policy."""
+class PolicyValue(Figure):
+    """The mean reward of a policy, with a bootstrap interval over clusters."""
 
-    value: float
-    low: float
-    high: float
-    """95 % bootstrap interval over clusters."""
     effective: float
     """Effective sample size, (sum w)^2 / sum w^2 (Kish 1965): as many decisions of the policy's own."""
     largest: float
@@ -42,14 +39,14 @@ def weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
 
 def ips(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
-) -> Value:
+) -> PolicyValue:
     """Inverse propensity scoring (Horvitz & Thompson 1952): the mean of w r. Unbiased, of large variance."""
     return _valued(weight * reward, np.ones_like(reward), weight, clusters, seed, replicates)
 
 
 def snips(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
-) -> Value:
+) -> PolicyValue:
     """Self-normalised IPS (Swaminathan & Joachims 2015): sum w r / sum w. A little bias, far less variance."""
     return _valued(weight * reward, weight, weight, clusters, seed, replicates)
 
@@ -63,7 +60,7 @@ def doubly_robust(
     clusters: Ints | None = None,
     seed: int = 0,
     replicates: int = 2000,
-) -> Value:
+) -> PolicyValue:
     """Doubly robust (Dudik, Langford & Li 2011): the mean of expected + w (r - predicted).
 
     `predicted` is a model's reward for what was chosen, `expected` its mean under the target policy. Unbiased where
@@ -76,35 +73,32 @@ def doubly_robust(
 
 def gain(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
-) -> Value:
+) -> PolicyValue:
     """What the target earns beyond the policy that logged: the mean of (w - 1) r, by IPS row by row."""
     return _valued((weight - 1) * reward, np.ones_like(reward), weight, clusters, seed, replicates)
 
 
-def mean_weight(weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000) -> Value:
+def mean_weight(
+    weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
+) -> PolicyValue:
     """The mean of the weights, which is 1 where propensities are right and the log could take every choice."""
     return _valued(weight, np.ones_like(weight), weight, clusters, seed, replicates)
 
 
 def _valued(
     top: Floats, bottom: Floats, weight: Floats, clusters: Ints | None, seed: int, replicates: int
-) -> Value:
+) -> PolicyValue:
     """The ratio of sums, and its bootstrap interval over whole clusters (each row is one by default)."""
     of = np.arange(len(top)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     count = int(of.max(initial=-1)) + 1
     tops, bottoms = (np.bincount(of, weights=x, minlength=count) for x in (top, bottom))
-    low = high = float("nan")
-    if count > 1 and replicates:
-        rng = np.random.default_rng(seed)
-        drawn = np.empty(replicates)
-        some = max(1, 1_000_000 // count)  # at a time: many rows would fill the memory
-        for start in range(0, replicates, some):
-            picks = rng.integers(count, size=(min(some, replicates - start), count))
-            below = bottoms[picks].sum(axis=1)
-            drawn[start : start + len(picks)] = tops[picks].sum(axis=1) / np.where(below > 0, below, np.nan)
-        low, high = (float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
+    drawn = [np.empty(0)]
+    for picks in resamples(count, replicates if count > 1 else 0, np.random.default_rng(seed)):
+        below = bottoms[picks].sum(axis=1)
+        drawn.append(tops[picks].sum(axis=1) / np.where(below > 0, below, np.nan))
+    low, high = interval(np.concatenate(drawn))
     square = float(weight @ weight)
-    return Value(
+    return PolicyValue(
         value=float(tops.sum() / bottoms.sum()) if bottoms.sum() > 0 else float("nan"),
         low=low,
         high=high,

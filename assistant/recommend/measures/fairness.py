@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 
 from assistant.arrays import Floats
+from assistant.bootstrap import Figure
 from assistant.recommend.measures.exposure import Shown
-from assistant.recommend.measures.interval import Figure, mean, means_apart, share, shares_apart, z_of
+from assistant.recommend.measures.interval import mean, means_apart, share, shares_apart, z_of
 from assistant.recommend.measures.rates import best, by_person
 
 FEWEST = 30

@@ -1,27 +1,18 @@
-"""Intervals of shares and means over people: many decisions of one person are no many people."""
+"""Intervals of shares and means over people: many decisions by one person are not many people."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from assistant.arrays import Floats
+from assistant.bootstrap import Figure
 
 Z95 = NormalDist().inv_cdf(0.975)
 """Standard deviations to each side that hold 95 % of a normal distribution."""
 _FEW = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number with the interval in which the truth may lie."""
-
-    value: float
-    low: float
-    high: float
 
 
 def z_of(comparisons: int, *, error: float = 0.05) -> float:

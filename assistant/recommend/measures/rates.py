@@ -8,10 +8,11 @@ from typing import get_args
 
 import numpy as np
 
+from assistant.bootstrap import Figure
 from assistant.recommend.feedback import Kind
 from assistant.recommend.holdout import Arm, Uplift, uplift
 from assistant.recommend.measures.exposure import Shown
-from assistant.recommend.measures.interval import Figure, mean, share
+from assistant.recommend.measures.interval import mean, share
 
 FEWEST = 30
 """People, below which no rate is told."""

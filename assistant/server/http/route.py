@@ -82,6 +82,11 @@ def respond(data: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(data), content_type="application/json")
 
 
+def gpc_of(request: web.Request) -> bool:
+    """Whether the person's browser asks for Global Privacy Control; `1` is the only value that means it."""
+    return request.headers.get("Sec-GPC", "").strip() == "1"
+
+
 async def enter(request: web.Request) -> tuple[Services, Caller]:
     """The services, and who asks; they may. Raises `Unauthenticated` where that was never asked."""
     caller = request.get(CALLER)
@@ -120,7 +125,7 @@ def noted(request: web.Request, services: Services, caller: Caller, pseudonym: s
     """Put into a person's access log what is asked for, without any id."""
     resource = request.match_info.route.resource
     path = "" if resource is None else resource.canonical
-    services.storage.access.note(pseudonym, caller.key, f"{request.method} {path}")
+    services.storage.access.note_access(pseudonym, caller.key, f"{request.method} {path}")
 
 
 async def enter_operations(request: web.Request) -> tuple[Services, App | None]:

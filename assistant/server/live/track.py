@@ -92,7 +92,7 @@ class Track:
         if not self._hearing:
             return
         with suppress(AssistantError):
-            await self._stream.hear(self._intake.end())
+            await self._stream.hear(self._intake.flush())
         with suppress(Invalid):  # nobody was speaking
             await self._stream.commit()
         await self._stream.settled()
@@ -104,12 +104,12 @@ class Track:
     async def _hear(self, data: bytes) -> None:
         allowed = self._acknowledged and await self._conversation.grant("voice") is not None
         if self._hearing and not allowed:
-            self._intake.end()
+            self._intake.flush()
             self._stream.clear()
         self._hearing = allowed
         if allowed:
             try:
-                await self._stream.hear(self._intake.take(data))
+                await self._stream.hear(self._intake.decode(data))
             except AssistantError as error:
                 log.debug("a piece of a call was not heard: %s", error.code)
 

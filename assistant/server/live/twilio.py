@@ -215,7 +215,7 @@ class _Call:
 
     async def _open(self, side: Side, caller: Caller, person: str, notice: str) -> None:
         known = await caller.named(self.services, person)
-        self.services.storage.access.note(known.pseudonym, caller.key, "GET /v1/twilio")
+        self.services.storage.access.note_access(known.pseudonym, caller.key, "GET /v1/twilio")
         track = self._tracks[side] = Track(self.services.conversation(caller.app, known, who=caller.key))
         if notice:
             await track.acknowledge(notice)

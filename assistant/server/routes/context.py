@@ -85,13 +85,13 @@ async def put_context(request: web.Request) -> web.Response:
     await services.storage.contexts.put(
         person.pseudonym, kept, [part for part in PARTS if getattr(body, part) is None]
     )
-    return respond(_shown(await services.storage.contexts.of(person.pseudonym)))
+    return respond(_shown(await services.storage.contexts.read_context(person.pseudonym)))
 
 
 async def get_context(request: web.Request) -> web.Response:
     """What is known of a person's recent context."""
     services, _, person = await enter_person(request)
-    return respond(_shown(await services.storage.contexts.of(person.pseudonym)))
+    return respond(_shown(await services.storage.contexts.read_context(person.pseudonym)))
 
 
 async def delete_context(request: web.Request) -> web.Response:

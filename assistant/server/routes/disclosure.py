@@ -18,11 +18,6 @@ GPC_SINCE = "2026-11-22"
 _MOST = 1_000
 
 
-def gpc_of(request: web.Request) -> bool:
-    """Whether the person's browser asks for Global Privacy Control; `1` is the only value that means it."""
-    return request.headers.get("Sec-GPC", "").strip() == "1"
-
-
 async def get_gpc(request: web.Request) -> web.Response:
     """Global Privacy Control is obeyed."""
     return respond({"gpc": True, "lastUpdate": GPC_SINCE})
@@ -54,7 +49,9 @@ async def get_access(request: web.Request) -> web.Response:
     """Who read or used what is known of a person, newest first; page with `?before=` and `?limit=`."""
     services, _, person = await enter_person(request)
     before, limit = _number(request, "before"), _number(request, "limit")
-    found = await services.storage.access.of(person.pseudonym, before=before, limit=min(limit or 100, _MOST))
+    found = await services.storage.access.list_accesses(
+        person.pseudonym, before=before, limit=min(limit or 100, _MOST)
+    )
     accesses: list[dict[str, Any]] = [asdict(access) for access in found]
     return respond({"person": person.id, "accesses": accesses, "next": found[-1].seq if found else None})
 

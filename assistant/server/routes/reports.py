@@ -9,16 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
+from assistant.bootstrap import Figure
 from assistant.errors import Invalid
 from assistant.profile.person import App, Profile
 from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
 from assistant.recommend.measures.exposure import Sample
 from assistant.recommend.measures.fairness import Compared, Group
-from assistant.recommend.measures.interval import Figure
-from assistant.server.contract.wire import limits_json
-from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
-from assistant.server.routes.disclosure import gpc_of
+from assistant.server.contract.shapes import show_limits
+from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services
 from assistant.store.aggregates import TOO_FEW, publishable
 
@@ -34,7 +33,7 @@ async def get_report(request: web.Request) -> web.Response:
     """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
     services, caller = await enter(request)
     sample, days = await _sample(request, services, caller.app)
-    numbers = (await services.storage.aggregates.of(caller.app.id))[0]
+    numbers = (await services.storage.aggregates.count_by_app(caller.app.id))[0]
     return respond(
         {
             **_read(sample, days),
@@ -63,9 +62,9 @@ def came(sample: Sample) -> dict[str, Any]:
         "mood": {
             "people": {arm: publishable(count) for arm, count in worth.people.items()},
             "reward": worth.reward if enough else None,
-            "uplift": worth.uplift if enough else None,
-            "low": worth.low if enough else None,
-            "high": worth.high if enough else None,
+            "uplift": worth.figure.value if enough else None,
+            "low": worth.figure.low if enough else None,
+            "high": worth.figure.high if enough else None,
             "verdict": worth.verdict,
             "advice": worth.advice,
         },
@@ -127,7 +126,8 @@ async def get_exposure(request: web.Request) -> web.Response:
         "drift": bubble.DRIFTING,
         "serendipity": bubble.OPENING,
     }
-    return respond({"person": person.id, **said, "limit": limit, **limits_json(held)})
+    shown = show_limits(held)
+    return respond({"person": person.id, **said, "limit": limit, "gpc": shown.gpc, "limits": shown.limits})
 
 
 def grouping(app: App, name: str) -> Callable[[Profile], str | None]:

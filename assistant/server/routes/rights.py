@@ -14,6 +14,7 @@ from msgspec import Meta
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.profile.export import MEDIA_TYPE, SCHEMA
 from assistant.profile.person import App, Person
+from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of, checked_id
 from assistant.server.http.route import PERSON, Route, enter, enter_operations, enter_person, respond
 from assistant.services import Services
@@ -46,7 +47,9 @@ class ErasuresBody(msgspec.Struct, forbid_unknown_fields=True):
 async def get_export(request: web.Request) -> web.StreamResponse:
     """Everything that is kept about a person, as lines of JSON."""
     services, caller, person = await enter_person(request)
-    chunks = services.storage.exports.of(caller.app, person, await _momentary(services, caller.app, person))
+    chunks = services.storage.exports.stream_export(
+        caller.app, person, await _momentary(services, caller.app, person)
+    )
     first = await anext(chunks)  # what goes wrong so far is answered as a problem
     answer = web.StreamResponse(
         headers={"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
@@ -75,7 +78,7 @@ async def _momentary(services: Services, app: App, person: Person) -> list[dict[
     mood = await services.conversation(app, person).mood()
     timeline = services.tools.memory.find(person.pseudonym)
     corrections = {} if timeline is None else timeline.corrections(services.clock())
-    moods = [] if mood is None else [{"kind": "mood", "data": mood.as_json()}]
+    moods = [] if mood is None else [{"kind": "mood", "data": msgspec.to_builtins(show_mood(mood))}]
     return [*moods, *({"kind": "correction", "data": asdict(said)} for said in corrections.values())]
 
 
@@ -132,7 +135,7 @@ async def get_history(request: web.Request) -> web.Response:
     before = request.query.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise Invalid("`before` is the `next` of another page", code="page_invalid")
-    page = await services.storage.moods.of(
+    page = await services.storage.moods.list_moods(
         person.pseudonym, before=None if before is None else int(before), limit=_PAGE
     )
     return respond(
@@ -149,7 +152,7 @@ async def get_aggregates(request: web.Request) -> web.Response:
     services, app = await enter_operations(request)
     return respond(
         {
-            "apps": await services.storage.aggregates.of(None if app is None else app.id),
+            "apps": await services.storage.aggregates.count_by_app(None if app is None else app.id),
             "note": f"Numbers of {TOO_FEW} people or fewer are null, and so are those whose rest is so few. "
             f"The others are rounded to {ROUNDED}, to tell less of who came between two answers.",
         }

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from assistant.arrays import Bools, Floats
+from assistant.bootstrap import figures
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import figures, summed, tallies
+from assistant.evaluate.figures.metrics import summed, tallies
 
 
 def one_hot(classes: list[int], of: int) -> Bools:

@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.arrays import Floats
-from assistant.evaluate.figures import bootstrap, measures, metrics, ranking
+from assistant.bootstrap import Figure
+from assistant.evaluate.figures import measures, metrics, ranking, tally
 from assistant.evaluate.figures.curves import curves, risk_coverage
 from assistant.evaluate.figures.groups import gaps
 from assistant.evaluate.figures.measures import figures, statistics
-from assistant.evaluate.figures.metrics import Figure
 from assistant.evaluate.figures.paired import contrasts
 from assistant.evaluate.figures.permutation import assignments, holm, p_value, swaps
 from assistant.evaluate.figures.sheet import Sheet, Task
+from assistant.evaluate.figures.tally import Layout, Tally
 
 audmetric = pytest.importorskip("audmetric", reason="audmetric is not installed")
 with warnings.catch_warnings():
@@ -206,7 +207,7 @@ def test_the_projected_area_has_the_interval_of_the_whole_one() -> None:
     ranked = measures.ranked(sheet, drop=False)
     of = np.arange(800)
     by_pairs = {"whole": ranking.auc_by_pairs(ranked, of, 800)}
-    found = bootstrap.figures([ranking.auc_tally(ranked)], of, free=by_pairs)
+    found = tally.figures([ranking.auc_tally(ranked)], of, free=by_pairs)
     projected, whole = found["auc"], found["whole"]
     assert projected.value == pytest.approx(whole.value)
     assert (projected.low, projected.high) == pytest.approx((whole.low, whole.high), abs=0.002)
@@ -215,7 +216,7 @@ def test_the_projected_area_has_the_interval_of_the_whole_one() -> None:
 def test_a_large_corpus_is_resampled_like_a_small_one() -> None:
     rng = np.random.default_rng(0)
     right = np.stack([np.ones(40_000), rng.random(40_000) < 0.7], axis=1).astype(float)
-    found = bootstrap.figures([bootstrap.tally(right, {"share": metrics.share})], np.arange(40_000))["share"]
+    found = tally.figures([Tally.from_rows(right, {"share": metrics.share})], np.arange(40_000))["share"]
     error = math.sqrt(0.7 * 0.3 / 40_000)
     assert (found.high - found.low) == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert found.low < found.value < found.high
@@ -224,7 +225,7 @@ def test_a_large_corpus_is_resampled_like_a_small_one() -> None:
 def test_sums_of_ranges_of_clusters_are_the_sums_of_all() -> None:
     sheet = a_sheet(8)
     several = measures.tallies(sheet, drop=False)
-    layout = bootstrap.Layout.of(sheet.clusters)
+    layout = Layout.of(sheet.clusters)
     whole = layout.totals(several, 0, layout.count)
     pieces = [layout.totals(several, first, last) for first, last in ((0, 1), (1, 7), (7, layout.count))]
     assert np.concatenate(pieces) == pytest.approx(whole)
@@ -246,8 +247,8 @@ def test_ninety_five_percent_of_intervals_over_clusters_hold_the_truth() -> None
         right = rng.random((40, 25)) < skill[:, None]
         rows = np.stack([np.ones(1000), right.ravel()], axis=1).astype(float)
         of = np.repeat(np.arange(40), 25)
-        one = bootstrap.tally(rows, {"share": metrics.share})
-        found = bootstrap.figures([one], of, replicates=400, seed=draw)["share"]
+        one = Tally.from_rows(rows, {"share": metrics.share})
+        found = tally.figures([one], of, replicates=400, seed=draw)["share"]
         held += found.low <= 6 / 9 <= found.high
     assert 0.89 <= held / 200 <= 0.99
 

@@ -316,8 +316,8 @@ class TestMetrics:
         metrics = Metrics(house.services.batchers)
         assert 'attune_batch_rows_count{model="vad"} 0.0\n' in metrics.text()
         (vad,) = house.services.batchers
-        vad.stats.sizes.add(3)
-        vad.stats.lateness_s.add(0.02)
+        vad.stats.sizes.observe(3)
+        vad.stats.lateness_s.observe(0.02)
         vad.stats.refused_late += 1
         text = metrics.text()
         for line in (
@@ -336,10 +336,11 @@ class TestMetrics:
 
     async def test_count_interim_updates_that_were_left_out(self) -> None:
         from assistant.server.live.outbox import Outbox
+        from tests.server.live.outbox_events import estimate
 
         metrics, outbox = Metrics(), Outbox()
         with metrics.shedding(lambda: outbox.shed):
             for _ in range(3):
-                outbox.put({"type": "affect.result", "final": False})
+                outbox.put(estimate(final=False))
             assert "attune_updates_shed_total 2.0\n" in metrics.text()
         assert "attune_updates_shed_total 2.0\n" in metrics.text()

@@ -13,8 +13,10 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from assistant import bootstrap
 from assistant.arrays import Floats, Ints
-from assistant.evaluate.figures.metrics import Figure, Formula, Statistic, interval
+from assistant.bootstrap import Figure, Statistic
+from assistant.evaluate.figures.metrics import Formula
 
 MANY = 10_000
 """Clusters that are drawn one by one; of more, random ones are drawn together."""
@@ -35,15 +37,15 @@ class Tally:
     values: Mapping[str, float] = field(default_factory=dict)
     """Values known better than by the formula, which then serves the interval only."""
 
+    @classmethod
+    def from_rows(cls, rows: Floats, formulas: Mapping[str, Formula]) -> Tally:
+        """Of a table in memory, [rows, ...]."""
+        return cls(rows.shape[1:], lambda some: rows[some], formulas)
+
     @property
     def width(self) -> int:
         """Numbers in the sums of one row."""
         return prod(self.shape)
-
-
-def tally(rows: Floats, formulas: Mapping[str, Formula]) -> Tally:
-    """The tally of a table that lies in memory, [rows, ...]."""
-    return Tally(rows.shape[1:], lambda some: rows[some], formulas)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,20 +120,18 @@ def figures(
     replicates: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Each figure with its 95 % percentile bootstrap interval (Efron 1979) over whole clusters, [rows] -> figures.
+    """Each figure with its bootstrap interval over whole clusters, [rows] -> figures; see `bootstrap.figures`.
 
-    `free` are statistics of the clusters' weights themselves. All figures see the same resamples.
-    Replicates in which one is undefined are left out of its interval; there is none (NaN) with fewer than two
-    clusters, or where most replicates are undefined. Above `MANY` clusters, random ones are drawn together.
+    `free` are statistics of the clusters' weights themselves. All figures see the same resamples. Above `MANY`
+    clusters, random ones are drawn together.
 
-    >>> right = tally(np.array([[1.0], [1.0], [0.0]]), {"hits": lambda sums: sums[..., 0]})
+    >>> right = Tally.from_rows(np.array([[1.0], [1.0], [0.0]]), {"hits": lambda sums: sums[..., 0]})
     >>> figures([right], np.arange(3), replicates=200)["hits"]
     Figure(value=2.0, low=0.0, high=3.0)
     """
-    layout, free = Layout.of(merged(clusters, seed=seed)), free or {}
-    count = layout.count
+    layout = Layout.of(merged(clusters, seed=seed))
     width = sum(one.width for one in tallies)
-    weights = _weights(count, replicates if count > 1 else 0, seed)
+    weights = _weights(layout.count, replicates if layout.count > 1 else 0, seed)
     whole, drawn = np.zeros(width), np.zeros((len(weights), width))
     for first, last in layout.slices(width):
         totals = layout.totals(tallies, first, last)
@@ -141,22 +141,15 @@ def figures(
     for (one, sums), (_, resampled) in zip(apart(whole[None], tallies), apart(drawn, tallies), strict=True):
         for name, formula in one.formulas.items():
             value = one.values.get(name, float(formula(sums)[0]))
-            found[name] = Figure(value, *interval(formula(resampled)))
-    for name, statistic in free.items():
-        value = float(statistic(np.ones((1, count)))[0])
-        step = max(1, _ROOM // max(1, count))
-        parts = [statistic(weights[at : at + step].astype(np.float64)) for at in range(0, len(weights), step)]
-        found[name] = Figure(value, *interval(np.concatenate(parts) if parts else np.empty(0)))
-    return found
+            found[name] = Figure(value, *bootstrap.interval(formula(resampled)))
+    return found | bootstrap.figures(free or {}, layout.count, replicates=replicates, seed=seed)
 
 
 def _weights(count: int, replicates: int, seed: int) -> npt.NDArray[np.uint16]:
     """How often each cluster is drawn, [replicates, clusters]."""
-    rng = np.random.default_rng(seed)
     found = np.empty((replicates, count), dtype=np.uint16)
-    step = max(1, _ROOM // max(1, count))
-    for at in range(0, replicates, step):
-        now = min(step, replicates - at)
-        picks = rng.integers(count, size=(now, count)) + count * np.arange(now)[:, None]
-        found[at : at + now] = np.bincount(picks.ravel(), minlength=now * count).reshape(now, count)
+    at = 0
+    for block in bootstrap.weights(count, replicates, seed):
+        found[at : at + len(block)] = block
+        at += len(block)
     return found
