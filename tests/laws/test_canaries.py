@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import teller
+from assistant.commands.logs import log_handler
 from assistant.errors import Invalid
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen
@@ -96,7 +96,7 @@ class Cage:
 def cage() -> Iterator[Cage]:
     """Everything is logged, in the words of the served program."""
     cage, root = Cage(), logging.getLogger()
-    handler, level = teller(cage.log), root.level
+    handler, level = log_handler(cage.log), root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     yield cage
