@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 Modality = Literal["voice", "text"]
 Purpose = Literal["tone", "content", "remember", "research"]
@@ -55,17 +55,6 @@ class Reading:
     """What the personal baseline learns from: at most `Baseline.SIZE` numbers, valence and arousal last."""
     model: str = ""
     """The beginning of the sha256 of the model that observed it."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The reading as the API shows it."""
-        return {
-            "modality": self.modality,
-            "valence": _shown(self.valence),
-            "arousal": _shown(self.arousal),
-            "stress": round(self.stress, 4),
-            "emotions": {name: round(p, 4) for name, p in self.emotions.items()},
-            "statement": STATEMENT,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +126,7 @@ class Mood:
     """Unix seconds."""
     confidence: float
     """0 to 1: how much narrower than knowing nothing."""
-    deviation: Mapping[str, float] = field(default_factory=dict)
+    from_usual: Mapping[str, float] = field(default_factory=dict)
     """Valence and arousal minus the person's usual; empty while there is no baseline."""
     baseline: Literal["none", "session", "stored"] = "none"
     disagreement: bool = False
@@ -156,34 +145,3 @@ class Mood:
         """No estimate, and why."""
         nothing = Estimate(0.0, 1.0)
         return cls(nothing, nothing, 0.0, {}, (), at, at, confidence=0.0, abstained=reason)
-
-    def as_json(self) -> dict[str, Any]:
-        """The mood as the API shows it; the numbers are null when it abstained."""
-        said = self.abstained is None
-        return {
-            "valence": _shown(self.valence) if said else None,
-            "arousal": _shown(self.arousal) if said else None,
-            "stress": round(self.stress, 4) if said else None,
-            "emotions": {name: round(p, 4) for name, p in self.emotions.items()} if said else {},
-            "deviation": {
-                name: round(self.deviation[name], 4) if name in self.deviation else None
-                for name in ("valence", "arousal")
-            },
-            "emotion_set": list(self.emotion_set) if said else [],
-            "confidence": round(self.confidence, 4),
-            "unsure": list(self.unsure),
-            "abstained": self.abstained,
-            "disagreement": self.disagreement,
-            "evidence": [
-                {"modality": e.modality, "weight": round(e.weight, 4), "age_s": round(e.age_s, 3)}
-                for e in self.evidence
-            ],
-            "baseline": self.baseline,
-            "at": round(self.at, 3),
-            "expires_at": round(self.expires_at, 3),
-            "statement": STATEMENT,
-        }
-
-
-def _shown(estimate: Estimate) -> dict[str, float]:
-    return {"mean": round(estimate.mean, 4), "deviation": round(estimate.deviation, 4)}

@@ -70,14 +70,6 @@ class AudioFormat:
             raise _unsupported()
         return AudioFormat(kind, rates[0])  # type: ignore[arg-type]
 
-    def as_json(self) -> dict[str, Any]:
-        """The format as the Realtime API writes it: only PCM has a rate.
-
-        >>> AudioFormat("audio/pcma", 8000).as_json()
-        {'type': 'audio/pcma'}
-        """
-        return {"type": self.type, "rate": self.rate} if self.type == "audio/pcm" else {"type": self.type}
-
 
 class _Decoder(Protocol):
     """Decodes bytes into mono samples at the format's own rate."""

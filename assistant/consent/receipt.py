@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from assistant.emotion import STATEMENT, Modality, Purpose
 
@@ -82,24 +85,71 @@ class Record:
     """Of the chain up to this record; empty before it was kept."""
 
 
-def receipt(record: Record, *, controller: str) -> dict[str, Any]:
-    """The person's copy, for one of the `DECISIONS`, in words that need no manual; `consent.dpv` has it whole."""
-    assert record.purpose is not None
-    return {
-        "receipt": record.id,
-        "event": record.event,
-        "at": iso_date(record.at),
-        "controller": controller,
-        "modality": record.modality,
-        "purpose": record.purpose,
-        "means": f"estimate emotion from your {record.modality} to {DOES[record.purpose]}",
-        "notice": {"version": record.notice, "text": NOTICES.get(record.notice or "", "")},
-        "expires_at": None if record.expires_at is None else iso_date(record.expires_at),
-        "decided_by": {"kind": record.actor.kind, "evidence": record.actor.evidence},
-        "reason": record.reason,
-        "withdraw": {"modality": record.modality, "purpose": record.purpose, "granted": False},
-        "statement": STATEMENT,
-    }
+class NoticeShown(msgspec.Struct):
+    """A version of the notice."""
+
+    version: str | None
+    text: str
+
+
+class DecidedBy(msgspec.Struct):
+    """Who decided."""
+
+    kind: Literal["person", "app", "operator", "clock"]
+    evidence: str
+
+
+class Withdrawal(msgspec.Struct):
+    """What to send to withdraw."""
+
+    modality: Modality
+    purpose: Purpose
+    granted: bool
+
+
+class ConsentReceipt(msgspec.Struct, kw_only=True):
+    """A decision about consent: the person's copy, in words that need no manual; `consent.dpv` has it whole."""
+
+    receipt: str
+    event: Literal["granted", "withdrawn", "refused", "expired"]
+    at: str
+    """ISO 8601, as are all its times."""
+    controller: str
+    modality: Modality
+    purpose: Purpose
+    means: str
+    notice: NoticeShown
+    expires_at: str | None
+    decided_by: DecidedBy
+    reason: str | None
+    withdraw: Withdrawal
+    statement: str
+    link: str | UnsetType = UNSET
+    """Where the whole receipt is."""
+
+
+def receipt(record: Record, *, controller: str, link: str | UnsetType = UNSET) -> ConsentReceipt:
+    """The receipt for one of the `DECISIONS`."""
+    modality, purpose, event = record.modality, record.purpose, record.event
+    assert modality is not None
+    assert purpose is not None
+    assert event in ("granted", "withdrawn", "refused", "expired")
+    return ConsentReceipt(
+        receipt=record.id,
+        event=event,
+        at=iso_date(record.at),
+        controller=controller,
+        modality=modality,
+        purpose=purpose,
+        means=f"estimate emotion from your {modality} to {DOES[purpose]}",
+        notice=NoticeShown(record.notice, NOTICES.get(record.notice or "", "")),
+        expires_at=None if record.expires_at is None else iso_date(record.expires_at),
+        decided_by=DecidedBy(record.actor.kind, record.actor.evidence),
+        reason=record.reason,
+        withdraw=Withdrawal(modality, purpose, granted=False),
+        statement=STATEMENT,
+        link=link,
+    )
 
 
 def iso_date(at: float) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import UNSET
 
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
@@ -20,23 +21,22 @@ from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
 from assistant.evaluate.fit import flow as fitting
 from assistant.evaluate.fit import protocol
 from assistant.evaluate.leakage.check import leakage, read_against
-from assistant.evaluate.options import EPILOG, MORE, Options, add_arguments, count
+from assistant.evaluate.model_run import JOURNAL, ModelRun
+from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, Options, add_arguments, count
 from assistant.evaluate.ranking import logs, recommend
-from assistant.evaluate.report import compare, schema
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.findings import further, grouped
-from assistant.evaluate.report.provenance import digest, identity, provenance
+from assistant.evaluate.report import compare, files, schema
+from assistant.evaluate.report.findings import findings, further, grouped, sheet_of
+from assistant.evaluate.report.predictions import lines
+from assistant.evaluate.report.provenance import asked, identity, provenance
+from assistant.evaluate.report.report import Cost, Leakage, Report, members, typed
 from assistant.evaluate.report.sweep import swept
-from assistant.evaluate.run.conditions import Disturbance, parsed, prepared
-from assistant.evaluate.run.cost import cost
-from assistant.evaluate.run.engine import Engine, Outcome, Pace, read_rows, with_baseline
+from assistant.evaluate.run.conditions import parsed, prepared
 from assistant.evaluate.run.foreign_card import adapted, answerable, is_foreign
 from assistant.evaluate.run.foreign_card import notes as foreign_notes
-from assistant.evaluate.run.journal import Journal
 from assistant.evaluate.run.rows import Rows
-from assistant.evaluate.run.worker import PIECE, Reading, stem_folder
-from assistant.evaluate.tables import bad_rows as badrows
 from assistant.evaluate.tables.manifest import (
+    BadRow,
+    Manifest,
     read_label_map,
     read_manifest,
     refuse,
@@ -46,13 +46,10 @@ from assistant.evaluate.tables.manifest import (
     unknown,
 )
 from assistant.inference.card import Card, read_card
-from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
-from assistant.version import __version__
+from assistant.inference.model import SessionFactory, onnx_session
 
-__all__ = ["Options", "configure", "evaluate", "run"]
+__all__ = ["JOURNAL", "Options", "configure", "evaluate", "run"]
 
-JOURNAL = "run.journal"
-"""In --out: what was read so far. It stays, so that `--resume` can report the same answers otherwise, at once."""
 _WHAT: Mapping[Literal["voice", "text"], str] = {"voice": "clips of speech", "text": "texts"}
 
 
@@ -174,8 +171,56 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     if options.baseline != "none" and is_foreign(card):
         raise Invalid(f"{card.name} gives nothing that a baseline learns from", code="baseline_unsupported")
     disturbances = [prepared(condition, options.seed) for condition in parsed(options.conditions)]
+    table = _read_table(options, names)
+    trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
+    files.prepare(options.out, rows=len(table.rows), columns=max(3, len(names)))
+    model = ModelRun.open(options, folder, card, session)
+    outcomes, unread = model.read(table.rows)
+    bad = [*table.bad, *unread]
+    files.tell_bad_rows(options.out, options.data, bad)
+    if not outcomes:
+        return files.nothing_scored(options.data)
+    outcomes = model.with_baseline(outcomes)
+    sheet = sheet_of(options.task, card, outcomes)
+    cost = model.cost(outcomes)
+    chance: Any = {"drop": options.abstain == "drop", "replicates": options.bootstrap, "seed": options.seed}
+    found = findings(sheet, outcomes, columns=grouped(options.groups), **chance)
+    shared = leakage(table.rows, trained, against=options.against.name) if options.against else None
+    hear = model.hearing(table.rows)
+    report = Report(
+        **members(found),
+        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
+        leakage=UNSET if shared is None else typed(shared, Leakage),
+        conditions=swept(disturbances, sheet, outcomes, hear, card, **chance) if disturbances else UNSET,
+        model=identity(card, stem=None if model.stem is None else model.stem.card),
+        options=asked(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),
+        bad_rows=files.bad_rows(bad),
+        left_out=table.manifest.left_out,
+        notes=_notes(options, card, sheet, table) + told_by(table.manifest),
+        cost=typed(cost, Cost),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, lines(sheet, outcomes, with_text=options.with_text))
+    files.finish(report, options.out)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The rows to score, and what was found while reading them."""
+
+    rows: Rows
+    bad: list[BadRow]
+    manifest: Manifest
+    label_map: dict[str, str | None]
+    scale: tuple[float, float] | None
+    """Ends of the affect labels, which the rows have moved to -1 to 1."""
+
+
+def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
+    """Raises `Invalid` for bad rows where the run is strict, and what `read_manifest` raises."""
     label_map = read_label_map(options.label_map, names)
-    read = Rows()
+    rows = Rows()
     manifest = read_manifest(
         options.data,
         options.modality,
@@ -187,13 +232,12 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         table=options.table,
         strict=options.strict,
         more=further(options.groups),
-        keep=read.append,
+        keep=rows.append,
     )
-    rows, bad = read, list(manifest.bad)
-    scale = options.scale
+    bad, scale = list(manifest.bad), options.scale
     if options.task == "affect" and rows:
         scale = scale or scale_of(rows)
-        rows = Rows()
+        read, rows = rows, Rows()
         for row in read:
             inside, outside = rescaled([row], scale)
             for moved in inside:
@@ -202,133 +246,11 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     if options.strict:
         refuse(options.data, bad)
     if manifest.unmapped:
-        print(unknown(manifest.unmapped, most=report.SHOWN_BAD), file=sys.stderr)
-    columns = dict(options.columns)
-    trained = read_against(options.against, options.modality, columns) if options.against else []
-    report.prepare(options.out, rows=len(rows), columns=max(3, len(names)))
-    model = open_model(folder, session)
-    behind = options.modality == "voice" and not is_foreign(card)
-    stem = open_model(stem_folder(card), session) if behind else None
-    pace = Pace()
-    outcomes, unread = asyncio.run(
-        read_rows(
-            model,
-            options.modality,
-            rows,
-            stem=stem,
-            workers=options.workers,
-            journal=_journal(options, card, stem),
-            engine=_engine(options, folder, card),
-            pace=pace,
-            strict=options.data if options.strict else None,
-        )
-    )
-    if options.strict:
-        refuse(options.data, unread)
-    bad += unread
-    report.tell(bad)
-    badrows.write(options.out, options.data, bad)
-    if not outcomes:
-        print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
-        return 1
-    outcomes = with_baseline(outcomes, options.baseline, card.data.get("population", {}).get("center", ()))
-
-    def hear(disturb: Disturbance) -> Sequence[Outcome]:
-        print(f"under {disturb.condition.name}:", file=sys.stderr)
-        found, _ = asyncio.run(
-            read_rows(
-                model,
-                options.modality,
-                rows,
-                stem=stem,
-                disturb=disturb,
-                workers=options.workers,
-                journal=_journal(options, card, stem, disturb),
-                engine=_engine(options, folder, card, disturb),
-            )
-        )
-        return with_baseline(found, options.baseline, card.data.get("population", {}).get("center", ()))
-
-    sheet = report.sheet_of(options.task, card, outcomes)
-    models = [model] if stem is None else [model, stem]
-    spent = cost(Reading(model, options.modality, stem=stem), models, outcomes, pace)
-    drop = options.abstain == "drop"
-    found = report.findings(
-        sheet, outcomes, drop=drop, replicates=options.bootstrap, seed=options.seed, columns=grouped(options.groups)
-    )
-    if options.against:
-        found["leakage"] = leakage(rows, trained, against=options.against.name)
-    if disturbances:
-        found["conditions"] = swept(
-            disturbances, sheet, outcomes, hear, card, drop=drop, replicates=options.bootstrap, seed=options.seed
-        )
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed, label_map=options.label_map),
-        "task": options.task,
-        **found,
-        "model": identity(card) | ({} if stem is None else {"stem": identity(stem.card)}),
-        "options": _told(options, label_map, scale),
-        "bad_rows": report.bad_rows(bad),
-        "left_out": manifest.left_out,
-        "notes": _notes(options, card, sheet, manifest.columns, scale) + told_by(manifest),
-        "cost": spent,
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.write(options.out, written, sheet, outcomes, with_text=options.with_text)
-    print(report.table(written))
-    if options.against:
-        print(f"  against {options.against.name}: {found['leakage']['verdict']}")
-    print(f"  in {options.out}: {report.FILES}")
-    return 0
+        print(unknown(manifest.unmapped, most=files.SHOWN_BAD), file=sys.stderr)
+    return _Table(rows, bad, manifest, dict(label_map), scale)
 
 
-def _journal(options: Options, card: Card, stem: Model | None, disturb: Disturbance | None = None) -> Journal:
-    """The journal of this run; what it may go on from must come from the same data, model and columns."""
-    key: dict[str, Any] = {
-        "attune": __version__,
-        "data": digest(options.data),
-        "modality": options.modality,
-        "model": card.sha256,
-        "card": digest(card.folder / "card.toml"),
-        "stem": None if stem is None else stem.card.sha256,
-        "columns": dict(options.columns),
-        "table": options.table,
-        "piece": PIECE[options.modality],
-    }
-    file = options.out / JOURNAL
-    if disturb is not None:
-        key["condition"] = disturb.identity
-        file = file.with_stem(f"{file.stem}.{disturb.condition.name}")
-    return (Journal.resume if options.resume else Journal.start)(file, key)
-
-
-def _engine(options: Options, folder: Path, card: Card, disturb: Disturbance | None = None) -> Engine | None:
-    """Ray where it is asked for, else None: threads of this process."""
-    if options.engine == "local":
-        return None
-    from assistant.evaluate.run.ray_engine import ray_engine
-
-    stem = stem_folder(card) if options.modality == "voice" and not is_foreign(card) else None
-    return ray_engine(
-        folder,
-        options.modality,
-        stem=stem,
-        workers=options.workers,
-        address=options.ray_address,
-        disturb=disturb,
-    )
-
-
-def _told(options: Options, label_map: Any, scale: tuple[float, float] | None) -> dict[str, Any]:
-    told = asdict(options) | {"label_map": dict(label_map), "scale": scale}
-    for how in ("resume", "workers", "engine", "ray_address"):  # they change no figure
-        del told[how]
-    return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
-
-
-def _notes(
-    options: Options, card: Card, sheet: Sheet, columns: tuple[str, ...], scale: tuple[float, float] | None
-) -> list[str]:
+def _notes(options: Options, card: Card, sheet: Sheet, table: _Table) -> list[str]:
     notes = []
     if options.task in ("emotion", "sentiment"):
         notes.append(f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})")
@@ -339,9 +261,11 @@ def _notes(
             notes.append(f"the model never says {', '.join(unsaid)}")
     if options.task == "labels" and (empty := int((sheet.truth.sum(axis=0) == 0).sum())):
         notes.append(f"{empty} of the {len(sheet.names)} labels never occur here and count as F1 0 in macro_f1")
-    if scale is not None and options.task == "affect":
-        notes.append(f"labels from {scale[0]:g} to {scale[1]:g} were moved to -1 to 1; abstentions are left out")
-        unsaid = [n for n in AFFECTS if n in columns and n not in sheet.names]
+    if table.scale is not None and options.task == "affect":
+        notes.append(
+            f"labels from {table.scale[0]:g} to {table.scale[1]:g} were moved to -1 to 1; abstentions are left out"
+        )
+        unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
         if unsaid:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model doesn't say it")
     return notes + foreign_notes(card, options.task) + protocol.seen(card, options.data)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,18 @@ from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Sheet
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.report import files
+from assistant.evaluate.report.findings import findings
+from assistant.evaluate.report.predictions import lines
+from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.report import (
+    EmotionSets,
+    Findings,
+    ModelIdentity,
+    Report,
+    measured_figures,
+    members,
+)
 from assistant.evaluate.run.engine import Outcome, read_rows
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
 from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
@@ -104,14 +113,13 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         raise NotFound(f"there is no file {options.data}", code="file_missing")
     label_map = read_label_map(options.label_map, EMOTIONS)
     manifest, rows = read_sessions(options.data, allowed=EMOTIONS, label_map=label_map, gap_s=options.gap_s)
-    report.prepare(options.out, rows=len(rows), columns=len(EMOTIONS))
+    files.prepare(options.out, rows=len(rows), columns=len(EMOTIONS))
     turns, cards, unread = _read(rows, session)
     bad = [*manifest.bad, *unread]
     kept = [row for row in rows if row.row.line not in {one.line for one in unread}]
-    report.tell(bad)
+    files.tell_bad_rows(options.out, options.data, bad)
     if not kept:
-        print(f"assistant evaluate: none of the rows of {options.data} could be scored", file=sys.stderr)
-        return 1
+        return files.nothing_scored(options.data)
     population = next((c.data.get("population", {}).get("center", ()) for c in cards if c.name == "voice"), ())
     rules = Rules(calibration=read_calibration(), population=tuple(population))
     labelled = [one.row for one in kept]
@@ -123,40 +131,29 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
     }
 
-    def found(one: tuple[Sheet, list[Outcome]]) -> dict[str, Any]:
-        return report.findings(*one, drop=False, replicates=options.bootstrap, seed=options.seed)
+    def measured(sheet: Sheet, outcomes: Sequence[Outcome]) -> Findings:
+        return findings(sheet, outcomes, drop=False, replicates=options.bootstrap, seed=options.seed, task="mood")
 
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed, label_map=options.label_map),
-        "task": "mood",
-        **found((sheet, outcomes)),
-        "compared": {name: found(one)["metrics"] for name, one in compared.items()},
-        "sets": sets(labelled, moods, options),
-        "model": {"name": " and ".join(card.name for card in cards), "sha256": {c.name: c.sha256 for c in cards}},
-        "options": {name: str(getattr(options, name)) for name in Options.__dataclass_fields__},
-        "bad_rows": report.bad_rows(bad),
-        "left_out": manifest.left_out,
-        "notes": [
+    report = Report(
+        **members(measured(sheet, outcomes)),
+        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
+        compared={name: dict(measured(*one).metrics) for name, one in compared.items()},
+        sets=sets(labelled, moods, options),
+        model=ModelIdentity(
+            name=" and ".join(card.name for card in cards), sha256={card.name: card.sha256 for card in cards}
+        ),
+        options=asked(options, label_map=dict(label_map)),
+        bad_rows=files.bad_rows(bad),
+        left_out=manifest.left_out,
+        notes=[
             f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})",
             "a mood that abstains counts as wrong; intervals are over whole sessions",
         ],
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.write(options.out, written, sheet, outcomes, with_text=False)
-    print(report.table(written))
-    for name, figures in written["compared"].items():
-        print(f"  {name:<20} uar {_shown(figures['uar'])}")
-    print(f"  sets of 90 %         {_sets_shown(written['sets'])}")
-    print(f"  in {options.out}: {report.FILES}")
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, lines(sheet, outcomes))
+    files.finish(report, options.out)
     return 0
-
-
-def _shown(figure: Mapping[str, float | None]) -> str:
-    value, low, high = (figure[key] for key in ("value", "low", "high"))
-    if value is None:
-        return "undefined"
-    interval = low is not None and math.isfinite(low)
-    return f"{value:6.3f}" + (f"  [{low:6.3f}, {high:6.3f}]" if interval else "")
 
 
 def _read(rows: Sequence[SessionRow], session: SessionFactory) -> tuple[list[Turn], list[Card], list[BadRow]]:
@@ -204,27 +201,17 @@ def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, li
     return Sheet("emotion", names, truth, given, np.empty((len(rows), 0)), predicted, answered, clusters), outcomes
 
 
-def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) -> dict[str, Any]:
-    """Of the sets of emotions: how many moods said one, how large they were, and how many held the label."""
+def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) -> EmotionSets:
+    """Of the sets of emotions: how many moods named one, how large they were, and how many held the label."""
     said = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
     if not said:
-        return {"said": 0.0}
+        return EmotionSets(said=0.0)
     held = np.array([[1.0, float(row.labels[0] in names)] for row, names in said])
     clusters = metrics.cluster_numbers([row.speaker for row, _ in said])
     share = {"held": metrics.summed(held, clusters, metrics.share)}
-    found = bootstrap.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)[
-        "held"
-    ]
-    return {
-        "said": len(said) / len(rows),
-        "names": sum(len(names) for _, names in said) / len(said),
-        "held": {"value": found.value, "low": found.low, "high": found.high},
-    }
-
-
-def _sets_shown(told: Mapping[str, Any]) -> str:
-    if "held" not in told:
-        return "none is small enough to be said"
-    return (
-        f"{_shown(told['held'])} of them hold the label; {told['said']:.0%} are said, of {told['names']:.1f} names"
+    found = bootstrap.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)
+    return EmotionSets(
+        said=len(said) / len(rows),
+        names=sum(len(names) for _, names in said) / len(said),
+        held=measured_figures(found)["held"],
     )

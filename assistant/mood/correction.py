@@ -40,7 +40,7 @@ def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: floa
     """
     if mood.abstained is not None or not corrections:
         return mood
-    deviation = dict(mood.deviation)
+    from_usual = dict(mood.from_usual)
     for correction in corrections.values():
         match correction.dimension, correction.value:
             case "stress", value:
@@ -51,9 +51,9 @@ def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: floa
                 mood = replace(mood, emotions=emotions, emotion_set=(value,))
             case ("valence" | "arousal") as dimension, value:
                 said = Estimate(float(value), _SURE)
-                if dimension in deviation:
-                    deviation[dimension] += said.mean - getattr(mood, dimension).mean
+                if dimension in from_usual:
+                    from_usual[dimension] += said.mean - getattr(mood, dimension).mean
                 mood = replace(mood, valence=said) if dimension == "valence" else replace(mood, arousal=said)
     newest = max(correction.at for correction in corrections.values())
     evidence = Evidence("correction", 1.0, max(0.0, now - newest))
-    return replace(mood, deviation=deviation, evidence=(*mood.evidence, evidence))
+    return replace(mood, from_usual=from_usual, evidence=(*mood.evidence, evidence))

@@ -105,6 +105,6 @@ class Timeline:
         stored = any(baseline.source == "stored" for baseline in known.values())
         return replace(
             mood,
-            deviation={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
+            from_usual={"valence": mood.valence.mean - usual[0], "arousal": mood.arousal.mean - usual[1]},
             baseline="stored" if stored else "session",
         )

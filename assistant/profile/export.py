@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from assistant.consent.receipt import DECISIONS, Record, receipt
 
 FORMAT = "attune-export/1"
@@ -13,6 +15,7 @@ MEDIA_TYPE = "application/x-ndjson"
 
 def consent_line(record: Record, *, controller: str) -> dict[str, Any]:
     """A record of the ledger as its person gets it: a receipt where it decided something, else what happened."""
+    decided = receipt(record, controller=controller) if record.event in DECISIONS else None
     at = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
         "id": record.id,
@@ -22,7 +25,7 @@ def consent_line(record: Record, *, controller: str) -> dict[str, Any]:
         "purpose": record.purpose,
         "notice": record.notice,
         "by": record.actor.kind,
-        "receipt": receipt(record, controller=controller) if record.event in DECISIONS else None,
+        "receipt": msgspec.to_builtins(decided),
     }
 
 

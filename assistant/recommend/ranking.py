@@ -94,20 +94,6 @@ class Recommendation:
         """What the score would have been without the mood."""
         return sum(part for name, part in self.parts.items() if not name.startswith("mood_"))
 
-    def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {
-            "id": self.item.id,
-            "title": self.item.title,
-            "kind": self.item.kind,
-            "language": self.item.language,
-            "commercial": self.item.commercial,
-            "score": round(self.score, 4),
-            "parts": {name: round(part, 4) for name, part in self.parts.items()},
-            "propensity": round(self.propensity, 6),
-            "reason": self.reason,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking:

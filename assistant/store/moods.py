@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from assistant.emotion import Modality, Reading
+from assistant.emotion import STATEMENT, Estimate, Modality, Reading
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.keys.vault import Vault
@@ -34,7 +34,7 @@ class Moods:
 
     async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Store one reading; durable when this returns."""
-        body = await self._vault.seal(person, "mood", msgspec.json.encode(reading.as_json()))
+        body = await self._vault.seal(person, "mood", msgspec.json.encode(_kept(reading)))
         row = {"person": person, "modality": reading.modality, "at": at, "body": body}
         async with self._database.write() as connection:
             await connection.execute(insert(schema.moods).values(**row))
@@ -57,3 +57,18 @@ class Moods:
         table = schema.moods
         async with self._database.write() as connection:
             await connection.execute(delete(table).where(table.c.person == person, table.c.modality == modality))
+
+
+def _kept(reading: Reading) -> dict[str, Any]:
+    return {
+        "modality": reading.modality,
+        "valence": _rounded(reading.valence),
+        "arousal": _rounded(reading.arousal),
+        "stress": round(reading.stress, 4),
+        "emotions": {name: round(p, 4) for name, p in reading.emotions.items()},
+        "statement": STATEMENT,
+    }
+
+
+def _rounded(estimate: Estimate) -> dict[str, float]:
+    return {"mean": round(estimate.mean, 4), "deviation": round(estimate.deviation, 4)}

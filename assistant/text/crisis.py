@@ -339,11 +339,6 @@ class Safety:
     message: str
     resources: tuple[str, ...]
 
-    def as_json(self) -> dict[str, object]:
-        """As the API shows it."""
-        shown = {"rule": self.rule, "message": self.message, "resources": list(self.resources)}
-        return {"level": "crisis", **shown}
-
 
 def notice_crisis(text: str, country: str | None = None) -> Safety | None:
     """The route to help if `text` says that its writer, or somebody close, may come to harm; else None.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from assistant.profile.person import Formality
@@ -76,19 +76,3 @@ class Directive:
     speech: Speech = Speech()
     inputs: tuple[str, ...] = ()
     """Names of what was looked at."""
-
-    def as_json(self) -> dict[str, Any]:
-        """As the API shows it."""
-        return {
-            **self.manner.choices(),
-            "never": list(self.never),
-            "reasons": [asdict(reason) for reason in self.reasons],
-            "without_mood": self.without_mood.choices(),
-            "counterfactual": self.counterfactual,
-            "mood_used": self.mood_used,
-            "policy": self.policy,
-            "prompt": self.prompt,
-            "ssml": self.ssml,
-            "tag": self.tag,
-            "speech": asdict(self.speech),
-        }

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 import soxr
@@ -23,6 +24,7 @@ from assistant.audio.intake import MAX_SECONDS, AudioFormat, Intake
 from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.webm import OpusHead, WebmReader
 from assistant.errors import Invalid, TooLarge
+from assistant.server.live.dialect import SessionOptions
 from tests.conftest import House
 
 WEBM = AudioFormat("audio/webm", 48_000)
@@ -213,7 +215,8 @@ class TestFormats:
     )
     def test_it_may_be_said_as_the_realtime_api_does(self, said: dict[str, Any] | str, meant: AudioFormat) -> None:
         assert AudioFormat.understood(said) == meant
-        assert AudioFormat.understood(meant.as_json()) == meant
+        shown = SessionOptions(format=meant).show().input.format
+        assert AudioFormat.understood(msgspec.to_builtins(shown)) == meant
 
     @pytest.mark.parametrize(
         "said",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import assistant
@@ -609,7 +610,7 @@ async def test_a_listener_may_stop_while_it_listens(desk: Desk) -> None:
 
 @pytest.mark.parametrize("purpose", PURPOSES)
 async def test_a_receipt_says_what_was_decided_and_how_to_withdraw(desk: Desk, purpose: Purpose) -> None:
-    paper = receipt(await desk.decide(True, "text", purpose), controller="Example Ltd")
+    paper = msgspec.to_builtins(receipt(await desk.decide(True, "text", purpose), controller="Example Ltd"))
     assert paper["means"].startswith("estimate emotion from your text to ")
     assert (paper["event"], paper["controller"]) == ("granted", "Example Ltd")
     assert paper["at"] == "2027-01-15T08:00:00Z"

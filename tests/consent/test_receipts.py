@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import msgspec
 import pytest
 
 from assistant.consent.dpv import CONTEXT, ReceiptDetails, receipt_document, retention_text, status
@@ -253,7 +254,7 @@ def test_the_short_receipt_keeps_its_names() -> None:
         "receipt", "event", "at", "controller", "modality", "purpose", "means", "notice", "expires_at",
         "decided_by", "reason", "withdraw", "statement",
     }  # fmt: skip
-    assert set(receipt(HISTORY[0], controller="Example Ltd")) == names
+    assert set(msgspec.to_builtins(receipt(HISTORY[0], controller="Example Ltd"))) == names
 
 
 async def test_the_app_tells_who_it_is_and_where_data_is_kept(open_house: OpenHouse) -> None:

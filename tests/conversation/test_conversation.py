@@ -6,6 +6,7 @@ import asyncio
 import base64
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -13,9 +14,10 @@ from assistant.audio.pcm import Samples, to_pcm16
 from assistant.config import Settings
 from assistant.conversation.live.stream import Stream
 from assistant.emotion import NO_BASELINE
-from assistant.server.contract.wire import event_json
+from assistant.server.contract.events import AffectResult, BufferCleared, ErrorEvent, error_event, events_of
 from assistant.server.live.outbox import Ended, Full, Outbox
 from tests.conftest import House, OpenHouse
+from tests.server.live.outbox_events import estimate
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 DELIGHT = "What a wonderful day, I am so happy and grateful, thank you all!"
@@ -194,7 +196,7 @@ class TestStream:
             await stream._estimating.settled()  # audio comes faster than life; no estimate is to replace another
         await stream.settled()
         await stream.close()
-        shown = [shape for event in events for shape in event_json(event, "test")]
+        shown = [msgspec.to_builtins(sent) for event in events for sent in events_of(event, "test")]
         results = [event for event in shown if event["type"] == "affect.result"]
         assert [event["final"] for event in results] == [False] * (len(results) - 1) + [True]
         assert 10 <= len(results) <= 15
@@ -292,21 +294,25 @@ class TestOutbox:
     async def test_only_the_newest_interim_estimate_waits(self) -> None:
         box = Outbox()
         for number in range(3):
-            box.put({"type": "affect.result", "final": False, "n": number})
-        box.put({"type": "affect.result", "final": True, "n": 3})
-        assert [(await box.get())["n"] for _ in range(2)] == [2, 3]
+            box.put(estimate(final=False, window_s=number))
+        last = estimate(final=True)
+        box.put(last)
+        newest = await box.get()
+        assert isinstance(newest, AffectResult)
+        assert newest.window_s == 2
+        assert await box.get() is last
 
     async def test_a_client_that_does_not_read_is_dropped_after_a_bound(self) -> None:
         box = Outbox(limit=2)
         for _ in range(3):
-            box.put({"type": "error"})
+            box.put(error_event("busy", "wait"))
         with pytest.raises(Full):
             await box.get()
 
     async def test_who_asks_for_more_has_to_read_what_was_said_before(self) -> None:
         box = Outbox(limit=4)
         for _ in range(3):
-            box.put({"type": "error"})
+            box.put(error_event("busy", "wait"))
         asking = asyncio.create_task(box.room())
         await box.get()
         await asyncio.sleep(0)
@@ -316,19 +322,19 @@ class TestOutbox:
 
     async def test_at_the_end_everything_is_sent_and_nobody_waits_for_room(self) -> None:
         box = Outbox(limit=2)
-        box.put({"type": "error"})
+        box.put(error_event("busy", "wait"))
         asking = asyncio.create_task(box.room())
         await asyncio.sleep(0)
         box.end()
-        box.put({"type": "late"})
+        box.put(BufferCleared())
         await asking
-        assert (await box.get())["type"] == "error"
+        assert isinstance(await box.get(), ErrorEvent)
         with pytest.raises(Ended):
             await box.get()
 
     async def test_estimates_that_were_not_sent_are_unsaid_at_withdrawal(self) -> None:
         box = Outbox()
-        box.put({"type": "affect.result", "final": True})
-        box.put({"type": "policy.directive"})
+        box.put(estimate(final=True))
+        box.put(BufferCleared())
         box.drop_affect()
-        assert (await box.get())["type"] == "policy.directive"
+        assert isinstance(await box.get(), BufferCleared)

@@ -6,12 +6,12 @@ of their conversation, of whom the reader says the same.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from assistant.conversation.session import Conversation
@@ -22,6 +22,7 @@ from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
 from assistant.recommend.feedback import Outcome
 from assistant.recommend.service import Recommender
+from assistant.server.contract.shapes import show_directive
 from assistant.tone.policy import choose
 from assistant.tone.render import NEVER, SENTENCES
 from assistant.tone.rules import SHIPPED, Policy
@@ -145,7 +146,7 @@ async def twins(house: Any) -> Callable[..., Any]:
 
 
 def shown(answer: Any) -> str:
-    return json.dumps(answer.directive.as_json())
+    return msgspec.json.encode(show_directive(answer.directive)).decode()
 
 
 async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(house: Any, twins: Any) -> None:

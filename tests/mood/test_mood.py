@@ -17,6 +17,7 @@ from assistant.mood.conformal import LARGEST
 from assistant.mood.decay import CARRY, HalfLives
 from assistant.mood.fusion import IGNORANCE, TRUST, USUAL_STRESS, Aged, fuse, unless_unsure
 from assistant.mood.timeline import Timeline
+from assistant.server.contract.shapes import show_mood
 
 few = settings(max_examples=30, deadline=None)
 
@@ -221,8 +222,8 @@ def test_a_mood_that_says_nothing_of_anything_abstains_with_its_reasons() -> Non
     mood = unless_unsure(vague)
     assert mood.abstained == "too_uncertain"
     assert mood.unsure == ("valence_too_wide", "arousal_too_wide", "emotion_not_calibrated")
-    assert mood.as_json()["valence"] is None
-    assert mood.as_json()["emotions"] == {}
+    assert show_mood(mood).valence is None
+    assert show_mood(mood).emotions == {}
     assert (mood.at, mood.expires_at, mood.evidence) == (vague.at, vague.expires_at, vague.evidence)
 
 
@@ -405,12 +406,12 @@ def test_the_deviation_from_the_usual_is_shown_once_the_person_is_known() -> Non
     line = timeline()
     for heard in range(KNOWN_AFTER):
         mood = line.mood(NOW, ["voice"])
-        assert mood is None or (mood.baseline, mood.deviation) == ("none", {}), f"after {heard}"
+        assert mood is None or (mood.baseline, mood.from_usual) == ("none", {}), f"after {heard}"
         line.add_reading(reading("voice", (0.2, 0.2), (0.1, 0.2), observation=(7.0, 0.5, 0.3)), NOW)
     mood = line.mood(NOW, ["voice"])
     assert mood is not None
     assert mood.baseline == "session"
-    assert mood.deviation == pytest.approx({"valence": -0.3, "arousal": -0.2})
+    assert mood.from_usual == pytest.approx({"valence": -0.3, "arousal": -0.2})
 
 
 def test_a_stored_baseline_is_called_stored() -> None:

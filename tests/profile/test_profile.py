@@ -513,7 +513,7 @@ def test_the_deviation_from_the_usual_is_that_of_the_corrected_mood() -> None:
     line.correct(Correction("valence", 0.5, NOW))
     mood = line.mood(NOW, ["text"])
     assert mood is not None
-    assert mood.deviation["valence"] == pytest.approx(0.4, abs=0.01)
+    assert mood.from_usual["valence"] == pytest.approx(0.4, abs=0.01)
 
 
 # The API

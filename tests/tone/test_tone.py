@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from assistant.emotion import Estimate, Mood, Reading
 from assistant.mood.fusion import Aged, fuse
 from assistant.profile.person import Formality, Profile
+from assistant.server.contract.shapes import show_directive
 from assistant.tone import directive
 from assistant.tone.directive import Manner
 from assistant.tone.law import LAWS
@@ -193,7 +194,7 @@ def test_the_prompt_is_that_of_the_chosen_manner() -> None:
     for situation in SITUATIONS.values():
         said = settled(situation)
         assert said.prompt == prompt(said.manner, said.never)
-        assert said.as_json()["prompt"] == said.prompt
+        assert show_directive(said).prompt == said.prompt
 
 
 def test_what_a_person_is_called_or_likes_never_reaches_the_prompt() -> None:

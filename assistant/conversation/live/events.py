@@ -1,4 +1,4 @@
-"""What a stream tells its listener. `server.wire` gives each its name and shape."""
+"""What a stream tells its listener. `server.contract.events` gives each its name and shape."""
 
 from __future__ import annotations
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ import numpy as np
 from assistant.arrays import Floats
 from assistant.evaluate.figures.metrics import cluster_numbers
 from assistant.evaluate.ranking.logbook import Log, read
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.report import files
+from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures, rounded
 from assistant.recommend.measures import estimate
 from assistant.recommend.measures.estimate import PolicyValue
 
@@ -63,44 +62,33 @@ def evaluate(options: Options) -> int:
     """
     started = time.monotonic()
     log = read(options.data)
-    report.tell(log.bad)
+    files.print_bad_rows(log.bad)
     if not log.lines:
-        print(f"assistant evaluate: none of the rows of {options.data} could be used", file=sys.stderr)
-        return 1
-    report.prepare(options.out, rows=len(log.lines), columns=4)
+        return files.nothing_scored(options.data)
+    files.prepare(options.out, rows=len(log.lines), columns=4)
     plain = estimate.weights(log.numbers["target"], log.numbers["propensity"])
     weight = np.minimum(plain, options.clip)
     found = estimates(log, weight, replicates=options.bootstrap, seed=options.seed)
-    spread = {
-        "effective_sample_size": round(found["ips"].effective, 3),
-        "largest": round(found["ips"].largest, 6),
-        "largest_share": round(found["ips"].largest / float(weight.sum()), 6) if weight.sum() else None,
-        "clipped": int((plain > options.clip).sum()),
-    }
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed),
-        "task": "logs",
-        "n": len(log.lines),
-        "clusters": len(np.unique(cluster_numbers(log.of))),
-        "abstained": {},
-        "metrics": {name: {key: _shown(getattr(value, key)) for key in _ENDS} for name, value in found.items()},
-        "weights": spread,
-        "per_class": {},
-        "groups": {},
-        "model": {"name": "estimates from logs", "sha256": _own_hash()},
-        "options": {
-            "data": str(options.data),
-            "bootstrap": options.bootstrap,
-            "seed": options.seed,
-            "clip": _shown(options.clip),
+    report = Report(
+        provenance=provenance(options.data, seed=options.seed),
+        task="logs",
+        n=len(log.lines),
+        clusters=len(np.unique(cluster_numbers(log.of))),
+        metrics=measured_figures(found),
+        weights={
+            "effective_sample_size": round(found["ips"].effective, 3),
+            "largest": rounded(found["ips"].largest),
+            "largest_share": rounded(found["ips"].largest / float(weight.sum())) if weight.sum() else None,
+            "clipped": int((plain > options.clip).sum()),
         },
-        "bad_rows": report.bad_rows(log.bad),
-        "notes": warnings(log, found, plain, options.clip),
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.save(options.out, written)
-    _write_weights(options.out / "predictions.csv", log, weight)
-    _print(written, options.out)
+        model=ModelIdentity(name="estimates from logs", sha256=_own_hash()),
+        options=asked(options, without=("out",)),
+        bad_rows=files.bad_rows(log.bad),
+        notes=warnings(log, found, plain, options.clip),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, _lines(log, weight))
+    files.finish(report, options.out)
     return 0
 
 
@@ -154,13 +142,6 @@ def warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: fl
     return said
 
 
-_ENDS = ("value", "low", "high")
-
-
-def _shown(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
-
-
 def _own_hash() -> str:
     """Of the code that estimates."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
@@ -168,24 +149,10 @@ def _own_hash() -> str:
     return digest.hexdigest()
 
 
-def _write_weights(file: Path, log: Log, weight: Floats) -> None:
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        out = csv.writer(opened, lineterminator="\n")
-        out.writerow(["line", "action", *([log.over] if log.over else []), "reward", "weight"])
-        rewards: Sequence[float] = log.numbers["reward"].tolist()
-        for at, line in enumerate(log.lines):
-            who = [log.of[at]] if log.over else []
-            out.writerow([line, log.actions[at], *who, f"{rewards[at]:.6g}", f"{weight[at]:.6f}"])
-
-
-def _print(written: Mapping[str, Any], out: Path) -> None:
-    print(f"logs: {written['n']} rows, {written['clusters']} clusters, {written['bad_rows']['count']} bad")
-    for name, figure in written["metrics"].items():
-        value, low, high = (figure[key] for key in _ENDS)
-        shown = "undefined" if value is None else f"{value:9.5f}"
-        print(f"  {name:<12} {shown}" + ("" if low is None else f"  [{low:9.5f}, {high:9.5f}]"))
-    spread = written["weights"]
-    print(f"  effective sample size {spread['effective_sample_size']:.1f}, largest weight {spread['largest']:.3g}")
-    for note in written["notes"]:
-        print(f"  {note}")
-    print(f"  in {out}: {report.FILES}")
+def _lines(log: Log, weight: Floats) -> Iterator[list[Any]]:
+    """The lines of `predictions.csv`, the header first."""
+    yield ["line", "action", *([log.over] if log.over else []), "reward", "weight"]
+    rewards: Sequence[float] = log.numbers["reward"].tolist()
+    for at, line in enumerate(log.lines):
+        who = [log.of[at]] if log.over else []
+        yield [line, log.actions[at], *who, f"{rewards[at]:.6g}", f"{weight[at]:.6f}"]

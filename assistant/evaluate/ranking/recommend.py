@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.ranking.logistic import fit
 from assistant.evaluate.ranking.served import served_scores
-from assistant.evaluate.report import files as report
-from assistant.evaluate.report.provenance import provenance
+from assistant.evaluate.report import files
+from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures
 
 RIDGES = (1.0, 3.0, 10.0)
 """Penalties that are tried; the rows for choosing decide."""
@@ -46,35 +46,24 @@ def evaluate(options: Options) -> int:
     if not options.data.is_dir():
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
     heard = situnes.read(options.data)
-    report.prepare(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
+    files.prepare(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
     splits = [situnes.split(heard.people, seed) for seed in situnes.SEEDS]
     scores = _offline(heard, splits) | served_scores(heard, splits)
     found = figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
-    written: dict[str, Any] = {
-        "provenance": provenance(options.data, seed=options.seed),
-        "task": options.task,
-        "n": len(heard.ids),
-        "clusters": len(set(heard.people)),
-        "splits": len(splits),
-        "abstained": {},
-        "metrics": {
-            name: {"value": _shown(f.value), "low": _shown(f.low), "high": _shown(f.high)}
-            for name, f in found.items()
-        },
-        "per_class": {},
-        "groups": {},
-        "model": {"name": _MODEL, "sha256": _own_hash()},
-        "options": {"data": str(options.data), "bootstrap": options.bootstrap, "seed": options.seed},
-        "notes": notes(found),
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    report.save(options.out, written)
-    _write_predictions(options.out / "predictions.csv", heard, splits, scores)
-    print(f"{options.task}: {written['n']} rows, {written['clusters']} people, {written['splits']} splits")
-    for name, figure in found.items():
-        print(f"  {name:<32} {figure.value:7.3f}  [{figure.low:7.3f}, {figure.high:7.3f}]")
-    for note in written["notes"]:
-        print(f"  {note}")
+    report = Report(
+        provenance=provenance(options.data, seed=options.seed),
+        task="situnes",
+        n=len(heard.ids),
+        clusters=len(set(heard.people)),
+        splits=len(splits),
+        metrics=measured_figures(found),
+        model=ModelIdentity(name=_MODEL, sha256=_own_hash()),
+        options=asked(options, without=("task", "out")),
+        notes=notes(found),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, _lines(heard, splits, scores))
+    files.finish(report, options.out)
     return 0
 
 
@@ -159,10 +148,6 @@ def notes(found: dict[str, Figure]) -> list[str]:
     return said
 
 
-def _shown(value: float) -> float | None:
-    return round(value, 6) if np.isfinite(value) else None
-
-
 def _own_hash() -> str:
     """Of the code that fits: the model is made here."""
     digest = hashlib.sha256()
@@ -171,14 +156,13 @@ def _own_hash() -> str:
     return digest.hexdigest()
 
 
-def _write_predictions(
-    file: Path, heard: situnes.Listening, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
-) -> None:
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        out = csv.writer(opened, lineterminator="\n")
-        out.writerow(["split", "id", "speaker", "item", "liked", *(f"score_{name}" for name in scores)])
-        for at, split in enumerate(splits):
-            for place, row in enumerate(split.test.tolist()):
-                told = [f"{of[at][place]:.6f}" for of in scores.values()]
-                who = [heard.ids[row], heard.people[row], heard.songs[row], int(heard.liked[row])]
-                out.writerow([situnes.SEEDS[at], *who, *told])
+def _lines(
+    heard: situnes.Listening, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
+) -> Iterator[list[Any]]:
+    """The lines of `predictions.csv`, the header first."""
+    yield ["split", "id", "speaker", "item", "liked", *(f"score_{name}" for name in scores)]
+    for at, split in enumerate(splits):
+        for place, row in enumerate(split.test.tolist()):
+            told = [f"{of[at][place]:.6f}" for of in scores.values()]
+            who = [heard.ids[row], heard.people[row], heard.songs[row], int(heard.liked[row])]
+            yield [situnes.SEEDS[at], *who, *told]

@@ -19,8 +19,8 @@ from assistant.evaluate.figures.paired import contrasts
 from assistant.evaluate.figures.permutation import holm
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import glossary, leaderboard
-from assistant.evaluate.report.findings import jsonable
 from assistant.evaluate.report.predictions import Scored, aligned, read_scored
+from assistant.evaluate.report.report import plain
 
 SCHEMA = "attune-leaderboard/1"
 EPILOG = """\
@@ -102,16 +102,16 @@ def compared(options: Options) -> dict[str, Any]:
     sheets = aligned(scored)
     first, drop = sheets[0], scored[0].drop
     own = [
-        jsonable(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        plain(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
         for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
     ]
-    headline = glossary.headline({"task": scored[0].report["task"], "metrics": own[0]})
+    headline = glossary.headline(scored[0].report.task, own[0])
     models = [
         {
             "name": one.name,
             "folder": str(one.folder),
-            "model": one.report["model"],
-            "n": one.report["n"],
+            "model": plain(one.report.model),
+            "n": one.report.n,
             "abstained": int((~sheet.answered).sum()),
             "metrics": metrics,
         }
@@ -122,14 +122,14 @@ def compared(options: Options) -> dict[str, Any]:
     pairs = _pairs([scored[at].name for at in order], [sheets[at] for at in order], options, drop=drop)
     return {
         "schema": SCHEMA,
-        "task": scored[0].report["task"],
-        "data": scored[0].report.get("provenance", {}).get("data", {}),
+        "task": scored[0].report.task,
+        "data": plain(scored[0].report.provenance.data),
         "n": len(first),
         "clusters": int(first.clusters.max()) + 1,
         "abstain": "drop" if drop else "wrong",
         "headline": list(headline),
         "models": ranked,
-        "pairs": jsonable(pairs),
+        "pairs": plain(pairs),
         "options": {"bootstrap": options.bootstrap, "seed": options.seed},
         "notes": _notes(scored, first),
     }
@@ -160,11 +160,11 @@ def _check(scored: Sequence[Scored]) -> None:
     first = scored[0]
     for one in scored[1:]:
         for what, known in (
-            ("the task", [s.report["task"] for s in (first, one)]),
+            ("the task", [s.report.task for s in (first, one)]),
             ("--abstain", ["drop" if s.drop else "wrong" for s in (first, one)]),
-            ("the data", [s.report.get("provenance", {}).get("data", {}).get("sha256") for s in (first, one)]),
+            ("the data", [s.report.provenance.data.sha256 for s in (first, one)]),
         ):
-            if known[0] != known[1] and None not in known:
+            if known[0] != known[1] and all(known):
                 hint = "their manifests have other hashes" if what == "the data" else " and ".join(map(str, known))
                 raise Invalid(
                     f"{first.name} and {one.name} differ in {what} ({hint}): evaluate both alike, then compare",
@@ -204,7 +204,7 @@ def _notes(scored: Sequence[Scored], first: Sheet) -> list[str]:
     most = max(len(one.keys) for one in scored)
     if len(first) < most:
         notes.append(f"{len(first)} rows were scored by all models, of up to {most} by one")
-    if any(one.report.get("provenance", {}).get("data", {}).get("sha256") is None for one in scored):
+    if not all(one.report.provenance.data.sha256 for one in scored):
         notes.append("a report names no hash of its data: rows are matched by line and name, and labels agree")
     clusters = int(first.clusters.max()) + 1
     if clusters < 6:

@@ -24,7 +24,7 @@ def _one(key: str, found: Figures, ends: tuple[float, float], mark: float | None
 
 def _lead(report: Report) -> tuple[str, tuple[float, float], float | None]:
     """The figure that tables compare, its ends, and its value over all rows."""
-    key = next(iter(headline(report)), "")
+    key = next(iter(headline(report["task"], report["metrics"])), "")
     value = report["metrics"].get(key, {}).get("value")
     ends = metric(key).ends or _UNIT
     return key, (min(0.0, ends[0]), min(1.0, ends[1])), value

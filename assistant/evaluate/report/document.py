@@ -75,7 +75,7 @@ def abstract(report: Report) -> str:
         f" of {count(clusters, *kind.split('|'))}" if clusters and clusters < report["n"] else ""
     )
     said = [f"The model {report['model']['name']} read {rows} in {_data(report)}."]
-    for key in headline(report):
+    for key in headline(report["task"], report["metrics"]):
         found, known = report["metrics"][key], metric(key)
         if found["value"] is None:
             said.append(f"{known.name} is undefined here.")
@@ -86,7 +86,7 @@ def abstract(report: Report) -> str:
             + (f" (95 % interval {inside})." if inside else " (without an interval).")
         )
     chance = len(report.get("confusion") or ())
-    if chance > 1 and headline(report)[:1] == ("uar",):
+    if chance > 1 and headline(report["task"], report["metrics"])[:1] == ("uar",):
         said.append(f"Chance over {chance} classes is {number(1 / chance)}.")
     if abstained := sum(report["abstained"].values()):
         said.append(f"It abstained from {count(abstained, 'row')} ({abstained / max(1, report['n']):.1%}).")
@@ -96,7 +96,7 @@ def abstract(report: Report) -> str:
 def _header(report: Report, body: list[Markup]) -> Markup:
     when = str(report.get("provenance", {}).get("when", ""))
     heads = []
-    for key in headline(report)[:3]:
+    for key in headline(report["task"], report["metrics"])[:3]:
         found = report["metrics"][key]
         inside = interval(found, " – ")
         heads.append(

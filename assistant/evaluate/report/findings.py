@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from msgspec import UNSET
 
-from assistant.bootstrap import Figure
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.curves import curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, gaps, groups_of, lacking
 from assistant.evaluate.figures.measures import figures, ranked
 from assistant.evaluate.figures.tasks import Sheet, Task, answer, chosen, class_names
+from assistant.evaluate.report.report import (
+    ClassFigures,
+    Curves,
+    Figures,
+    Findings,
+    Gap,
+    Group,
+    measured_figures,
+    rounded,
+    typed,
+)
 from assistant.evaluate.run.engine import Outcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import Card
@@ -68,15 +78,15 @@ def findings(
     replicates: int,
     seed: int,
     columns: Sequence[str] = ("group", "gender"),
-) -> dict[str, Any]:
+    task: Task | Literal["mood"] | None = None,
+) -> Findings:
     """The part of the report that is computed, from one pass over the outcomes.
 
-    n, clusters, abstained, metrics, per_class, label_counts, confusion, curves, groups and gaps. `columns` names
-    those that groups are made by.
+    `columns` names those that groups are made by. `task` is the sheet's own where none is given.
     """
 
-    def measured(part: Sheet) -> Any:
-        return jsonable(figures(part, drop=drop, replicates=replicates, seed=seed))
+    def measured(part: Sheet) -> Figures:
+        return measured_figures(figures(part, drop=drop, replicates=replicates, seed=seed))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -85,22 +95,20 @@ def findings(
             abstained[outcome.abstained] += 1
         for name, column in values.items():
             column.append(sys.intern(value_of(outcome.row, name)))
-    found = measured(sheet)
-    return {
-        "n": len(sheet),
-        "clusters": int(sheet.clusters.max(initial=-1)) + 1,
-        "abstained": dict(sorted(abstained.items())),
-        "metrics": found,
-        "per_class": {} if sheet.task == "affect" else _per_class(sheet, drop=drop),
-        "label_counts": _label_counts(sheet),
-        "confusion": {} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        "curves": jsonable(curves(sheet, found.get("aurc"), drop=drop)),
-        "groups": {
-            key: {"column": column, "n": int(rows.sum()), **_group(sheet.take(rows), measured)}
-            for key, column, rows in groups_of(values)
-        },
-        "gaps": jsonable(gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)),
-    }
+    whole = measured(sheet)
+    return Findings(
+        task=task or sheet.task,
+        n=len(sheet),
+        clusters=int(sheet.clusters.max(initial=-1)) + 1,
+        abstained=dict(sorted(abstained.items())),
+        metrics=whole,
+        per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
+        label_counts=_label_counts(sheet),
+        confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
+        curves=typed(curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        groups={key: _group(column, sheet.take(rows), measured) for key, column, rows in groups_of(values)},
+        gaps=[typed(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
+    )
 
 
 def further(columns: Sequence[str]) -> list[str]:
@@ -126,25 +134,25 @@ def value_of(row: Row, column: str) -> str:
     return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
 
 
-def _group(part: Sheet, measured: Callable[[Sheet], Any]) -> dict[str, Any]:
+def _group(column: str, part: Sheet, measured: Callable[[Sheet], Figures]) -> Group:
     if len(part) < FEWEST:
-        return {"metrics": {}, "note": INSUFFICIENT}
+        return Group(column=column, n=len(part), metrics={}, note=INSUFFICIENT)
     few = lacking(len(part), int(part.clusters.max()) + 1)
-    return {"metrics": measured(part)} | ({} if few is None else {"note": few})
+    return Group(column=column, n=len(part), metrics=measured(part), note=few or UNSET)
 
 
-def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, float | int]]:
+def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, ClassFigures]:
     counts = sheet.count(drop=drop)
     precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
     areas = replace(ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
     return {
-        name: {
-            "precision": float(precision[at]),
-            "recall": float(recall[at]),
-            "f1": float(f1[at]),
-            "support": int(counts[2, at]),
-            "auc": float(areas[at]),
-        }
+        name: ClassFigures(
+            precision=rounded(precision[at]),
+            recall=rounded(recall[at]),
+            f1=rounded(f1[at]),
+            support=int(counts[2, at]),
+            auc=rounded(areas[at]),
+        )
         for at, name in enumerate(sheet.names)
     }
 
@@ -166,16 +174,3 @@ def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
     return {
         name: dict(zip(columns, row.tolist(), strict=False)) for name, row in zip(sheet.names, table, strict=True)
     }
-
-
-def jsonable(value: Any) -> Any:
-    """Figures as objects, and undefined numbers as null: NaN is no JSON."""
-    if isinstance(value, Figure):
-        return {"value": jsonable(value.value), "low": jsonable(value.low), "high": jsonable(value.high)}
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(inner) for inner in value]
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,15 +85,14 @@ def metric(key: str) -> Metric:
     return Metric(words[:1].upper() + words[1:], "", None, "")
 
 
-def headline(report: Mapping[str, Any]) -> tuple[str, ...]:
+def headline(task: str, metrics: Collection[str]) -> tuple[str, ...]:
     """The keys of the figures that a report leads with: those of its task, else its first.
 
-    >>> headline({"task": "emotion", "metrics": {"accuracy": {}, "uar": {}}})
+    >>> headline("emotion", ["accuracy", "uar"])
     ('uar',)
     """
-    has = report["metrics"]
-    wanted = tuple(key for key in _HEADLINE.get(report["task"], ()) if key in has)
-    return wanted or tuple(has)[:1]
+    wanted = tuple(key for key in _HEADLINE.get(task, ()) if key in metrics)
+    return wanted or tuple(metrics)[:1]
 
 
 def number(value: float | None, places: int = 3) -> str:

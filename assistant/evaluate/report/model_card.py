@@ -112,7 +112,7 @@ def _by_class(report: Report) -> Iterator[str]:
 
 
 def _by_part(report: Report) -> Iterator[str]:
-    key = next(iter(headline(report)), "")
+    key = next(iter(headline(report["task"], report["metrics"])), "")
     name = metric(key).name
     head = ("", "rows", name, "95 % interval")
 

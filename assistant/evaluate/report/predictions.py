@@ -1,14 +1,14 @@
-"""Reading back what a run wrote: `report.json` beside `predictions.csv`, as a sheet that can be compared."""
+"""`predictions.csv`: its lines as a run writes them, and read back as a sheet that can be compared."""
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,38 @@ from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.sheet import Sheet, Task
+from assistant.evaluate.report.report import Report, read_report
+from assistant.evaluate.run.outcomes import Outcome
 
 _BLOCK = 10_000
 """Rows that are text at one time."""
+
+
+def lines(sheet: Sheet, outcomes: Sequence[Outcome], *, with_text: bool = False) -> Iterator[list[Any]]:
+    """The lines of `predictions.csv`, the header first."""
+    affect = sheet.task == "affect"
+    who = [name for name in ("speaker", "group", "gender") if any(getattr(o.row, name) for o in outcomes)]
+    first = "file" if any(o.row.file for o in outcomes) else "id"
+    labels = [f"{what}{name}" for what in ("label_", "mean_", "deviation_") for name in sheet.names]
+    probabilities = ["label", "prediction", *(f"p_{name}" for name in sheet.names)]
+    text = ["text"] if with_text else []
+    yield ["line", first, *who, *(labels if affect else probabilities), "abstained", *text]
+    for at, outcome in enumerate(outcomes):
+        if affect:
+            told = [*sheet.truth[at], *sheet.given[at], *sheet.deviation[at]]
+            shown = [_shown(value) for value in told]
+        else:
+            predicted = "|".join(
+                name for name, is_it in zip(sheet.names, sheet.predicted[at], strict=True) if is_it
+            )
+            shown = ["|".join(outcome.row.labels), predicted, *(_shown(value) for value in sheet.given[at])]
+        row = outcome.row
+        rest = [outcome.abstained or "", *([row.text] if with_text else [])]
+        yield [row.line, row.name, *(getattr(row, name) for name in who), *shown, *rest]
+
+
+def _shown(value: float) -> str:
+    return f"{value:.6f}" if math.isfinite(value) else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +57,7 @@ class Scored:
     name: str
     """What a table calls it."""
     folder: Path
-    report: Mapping[str, Any]
+    report: Report
     keys: Sequence[tuple[int, str]]
     """[rows]: line of the manifest, and file or id."""
     sheet: Sheet
@@ -36,7 +65,7 @@ class Scored:
     @property
     def drop(self) -> bool:
         """Whether abstentions were left out."""
-        return bool(self.report.get("options", {}).get("abstain") == "drop")
+        return bool(self.report.options.get("abstain") == "drop")
 
 
 def read_scored(folder: Path, name: str) -> Scored:
@@ -44,11 +73,10 @@ def read_scored(folder: Path, name: str) -> Scored:
 
     Raises `NotFound` (`report_missing`) and `Invalid` (`report_invalid`).
     """
-    report = _report(folder / "report.json")
-    task: Any = "emotion" if report["task"] == "mood" else report["task"]
-    if task not in get_args(Task):
-        raise Invalid(f"{folder} is a report of {report['task']!r}, which has no rows to compare by",
-                      code="not_comparable")  # fmt: skip
+    report = read_report(folder / "report.json")
+    if report.task == "situnes" or report.task == "logs":
+        raise Invalid(f"{folder} is a report of {report.task}, which has no rows to compare", code="not_comparable")
+    task: Task = "emotion" if report.task == "mood" else report.task
     file = folder / "predictions.csv"
     try:
         with file.open(encoding="utf-8", newline="") as opened:
@@ -58,20 +86,6 @@ def read_scored(folder: Path, name: str) -> Scored:
     except (OSError, ValueError, IndexError, csv.Error) as error:
         raise Invalid(f"{file} is not as evaluate writes it: {error}", code="report_invalid") from error
     return Scored(name, folder, report, keys, sheet)
-
-
-def _report(file: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotFound(
-            f"{file} can't be read; name folders that `assistant evaluate ... --out` wrote", code="report_missing"
-        ) from error
-    except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}", code="report_invalid") from error
-    if not isinstance(found, dict) or not {"task", "metrics", "model", "n"} <= set(found):
-        raise Invalid(f"{file} is not a report of assistant evaluate", code="report_invalid")
-    return found
 
 
 def _sheet(lines: Iterator[list[str]], task: Task) -> tuple[list[tuple[int, str]], Sheet]:

@@ -6,17 +6,22 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
+from assistant.evaluate.report.report import Corpus, File, Machine, ModelIdentity, Provenance
 from assistant.inference.card import Card
 from assistant.version import __version__
 
-SCHEMA = "attune-evaluation/1"
-"""The form of `report.json`; `report.schema.json` describes it."""
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _PACKAGES = ("av", "numpy", "onnxruntime", "soundfile", "soxr", "tokenizers")
 """On which the figures depend."""
 _BLOCK = 1 << 20
@@ -24,21 +29,26 @@ _BLOCK = 1 << 20
 
 def provenance(
     data: Path, *, seed: int, label_map: Path | None = None, command: Sequence[str] | None = None
-) -> dict[str, Any]:
+) -> Provenance:
     """All but `when` is the same for two runs of one command on one machine. `command` is this process's own."""
-    told: dict[str, Any] = {
-        "command": list(_command() if command is None else command),
-        "attune": __version__,
-        "versions": _versions(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count() or 1},
-        "seed": seed,
-        "data": {"name": short(data), "sha256": digest(data)},
-    }
-    if label_map is not None:
-        told["label_map"] = {"name": label_map.name, "sha256": digest(label_map)}
-    return told | {"when": datetime.now(UTC).isoformat(timespec="seconds")}
+    return Provenance(
+        command=list(_command() if command is None else command),
+        attune=__version__,
+        versions=_versions(),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        machine=Machine(_cpu(), os.cpu_count() or 1),
+        seed=seed,
+        data=File(short(data), digest(data)),
+        label_map=UNSET if label_map is None else File(label_map.name, digest(label_map)),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def asked(options: DataclassInstance, *, without: Collection[str] = (), **read: Any) -> dict[str, Any]:
+    """The options of a command as a report repeats them. `read` replaces files by what was read from them."""
+    told = {name: value for name, value in (asdict(options) | read).items() if name not in without}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
 
 
 def short(path: Path) -> str:
@@ -68,21 +78,27 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def identity(card: Card) -> dict[str, Any]:
+def identity(card: Card, *, stem: Card | None = None, beside: Card | None = None) -> ModelIdentity:
     """A model as a report names it: its hash, and what its card says of it."""
-    told: dict[str, Any] = {"name": card.name, "sha256": card.sha256, "kind": card.kind, "licence": card.licence}
-    for name in ("version", "summary"):
-        if said := card.data.get(name):
-            told[name] = str(said)
-    told["labels"] = list(card.labels)
     corpora = card.data.get("training_data", ())
-    if isinstance(corpora, list | tuple):
-        told["training_data"] = [
-            {key: str(one[key]) for key in ("name", "licence", "note") if key in one}
+    return ModelIdentity(
+        name=card.name,
+        sha256=card.sha256,
+        kind=card.kind,
+        licence=card.licence,
+        version=str(card.data.get("version") or "") or UNSET,
+        summary=str(card.data.get("summary") or "") or UNSET,
+        labels=list(card.labels),
+        training_data=[
+            Corpus(**{key: str(one[key]) for key in ("name", "licence", "note") if key in one})
             for one in corpora
             if isinstance(one, Mapping)
         ]
-    return told
+        if isinstance(corpora, list | tuple)
+        else UNSET,
+        stem=UNSET if stem is None else identity(stem),
+        beside=UNSET if beside is None else identity(beside),
+    )
 
 
 def _command() -> list[str]:

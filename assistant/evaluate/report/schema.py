@@ -1,11 +1,16 @@
-"""The published schema of `report.json`, and the command that prints it."""
+"""The JSON schema of `report.json`, made from the struct `Report`, and the command that prints it."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
-from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from assistant.evaluate.report import report
 
 EPILOG = """\
 The schema is JSON Schema, draft 2020-12. Any validator checks a report against it:
@@ -15,19 +20,22 @@ The schema is JSON Schema, draft 2020-12. Any validator checks a report against 
 """
 
 
-def written() -> str:
-    """The schema as it is shipped."""
-    return Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8")
-
-
 def schema() -> dict[str, Any]:
-    """The schema.
+    """The schema. It requires every member that is always written, also those with a default.
 
-    >>> schema()["$id"]
-    'attune-evaluation/1'
+    >>> schema()["$id"], "seconds" in schema()["required"], "folds" in schema()["required"]
+    ('attune-evaluation/1', True, False)
     """
-    found: dict[str, Any] = json.loads(written())
-    return found
+    named: dict[str, dict[str, Any]] = msgspec.json.schema(report.Report)["$defs"]
+    for name, form in named.items():
+        members = form["properties"]
+        written = {f.encode_name for f in msgspec.structs.fields(getattr(report, name)) if f.default is not UNSET}
+        form["required"] = [key for key in members if key in written or key == "schema"]
+        form["description"] = inspect.cleandoc(form["description"])
+        for member in members.values():
+            member.pop("default", None)
+    top: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": report.SCHEMA}
+    return top | named.pop("Report") | {"$defs": named}
 
 
 def configure(sub: argparse.ArgumentParser) -> None:
@@ -37,5 +45,5 @@ def configure(sub: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Print the schema."""
-    print(written(), end="")
+    print(json.dumps(schema(), indent=2))
     return 0

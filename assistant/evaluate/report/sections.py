@@ -93,7 +93,7 @@ def classes(report: Report) -> Markup:
     per_class: Mapping[str, Mapping[str, Any]] = report.get("per_class") or {}
     if not per_class:
         return Markup("")
-    lead = "recall" if headline(report)[:1] in (("uar",), ("macro_recall",)) else "f1"
+    lead = "recall" if headline(report["task"], report["metrics"])[:1] in (("uar",), ("macro_recall",)) else "f1"
     told = [key for key in ("precision", "recall", "f1", "auc") if any(key in row for row in per_class.values())]
     rows = [
         (name, f"{row.get('support', 0):,}", *(written(row.get(key)) for key in told), _drawn(row.get(lead)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from assistant.evaluate.figures import measures, tally
 from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
-from assistant.evaluate.report.findings import jsonable, sheet_of
-from assistant.evaluate.run.conditions import Condition, Disturbance
+from assistant.evaluate.report.findings import sheet_of
+from assistant.evaluate.report.report import ConditionResult, measured_figures
+from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.engine import Outcome
 from assistant.inference.card import Card
 
@@ -38,7 +38,7 @@ def swept(
     drop: bool,
     replicates: int,
     seed: int,
-) -> list[dict[str, Any]]:
+) -> list[ConditionResult]:
     """The report's `conditions`: each of them heard in turn and set beside the clean run.
 
     `clean` is the sheet of the clean `outcomes`.
@@ -53,27 +53,19 @@ def swept(
             *same_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
         )
         figures = measures.figures(sheet, drop=drop, replicates=replicates, seed=seed)
-        found.append(entry(disturbance.condition, len(sheet), abstained, figures, costs))
+        condition = disturbance.condition
+        found.append(
+            ConditionResult(
+                name=condition.name,
+                kind=condition.kind,
+                level=condition.level,
+                n=len(sheet),
+                abstained=dict(sorted(abstained.items())),
+                metrics=measured_figures(figures),
+                loss=measured_figures(costs),
+            )
+        )
     return found
-
-
-def entry(
-    condition: Condition,
-    rows: int,
-    abstained: Mapping[str, int],
-    figures: Mapping[str, Figure],
-    costs: Mapping[str, Figure],
-) -> dict[str, Any]:
-    """One condition, as the report writes it."""
-    return {
-        "name": condition.name,
-        "kind": condition.kind,
-        "level": condition.level,
-        "n": rows,
-        "abstained": dict(sorted(abstained.items())),
-        "metrics": jsonable(figures),
-        "loss": jsonable(costs),
-    }
 
 
 def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:

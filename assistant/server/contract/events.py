@@ -1,56 +1,137 @@
-"""The events that `/v1/realtime` sends, as `/asyncapi.json` describes them. New members may come; none goes.
+"""The events that `/v1/realtime` sends, and which of them each happening of a stream becomes.
 
-Nothing is made from these: `wire` and `realtime` write the events, and a test holds each one against its shape.
+`/asyncapi.json` is made from these structs. New members may come; none goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from assistant.server.contract.shapes import (
-    AudioUsage,
-    ConsentReceipt,
-    ConversationItem,
-    CurrentMood,
-    ErrorDetails,
-    LimitHeld,
-    NoticeAnswer,
-    RecommendedItem,
-    Session,
-    SpokenLanguage,
-    ToneDirective,
-    TranscriptionError,
-    VoiceReading,
-    WayToHelp,
+from assistant.consent.policy import DISCLOSE_EVERY_S
+from assistant.consent.receipt import DECISIONS, NOTICES, ConsentReceipt, receipt
+from assistant.conversation.live.events import (
+    Affect,
+    Committed,
+    ConsentChanged,
+    Event,
+    Failed,
+    NoticeDue,
+    NotTranscribed,
+    Replied,
+    SpeechStarted,
+    SpeechStopped,
+    Transcribed,
+    Words,
+    Written,
 )
+from assistant.conversation.session import Answer
+from assistant.emotion import STATEMENT, Abstention
+from assistant.errors import AssistantError
+from assistant.server.contract.session import TranscriptionSession
+from assistant.server.contract.shapes import (
+    CurrentMood,
+    HeldLimit,
+    RecommendedItem,
+    ShownReading,
+    ToneDirective,
+    WayToHelp,
+    show_answer,
+    show_mood,
+    show_reading,
+)
+
+INTERNAL = ("internal", "something went wrong here; it was logged")
+
+
+class ItemContent(msgspec.Struct):
+    """A part of an item: what was written, or speech, of which the words come apart."""
+
+    type: Literal["input_text", "input_audio"]
+    text: str | UnsetType = UNSET
+    transcript: str | UnsetType | None = UNSET
+
+
+class ConversationItem(msgspec.Struct, kw_only=True):
+    """An utterance or a message."""
+
+    id: str
+    object: Literal["realtime.item"] = "realtime.item"
+    type: Literal["message"] = "message"
+    status: Literal["completed"] = "completed"
+    role: Literal["user"] = "user"
+    content: list[ItemContent]
+
+
+class SpokenLanguage(msgspec.Struct):
+    """A language that was recognised or asked for."""
+
+    code: str
+
+
+class AudioUsage(msgspec.Struct, kw_only=True):
+    """How much was transcribed."""
+
+    type: Literal["duration"] = "duration"
+    seconds: float
+
+
+class TranscriptionError(msgspec.Struct, kw_only=True):
+    """Why the words can't be told."""
+
+    type: Literal["transcription_error"] = "transcription_error"
+    code: str
+    message: str
+    param: None = None
+
+
+class ErrorDetails(msgspec.Struct, kw_only=True):
+    """What went wrong; `event_id` is that of the client's event, where it had one."""
+
+    type: Literal["invalid_request_error", "server_error"]
+    code: str
+    message: str
+    param: None = None
+    event_id: Any = None
+
+
+class NoticeAnswer(msgspec.Struct, kw_only=True):
+    """What to send once the notice was shown and acknowledged."""
+
+    type: Literal["consent.update"] = "consent.update"
+    acknowledge: bool = True
+    notice: str
 
 
 class ServerEvent(msgspec.Struct, tag_field="type", kw_only=True):
     """What every event has."""
 
-    event_id: str
+    event_id: str = ""
+    """Given when it is sent."""
 
 
-class SessionCreated(ServerEvent, tag="session.created"):
+class SessionCreated(ServerEvent, kw_only=True, tag="session.created"):
     """The stream is open. Always the first event."""
 
-    session: Session
+    session: TranscriptionSession
 
 
-class SessionUpdated(ServerEvent, tag="session.updated"):
+class SessionUpdated(ServerEvent, kw_only=True, tag="session.updated"):
     """The answer to `session.update`."""
 
-    session: Session
+    session: TranscriptionSession
 
 
-class TranscriptionSessionUpdated(ServerEvent, tag="transcription_session.updated"):
+class TranscriptionSessionUpdated(ServerEvent, kw_only=True, tag="transcription_session.updated"):
     """The answer to `transcription_session.update`, the name in the beta."""
 
-    session: Session
+    session: TranscriptionSession
 
 
-class SpeechBegan(ServerEvent, tag="input_audio_buffer.speech_started"):
+class SpeechBegan(ServerEvent, kw_only=True, tag="input_audio_buffer.speech_started"):
     """An utterance began."""
 
     item_id: str
@@ -58,72 +139,72 @@ class SpeechBegan(ServerEvent, tag="input_audio_buffer.speech_started"):
     """Milliseconds of audio since the stream began."""
 
 
-class SpeechEnded(ServerEvent, tag="input_audio_buffer.speech_stopped"):
+class SpeechEnded(ServerEvent, kw_only=True, tag="input_audio_buffer.speech_stopped"):
     """It ended."""
 
     item_id: str
     audio_end_ms: int
 
 
-class BufferCommitted(ServerEvent, tag="input_audio_buffer.committed"):
+class BufferCommitted(ServerEvent, kw_only=True, tag="input_audio_buffer.committed"):
     """The audio of an utterance is complete."""
 
     item_id: str
     previous_item_id: str | None
 
 
-class BufferCleared(ServerEvent, tag="input_audio_buffer.cleared"):
+class BufferCleared(ServerEvent, kw_only=True, tag="input_audio_buffer.cleared"):
     """Audio that was not committed is forgotten."""
 
 
-class ItemAdded(ServerEvent, tag="conversation.item.added"):
+class ItemAdded(ServerEvent, kw_only=True, tag="conversation.item.added"):
     """There is a new item."""
 
     previous_item_id: str | None
     item: ConversationItem
 
 
-class ItemDone(ServerEvent, tag="conversation.item.done"):
+class ItemDone(ServerEvent, kw_only=True, tag="conversation.item.done"):
     """An item is complete."""
 
     previous_item_id: str | None
     item: ConversationItem
 
 
-class ItemCreated(ServerEvent, tag="conversation.item.created"):
+class ItemCreated(ServerEvent, kw_only=True, tag="conversation.item.created"):
     """There is a new item: what the beta sends instead of `added` and `done`."""
 
     previous_item_id: str | None
     item: ConversationItem
 
 
-class TranscriptDelta(ServerEvent, tag="conversation.item.input_audio_transcription.delta"):
+class TranscriptDelta(ServerEvent, kw_only=True, tag="conversation.item.input_audio_transcription.delta"):
     """More words of an utterance. What was told once is not taken back."""
 
     item_id: str
-    content_index: int
+    content_index: int = 0
     delta: str
 
 
-class TranscriptCompleted(ServerEvent, tag="conversation.item.input_audio_transcription.completed"):
+class TranscriptCompleted(ServerEvent, kw_only=True, tag="conversation.item.input_audio_transcription.completed"):
     """All words of an utterance."""
 
     item_id: str
-    content_index: int
+    content_index: int = 0
     transcript: str
     languages: list[SpokenLanguage]
     usage: AudioUsage
 
 
-class TranscriptFailed(ServerEvent, tag="conversation.item.input_audio_transcription.failed"):
+class TranscriptFailed(ServerEvent, kw_only=True, tag="conversation.item.input_audio_transcription.failed"):
     """The words of an utterance can't be told."""
 
     item_id: str
-    content_index: int
+    content_index: int = 0
     error: TranscriptionError
 
 
-class AffectResult(ServerEvent, tag="affect.result"):
+class AffectResult(ServerEvent, kw_only=True, tag="affect.result"):
     """What the voice says of the mood: in the middle of an utterance, or `final` at its end."""
 
     item_id: str
@@ -132,39 +213,39 @@ class AffectResult(ServerEvent, tag="affect.result"):
     """Seconds of speech it was made from."""
     audio_end_ms: int
     """Where these end, or the utterance where it is final, with the silence that ended it."""
-    reading: VoiceReading | None
+    reading: ShownReading | None
     abstained: str | None
     """Why there is no reading."""
     mood: CurrentMood | None
-    statement: str
+    statement: str = STATEMENT
 
 
-class PolicyNotice(ServerEvent, tag="policy.notice"):
+class PolicyNotice(ServerEvent, kw_only=True, tag="policy.notice"):
     """Show this before the voice is read; nothing is inferred from it until it is acknowledged."""
 
     notice: str
-    about: str
+    about: str = "emotion estimation from the voice"
     text: str
-    also: list[str]
+    also: Sequence[str]
     """What the law of the place asks to be said besides."""
     acknowledge: NoticeAnswer
 
 
-class PolicyDisclosure(ServerEvent, tag="policy.disclosure"):
+class PolicyDisclosure(ServerEvent, kw_only=True, tag="policy.disclosure"):
     """Tell the person that they talk to a machine. Comes at the beginning, and again after `every_s` seconds."""
 
     text: str
-    every_s: int
+    every_s: int = round(DISCLOSE_EVERY_S)
 
 
-class PolicySafety(ServerEvent, tag="policy.safety"):
+class PolicySafety(ServerEvent, kw_only=True, tag="policy.safety"):
     """Somebody may come to harm: lead them to human help. Comes before the tone of the same item."""
 
     item_id: str
     safety: WayToHelp
 
 
-class PolicyDirective(ServerEvent, tag="policy.directive"):
+class PolicyDirective(ServerEvent, kw_only=True, tag="policy.directive"):
     """The tone to take after an utterance or a written item."""
 
     item_id: str
@@ -173,7 +254,7 @@ class PolicyDirective(ServerEvent, tag="policy.directive"):
     decision: str
 
 
-class PolicyRecommendations(ServerEvent, tag="policy.recommendations"):
+class PolicyRecommendations(ServerEvent, kw_only=True, tag="policy.recommendations"):
     """What to recommend after it."""
 
     item_id: str
@@ -181,17 +262,17 @@ class PolicyRecommendations(ServerEvent, tag="policy.recommendations"):
     decision: str
     gpc: bool
     """The stream was opened with `Sec-GPC: 1`, which was obeyed."""
-    limits: list[LimitHeld]
+    limits: list[HeldLimit]
 
 
-class ConsentUpdated(ServerEvent, tag="consent.updated"):
+class ConsentUpdated(ServerEvent, kw_only=True, tag="consent.updated"):
     """The notice was acknowledged, or the person decided something, here or elsewhere."""
 
     acknowledged: str | UnsetType = UNSET
     consent: ConsentReceipt | UnsetType = UNSET
 
 
-class ErrorEvent(ServerEvent, tag="error"):
+class ErrorEvent(ServerEvent, kw_only=True, tag="error"):
     """Something could not be done; the stream goes on."""
 
     error: ErrorDetails
@@ -220,3 +301,96 @@ SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
     ConsentUpdated,
     ErrorEvent,
 )
+
+
+def events_of(event: Event, controller: str, *, beta: bool = False) -> list[ServerEvent]:
+    """The events that one happening becomes, in their order; `beta` in the words of the older API."""
+    match event:
+        case SpeechStarted(item, at_ms):
+            return [SpeechBegan(item_id=item, audio_start_ms=at_ms)]
+        case SpeechStopped(item, at_ms):
+            return [SpeechEnded(item_id=item, audio_end_ms=at_ms)]
+        case Committed(item, previous):
+            committed = BufferCommitted(item_id=item, previous_item_id=previous)
+            return [committed, *_item(item, previous, ItemContent("input_audio", transcript=None), beta=beta)]
+        case Written(item, previous, text):
+            return _item(item, previous, ItemContent("input_text", text=text), beta=beta)
+        case Words(item, delta):
+            return [TranscriptDelta(item_id=item, delta=delta)]
+        case Transcribed():
+            return [_transcript(event)]
+        case NotTranscribed(item, code, message):
+            failure = TranscriptionError(code=code, message=message)
+            return [TranscriptFailed(item_id=item, error=failure)]
+        case Affect():
+            return [_affect(event)]
+        case Replied(item, answer):
+            return _reply(item, answer)
+        case Failed(_, AssistantError() as error):
+            return [error_event(error.code, error.message)]
+        case Failed():
+            return [error_event(*INTERNAL)]
+        case NoticeDue(version, also):
+            return [notice_event(version, also)]
+        case ConsentChanged(record) if record.event not in DECISIONS:
+            return []  # no decision about one purpose; what it ends, ends without a word
+        case ConsentChanged(record):
+            return [ConsentUpdated(consent=receipt(record, controller=controller))]
+
+
+def error_event(code: str, message: str, about: Any = None) -> ErrorEvent:
+    """An `error`, about the client's event of that id."""
+    kind: Literal["server_error", "invalid_request_error"]
+    kind = "server_error" if code == INTERNAL[0] else "invalid_request_error"
+    return ErrorEvent(error=ErrorDetails(type=kind, code=code, message=message, event_id=about))
+
+
+def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
+    """The notice that comes before the first inference from the voice."""
+    return PolicyNotice(
+        notice=version,
+        text=NOTICES[version],
+        also=also,
+        acknowledge=NoticeAnswer(notice=version),
+    )
+
+
+def _item(item: str, previous: str | None, content: ItemContent, *, beta: bool) -> list[ServerEvent]:
+    shown = ConversationItem(id=item, content=[content])
+    kinds = (ItemCreated,) if beta else (ItemAdded, ItemDone)
+    return [kind(previous_item_id=previous, item=shown) for kind in kinds]
+
+
+def _transcript(event: Transcribed) -> TranscriptCompleted:
+    return TranscriptCompleted(
+        item_id=event.item,
+        transcript=event.text,
+        languages=[] if event.language is None else [SpokenLanguage(event.language)],
+        usage=AudioUsage(seconds=round(event.seconds, 3)),
+    )
+
+
+def _affect(event: Affect) -> AffectResult:
+    return AffectResult(
+        item_id=event.item,
+        final=event.final,
+        window_s=round(event.window_s, 3),
+        audio_end_ms=event.end_ms,
+        reading=None if isinstance(event.said, Abstention) else show_reading(event.said),
+        abstained=event.said.reason if isinstance(event.said, Abstention) else None,
+        mood=None if event.mood is None else show_mood(event.mood),
+    )
+
+
+def _reply(item: str, answer: Answer) -> list[ServerEvent]:
+    shown = show_answer(answer)
+    safety = [] if shown.safety is None else [PolicySafety(item_id=item, safety=shown.safety)]
+    directive = PolicyDirective(item_id=item, mood=shown.mood, directive=shown.directive, decision=shown.decision)
+    offers = PolicyRecommendations(
+        item_id=item,
+        recommendations=shown.recommendations,
+        decision=shown.decision,
+        gpc=shown.gpc,
+        limits=shown.limits,
+    )
+    return [*safety, directive, offers]

@@ -1,17 +1,21 @@
-"""The shapes inside the events that `/v1/realtime` sends, as `/asyncapi.json` describes them."""
+"""What HTTP answers and events of a stream show: the mood, the tone, what is recommended, the way to help."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from assistant.emotion import Modality, Purpose
+from assistant.conversation.limits import GPC, Limit
+from assistant.conversation.session import Answer
+from assistant.emotion import STATEMENT, Estimate, Modality, Mood, Reading
 from assistant.profile.person import Formality
-from assistant.server.live.dialect import TranscriptionBody, TurnDetection
+from assistant.recommend.ranking import Recommendation
+from assistant.text.crisis import Safety
 from assistant.tone.directive import (
     Acknowledgement,
+    Directive,
     Directness,
     Humour,
     Manner,
@@ -31,7 +35,7 @@ class Quantity(msgspec.Struct):
     deviation: float
 
 
-class VoiceReading(msgspec.Struct):
+class ShownReading(msgspec.Struct):
     """What one modality says. An estimate of expression."""
 
     modality: Modality
@@ -40,10 +44,10 @@ class VoiceReading(msgspec.Struct):
     stress: float
     """A probability."""
     emotions: dict[str, float]
-    statement: str
+    statement: str = STATEMENT
 
 
-class Deviation(msgspec.Struct):
+class FromUsual(msgspec.Struct):
     """How far from what is usual for this person; null while that is not known."""
 
     valence: float | None
@@ -58,18 +62,20 @@ class MoodEvidence(msgspec.Struct):
     age_s: float
 
 
-class CurrentMood(msgspec.Struct):
+class CurrentMood(msgspec.Struct, kw_only=True):
     """Readings fused over modalities and time; numbers are null where it abstained. An estimate of expression."""
 
     valence: Quantity | None
     arousal: Quantity | None
     stress: float | None
     emotions: dict[str, float]
-    deviation: Deviation
-    emotion_set: list[str]
+    from_usual: FromUsual
+    deviation: FromUsual
+    """Deprecated: the old name of `from_usual`, which goes with the next version."""
+    emotion_set: Sequence[str]
     """Emotions that can't be ruled out, likeliest first: sad or neutral, say. Empty where that can't be said."""
     confidence: float
-    unsure: list[str]
+    unsure: Sequence[str]
     """What is too uncertain to be said, as codes."""
     abstained: str | None
     disagreement: bool
@@ -79,7 +85,7 @@ class CurrentMood(msgspec.Struct):
     """Unix seconds."""
     expires_at: float
     """Unix seconds."""
-    statement: str
+    statement: str = STATEMENT
 
 
 class ToneDirective(msgspec.Struct):
@@ -92,9 +98,9 @@ class ToneDirective(msgspec.Struct):
     directness: Directness
     acknowledgement: Acknowledgement
     humour: Humour
-    never: list[Never]
+    never: Sequence[Never]
     """What a reply must not do now, whatever the tone."""
-    reasons: list[Reason]
+    reasons: Sequence[Reason]
     without_mood: Manner
     counterfactual: str
     """What would be different without the mood, in words."""
@@ -124,11 +130,19 @@ class RecommendedItem(msgspec.Struct):
     reason: str
 
 
-class LimitHeld(msgspec.Struct):
+class HeldLimit(msgspec.Struct):
     """Something that was not done, as the person or their browser asked."""
 
     code: str
     says: str
+
+
+class HeldLimits(msgspec.Struct):
+    """What was not done, as the person or their browser asked."""
+
+    gpc: bool
+    """The request or the stream came with `Sec-GPC: 1`, which was obeyed."""
+    limits: list[HeldLimit]
 
 
 class WayToHelp(msgspec.Struct):
@@ -137,141 +151,121 @@ class WayToHelp(msgspec.Struct):
     level: Literal["crisis"]
     rule: str
     message: str
-    resources: list[str]
+    resources: Sequence[str]
 
 
-class NoticeShown(msgspec.Struct):
-    """A version of the notice."""
+class ShownAnswer(msgspec.Struct, kw_only=True):
+    """What came of something that a person wrote."""
 
-    version: str
-    text: str
-
-
-class DecidedBy(msgspec.Struct):
-    """Who decided."""
-
-    kind: Literal["person", "app", "operator", "clock"]
-    evidence: str
-
-
-class Withdrawal(msgspec.Struct):
-    """What to send to withdraw."""
-
-    modality: Modality
-    purpose: Purpose
-    granted: bool
+    mood: CurrentMood | None
+    directive: ToneDirective
+    recommendations: list[RecommendedItem]
+    decision: str
+    safety: WayToHelp | None
+    quiet_hours: bool
+    gpc: bool
+    limits: list[HeldLimit]
+    disclosure: str | None
+    """What to tell the person of whom they talk to, where that is due."""
 
 
-class ConsentReceipt(msgspec.Struct):
-    """A decision about consent."""
-
-    receipt: str
-    event: Literal["granted", "withdrawn", "refused", "expired"]
-    at: str
-    controller: str
-    modality: Modality
-    purpose: Purpose
-    means: str
-    notice: NoticeShown
-    expires_at: str | None
-    decided_by: DecidedBy
-    reason: str | None
-    withdraw: Withdrawal
-    statement: str
+def show_quantity(estimate: Estimate) -> Quantity:
+    """To four digits."""
+    return Quantity(round(estimate.mean, 4), round(estimate.deviation, 4))
 
 
-class SessionInput(msgspec.Struct):
-    """How audio comes in and what is done with it."""
-
-    format: dict[str, Any]
-    noise_reduction: None
-    transcription: TranscriptionBody | None
-    turn_detection: TurnDetection | None
-
-
-class SessionAudio(msgspec.Struct):
-    """Settings of the audio."""
-
-    input: SessionInput
+def show_reading(reading: Reading) -> ShownReading:
+    """The reading as the API shows it."""
+    return ShownReading(
+        reading.modality,
+        show_quantity(reading.valence),
+        show_quantity(reading.arousal),
+        round(reading.stress, 4),
+        {name: round(p, 4) for name, p in reading.emotions.items()},
+    )
 
 
-class Capabilities(msgspec.Struct):
-    """What this stream can do; of affect, what the person granted, by modality."""
-
-    transcription: bool
-    reasons: dict[str, str]
-    """Why something can't be done."""
-    affect: dict[Modality, list[Purpose]]
-
-
-class Session(msgspec.Struct):
-    """A transcription session."""
-
-    id: str
-    object: str
-    type: Literal["transcription"]
-    protocol_version: str
-    expires_at: int
-    """Unix seconds."""
-    audio: SessionAudio
-    include: list[str]
-    capabilities: Capabilities
-
-
-class ItemContent(msgspec.Struct):
-    """A part of an item: what was written, or speech, of which the words come apart."""
-
-    type: Literal["input_text", "input_audio"]
-    text: str | UnsetType = UNSET
-    transcript: str | UnsetType | None = UNSET
+def show_mood(mood: Mood) -> CurrentMood:
+    """The mood as the API shows it; the numbers are null when it abstained."""
+    said = mood.abstained is None
+    from_usual = FromUsual(*(_rounded(mood.from_usual.get(name)) for name in ("valence", "arousal")))
+    return CurrentMood(
+        valence=show_quantity(mood.valence) if said else None,
+        arousal=show_quantity(mood.arousal) if said else None,
+        stress=round(mood.stress, 4) if said else None,
+        emotions={name: round(p, 4) for name, p in mood.emotions.items()} if said else {},
+        from_usual=from_usual,
+        deviation=from_usual,
+        emotion_set=mood.emotion_set if said else (),
+        confidence=round(mood.confidence, 4),
+        unsure=mood.unsure,
+        abstained=mood.abstained,
+        disagreement=mood.disagreement,
+        evidence=[MoodEvidence(e.modality, round(e.weight, 4), round(e.age_s, 3)) for e in mood.evidence],
+        baseline=mood.baseline,
+        at=round(mood.at, 3),
+        expires_at=round(mood.expires_at, 3),
+    )
 
 
-class ConversationItem(msgspec.Struct):
-    """An utterance or a message."""
-
-    id: str
-    object: Literal["realtime.item"]
-    type: Literal["message"]
-    status: Literal["completed"]
-    role: Literal["user"]
-    content: list[ItemContent]
-
-
-class SpokenLanguage(msgspec.Struct):
-    """A language that was recognised or asked for."""
-
-    code: str
-
-
-class AudioUsage(msgspec.Struct):
-    """How much was transcribed."""
-
-    type: Literal["duration"]
-    seconds: float
+def show_directive(directive: Directive) -> ToneDirective:
+    """The tone as the API shows it."""
+    return ToneDirective(
+        **directive.manner.choices(),
+        never=directive.never,
+        reasons=directive.reasons,
+        without_mood=directive.without_mood,
+        counterfactual=directive.counterfactual,
+        mood_used=directive.mood_used,
+        policy=directive.policy,
+        prompt=directive.prompt,
+        ssml=directive.ssml,
+        tag=directive.tag,
+        speech=directive.speech,
+    )
 
 
-class TranscriptionError(msgspec.Struct):
-    """Why the words can't be told."""
-
-    type: Literal["transcription_error"]
-    code: str
-    message: str
-    param: None
-
-
-class ErrorDetails(msgspec.Struct):
-    """What went wrong; `event_id` is that of the client's event, where it had one."""
-
-    type: Literal["invalid_request_error", "server_error"]
-    code: str
-    message: str
-    param: None
-    event_id: Any
+def show_item(ranked: Recommendation) -> RecommendedItem:
+    """One ranked item as the API shows it."""
+    item = ranked.item
+    return RecommendedItem(
+        item.id,
+        item.title,
+        item.kind,
+        item.language,
+        item.commercial,
+        round(ranked.score, 4),
+        {name: round(part, 4) for name, part in ranked.parts.items()},
+        round(ranked.propensity, 6),
+        ranked.reason,
+    )
 
 
-class NoticeAnswer(msgspec.Struct):
-    """What to send once the notice was shown and acknowledged."""
+def show_help(safety: Safety) -> WayToHelp:
+    """The way to help as the API shows it."""
+    return WayToHelp("crisis", safety.rule, safety.message, safety.resources)
 
-    type: Literal["consent.update"]
-    acknowledge: bool
-    notice: str
+
+def show_limits(held: Sequence[Limit]) -> HeldLimits:
+    """What was not done, as the person asked."""
+    return HeldLimits(GPC in held, [HeldLimit(limit.code, limit.says) for limit in held])
+
+
+def show_answer(answer: Answer, disclosure: str | None = None) -> ShownAnswer:
+    """The answer to something that a person wrote or said."""
+    held = show_limits(answer.limits)
+    return ShownAnswer(
+        mood=None if answer.mood is None else show_mood(answer.mood),
+        directive=show_directive(answer.directive),
+        recommendations=[show_item(ranked) for ranked in answer.recommendations],
+        decision=answer.decision,
+        safety=None if answer.safety is None else show_help(answer.safety),
+        quiet_hours=answer.quiet_hours,
+        gpc=held.gpc,
+        limits=held.limits,
+        disclosure=disclosure,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

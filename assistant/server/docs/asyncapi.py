@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
 from assistant.server.contract.events import SERVER_EVENTS
-from assistant.server.contract.wire import Append, ConsentUpdate, ItemCreate
+from assistant.server.contract.session import SessionUpdate
 from assistant.server.docs import examples
-from assistant.server.live.dialect import SessionUpdate
 from assistant.server.live.twilio_messages import MESSAGES
 from assistant.version import __version__
 
@@ -35,6 +35,9 @@ def describe_events() -> dict[str, Any]:
     members = [struct for struct, _ in CLIENT_EVENTS.values() if struct is not None]
     structs: list[type[msgspec.Struct]] = list(dict.fromkeys([*SERVER_EVENTS, *members, *MESSAGES]))
     found, schemas = msgspec.json.schema_components(structs, ref_template=_SCHEMAS)
+    understood = msgspec.json.schema_components([*members, *MESSAGES])[1]
+    for name in schemas.keys() - understood.keys():
+        _require_sent(schemas[name])
     schema_of: dict[type[Any] | None, dict[str, Any]] = {None: {}, **dict(zip(structs, found, strict=True))}
     samples = tuple(examples.sent())
     sent = {
@@ -105,6 +108,13 @@ def name_of(struct: type[msgspec.Struct]) -> str:
     'session.created'
     """
     return str(struct.__struct_config__.tag)
+
+
+def _require_sent(schema: dict[str, Any]) -> None:
+    """What has a default is sent all the same; only what may be unset, which has none, can be missing."""
+    members = schema.get("properties", {})
+    required = schema.get("required", [])
+    schema["required"] = [name for name, member in members.items() if name in required or "default" in member]
 
 
 def _says(struct: type[msgspec.Struct]) -> str:

@@ -6,6 +6,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from assistant.consent.policy import MACHINE
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.live.events import (
@@ -29,8 +31,19 @@ from assistant.errors import Unavailable
 from assistant.profile.person import Profile
 from assistant.recommend.catalogue import starter
 from assistant.recommend.ranking import rank
-from assistant.server.contract.wire import PROTOCOL_VERSION, disclosure_json, error_json, event_json
-from assistant.server.live.dialect import Options
+from assistant.server.contract.events import (
+    BufferCleared,
+    ConsentUpdated,
+    PolicyDisclosure,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionSessionUpdated,
+    error_event,
+    events_of,
+)
+from assistant.server.contract.session import Capabilities, TranscriptionSession
+from assistant.server.live.dialect import SessionOptions
 from assistant.text.crisis import notice_crisis
 from assistant.tone.policy import choose
 
@@ -47,7 +60,7 @@ _MOOD = Mood(
     at=_NOW,
     expires_at=_NOW + 900,
     confidence=0.6,
-    deviation={"valence": -0.3, "arousal": 0.4},
+    from_usual={"valence": -0.3, "arousal": 0.4},
     baseline="session",
     emotion_set=("fear", "neutral"),
 )
@@ -85,42 +98,34 @@ HAPPENINGS: tuple[Event, ...] = (
 )
 """At least one of each kind that a stream can tell."""
 
-_SESSION: dict[str, Any] = {
-    "id": "session_1",
-    "object": "realtime.transcription_session",
-    "type": "transcription",
-    "protocol_version": PROTOCOL_VERSION,
-    "expires_at": round(_NOW) + 3_600,
-    "audio": Options().as_json(),
-    "include": [],
-    "capabilities": {
-        "transcription": True,
-        "reasons": {},
-        "affect": {"text": ["tone"], "voice": ["content", "tone"]},
-    },
-}
+_SESSION = TranscriptionSession(
+    id="session_1",
+    expires_at=round(_NOW) + 3_600,
+    audio=SessionOptions().show(),
+    capabilities=Capabilities(
+        transcription=True, reasons={}, affect={"text": ["tone"], "voice": ["content", "tone"]}
+    ),
+)
 
 
 def sent() -> Iterator[dict[str, Any]]:
-    """What the server sends."""
-    others: list[dict[str, Any]] = [
-        {"type": name, "session": _SESSION}
-        for name in ("session.created", "session.updated", "transcription_session.updated")
+    """What the server sends, each event once."""
+    events: list[ServerEvent] = [
+        *(kind(session=_SESSION) for kind in (SessionCreated, SessionUpdated, TranscriptionSessionUpdated)),
+        BufferCleared(),
+        ConsentUpdated(acknowledged="1"),
+        PolicyDisclosure(text=MACHINE),
+        error_event("invalid_base64", "`audio` is not base64", "event_7"),
     ]
-    others += [
-        {"type": "input_audio_buffer.cleared"},
-        {"type": "consent.updated", "acknowledged": "1"},
-        disclosure_json(MACHINE),
-        error_json("invalid_base64", "`audio` is not base64", "event_7"),
-    ]
-    seen: list[dict[str, Any]] = []
     for beta in (False, True):
         for happening in HAPPENINGS:
-            others += event_json(happening, "Example app", beta=beta)
-    for event in others:
-        if event not in seen:
-            seen.append(event)
-            yield {"event_id": f"event_{len(seen)}", **event}
+            events += events_of(happening, "Example app", beta=beta)
+    seen: list[dict[str, Any]] = []
+    for event in events:
+        shown = msgspec.json.decode(msgspec.json.encode(event))
+        if shown not in seen:
+            seen.append(shown)
+            yield {**shown, "event_id": f"event_{len(seen)}"}
 
 
 _UPDATE: dict[str, Any] = {

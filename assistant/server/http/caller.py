@@ -131,3 +131,13 @@ async def caller_of(services: Services, credential: str) -> Caller:
 def revoked() -> Unauthenticated:
     """The token was made void, or its person erased."""
     return Unauthenticated("this token was made void", code="token_revoked")
+
+
+async def owner_of(services: Services, caller: Caller, device: str) -> Person:
+    """The person to whom a device of the app is linked. Raises `NotFound` (`device_unknown`)."""
+    owner = await services.storage.devices.owner(caller.app, checked_id(device))
+    try:
+        person, _ = await services.storage.people.holder(caller.app, owner)
+    except NotFound:  # erased just now
+        raise NotFound("this app has no such device", code="device_unknown") from None
+    return person

@@ -82,6 +82,11 @@ def respond(data: Any, status: int = 200) -> web.Response:
     return web.Response(status=status, body=msgspec.json.encode(data), content_type="application/json")
 
 
+def gpc_of(request: web.Request) -> bool:
+    """Whether the person's browser asks for Global Privacy Control; `1` is the only value that means it."""
+    return request.headers.get("Sec-GPC", "").strip() == "1"
+
+
 async def enter(request: web.Request) -> tuple[Services, Caller]:
     """The services, and who asks; they may. Raises `Unauthenticated` where that was never asked."""
     caller = request.get(CALLER)

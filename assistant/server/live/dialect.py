@@ -6,73 +6,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
 from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
 from assistant.conversation.dictation import Transcription
 from assistant.errors import Invalid
-
-
-class TurnDetection(msgspec.Struct, frozen=True):
-    """Server VAD."""
-
-    type: str = "server_vad"
-    threshold: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.5
-    prefix_padding_ms: Annotated[int, Meta(ge=0, le=2000)] = 300
-    silence_duration_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
-
-    def rules(self) -> SegmentRules:
-        """How speech is cut by it."""
-        return SegmentRules(
-            self.threshold, silence_s=self.silence_duration_ms / 1000, prefix_s=self.prefix_padding_ms / 1000
-        )
-
-
-class TranscriptionBody(msgspec.Struct, frozen=True):
-    """Transcription. There is one model, whatever was named."""
-
-    language: Annotated[str, Meta(max_length=20)] | None = None
-
-
-Format = dict[str, Any] | str
-
-
-class InputBody(msgspec.Struct):
-    """`audio.input`."""
-
-    format: Format | UnsetType = UNSET
-    transcription: TranscriptionBody | UnsetType | None = UNSET
-    turn_detection: TurnDetection | UnsetType | None = UNSET
-
-
-class AudioBody(msgspec.Struct):
-    """`audio`."""
-
-    input: InputBody = msgspec.field(default_factory=InputBody)
-
-
-class SessionBody(msgspec.Struct):
-    """What `session.update` may set, and what the beta called it."""
-
-    type: str = "transcription"
-    audio: AudioBody = msgspec.field(default_factory=AudioBody)
-    input_audio_format: Format | UnsetType = UNSET
-    input_audio_transcription: TranscriptionBody | UnsetType | None = UNSET
-    turn_detection: TurnDetection | UnsetType | None = UNSET
-
-
-class SessionUpdate(msgspec.Struct):
-    """`session.update` and `transcription_session.update`."""
-
-    session: SessionBody = msgspec.field(default_factory=SessionBody)
+from assistant.server.contract.session import (
+    SessionAudio,
+    SessionBody,
+    SessionInput,
+    ShownFormat,
+    TranscriptionBody,
+    TurnDetection,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SessionOptions:
     """What a session is set to."""
 
     format: AudioFormat = AudioFormat()
@@ -81,12 +34,12 @@ class Options:
     transcription: Transcription | None = Transcription()
     """None: off."""
 
-    def updated(self, body: SessionBody) -> Options:
+    def updated(self, body: SessionBody) -> SessionOptions:
         """As an update wants it.
 
         Raises `Invalid`: `unsupported_session_type`, `unsupported_audio_format` or `unsupported_turn_detection`.
 
-        >>> off = Options().updated(msgspec.convert({"turn_detection": None}, SessionBody))
+        >>> off = SessionOptions().updated(SessionBody(turn_detection=None))
         >>> off.turns is None, off.transcription
         (True, Transcription(language=None))
         """
@@ -110,19 +63,23 @@ class Options:
     @property
     def rules(self) -> SegmentRules | None:
         """How speech is cut; None where the client commits."""
-        return None if self.turns is None else self.turns.rules()
+        if self.turns is None:
+            return None
+        turns = self.turns
+        return SegmentRules(
+            turns.threshold, silence_s=turns.silence_duration_ms / 1000, prefix_s=turns.prefix_padding_ms / 1000
+        )
 
-    def as_json(self) -> dict[str, Any]:
+    def show(self) -> SessionAudio:
         """The `audio` of a session."""
-        words = self.transcription
-        return {
-            "input": {
-                "format": self.format.as_json(),
-                "noise_reduction": None,
-                "transcription": None if words is None else {"language": words.language},
-                "turn_detection": None if self.turns is None else msgspec.to_builtins(self.turns),
-            }
-        }
+        words, form = self.transcription, self.format
+        return SessionAudio(
+            SessionInput(
+                ShownFormat(form.type, form.rate if form.type == "audio/pcm" else UNSET),
+                None if words is None else TranscriptionBody(words.language),
+                self.turns,
+            )
+        )
 
 
 def _named(new: Any, old: Any) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
 
-Event = dict[str, Any]
+from assistant.server.contract.events import AffectResult, ServerEvent
 
 LIMIT = 256
 """Events."""
@@ -25,7 +24,7 @@ class Outbox:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._events: deque[ServerEvent] = deque()
         self._ready = asyncio.Event()
         self._room = asyncio.Event()
         self.ended = False
@@ -33,7 +32,7 @@ class Outbox:
         """Interim estimates that were replaced before they were sent."""
         self.overflowed = False
 
-    def put(self, event: Event) -> None:
+    def put(self, event: ServerEvent) -> None:
         """Add an event; never blocks. Past the limit nothing more is taken and `get` raises `Full`."""
         if self.ended:
             return
@@ -55,7 +54,7 @@ class Outbox:
 
     def drop_affect(self) -> None:
         """Unsay every estimate that was not sent yet."""
-        self._events = deque(waiting for waiting in self._events if waiting["type"] != "affect.result")
+        self._events = deque(waiting for waiting in self._events if not isinstance(waiting, AffectResult))
 
     def end(self) -> None:
         """Take no more; `get` gives what is left and then raises `Ended`."""
@@ -63,7 +62,7 @@ class Outbox:
         self._ready.set()
         self._room.set()
 
-    async def get(self) -> Event:
+    async def get(self) -> ServerEvent:
         """The next event. Raises `Full` once it has overflowed."""
         while True:
             if self.overflowed:
@@ -79,5 +78,5 @@ class Outbox:
             await self._ready.wait()
 
 
-def _interim(event: Event) -> bool:
-    return event["type"] == "affect.result" and not event["final"]
+def _interim(event: ServerEvent) -> bool:
+    return isinstance(event, AffectResult) and not event.final

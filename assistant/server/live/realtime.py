@@ -20,26 +20,28 @@ from assistant.conversation.live.events import ConsentChanged, Event
 from assistant.conversation.live.stream import Stream
 from assistant.conversation.session import Conversation
 from assistant.errors import AssistantError, Invalid, TooLarge
-from assistant.server.contract.wire import (
+from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
+from assistant.server.contract.events import (
     INTERNAL,
-    PROTOCOL_VERSION,
-    Append,
-    ConsentUpdate,
-    ItemCreate,
-    disclosure_json,
-    error_json,
-    event_json,
+    BufferCleared,
+    ConsentUpdated,
+    PolicyDisclosure,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+    TranscriptionSessionUpdated,
+    error_event,
+    events_of,
 )
-from assistant.server.http.caller import ME, Caller
+from assistant.server.contract.session import Capabilities, SessionUpdate, TranscriptionSession
+from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
 from assistant.server.http.metrics import METRICS
-from assistant.server.http.route import enter, noted
-from assistant.server.live.dialect import Options, SessionUpdate
+from assistant.server.http.route import enter, gpc_of, noted
+from assistant.server.live.dialect import SessionOptions
 from assistant.server.live.outbox import Ended, Full, Outbox
 from assistant.server.live.streams import HEARTBEAT_S, STREAMS, subprotocol
 from assistant.server.live.watch import WATCH
-from assistant.server.routes.devices import owner_of
-from assistant.server.routes.disclosure import gpc_of
 from assistant.services import Services
 
 SUBPROTOCOL = "realtime"
@@ -56,7 +58,7 @@ _append = msgspec.json.Decoder(Append)
 _encode = msgspec.json.Encoder()
 
 
-class Head(msgspec.Struct):
+class _Head(msgspec.Struct):
     """What every event has."""
 
     type: Any = None
@@ -87,13 +89,13 @@ async def realtime(request: web.Request) -> web.StreamResponse:
             raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, _SEND_BUFFER)
         noted(request, services, caller, person.pseudonym)
         conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-        session = _Session(services, caller, conversation, socket, transport)
+        session = _Connection(services, caller, conversation, socket, transport)
         with request.app[WATCH].over(caller, session.end), request.app[METRICS].shedding(session.shed):
             await session.run()
     return socket
 
 
-class _Session:
+class _Connection:
     """One connection."""
 
     def __init__(
@@ -111,7 +113,7 @@ class _Session:
         self._transport = transport
         self._outbox = Outbox()
         self._id = services.new_id()
-        self._options = Options()
+        self._options = SessionOptions()
         self._beta = False
         self._intake = Intake(self._options.format)
         self._stream = Stream(conversation, self._emit, self._options.rules)
@@ -122,7 +124,7 @@ class _Session:
     async def run(self) -> None:
         writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
         try:
-            self._send({"type": "session.created", "session": await self._describe()})
+            self._send(SessionCreated(session=await self._describe()))
             self._disclose(again=True)
             await self._stream.consented()
             await self._read()
@@ -138,12 +140,12 @@ class _Session:
         """Say, at the beginning and every three hours, that this is a machine."""
         text = self._conversation.disclosure(again=again)
         if text is not None:
-            self._send(disclosure_json(text))
+            self._send(PolicyDisclosure(text=text))
 
     def end(self, code: str) -> None:
         """Whoever opened this may not any more, or the person is erased: say so, and nothing else."""
         self._outbox.drop_affect()
-        self._send(error_json(code, "this stream may not go on: its key or token ended, or its person was erased"))
+        self._send(error_event(code, "this stream may not go on: its key or token ended, or its person was erased"))
         self._outbox.end()
 
     def shed(self) -> int:
@@ -172,9 +174,9 @@ class _Session:
             self._send_error(error)
 
     async def _handle_event(self, data: str) -> None:
-        head = Head()
+        head = _Head()
         try:
-            head = decoded(data, Head)
+            head = decoded(data, _Head)
             if head.type == "input_audio_buffer.append":
                 await self._stream.hear(self._intake.decode(_audio(data)))
             elif len(data) > MAX_FRAME:
@@ -192,12 +194,12 @@ class _Session:
             case "input_audio_buffer.clear":
                 self._intake.flush()
                 self._stream.clear()
-                self._send({"type": "input_audio_buffer.cleared"})
+                self._send(BufferCleared())
             case "session.update" | "transcription_session.update":
                 await self._update(decoded(data, SessionUpdate))
                 self._beta = self._beta or kind.startswith("transcription")
-                name = "transcription_session.updated" if self._beta else "session.updated"
-                self._send({"type": name, "session": await self._describe()})
+                updated = TranscriptionSessionUpdated if self._beta else SessionUpdated
+                self._send(updated(session=await self._describe()))
             case "conversation.item.create":
                 item = decoded(data, ItemCreate).item
                 await self._stream.read(item.id or self._services.new_id(), item.words)
@@ -212,7 +214,7 @@ class _Session:
     async def _consent(self, update: ConsentUpdate) -> None:
         if update.acknowledge:
             await self._stream.acknowledge(update.notice, self._caller.actor("stream"))
-            self._send({"type": "consent.updated", "acknowledged": update.notice})
+            self._send(ConsentUpdated(acknowledged=update.notice))
             return
         if update.modality is None or update.purpose is None or update.granted is None:
             raise Invalid("give `acknowledge`, or `modality`, `purpose` and `granted`")
@@ -235,48 +237,45 @@ class _Session:
         if new.turns != old.turns:
             self._stream.segment(new.rules)
 
-    async def _describe(self) -> dict[str, Any]:
+    async def _describe(self) -> TranscriptionSession:
         """The session; what it can infer depends on the person's grants, never on what is installed."""
         grants = await self._services.storage.ledger.grants(self._conversation.subject)
         words = self._stream.transcribes
         why_not = "off" if self._options.transcription is None else "absent"
-        return {
-            "id": self._id,
-            "object": "realtime.transcription_session",
-            "type": "transcription",
-            "protocol_version": PROTOCOL_VERSION,
-            "expires_at": self._expires_at,
-            "audio": self._options.as_json(),
-            "include": [],
-            "capabilities": {
-                "transcription": words,
-                "reasons": {} if words else {"transcription": why_not},
-                "affect": {
+        return TranscriptionSession(
+            id=self._id,
+            expires_at=self._expires_at,
+            audio=self._options.show(),
+            capabilities=Capabilities(
+                transcription=words,
+                reasons={} if words else {"transcription": why_not},
+                affect={
                     modality: sorted(g.purpose for g in grants if g.modality == modality)
                     for modality in ("text", "voice")
                 },
-            },
-        }
+            ),
+        )
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, ConsentChanged) and event.record.event in ENDINGS:
             self._outbox.drop_affect()
             if event.record.event == "erased":
                 self.end("person_unknown")
-        for shown in event_json(event, self._caller.app.name, beta=self._beta):
+        for shown in events_of(event, self._caller.app.name, beta=self._beta):
             self._send(shown)
 
-    def _send(self, event: dict[str, Any]) -> None:
-        self._outbox.put({"event_id": self._services.new_id(), **event})
+    def _send(self, event: ServerEvent) -> None:
+        event.event_id = self._services.new_id()
+        self._outbox.put(event)
         if self._outbox.overflowed:
             self._drop()
 
     def _send_error(self, error: Exception, about: Any = None) -> None:
         if isinstance(error, AssistantError):
-            self._send(error_json(error.code, error.message, about))
+            self._send(error_event(error.code, error.message, about))
         else:
             log_unexpected(error)
-            self._send(error_json(*INTERNAL, about))
+            self._send(error_event(*INTERNAL, about))
 
     async def _write(self) -> None:
         limit_s = self._services.settings.stream_write_s
@@ -305,7 +304,7 @@ class _Session:
             await asyncio.sleep(until - now)
         code = "session_expired" if now >= ends else "idle_timeout"
         about = "the longest time of a stream is over" if now >= ends else "nothing was sent for too long"
-        self._send(error_json(code, f"{about}; open a new one"))
+        self._send(error_event(code, f"{about}; open a new one"))
         self._outbox.end()
 
     def _drop(self) -> None:

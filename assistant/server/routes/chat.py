@@ -26,12 +26,12 @@ from assistant.chat.upstream import Upstream
 from assistant.consent.policy import MACHINE
 from assistant.errors import AssistantError, Invalid, NotFound, Unavailable
 from assistant.profile.person import App, Person, Profile
+from assistant.server.contract.shapes import show_directive, show_help
 from assistant.server.http.caller import Caller
 from assistant.server.http.guard import body_bytes
 from assistant.server.http.openai import CHAT, MODELS, error_event
-from assistant.server.http.route import Route, enter, noted, respond
+from assistant.server.http.route import Route, enter, gpc_of, noted, respond
 from assistant.server.http.sse import begin_events, gone, while_connected
-from assistant.server.routes.disclosure import gpc_of
 from assistant.services import Services
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
@@ -67,8 +67,8 @@ class Turn:
         """The member `attune` of the answer."""
         return {
             "decision": self.decision,
-            "directive": self.directive.as_json(),
-            "safety": None if self.safety is None else self.safety.as_json(),
+            "directive": show_directive(self.directive),
+            "safety": None if self.safety is None else show_help(self.safety),
             "disclosure": self.disclosure,
         }
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
 from assistant.consent.dpv import ReceiptDetails, receipt_document
-from assistant.consent.receipt import DECISIONS, NOTICES, Record, receipt
+from assistant.consent.receipt import DECISIONS, NOTICES, ConsentReceipt, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.errors import NotFound
 from assistant.profile.person import App, Person, subject
-from assistant.server.contract.wire import ConsentBody
+from assistant.server.contract.bodies import ConsentBody
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 from assistant.server.routes.receipt_page import page
@@ -98,9 +97,9 @@ def _path(person: Person) -> str:
     return f"/v1/people/{quote(person.id, safe='')}"
 
 
-def _short(record: Record, app: App, person: Person) -> dict[str, Any]:
+def _short(record: Record, app: App, person: Person) -> ConsentReceipt:
     """The short receipt, and where the whole one is."""
-    return receipt(record, controller=app.name) | {"link": f"{_path(person)}/receipts/{quote(record.id, safe='')}"}
+    return receipt(record, controller=app.name, link=f"{_path(person)}/receipts/{quote(record.id, safe='')}")
 
 
 ROUTES: tuple[Route, ...] = (

@@ -12,6 +12,7 @@ from msgspec import Meta
 from assistant.errors import Invalid
 from assistant.mood.correction import DIMENSIONS, Correction
 from assistant.profile.person import Person
+from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 from assistant.services import Services
@@ -48,7 +49,7 @@ async def post_correction(request: web.Request) -> web.Response:
     conversation = services.conversation(caller.app, person, who=caller.key)
     await conversation.correct(said)
     mood = await conversation.mood()
-    return respond({"mood": None if mood is None else mood.as_json(), **_held(services, person)})
+    return respond({"mood": None if mood is None else show_mood(mood), **_held(services, person)})
 
 
 async def get_corrections(request: web.Request) -> web.Response:

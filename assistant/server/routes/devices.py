@@ -9,13 +9,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from assistant.errors import NotFound
 from assistant.profile.device import Device, DeviceKind
-from assistant.profile.person import Person
-from assistant.server.http.caller import Caller
+from assistant.server.http.caller import owner_of
 from assistant.server.http.guard import body_of, checked_id
 from assistant.server.http.route import PERSON, Route, enter, enter_person, noted, respond
-from assistant.services import Services
 
 _DEVICE = f"{PERSON}/devices/{{device}}"
 
@@ -58,16 +55,6 @@ async def get_owner(request: web.Request) -> web.Response:
     person = await owner_of(services, caller, request.match_info["device"])
     noted(request, services, caller, person.pseudonym)
     return respond({"person": person.id})
-
-
-async def owner_of(services: Services, caller: Caller, device: str) -> Person:
-    """The person to whom a device of the app is linked. Raises `NotFound` (`device_unknown`)."""
-    owner = await services.storage.devices.owner(caller.app, checked_id(device))
-    try:
-        person, _ = await services.storage.people.holder(caller.app, owner)
-    except NotFound:  # erased just now
-        raise NotFound("this app has no such device", code="device_unknown") from None
-    return person
 
 
 ROUTES: tuple[Route, ...] = (

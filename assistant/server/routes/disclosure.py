@@ -18,11 +18,6 @@ GPC_SINCE = "2026-11-22"
 _MOST = 1_000
 
 
-def gpc_of(request: web.Request) -> bool:
-    """Whether the person's browser asks for Global Privacy Control; `1` is the only value that means it."""
-    return request.headers.get("Sec-GPC", "").strip() == "1"
-
-
 async def get_gpc(request: web.Request) -> web.Response:
     """Global Privacy Control is obeyed."""
     return respond({"gpc": True, "lastUpdate": GPC_SINCE})

@@ -14,6 +14,7 @@ from assistant.emotion import STATEMENT, Mood
 from assistant.profile.person import Person, subject
 from assistant.recommend.explanation import Parts
 from assistant.recommend.explanation import explained as items_explained
+from assistant.server.contract.shapes import show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
@@ -55,7 +56,7 @@ def explained(
         "words": words,
         "tone": tone,
         "ranking": ranking,
-        "mood": {name: None if mood is None else mood.as_json() for name, mood in moods.items()},
+        "mood": {name: None if mood is None else show_mood(mood) for name, mood in moods.items()},
         "can_do": list(can_do),
         "statement": STATEMENT,
     }

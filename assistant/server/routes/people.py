@@ -14,7 +14,7 @@ from assistant.profile.hours import time_zone
 from assistant.profile.patch import apply_merge_patch
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject
 from assistant.profile.schema import check_attributes, sensitive
-from assistant.server.contract.wire import Tag
+from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
 from assistant.server.http.etag import expected, known, tag
 from assistant.server.http.guard import body_of, checked_id, converted

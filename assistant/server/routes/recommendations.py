@@ -17,11 +17,20 @@ from assistant.recommend.feedback import TABLE, Kind
 from assistant.recommend.moment import SEARCHES, Activity, Moment, Place
 from assistant.recommend.service import Wish
 from assistant.recommend.slate import Knobs
-from assistant.server.contract.wire import limits_json
+from assistant.server.contract.shapes import show_item, show_limits
 from assistant.server.http.caller import Caller
 from assistant.server.http.guard import body_of, converted
-from assistant.server.http.route import DECISION, PERSON, Route, enter, enter_decision, enter_person, noted, respond
-from assistant.server.routes.disclosure import gpc_of
+from assistant.server.http.route import (
+    DECISION,
+    PERSON,
+    Route,
+    enter,
+    enter_decision,
+    enter_person,
+    gpc_of,
+    noted,
+    respond,
+)
 from assistant.services import Services
 
 _MAX_CATALOGUE = 64 * 1024 * 1024
@@ -183,10 +192,12 @@ async def _ranked(
 ) -> dict[str, Any]:
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     decision, chosen = await conversation.choose(_wish(body))
+    held = show_limits(await conversation.limits())
     answer: dict[str, Any] = {
         "decision": decision,
-        "recommendations": [item.as_json() for item in chosen.ranking.slate],
-        **limits_json(await conversation.limits()),
+        "recommendations": [show_item(item) for item in chosen.ranking.slate],
+        "gpc": held.gpc,
+        "limits": held.limits,
     }
     for name in ("diversity", "without_mood"):
         if name in chosen.body:

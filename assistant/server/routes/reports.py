@@ -16,9 +16,8 @@ from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
 from assistant.recommend.measures.exposure import Sample
 from assistant.recommend.measures.fairness import Compared, Group
-from assistant.server.contract.wire import limits_json
-from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
-from assistant.server.routes.disclosure import gpc_of
+from assistant.server.contract.shapes import show_limits
+from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services
 from assistant.store.aggregates import TOO_FEW, publishable
 
@@ -127,7 +126,8 @@ async def get_exposure(request: web.Request) -> web.Response:
         "drift": bubble.DRIFTING,
         "serendipity": bubble.OPENING,
     }
-    return respond({"person": person.id, **said, "limit": limit, **limits_json(held)})
+    shown = show_limits(held)
+    return respond({"person": person.id, **said, "limit": limit, "gpc": shown.gpc, "limits": shown.limits})
 
 
 def grouping(app: App, name: str) -> Callable[[Profile], str | None]:

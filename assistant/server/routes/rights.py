@@ -14,6 +14,7 @@ from msgspec import Meta
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.profile.export import MEDIA_TYPE, SCHEMA
 from assistant.profile.person import App, Person
+from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of, checked_id
 from assistant.server.http.route import PERSON, Route, enter, enter_operations, enter_person, respond
 from assistant.services import Services
@@ -77,7 +78,7 @@ async def _momentary(services: Services, app: App, person: Person) -> list[dict[
     mood = await services.conversation(app, person).mood()
     timeline = services.tools.memory.find(person.pseudonym)
     corrections = {} if timeline is None else timeline.corrections(services.clock())
-    moods = [] if mood is None else [{"kind": "mood", "data": mood.as_json()}]
+    moods = [] if mood is None else [{"kind": "mood", "data": msgspec.to_builtins(show_mood(mood))}]
     return [*moods, *({"kind": "correction", "data": asdict(said)} for said in corrections.values())]
 
 

@@ -30,14 +30,13 @@ from assistant.evaluate.command import Options, evaluate
 from assistant.evaluate.fit import features, model_folder
 from assistant.evaluate.fit.head import Head
 from assistant.evaluate.fit.softmax import Linear
+from assistant.evaluate.report.schema import schema
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import OnnxSession, golden_error, onnx_session, open_model
 from assistant.services import open_services
-from tests.conftest import ROOT
 
-SCHEMA = ROOT / "assistant" / "evaluate" / "report" / "report.schema.json"
 RATE, FRAME, WIDTH = 16_000, 160, 12
 FEELINGS = ("anger", "joy", "puzzled")
 """The last is nobody's name but the researcher's."""
@@ -156,7 +155,7 @@ def fit(data: Path, models: Path, out: str = "out", **options: Any) -> dict[str,
     asked = {"fit": "head", "folds": 3, "bootstrap": 20, **options}
     assert evaluate(Options("voice", data, model=models / "voice", out=data.parent / out, **asked)) == 0
     report: dict[str, Any] = json.loads((data.parent / out / "report.json").read_text())
-    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(report)
+    jsonschema.Draft202012Validator(schema()).validate(report)
     return report
 
 

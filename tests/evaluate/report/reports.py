@@ -299,6 +299,7 @@ _OURS = frozenset(
         "of",
         "k",
         "mean",
+        "mean_floor",
         "protocol",
         "name",
         "kind",

@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from assistant.cli import main
 from assistant.config import shipped_models
 from assistant.errors import Unavailable
-from assistant.evaluate.report import files as written_report
+from assistant.evaluate.report import files
 from assistant.evaluate.report.document import document
-from assistant.evaluate.report.findings import jsonable
 from assistant.evaluate.report.glossary import headline, metric
 from assistant.evaluate.report.html import section, table, tag
 from assistant.evaluate.report.limitations import limits
 from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.plots import bar, confusion, levels, reliability, risk_coverage, ticks
 from assistant.evaluate.report.provenance import digest, identity, provenance
+from assistant.evaluate.report.report import File, Report, plain, read_report, typed
 from assistant.evaluate.report.schema import schema
 from assistant.inference.card import read_card
 from tests.evaluate.report.reports import (
@@ -98,7 +99,7 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
 
 def evaluated(out: Path, *args: str) -> dict[str, str]:
     assert main(["evaluate", *args, "--out", str(out), "--bootstrap", "50"]) == 0
-    return {name: (out / name).read_text(encoding="utf-8") for name in written_report.FILES.split(", ")}
+    return {name: (out / name).read_text(encoding="utf-8") for name in files.FILES.split(", ")}
 
 
 # the schema
@@ -133,6 +134,20 @@ def test_what_is_not_a_report_does_not_fit_the_schema(key: str, value: Any) -> N
         jsonschema.validate(full_report() | {key: value}, schema())
 
 
+@pytest.mark.parametrize("made", [*EVERY, hostile_report])
+def test_a_report_that_was_written_is_read_without_loss(made: Any, tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(made()), encoding="utf-8")
+    assert plain(read_report(file)) == plain(made())
+
+
+def test_a_report_of_an_older_version_may_lack_members(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    file.write_text('{"task": "stress", "n": 3, "metrics": {}, "model": {"name": "text"}}', encoding="utf-8")
+    report = read_report(file)
+    assert (report.task, report.groups, report.seconds) == ("stress", {}, 0)
+
+
 def test_every_key_of_a_full_report_is_in_the_schema() -> None:
     assert set(full_report()) <= set(schema()["properties"])
 
@@ -151,7 +166,7 @@ def test_what_a_run_writes_fits_the_schema(task: str, tmp_path: Path) -> None:
     report = json.loads(files["report.json"])
     jsonschema.validate(report, schema())
     assert not Tags(files["report.html"]).unbalanced
-    assert metric(headline(report)[0]).name in files["report.html"]
+    assert metric(headline(task, report["metrics"])[0]).name in files["report.html"]
 
 
 def test_sessions_have_a_page_and_a_card_too(tmp_path: Path) -> None:
@@ -234,11 +249,11 @@ def test_hashes_tell_what_was_read(tmp_path: Path) -> None:
     data, mapped = a_table(tmp_path), tmp_path / "map.json"
     mapped.write_text("{}")
     told = provenance(data, seed=7, label_map=mapped, command=["assistant"])
-    assert told["data"] == {"name": f"{tmp_path.name}/texts.csv", "sha256": digest(data)}
-    assert told["label_map"] == {"name": "map.json", "sha256": digest(mapped)}
-    assert told["seed"] == 7
-    assert {"numpy", "onnxruntime"} <= set(told["versions"])
-    assert str(tmp_path) not in json.dumps(told)
+    assert told.data == File(f"{tmp_path.name}/texts.csv", digest(data))
+    assert told.label_map == File("map.json", digest(mapped))
+    assert told.seed == 7
+    assert {"numpy", "onnxruntime"} <= set(told.versions)
+    assert str(tmp_path) not in json.dumps(plain(told))
     before = digest(data)
     data.write_text(data.read_text() + "more,joy\n")
     assert digest(data) != before
@@ -258,10 +273,11 @@ def test_a_folder_has_a_hash_of_the_files_in_it(tmp_path: Path) -> None:
 def test_a_model_is_told_by_its_hash_licence_and_training_data() -> None:
     card = read_card(shipped_models() / "voice")
     told = identity(card)
-    assert told["sha256"] == card.sha256
-    assert told["licence"] == card.licence
-    assert {"name", "licence"} <= set(told["training_data"][0])
-    json.dumps(told)
+    assert told.sha256 == card.sha256
+    assert told.licence == card.licence
+    assert told.training_data
+    assert {"name", "licence"} <= set(plain(told.training_data[0]))
+    json.dumps(plain(told))
 
 
 # the page
@@ -309,17 +325,18 @@ def test_hostile_names_stay_text_in_the_card() -> None:
 def test_a_file_name_that_is_no_utf8_is_written_as_an_escape(tmp_path: Path) -> None:
     report = full_report()
     report["options"]["data"] = "caf\udce9.csv"
-    written_report.save(tmp_path, report)
+    files.write_report(typed(report, Report), tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["options"]["data"] == "caf\udce9.csv"
+    assert read_report(tmp_path / "report.json").options["data"] == "caf\udce9.csv"
     assert "caf\\udce9.csv" in (tmp_path / "report.html").read_text()
 
 
 def test_numbers_that_are_not_numbers_are_null(tmp_path: Path) -> None:
     report = full_report()
     report["metrics"]["uar"] = {"value": float("nan"), "low": float("inf"), "high": 1.0}
-    written_report.save(tmp_path, report)
+    files.write_report(msgspec.convert(report, Report), tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["metrics"]["uar"]["value"] is None
-    assert "nan" not in jsonable(report["metrics"])
+    assert plain(report["metrics"])["uar"] == {"value": None, "low": None, "high": 1.0}
 
 
 def test_every_plot_has_a_title_and_a_description_and_every_table_names_its_rows() -> None:
@@ -488,7 +505,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".report.json.part").mkdir()
     with pytest.raises(Unavailable) as raised:
-        written_report.save(tmp_path / "out", full_report())
+        files.write_report(typed(full_report(), Report), tmp_path / "out")
     assert raised.value.code == "out_unwritable"
 
 

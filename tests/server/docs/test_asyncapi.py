@@ -17,8 +17,8 @@ import pytest
 
 from assistant.audio.pcm import Samples
 from assistant.conversation.live.events import Event
-from assistant.server.contract import wire
-from assistant.server.contract.events import SERVER_EVENTS
+from assistant.server.contract import events
+from assistant.server.contract.events import SERVER_EVENTS, events_of
 from assistant.server.docs.asyncapi import CLIENT_EVENTS, describe_events, name_of
 from assistant.server.docs.examples import HAPPENINGS
 from assistant.server.live import realtime
@@ -136,12 +136,12 @@ class TestNothingIsLeftOut:
         told = set()
         for beta in (False, True):
             for happening in HAPPENINGS:
-                for event in wire.event_json(happening, "an app", beta=beta):
-                    _matches({"event_id": "e", **event})
-                    told.add(event["type"])
+                for event in events_of(happening, "an app", beta=beta):
+                    _matches(msgspec.json.decode(msgspec.json.encode(event)))
+                    told.add(name_of(type(event)))
         assert told <= NAMES
 
-    @pytest.mark.parametrize("module", [realtime, wire])
+    @pytest.mark.parametrize("module", [realtime, events])
     def test_every_name_of_an_event_in_the_code_is_described(self, module: ModuleType) -> None:
         known = NAMES | CLIENT_EVENTS.keys()
         for node in ast.walk(ast.parse(inspect.getsource(module))):

@@ -336,10 +336,11 @@ class TestMetrics:
 
     async def test_count_interim_updates_that_were_left_out(self) -> None:
         from assistant.server.live.outbox import Outbox
+        from tests.server.live.outbox_events import estimate
 
         metrics, outbox = Metrics(), Outbox()
         with metrics.shedding(lambda: outbox.shed):
             for _ in range(3):
-                outbox.put({"type": "affect.result", "final": False})
+                outbox.put(estimate(final=False))
             assert "attune_updates_shed_total 2.0\n" in metrics.text()
         assert "attune_updates_shed_total 2.0\n" in metrics.text()

@@ -30,7 +30,8 @@ from assistant.conversation.live.events import (
 )
 from assistant.conversation.live.stream import Stream
 from assistant.errors import TooLarge, Unavailable
-from assistant.server.live.dialect import TurnDetection
+from assistant.server.contract.session import TurnDetection
+from assistant.server.live.dialect import SessionOptions
 from tests.conftest import House, OpenHouse
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
@@ -488,7 +489,7 @@ class TestTurns:
             shown = (await microphone.until("session.updated"))["session"]["audio"]["input"]["turn_detection"]
             assert shown["prefix_padding_ms"] == padding
             await microphone.socket.close()
-            stream, events, _ = await listen(house, rules=TurnDetection(**shown).rules())
+            stream, events, _ = await listen(house, rules=SessionOptions(turns=TurnDetection(**shown)).rules)
             await hear(stream, sound((False, 2), (True, 1), (False, 1)))
             await stream.settled()
             await stream.close()

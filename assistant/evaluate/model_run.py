@@ -1,0 +1,125 @@
+"""A model as `evaluate voice|text` runs it: opened once, then read over all rows, clean or under a disturbance."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assistant.evaluate.options import Options
+from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.run import cost
+from assistant.evaluate.run.conditions import Disturbance
+from assistant.evaluate.run.engine import Engine, Outcome, Pace, read_rows, with_baseline
+from assistant.evaluate.run.foreign_card import is_foreign
+from assistant.evaluate.run.journal import Journal
+from assistant.evaluate.run.worker import PIECE, Reading, stem_folder
+from assistant.evaluate.tables.manifest import BadRow, Row, refuse
+from assistant.inference.card import Card
+from assistant.inference.model import Model, SessionFactory, open_model
+from assistant.version import __version__
+
+JOURNAL = "run.journal"
+"""In --out: what was read so far. It stays, so that `--resume` can report the same answers otherwise, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRun:
+    """An open model, and how its rows are read."""
+
+    options: Options
+    folder: Path
+    card: Card
+    """With our names for the labels of somebody else's model."""
+    model: Model
+    stem: Model | None
+    """The encoder below a voice model of ours; None for texts and for somebody else's model."""
+    pace: Pace = field(default_factory=Pace)
+
+    @classmethod
+    def open(cls, options: Options, folder: Path, card: Card, session: SessionFactory) -> ModelRun:
+        """Open the model, and the stem that it needs. Raises `ModelInvalid`."""
+        model = open_model(folder, session)
+        needs_stem = options.modality == "voice" and not is_foreign(card)
+        return cls(options, folder, card, model, open_model(stem_folder(card), session) if needs_stem else None)
+
+    def read(
+        self, rows: Sequence[Row], disturb: Disturbance | None = None
+    ) -> tuple[Sequence[Outcome], list[BadRow]]:
+        """Read all rows; the outcomes, and the rows that could not be read. Raises what `read_rows` raises."""
+        clean = disturb is None
+        strict = self.options.data if clean and self.options.strict else None
+        outcomes, bad = asyncio.run(
+            read_rows(
+                self.model,
+                self.options.modality,
+                rows,
+                stem=self.stem,
+                disturb=disturb,
+                workers=self.options.workers,
+                journal=self._journal(disturb),
+                engine=self._engine(disturb),
+                pace=self.pace if clean else None,
+                strict=strict,
+            )
+        )
+        if strict is not None:
+            refuse(strict, bad)
+        return outcomes, bad
+
+    def hearing(self, rows: Sequence[Row]) -> Callable[[Disturbance], Sequence[Outcome]]:
+        """A function that reads the rows under a disturbance, with the baseline that was asked for."""
+
+        def hear(disturb: Disturbance) -> Sequence[Outcome]:
+            print(f"under {disturb.condition.name}:", file=sys.stderr)
+            return self.with_baseline(self.read(rows, disturb)[0])
+
+        return hear
+
+    def with_baseline(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """The outcomes relative to how each speaker usually sounds, if that was asked for."""
+        population = self.card.data.get("population", {}).get("center", ())
+        return with_baseline(outcomes, self.options.baseline, population)
+
+    def cost(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        """Time and memory, as `cost.cost` measures them."""
+        models = [self.model] if self.stem is None else [self.model, self.stem]
+        return cost.cost(Reading(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace)
+
+    def _journal(self, disturb: Disturbance | None) -> Journal:
+        """The journal of this run; what it may go on from must come from the same data, model and columns."""
+        options, card = self.options, self.card
+        key: dict[str, Any] = {
+            "attune": __version__,
+            "data": digest(options.data),
+            "modality": options.modality,
+            "model": card.sha256,
+            "card": digest(card.folder / "card.toml"),
+            "stem": None if self.stem is None else self.stem.card.sha256,
+            "columns": dict(options.columns),
+            "table": options.table,
+            "piece": PIECE[options.modality],
+        }
+        file = options.out / JOURNAL
+        if disturb is not None:
+            key["condition"] = disturb.identity
+            file = file.with_stem(f"{file.stem}.{disturb.condition.name}")
+        return (Journal.resume if options.resume else Journal.start)(file, key)
+
+    def _engine(self, disturb: Disturbance | None) -> Engine | None:
+        """Ray where it is asked for, else None: threads of this process."""
+        if self.options.engine == "local":
+            return None
+        from assistant.evaluate.run.ray_engine import ray_engine
+
+        return ray_engine(
+            self.folder,
+            self.options.modality,
+            stem=None if self.stem is None else self.stem.card.folder,
+            workers=self.options.workers,
+            address=self.options.ray_address,
+            disturb=disturb,
+        )

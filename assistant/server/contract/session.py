@@ -1,0 +1,104 @@
+"""A transcription session in the words of the OpenAI Realtime API: what an update sets, and what is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from assistant.emotion import Modality, Purpose
+
+PROTOCOL_VERSION = "1"
+
+Format = dict[str, Any] | str
+
+
+class TurnDetection(msgspec.Struct, frozen=True):
+    """Server VAD."""
+
+    type: str = "server_vad"
+    threshold: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.5
+    prefix_padding_ms: Annotated[int, Meta(ge=0, le=2000)] = 300
+    silence_duration_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
+
+
+class TranscriptionBody(msgspec.Struct, frozen=True):
+    """Transcription. There is one model, whatever was named."""
+
+    language: Annotated[str, Meta(max_length=20)] | None = None
+
+
+class InputBody(msgspec.Struct):
+    """`audio.input`."""
+
+    format: Format | UnsetType = UNSET
+    transcription: TranscriptionBody | UnsetType | None = UNSET
+    turn_detection: TurnDetection | UnsetType | None = UNSET
+
+
+class AudioBody(msgspec.Struct):
+    """`audio`."""
+
+    input: InputBody = msgspec.field(default_factory=InputBody)
+
+
+class SessionBody(msgspec.Struct):
+    """What `session.update` may set, and what the beta called it."""
+
+    type: str = "transcription"
+    audio: AudioBody = msgspec.field(default_factory=AudioBody)
+    input_audio_format: Format | UnsetType = UNSET
+    input_audio_transcription: TranscriptionBody | UnsetType | None = UNSET
+    turn_detection: TurnDetection | UnsetType | None = UNSET
+
+
+class SessionUpdate(msgspec.Struct):
+    """`session.update` and `transcription_session.update`."""
+
+    session: SessionBody = msgspec.field(default_factory=SessionBody)
+
+
+class ShownFormat(msgspec.Struct):
+    """How audio comes in; only PCM has a rate, in Hz."""
+
+    type: str
+    rate: int | UnsetType = UNSET
+
+
+class SessionInput(msgspec.Struct):
+    """How audio comes in and what is done with it."""
+
+    format: ShownFormat
+    transcription: TranscriptionBody | None
+    turn_detection: TurnDetection | None
+    noise_reduction: None = None
+
+
+class SessionAudio(msgspec.Struct):
+    """Settings of the audio."""
+
+    input: SessionInput
+
+
+class Capabilities(msgspec.Struct):
+    """What this stream can do; of affect, what the person granted, by modality."""
+
+    transcription: bool
+    reasons: dict[str, str]
+    """Why something can't be done."""
+    affect: dict[Modality, list[Purpose]]
+
+
+class TranscriptionSession(msgspec.Struct, kw_only=True):
+    """A transcription session."""
+
+    id: str
+    object: Literal["realtime.transcription_session"] = "realtime.transcription_session"
+    type: Literal["transcription"] = "transcription"
+    protocol_version: str = PROTOCOL_VERSION
+    expires_at: int
+    """Unix seconds."""
+    audio: SessionAudio
+    include: list[str] = []
+    capabilities: Capabilities
