@@ -16,7 +16,7 @@ def write_logs(level: str) -> None:
 def log_handler(stream: TextIO | None = None) -> logging.Handler:
     """A handler that writes to `stream`, or to standard error, without anything that could quote a person."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(PrivateFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(is_logged)
     return handler
 
@@ -35,13 +35,13 @@ def is_ours(record: logging.LogRecord) -> bool:
     return record.name == _OURS or record.name.startswith(f"{_OURS}.")
 
 
-class PrivateFormatter(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Leaves out what could quote a person: the messages of errors, and every message of a library.
 
     aiohttp, asyncio and SQLAlchemy put headers, call arguments and row values into their messages.
 
     >>> record = logging.LogRecord("aiohttp.server", 40, "/x/web_protocol.py", 451, "bad: %s", ("Ada",), None)
-    >>> PrivateFormatter("%(name)s: %(message)s").format(record)
+    >>> RedactingFormatter("%(name)s: %(message)s").format(record)
     'aiohttp.server: at web_protocol:451'
     """
 
