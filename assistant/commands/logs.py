@@ -16,7 +16,7 @@ def write_logs(level: str) -> None:
 def teller(stream: TextIO | None = None) -> logging.Handler:
     """Writes to `stream`, or to standard error, what may be told."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.addFilter(is_told)
     return handler
 
@@ -35,13 +35,13 @@ def is_ours(record: logging.LogRecord) -> bool:
     return record.name == _OURS or record.name.startswith(f"{_OURS}.")
 
 
-class Discreet(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """Leaves out what could quote a person: the messages of errors, and every message of a library.
 
     aiohttp, asyncio and SQLAlchemy put headers, arguments of calls and values of rows into theirs.
 
     >>> record = logging.LogRecord("aiohttp.server", 40, "/x/web_protocol.py", 451, "bad: %s", ("Ada",), None)
-    >>> Discreet("%(name)s: %(message)s").format(record)
+    >>> RedactingFormatter("%(name)s: %(message)s").format(record)
     'aiohttp.server: at web_protocol:451'
     """
 

@@ -11,11 +11,11 @@ from functools import partial
 from assistant.consent.grant import Grant, purposes
 from assistant.consent.policy import disclosure, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.decision import body_of
 from assistant.conversation.limits import GPC, Limit, content_profile, limits, tone_profile
 from assistant.conversation.surroundings import completed
 from assistant.conversation.tools import Tools
 from assistant.conversation.used import Used
+from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import blurred
@@ -55,6 +55,16 @@ class Answer:
     """What was not done, as the person asked."""
     quiet_hours: bool = False
     """It is a time at which the person wants to be left in peace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What comes of a request to rank."""
+
+    decision: str
+    chosen: Chosen
+    limits: tuple[Limit, ...]
+    """What was not done, as the person asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +175,7 @@ class Conversation:
             shown = Mood.unsaid(said.reason, now)
         return Answer(shown, directive, chosen.ranking.slate, decision, safety, held, quiet)
 
-    async def choose(self, wish: Wish) -> tuple[str, Chosen]:
+    async def choose(self, wish: Wish) -> Selection:
         """Rank as wished; the mood counts only with a grant for content."""
         now = self.tools.clock()
         held = await self.limits()
@@ -174,7 +184,7 @@ class Conversation:
         self.tools.memory.used.keep(decision, Used(self.person.pseudonym, None, moods.content))
         chosen = await self._choose(moods, decision, now, wish, held)
         await self._log(decision, now, held, moods=moods, chosen=chosen)
-        return decision, chosen
+        return Selection(decision, chosen, held)
 
     async def limits(self) -> tuple[Limit, ...]:
         """What the person asked not to be done."""
@@ -355,7 +365,12 @@ class Conversation:
         ):
             if used:
                 self.tools.uses.note_access(self.person.pseudonym, self.who, "mood", purpose)
-        body = body_of(held, tone=tone, content=content, chosen=chosen, directive=directive)
+        body = Decision(
+            read=ReadModalities(modalities_of(tone), modalities_of(content)),
+            ranking=None if chosen is None else chosen.decision,
+            tone=None if directive is None else ToneDecision.of(directive),
+            limits=tuple(limit.code for limit in held),
+        )
         await self.tools.decisions.add(decision, self.person.pseudonym, now, body)
 
 

@@ -14,11 +14,11 @@ from assistant.consent.grant import Grant
 from assistant.consent.ledger import Ledger
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.decision import DecisionLog
 from assistant.emotion import Abstention, Usual
 from assistant.mood.baseline import Baselines
 from assistant.mood.history import MoodLog
 from assistant.profile.context import ContextStore
-from assistant.recommend.ranking import DecisionLog
 from assistant.recommend.service import Recommender
 from assistant.text.reader import TextScores
 from assistant.tone.rules import Policies

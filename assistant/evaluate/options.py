@@ -10,11 +10,20 @@ from pathlib import Path
 from typing import Literal
 
 from assistant.evaluate.figures.tasks import TASKS, Task
-from assistant.evaluate.fit import folds
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.engine import BaselineMode
 from assistant.evaluate.tables import manifest
 
+_FIT_HELP = """\
+--fit head trains a linear head on the frozen stem with the labels of the manifest, under any names, and reads every
+clip with a head that did not learn from its speaker (--folds), or from its corpus (--leave-out corpus). Ridge and
+temperature are chosen on inner folds; energy and pitch with the same folds are the floor. What the stem hears is
+kept in DIR/features, so that a second run is quick: it is as personal as the clips, so delete it with them.
+
+  assistant evaluate voice --data clips.csv --fit head --folds 5 --out results --save-model models/mine
+  assistant evaluate voice --data other.csv --model models/mine --out other-results
+  ATTUNE_VOICE_MODEL=$PWD/models/mine assistant serve
+"""
 EPILOG = {
     "voice": """\
 The manifest has the columns `file` (relative to it, or absolute), `speaker`, and one for the task: `emotion`,
@@ -31,7 +40,7 @@ example:
 """
     + manifest.HELP
     + "\n"
-    + folds.HELP
+    + _FIT_HELP
     + "\n"
     + conditions.HELP
     + "\n"

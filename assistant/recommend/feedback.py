@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 import numpy as np
@@ -145,26 +145,6 @@ class RewardLog(Protocol):
 
     async def keep(self, app: str, number: int, state: bytes) -> None:
         """Keep a state; an older one than is there changes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision as it was kept."""
-
-    person: str
-    """Pseudonym."""
-    at: float
-    ranking: dict[str, Any]
-
-
-class DecisionBook(Protocol):
-    """Where decisions are found again."""
-
-    async def find(self, app: str, decision: str) -> Decided:
-        """Raises `NotFound` (`decision_unknown`)."""
-
-    async def activate(self, app: str, decision: str) -> None:
-        """Mark a decision as shown. Raises `NotFound`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,6 @@ __all__ = [
     "TEMPERATURE",
     "VERSION",
     "WORDS",
-    "DecisionLog",
     "Ranking",
     "Reason",
     "Recommendation",
@@ -55,13 +54,6 @@ WORDS = {
     "catalogue": "something from the catalogue",
 }
 """What each part of a score says to a person. Where it is known from what, a ranking says that too."""
-
-
-class DecisionLog(Protocol):
-    """Where decisions are kept."""
-
-    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
-        """Keep one; durable when this returns."""
 
 
 @dataclass(frozen=True, slots=True)

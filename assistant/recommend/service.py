@@ -12,10 +12,10 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
+from assistant.arrays import Floats
 from assistant.consent.receipt import Record
 from assistant.emotion import Mood
 from assistant.errors import NotFound, Premature
@@ -24,6 +24,7 @@ from assistant.recommend import ranking as policy
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.bubble import Bubble, ShownKinds, opened
 from assistant.recommend.catalogue import CatalogueSource
+from assistant.recommend.decision import DecidedItem, DecidedRanking, DecisionBook, Diversity, RankingDecision
 from assistant.recommend.features import (
     INTEREST,
     MOMENT,
@@ -33,8 +34,6 @@ from assistant.recommend.features import (
     usable,
 )
 from assistant.recommend.feedback import (
-    Decided,
-    DecisionBook,
     Kind,
     Outcome,
     RewardLog,
@@ -50,7 +49,7 @@ from assistant.recommend.holdout import Arm
 from assistant.recommend.item_table import Shelf, Shelves
 from assistant.recommend.likes import LikedLately
 from assistant.recommend.moment import NOWHERE, Moment
-from assistant.recommend.ranking import Ranking, ranked
+from assistant.recommend.ranking import Ranking, Recommendation, ranked
 from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, Learned, cold_start
 from assistant.recommend.shown import ShownLately
 from assistant.recommend.slate import Knobs
@@ -78,11 +77,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A ranking, with what its decision's log says of it."""
+    """A ranking, with what is kept of it."""
 
     ranking: Ranking
-    body: dict[str, Any]
-    moment: Moment
+    decision: RankingDecision
 
 
 @dataclass(slots=True)
@@ -173,6 +171,13 @@ class Recommender:
                 offers=wish.offers,
             )
 
+        inputs = [
+            "profile.language",
+            *(["profile.interests"] if profile is None else []),
+            *wish.moment.names,
+            *(["likes"] if likes else []),
+            *(["mood"] if mood is not None else []),
+        ]
         mood, ranking = usable(mood), chosen(mood)
         without = None
         if mood is not None:
@@ -181,12 +186,22 @@ class Recommender:
             without = chosen(None)
         if wish.active and profile is None:
             self._shown.add(person.pseudonym, [said.item.kind for said in ranking.slate])
-        body = _body(ranking, without, wish, arm, opened=ranking.knobs != wish.knobs)
-        if profile is not None:
-            body["taste"] = False
-        elif likes:
-            body["likes"] = len(likes)
-        return Chosen(ranking, body, wish.moment)
+        kept = RankingDecision(
+            inputs=tuple(inputs),
+            policy=policy.VERSION,
+            mood_used=ranking.mood_used,
+            arm=arm,
+            active=wish.active,
+            temperature=ranking.temperature,
+            serendipity=ranking.knobs.serendipity,
+            context=tuple(context_vector(wish.moment, None).tolist()[: len(MOMENT)]),
+            items=tuple(_decided_item(item) for item in ranking.slate),
+            diversity=_diversity(ranking, opened=ranking.knobs != wish.knobs),
+            without_mood=None if without is None else tuple(item.item.id for item in without.slate),
+            likes=len(likes),
+            taste=profile is None,
+        )
+        return Chosen(ranking, kept)
 
     async def shelf(self, app: str) -> Shelf:
         """The app's catalogue, laid out; aside where it is large, since that takes a while."""
@@ -247,10 +262,10 @@ class Recommender:
         """
         worth = reward_of(kind, value)
         decided = await self._book.find(app, decision)
-        said = next((one for one in decided.ranking["items"] if one["id"] == item), None)
-        if said is None:
+        rewarded = next((one for one in decided.ranking.items if one.id == item), None)
+        if rewarded is None:
             raise NotFound("this decision didn't recommend such an item", code="item_not_recommended")
-        if not decided.ranking.get("active", True):
+        if not decided.ranking.active:
             raise Premature("activate the decision first: it wasn't shown yet", code="decision_inactive")
         shelf = await self.shelf(app)
         row = shelf.place.get(item)
@@ -258,15 +273,15 @@ class Recommender:
         if commercial and kind == "conversion":
             worth = 0.0
         felt_then = decision in self._felt
-        context, expected, felt = self._remembered(decision, decided, said, commercial=commercial, now=now)
+        context, expected, felt = self._remembered(decision, decided, rewarded, commercial=commercial, now=now)
         features: tuple[float, ...] = ()
-        if row is not None and context is not None:
+        if row is not None:
             numbers = shelf.numbers[row].copy()
-            numbers[INTEREST], numbers[SEARCH] = said["own"]
+            numbers[INTEREST], numbers[SEARCH] = rewarded.own
             features = tuple(choice_features(context, numbers).tolist())
-        arm = decided.ranking.get("arm")
+        arm = decided.ranking.arm
         outcome = Outcome(item, kind, worth, expected, now, decided.at, features, felt, commercial, arm)
-        if row is not None and not limited and decided.ranking.get("taste", True) and shows_taste(outcome):
+        if row is not None and not limited and decided.ranking.taste and shows_taste(outcome):
             self._likes.outdate(decided.person)  # another worker may have taken one
             outcome = replace(outcome, taste=True, beside=await self._likes.of(decided.person, now))
         new = await self._log.add(app, decided.person, decision, key, outcome)
@@ -327,54 +342,35 @@ class Recommender:
             self._felt.popitem(last=False)
 
     def _remembered(
-        self, decision: str, decided: Decided, said: dict[str, Any], *, commercial: bool, now: float
-    ) -> tuple[Any, float, float]:
+        self, decision: str, decided: DecidedRanking, item: DecidedItem, *, commercial: bool, now: float
+    ) -> tuple[Floats, float, float]:
         """The context of a decision, what was expected of an item, and what the mood added to that, if it lives."""
-        blind = decided.ranking.get("context")
-        if blind is None or "parts" not in said:
-            return None, 0.0, 0.0
-        expected = cold_start(said["parts"])
+        expected = cold_start(item.parts)
         felt = self._felt.get(decision)
         if felt is None or felt.context is None or felt.expires_at <= now or commercial:
-            return np.array([*blind, *([0.0] * 3)]), expected, 0.0
-        return np.array(felt.context), expected, cold_start(felt.parts.get(said["id"], {}))
+            return np.array([*decided.ranking.context, *([0.0] * 3)]), expected, 0.0
+        return np.array(felt.context), expected, cold_start(felt.parts.get(item.id, {}))
 
 
-def _body(
-    ranking: Ranking, without: Ranking | None, wish: Wish, arm: Arm | None, *, opened: bool
-) -> dict[str, Any]:
-    """What the log keeps: no part of a score that the mood made."""
-    body: dict[str, Any] = {
-        "policy": policy.VERSION,
-        "mood_used": ranking.mood_used,
-        "arm": arm,
-        "active": wish.active,
-        "temperature": ranking.temperature,
-        "serendipity": ranking.knobs.serendipity,
-        "context": context_vector(wish.moment, None).tolist()[: len(MOMENT)],
-        "items": [
-            {
-                "id": said.item.id,
-                "kind": said.item.kind,
-                "commercial": said.item.commercial,
-                "propensity": said.propensity,
-                "reason": said.reason,
-                "codes": [reason.code for reason in said.reasons if reason.part > 0],
-                "parts": {name: part for name, part in said.parts.items() if not name.startswith("mood_")},
-                "own": [
-                    said.parts.get("interest", 0.0) / INTEREST_WEIGHT,
-                    said.parts.get("search", 0.0) / SEARCH_WEIGHT,
-                ],
-            }
-            for said in ranking.slate
-        ],
-    }
-    if ranking.knobs.serendipity:
-        body["diversity"] = {
-            "price": round(ranking.price.expected_reward, 6),
-            "likeness": round(ranking.price.likeness, 6),
-            "because": "bubble_limit" if opened else "asked",
-        }
-    if without is not None:
-        body["without_mood"] = [said.item.id for said in without.slate]
-    return body
+def _decided_item(ranked: Recommendation) -> DecidedItem:
+    """What is kept of an item: no part of its score that the mood made."""
+    return DecidedItem(
+        id=ranked.item.id,
+        kind=ranked.item.kind,
+        commercial=ranked.item.commercial,
+        propensity=ranked.propensity,
+        reason=ranked.reason,
+        codes=tuple(reason.code for reason in ranked.reasons if reason.part > 0),
+        parts={name: part for name, part in ranked.parts.items() if not name.startswith("mood_")},
+        own=(
+            ranked.parts.get("interest", 0.0) / INTEREST_WEIGHT,
+            ranked.parts.get("search", 0.0) / SEARCH_WEIGHT,
+        ),
+    )
+
+
+def _diversity(ranking: Ranking, *, opened: bool) -> Diversity | None:
+    if not ranking.knobs.serendipity:
+        return None
+    price, likeness = round(ranking.price.expected_reward, 6), round(ranking.price.likeness, 6)
+    return Diversity(price, likeness, "bubble_limit" if opened else "asked")

@@ -1,4 +1,4 @@
-"""What was chosen for each person, and why. The bodies are sealed with the person's key."""
+"""The log of decisions: what was chosen for each person, and why. Each is sealed with the person's key."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import insert, select, update
 
+from assistant.decision import Decision
 from assistant.errors import NotFound
-from assistant.recommend.feedback import Decided
+from assistant.recommend.decision import DecidedRanking
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
 from assistant.store.keys.vault import Vault
 
+_decode = msgspec.json.Decoder(Decision).decode
+
 
 class Decisions:
-    """The log of decisions; `recommend.ranking.DecisionLog` and `recommend.feedback.DecisionBook`."""
+    """Implements `decision.DecisionLog` and `recommend.decision.DecisionBook`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
         self._writes = GroupCommit(self._write)
 
-    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
+    async def add(self, decision: str, person: str, at: float, body: Decision) -> None:
         """Store one decision; durable when this returns."""
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
         await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
@@ -38,8 +42,8 @@ class Decisions:
         """Wait until everything is written."""
         await self._writes.close()
 
-    async def get(self, decision: str, person: str) -> dict[str, Any]:
-        """What was kept of a person's decision. Raises `NotFound` (`decision_unknown`)."""
+    async def get(self, decision: str, person: str) -> Decision:
+        """A person's decision. Raises `NotFound` (`decision_unknown`)."""
         table = schema.decisions
         query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
         async with self._database.read() as connection:
@@ -48,14 +52,17 @@ class Decisions:
             raise _unknown()
         return await self._open(person, sealed)
 
-    async def find(self, app: str, decision: str) -> Decided:
-        """A decision that recommended something to one of the app's people.
+    async def find(self, app: str, decision: str) -> DecidedRanking:
+        """The ranking of a decision that was made for one of the app's people.
 
-        Raises `NotFound` (`decision_unknown`), the same whether or not another app has it.
+        Raises `NotFound` (`decision_unknown`), the same whether or not another app has it, and where it ranked
+        nothing.
         """
         row = await self._row(app, decision)
-        body = await self._open(row.person, row.body)
-        return Decided(row.person, row.at, body["ranking"])
+        ranking = (await self._open(row.person, row.body)).ranking
+        if ranking is None:
+            raise _unknown()
+        return DecidedRanking(row.person, row.at, ranking)
 
     async def made(self, decision: str, app: str) -> tuple[str, float]:
         """The pseudonym of the person of `app` that a decision was made for, and its unix time.
@@ -66,18 +73,19 @@ class Decisions:
         return row.person, row.at
 
     async def activate(self, app: str, decision: str) -> None:
-        """Mark a decision as shown. Raises `NotFound` (`decision_unknown`)."""
+        """Mark a ranking as shown. Raises `NotFound` (`decision_unknown`)."""
         row = await self._row(app, decision)
         body = await self._open(row.person, row.body)
-        body["ranking"]["active"] = True
-        sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(body))
+        if body.ranking is None:
+            raise _unknown()
+        shown = replace(body, ranking=replace(body.ranking, active=True))
+        sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(shown))
         table = schema.decisions
         async with self._database.write() as connection:
             await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
 
-    async def _open(self, person: str, sealed: bytes) -> dict[str, Any]:
-        body: dict[str, Any] = msgspec.json.decode(await self._vault.open(person, "decision", sealed))
-        return body
+    async def _open(self, person: str, sealed: bytes) -> Decision:
+        return _decode(await self._vault.open(person, "decision", sealed))
 
     async def _row(self, app: str, decision: str) -> Any:
         table, people = schema.decisions, schema.people

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from assistant.profile.person import Formality
+from assistant.tone.correction import OfferedCorrection
 
 Warmth = Literal["plain", "warm", "very_warm"]
 Pace = Literal["slow", "normal", "brisk"]
@@ -76,3 +77,5 @@ class Directive:
     speech: Speech = Speech()
     inputs: tuple[str, ...] = ()
     """Names of what was looked at."""
+    correction: OfferedCorrection | None = None
+    """What the person can say where the last rule that read their mood was wrong about it."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
+from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Directive, Manner, Reason
 from assistant.tone.law import forbidden, lawful
 from assistant.tone.render import difference, prompt, tag
@@ -34,7 +35,7 @@ def directed(
     Nothing that was said is known here: equal situations give equal directives, to the byte.
     """
     used = situation.known is not None
-    wish, reasons = _wished(situation, policy)
+    wish, reasons, correction = _wished(situation, policy)
     usual = _wished(replace(situation, mood=None), policy)[0] if used else wish
     manner, holding = wish, NOTHING
     if used:
@@ -56,14 +57,17 @@ def directed(
         tag=tag(manner),
         speech=speech(manner),
         inputs=tuple(name for name in policy.inputs() if used or name != "mood"),
+        correction=correction if used else None,
     )
     return directive, holding
 
 
-def _wished(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason, ...]]:
-    manner, reasons = policy.begin(), []
+def _wished(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason, ...], OfferedCorrection | None]:
+    """The manner by the policy and the laws, why, and the correction that the last rule with one offers."""
+    manner, reasons, correction = policy.begin(), [], None
     for rule in policy.fired(situation):
         manner = replace(manner, **rule.sets.named())
         reasons.append(Reason(rule.code, rule.says))
+        correction = rule.corrects or correction
     manner, by_law = lawful(manner, situation)
-    return manner, (*reasons, *by_law)
+    return manner, (*reasons, *by_law), correction

@@ -16,7 +16,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from assistant.errors import Invalid
 from assistant.profile.person import Formality
-from assistant.tone.condition import INPUT_OF, Condition
+from assistant.tone.condition import INPUT_OF, OF_MOOD, Condition
+from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Acknowledgement, Directness, Humour, Manner, Pace, Verbosity, Warmth
 from assistant.tone.law import LAWFUL_INPUTS, LAWS
 from assistant.tone.situation import Situation
@@ -56,6 +57,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Why, for people: part of the reasons, never of a prompt."""
     when: Condition
     sets: Choices
+    corrects: OfferedCorrection | None = None
+    """What the person is offered to say of themself where this rule read their mood wrongly."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +139,12 @@ def _mistakes(rule: Rule) -> Iterator[tuple[str, str]]:
         yield "when", "names nothing, so it would always hold; change `manner` instead"
     if not rule.sets.named():
         yield "sets", "changes nothing"
+    if rule.corrects is not None and not rule.corrects.named():
+        yield "corrects", "says nothing"
+    if rule.corrects is not None and not any(
+        name in OF_MOOD for _, facts in rule.when.parts() for name in facts.named()
+    ):
+        yield "corrects", "would correct a mood, and `when` reads none"
     for place, facts in rule.when.parts():
         if place != "when" and not facts.named():
             yield place, "names nothing"

@@ -19,26 +19,48 @@ from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
+import msgspec
 from sqlalchemy import insert, text
 from tqdm import tqdm
 
 from assistant.config import Settings
 from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Actor
+from assistant.decision import Decision, ReadModalities, ToneDecision
 from assistant.profile.person import App, Person, Profile, subject
+from assistant.recommend.decision import DecidedItem, RankingDecision
+from assistant.recommend.ranking import TEMPERATURE, VERSION
 from assistant.store import schema
 from assistant.store.consents import ConsentRecords
 from assistant.store.storage import Storage, open_storage
+from assistant.tone.policy import choose
 from scripts.bench.postgres import running_postgres
 
 APP = Actor("app", "bench")
 RECORDS = 100_000
-_ITEM = b'{"id":"item","propensity":0.25,"reason":"matches what you said you like"}'
-DECISION = (
-    b'{"ranking":{"policy":"rank-1","inputs":["profile.language","profile.interests","mood"],"items":['
-    + b",".join([_ITEM] * 5)
-    + b']},"tone":{"policy":"tone-1","inputs":["mood"],"reasons":["stress"]}}'
+_ITEM = DecidedItem(
+    id="item",
+    kind="tip",
+    commercial=False,
+    propensity=0.25,
+    reason="matches what you said you like",
+    codes=("interest",),
+    parts={"interest": 0.15},
+    own=(0.5, 0.0),
 )
+_RANKING = RankingDecision(
+    inputs=("profile.language", "profile.interests"),
+    policy=VERSION,
+    mood_used=False,
+    arm=None,
+    active=True,
+    temperature=TEMPERATURE,
+    serendipity=0.0,
+    context=(1.0, *[0.0] * 7),
+    items=(_ITEM,) * 5,
+)
+DECISION = Decision(read=ReadModalities((), ()), ranking=_RANKING, tone=ToneDecision.of(choose(None, Profile())))
+_ENCODED = msgspec.json.encode(DECISION)
 
 
 @dataclass(frozen=True)
@@ -149,7 +171,7 @@ async def export(bench: Bench, total: int) -> None:
                 "id": bench.new_id(),
                 "person": person.pseudonym,
                 "at": now + n,
-                "body": await storage.vault.seal(person.pseudonym, "decision", DECISION),
+                "body": await storage.vault.seal(person.pseudonym, "decision", _ENCODED),
             }
             for n in range(start, min(start + 5000, total))
         ]
@@ -180,7 +202,7 @@ async def export(bench: Bench, total: int) -> None:
     await storage.erase(bench.app, [person], APP)
     print(f"{bench.name}: erasure of that person in {time.perf_counter() - began:.2f} s")
     other = await bench.person("small")
-    await storage.decisions.add(bench.new_id(), other.pseudonym, now, {})
+    await storage.decisions.add(bench.new_id(), other.pseudonym, now, DECISION)
     began = time.perf_counter()
     await storage.erase(bench.app, [other], APP)
     print(f"{bench.name}: erasure of a person with one record in {(time.perf_counter() - began) * 1000:.0f} ms")

@@ -14,8 +14,7 @@ import soundfile
 
 from assistant.errors import Invalid
 from assistant.evaluate.command import Options, configure, evaluate
-from assistant.evaluate.tables.bad_rows import FILE, write
-from assistant.evaluate.tables.manifest import BadRow
+from assistant.evaluate.tables.manifest import BAD_ROWS, BadRow, write_bad_rows
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
 
 
@@ -52,7 +51,7 @@ def run(folder: Path, expected: int = 0, **options: Any) -> dict[str, Any]:
 
 
 def all_bad(folder: Path) -> list[list[str]]:
-    with (folder / "out" / FILE).open(newline="") as file:
+    with (folder / "out" / BAD_ROWS).open(newline="") as file:
         return list(csv.reader(file))
 
 
@@ -62,7 +61,7 @@ def test_their_columns_are_ours_and_the_report_says_so(folder: Path) -> None:
     assert report["clusters"] == 2
     assert report["metrics"]["uar"]["value"] == 1.0
     assert report["options"]["columns"] == [list(pair) for pair in COLUMNS]
-    assert not (folder / "out" / FILE).exists()
+    assert not (folder / "out" / BAD_ROWS).exists()
 
 
 def test_all_bad_rows_stand_in_a_file_and_a_better_run_takes_it_away(folder: Path, capsys: Any) -> None:
@@ -83,7 +82,7 @@ def test_all_bad_rows_stand_in_a_file_and_a_better_run_takes_it_away(folder: Pat
     assert any(told in note for note in report["notes"])
     (folder / "d.csv").write_text(table)
     run(folder)
-    assert not (folder / "out" / FILE).exists()
+    assert not (folder / "out" / BAD_ROWS).exists()
 
 
 @pytest.mark.parametrize(
@@ -138,6 +137,6 @@ def test_the_options_are_understood_and_explained(capsys: Any) -> None:
 
 
 def test_bad_rows_are_sorted_and_hostile_names_are_quoted(tmp_path: Path) -> None:
-    write(tmp_path, tmp_path / "d.csv", [BadRow(9, "why", name='a"\n,b'), BadRow(2, "because")])
-    with (tmp_path / FILE).open(newline="") as file:
+    write_bad_rows(tmp_path, tmp_path / "d.csv", [BadRow(9, "why", name='a"\n,b'), BadRow(2, "because")])
+    with (tmp_path / BAD_ROWS).open(newline="") as file:
         assert list(csv.reader(file))[1:] == [["d.csv", "2", "", "because"], ["d.csv", "9", 'a"\n,b', "why"]]

@@ -16,6 +16,7 @@ import pytest
 
 from assistant.conversation.session import Conversation
 from assistant.conversation.tools import Tools
+from assistant.decision import Decision
 from assistant.emotion import Abstention, Estimate, Reading
 from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
@@ -82,7 +83,7 @@ class DecisionsInMemory:
     def __init__(self) -> None:
         self.bodies: dict[str, Any] = {}
 
-    async def add(self, decision: str, person: str, at: float, body: dict[str, Any]) -> None:
+    async def add(self, decision: str, person: str, at: float, body: Decision) -> None:
         self.bodies[decision] = body
 
 

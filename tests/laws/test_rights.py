@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from sqlalchemy import func, select
 
@@ -34,6 +35,7 @@ from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
 from tests.clock import NOW, Clock
+from tests.decisions import a_decision, an_item
 
 DAY = 86_400.0
 MASTER = bytes(range(32))
@@ -69,7 +71,7 @@ class Office:
         await storage.baselines.remember(who, "text", Baseline(3, (0.1, 0.2), "session"), at)
         await storage.moods.add_reading(who, a_reading(), at)
         for number in range(decisions):
-            await storage.decisions.add(f"{name} {number}", who, at + number, {"items": [CANARY]})
+            await storage.decisions.add(f"{name} {number}", who, at + number, a_decision(an_item(reason=CANARY)))
         clicked = Outcome("a", "click", 0.3, 0.1, at, at)
         await storage.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
         storage.access.note_access(who, "key_1", "GET /v1/people/{person}")
@@ -130,7 +132,7 @@ async def test_an_export_has_everything_of_one_person_and_nothing_of_another(off
     assert of["context"]["data"] == "walking"
     assert of["baseline"]["data"]["center"] == [0.1, 0.2]
     assert of["mood"]["data"]["stress"] == 0.75
-    assert of["decision"]["data"] == {"items": [CANARY]}
+    assert of["decision"]["data"] == json.loads(msgspec.json.encode(a_decision(an_item(reason=CANARY))))
     assert of["access"]["who"] == "key_1"
     assert [line["event"] for line in lines if line["record"] == "consent"] == ["granted", "granted", "withdrawn"]
     assert all(line["receipt"]["receipt"] == line["id"] for line in lines if line["record"] == "consent")

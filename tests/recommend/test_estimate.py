@@ -13,7 +13,7 @@ import pytest
 from assistant.arrays import Floats, Ints
 from assistant.cli import main
 from assistant.evaluate.ranking import situnes
-from assistant.evaluate.ranking.logistic import fit
+from assistant.evaluate.ranking.situnes import fit
 from assistant.recommend.holdout import arm, uplift
 from assistant.recommend.measures.estimate import PolicyValue, doubly_robust, ips, slate_weight, snips, weights
 from assistant.recommend.measures.interval import wilson

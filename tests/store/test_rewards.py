@@ -290,9 +290,9 @@ async def test_what_is_kept_of_a_decision_has_no_number_of_the_mood(house: House
     decided = await _decided(house, path)
     app = (await house.app()).id
     kept = (await house.services.storage.decisions.find(app, decided["decision"])).ranking
-    assert kept["mood_used"] is True
-    assert len(kept["context"]) == 8
-    assert not any(name.startswith("mood") for one in kept["items"] for name in one["parts"])
+    assert kept.mood_used is True
+    assert len(kept.context) == 8
+    assert not any(name.startswith("mood") for item in kept.items for name in item.parts)
 
 
 async def _taught(house: House, path: str, before: Callable[[], Any] | None = None) -> Outcome:

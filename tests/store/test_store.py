@@ -31,6 +31,7 @@ from assistant.store.decisions import Decisions
 from assistant.store.keys.masters import LocalKeys, make_master_key, read_master_keys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
+from tests.decisions import a_decision, an_item
 
 NOW = 1_800_000_000.0
 MASTER = bytes(range(32))
@@ -302,7 +303,7 @@ async def test_ids_and_profiles_do_not_stand_on_the_disk_in_clear(sqlite_store: 
     store = sqlite_store
     app = await store.app()
     person, _ = await store.people.put(app, f"{CANARY}@example.org", PROFILE)
-    await store.decisions.add("d", person.pseudonym, NOW, {"items": [CANARY]})
+    await store.decisions.add("d", person.pseudonym, NOW, a_decision(an_item(reason=CANARY)))
     await store.baselines.remember(person.pseudonym, "voice", Baseline(3, (0.123456789,), "session"), NOW)
     written = all_bytes(folder, "attune.db") + all_bytes(folder, "keys.db")
     assert person.pseudonym.encode() in written  # so this looks in the right place
@@ -315,7 +316,7 @@ async def test_an_erased_person_is_unknown_and_every_row_about_them_is_gone(stor
     ada, _ = await store.people.put(app, "ada", PROFILE)
     bob, _ = await store.people.put(app, "bob", PROFILE)
     for person in (ada, bob):
-        await store.decisions.add(f"of {person.id}", person.pseudonym, NOW, {})
+        await store.decisions.add(f"of {person.id}", person.pseudonym, NOW, a_decision())
         await store.baselines.remember(person.pseudonym, "text", Baseline(1, (0.1,)), NOW)
         await store.records.append(a_record(id=f"by {person.id}", person=person.pseudonym))
     await store.people.erase(ada)
@@ -347,7 +348,7 @@ async def test_a_backup_made_before_an_erasure_can_not_be_read_after_it(store: S
     app = await store.app()
     ada, _ = await store.people.put(app, "ada", PROFILE)
     bob, _ = await store.people.put(app, "bob", PROFILE)
-    await store.decisions.add("d", ada.pseudonym, NOW, {"items": [CANARY]})
+    await store.decisions.add("d", ada.pseudonym, NOW, a_decision(an_item(reason=CANARY)))
     await store.apps.close()  # the use of the app's key is noted beside this, and would differ from the backup
     backup = await every_row(store.main)
     await store.people.erase(ada)
@@ -451,7 +452,7 @@ async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(data
 async def test_a_decision_comes_back_for_its_own_person_only(store: Store) -> None:
     for person in ("p", "q"):
         await store.vault.create(person)
-    body = {"items": [{"id": "a", "propensity": 0.25}], "reasons": ["default"]}
+    body = a_decision(an_item(propensity=0.25), limits=("gpc",))
     await store.decisions.add("d", "p", NOW, body)
     assert await store.decisions.get("d", "p") == body
     for decision, person in (("d", "q"), ("e", "p")):

@@ -10,7 +10,6 @@ import numpy as np
 from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import metrics, ranking, tally
-from assistant.evaluate.figures.affects import affects
 from assistant.evaluate.figures.ranking import Ranked
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Layout, Tally, apart
@@ -19,6 +18,8 @@ ECE_LEAST = 0.1
 """Label predictions below this are left out of the calibration error: nearly all are, and all are near 0."""
 SELECTIVE = 0.8
 """Part of the rows that `selective_uar` accepts."""
+_NINETY = 1.645
+"""Standard deviations on either side of a mean that hold 90 % of a normal distribution."""
 _ORDER = (
     "uar", "macro_recall", "f1", "auc", "accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_auc", "ece",
     "brier", "nll", "aurc", "selective_uar", "coverage",
@@ -121,6 +122,34 @@ def _of_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
     if alone:  # the only class there is can't be missed: nothing was measured
         return [Tally((1,), _nothing, dict.fromkeys([n for one in found for n in one.formulas], _undefined))]
     return found
+
+
+def affects(sheet: Sheet) -> Tally:
+    """Correlation, concordance, errors and how many labels lie inside the 90 % interval, of each dimension."""
+    middle = [float(np.nanmean(column)) if np.isfinite(column).any() else 0.0 for column in sheet.truth.T]
+
+    def rows(some: Ints) -> Floats:
+        truth, given = sheet.truth[some], sheet.given[some]
+        known = np.isfinite(truth) & np.isfinite(given)
+        error = np.where(known, np.abs(truth - given), 0.0)
+        inside = known & (error <= _NINETY * sheet.deviation[some])
+        found = [metrics.moments(given[:, at], truth[:, at], middle[at]) for at in range(len(sheet.names))]
+        return np.concatenate([np.stack(found, axis=1), np.stack([error, error**2, inside], axis=2)], axis=2)
+
+    def part(at: int, of: Sequence[int], formula: metrics.Formula) -> metrics.Formula:
+        return lambda sums: formula(sums[..., at, list(of)])
+
+    formulas: dict[str, metrics.Formula] = {}
+    for at, name in enumerate(sheet.names):
+        formulas[f"pearson_{name}"] = part(at, range(6), metrics.pearson)
+        formulas[f"ccc_{name}"] = part(at, range(6), metrics.ccc)
+    for at, name in enumerate(sheet.names):
+        formulas[f"mae_{name}"] = part(at, (0, 6), metrics.mean)
+        formulas[f"rmse_{name}"] = part(at, (0, 7), metrics.root_mean)
+    for at, name in enumerate(sheet.names):
+        formulas[f"coverage_90_{name}"] = part(at, (0, 8), metrics.share)
+    formulas["coverage_90"] = lambda sums: metrics.share(sums[..., [0, 8]].sum(axis=-2))
+    return Tally((len(sheet.names), 9), rows, formulas)
 
 
 def main(sheet: Sheet, names: Sequence[int], *, drop: bool) -> Tally:

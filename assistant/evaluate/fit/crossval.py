@@ -16,8 +16,7 @@ from assistant.errors import Invalid
 from assistant.evaluate.fit import features, head, method, model_folder, outside
 from assistant.evaluate.fit.feature_cache import Clip
 from assistant.evaluate.fit.folds import left_out, shared_speakers, speaker_folds
-from assistant.evaluate.fit.head import Head
-from assistant.evaluate.fit.lesson import Lesson, lesson, names_of
+from assistant.evaluate.fit.head import Head, TrainingSet, ordered_labels, training_set
 from assistant.evaluate.fit.softmax import log_chances
 from assistant.evaluate.leakage import check as leakage
 from assistant.evaluate.options import Options
@@ -75,7 +74,7 @@ def fitted(
     if column is not None:
         heard = [(replace(row, speaker=f"{value_of(row, column)}/{row.speaker}"), clip) for row, clip in heard]
     read = [(row, clip) for row, clip in heard if not clip.abstained]
-    known, simple = _lessons(read, column)
+    known, simple = _training_sets(read, column)
     speakers = [row.speaker for row, _ in read]
     if column is None:
         place = speaker_folds(speakers, known.target, options.folds, options.seed)
@@ -150,9 +149,9 @@ def moved(outcomes: Sequence[Outcome], parts: Ints, heads: Sequence[Head], mode:
     return found
 
 
-def _lessons(read: Sequence[tuple[Row, Clip]], column: str | None) -> tuple[Lesson, Lesson]:
+def _training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) -> tuple[TrainingSet, TrainingSet]:
     """What the stem heard, and the floor's energy and pitch."""
-    labels = names_of({row.labels[0] for row, _ in read})
+    labels = ordered_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
         raise Invalid(
             f"{len(read)} rows can be learned from; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
@@ -168,12 +167,12 @@ def _lessons(read: Sequence[tuple[Row, Clip]], column: str | None) -> tuple[Less
         np.stack([clip.windows.mean(axis=0) for _, clip in read]),
         np.stack([clip.prosody for _, clip in read]),
     )
-    first, second = (lesson(numbers, target, who, corpus, affect, labels) for numbers in given)
+    first, second = (training_set(numbers, target, who, corpus, affect, labels) for numbers in given)
     return first, second
 
 
 def _learned(
-    known: Lesson, simple: Lesson, place: Ints, names: Sequence[str], seed: int, *, quiet: bool
+    known: TrainingSet, simple: TrainingSet, place: Ints, names: Sequence[str], seed: int, *, quiet: bool
 ) -> tuple[list[Head], list[Any]]:
     heads, floors = [], []
     for part in tqdm(range(len(names)), desc="fit", unit="fold", disable=quiet):

@@ -9,16 +9,6 @@ import numpy as np
 from assistant.arrays import Ints
 from assistant.errors import Invalid
 
-HELP = """\
---fit head trains a linear head on the frozen stem with the labels of the manifest, under any names, and reads every
-clip with a head that did not learn from its speaker (--folds), or from its corpus (--leave-out corpus). Ridge and
-temperature are chosen on inner folds; energy and pitch with the same folds are the floor. What the stem hears is
-kept in DIR/features, so that a second run is quick: it is as personal as the clips, so delete it with them.
-
-  assistant evaluate voice --data clips.csv --fit head --folds 5 --out results --save-model models/mine
-  assistant evaluate voice --data other.csv --model models/mine --out other-results
-  ATTUNE_VOICE_MODEL=$PWD/models/mine assistant serve
-"""
 FEWEST_SPEAKERS = 3
 """One to test, and two so that the training can choose its ridge on a speaker it didn't learn from."""
 

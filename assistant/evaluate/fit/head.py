@@ -8,10 +8,10 @@ import numpy as np
 
 from assistant.arrays import Floats, Floats32, Ints
 from assistant.audio.voice import VoiceScores
+from assistant.emotion import EMOTIONS
 from assistant.evaluate.fit import softmax
 from assistant.evaluate.fit.feature_cache import Clip
 from assistant.evaluate.fit.folds import spread_out
-from assistant.evaluate.fit.lesson import Lesson
 from assistant.evaluate.fit.softmax import Linear
 from assistant.inference.card import Card
 
@@ -22,6 +22,45 @@ NEUTRAL = 0.35
 _INNER = 3
 _STEPS, _LAST_STEPS = 40, 100
 TENSE = ("anger", "fear")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """Labelled clips, a row each."""
+
+    features: Floats32
+    """[rows, width]: the mean over a clip's windows."""
+    own: Floats32
+    """The same less the mean of all clips of that speaker."""
+    means: Floats
+    """Of each speaker, [speakers, width]."""
+    target: Ints
+    who: Ints
+    """Numbers of speakers, from 0."""
+    corpus: Ints
+    affect: Floats
+    """[rows, 2]: valence and arousal as the shipped head gives them."""
+    labels: tuple[str, ...]
+
+
+def training_set(
+    features: Floats32, target: Ints, who: Ints, corpus: Ints, affect: Floats, labels: tuple[str, ...]
+) -> TrainingSet:
+    """Put a training set together; what a speaker usually sounds like needs no labels."""
+    means = np.zeros((int(who.max()) + 1, features.shape[1]))
+    np.add.at(means, who, features)
+    means /= np.bincount(who)[:, None]
+    own = features - means.astype(np.float32)[who]
+    return TrainingSet(features, own, means, target, who, corpus, affect, labels)
+
+
+def ordered_labels(found: set[str]) -> tuple[str, ...]:
+    """Labels in the order of the shared names, then the others.
+
+    >>> ordered_labels({"boredom", "sadness", "anger"})
+    ('anger', 'sadness', 'boredom')
+    """
+    return (*(name for name in EMOTIONS if name in found), *sorted(found - set(EMOTIONS)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +97,7 @@ class Head:
         )
 
 
-def train(known: Lesson, rows: Ints, *, seed: int, place: Ints | None = None) -> Head:
+def train(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None = None) -> Head:
     """Learn from these rows alone.
 
     Inner folds (`place` [rows], else `inner_folds`) choose the ridge by the balanced log loss and give the readings
@@ -84,7 +123,7 @@ def train(known: Lesson, rows: Ints, *, seed: int, place: Ints | None = None) ->
     )
 
 
-def inner_folds(known: Lesson, rows: Ints, seed: int) -> Ints:
+def inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:
     """Three folds of the speakers of these rows, [rows]; of clips where there is but one speaker.
 
     Where they are of several corpora each corpus is a fold: who is to meet another corpus must be judged by that.
@@ -97,7 +136,7 @@ def inner_folds(known: Lesson, rows: Ints, seed: int) -> Ints:
     return spread_out(groups, known.target[rows], min(_INNER, int(groups.max()) + 1), seed)
 
 
-def reading(known: Lesson, rows: Ints, *, seed: int) -> Linear:
+def reading(known: TrainingSet, rows: Ints, *, seed: int) -> Linear:
     """Only the calibrated reading of somebody unknown: what the floor needs."""
     return _chosen(known.features, known, rows, inner_folds(known, rows, seed)).final(
         known.features, known, _weights(known, rows)
@@ -113,12 +152,12 @@ class _Choice:
     heads: tuple[Linear, ...]
     rows: Ints
 
-    def final(self, features: Floats32, known: Lesson, weight: Floats) -> Linear:
+    def final(self, features: Floats32, known: TrainingSet, weight: Floats) -> Linear:
         """The same ridge on all rows, calibrated."""
         return _fit(features, known, weight, self.penalty, _LAST_STEPS).scaled(self.factor)
 
 
-def _chosen(features: Floats32, known: Lesson, rows: Ints, place: Ints) -> _Choice:
+def _chosen(features: Floats32, known: TrainingSet, rows: Ints, place: Ints) -> _Choice:
     target = known.target[rows]
     said = np.zeros((len(PENALTIES), len(rows), len(known.labels)))
     heads: list[list[Linear]] = [[] for _ in PENALTIES]
@@ -136,14 +175,14 @@ def _chosen(features: Floats32, known: Lesson, rows: Ints, place: Ints) -> _Choi
     return _Choice(PENALTIES[best], factors[best], tuple(heads[best]), rows)
 
 
-def _weights(known: Lesson, rows: Ints) -> Floats:
+def _weights(known: TrainingSet, rows: Ints) -> Floats:
     weight = np.zeros(len(known.target))
     weight[rows] = softmax.balanced(known.target[rows], known.corpus[rows])
     return weight
 
 
 def _fit(
-    features: Floats32, known: Lesson, weight: Floats, penalty: float, steps: int, start: Linear | None = None
+    features: Floats32, known: TrainingSet, weight: Floats, penalty: float, steps: int, start: Linear | None = None
 ) -> Linear:
     classes, learned = len(known.labels), np.flatnonzero(weight)
     several = len(np.unique(known.corpus[learned])) > 1
@@ -154,13 +193,13 @@ def _fit(
     )  # fmt: skip
 
 
-def _of_a_mean_speaker(head: Linear, known: Lesson, learned: Ints) -> Linear:
+def _of_a_mean_speaker(head: Linear, known: TrainingSet, learned: Ints) -> Linear:
     """A reading of what differs from the speaker, for whom the mean of those it learned from stands in."""
     usual = known.means[np.unique(known.who[learned])].mean(axis=0)
     return Linear(head.weight, head.bias - head.weight @ usual)
 
 
-def population(observed: Floats, known: Lesson, rows: Ints) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def population(observed: Floats, known: TrainingSet, rows: Ints) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean over speakers of their observations [rows, numbers], neutral speech counting by its usual share; and the
     deviation between speakers of one corpus.
     """

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from assistant.evaluate.extras import optional
 from assistant.evaluate.fit.features import LOUD
 from assistant.evaluate.fit.head import TENSE, Head
 from assistant.evaluate.fit.softmax import Linear
-from assistant.evaluate.tables.extras import optional
 from assistant.inference.card import Card
 
 TAKEN_OVER = ("affect", "affect_deviation", "quality")

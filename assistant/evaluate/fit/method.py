@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from assistant.arrays import Ints
-from assistant.evaluate.fit.head import Head
-from assistant.evaluate.fit.lesson import Lesson
+from assistant.evaluate.fit.head import Head, TrainingSet
 from assistant.evaluate.options import Options
 from assistant.evaluate.report.provenance import digest
 
@@ -57,7 +56,7 @@ def notes_of(options: Options, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def about(options: Options, known: Lesson, found: Mapping[str, Any]) -> dict[str, Any]:
+def about(options: Options, known: TrainingSet, found: Mapping[str, Any]) -> dict[str, Any]:
     """What the card says of its training and of the folds."""
     pooled, floor = found["compared"][f"baseline: {options.baseline}"], found["compared"][FLOOR]
     speakers = int(known.who.max()) + 1

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import Conflict, ModelInvalid, Unavailable
+from assistant.evaluate.extras import optional
 from assistant.evaluate.fit.head import Head
 from assistant.evaluate.fit.head_graph import graph_of
-from assistant.evaluate.tables.extras import optional
 from assistant.inference.card import Card
 from assistant.inference.model import golden_error, onnx_session, open_model
 

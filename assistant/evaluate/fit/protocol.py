@@ -9,7 +9,7 @@ from typing import Any
 
 from assistant.errors import Invalid
 from assistant.evaluate.fit import model_folder
-from assistant.evaluate.fit.lesson import names_of
+from assistant.evaluate.fit.head import ordered_labels
 from assistant.evaluate.options import Options
 from assistant.evaluate.report.findings import further
 from assistant.evaluate.report.provenance import digest
@@ -89,4 +89,4 @@ def own_labels(options: Options) -> tuple[str, ...]:
                 f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map",
                 code="fit_unsupported",
             )
-    return names_of(found)
+    return ordered_labels(found)

@@ -15,18 +15,34 @@ from tqdm import tqdm
 from assistant import bootstrap
 from assistant.arrays import Bools, Floats, Ints
 from assistant.bootstrap import Figure, Statistic
+from assistant.emotion import Estimate, Mood
 from assistant.errors import Invalid
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
-from assistant.evaluate.ranking.logistic import fit
-from assistant.evaluate.ranking.served import served_scores
 from assistant.evaluate.report import files
 from assistant.evaluate.report.provenance import asked, provenance
 from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures
+from assistant.recommend.bandits import Belief, prior
+from assistant.recommend.catalogue import Affinity, Item
+from assistant.recommend.features import choice_features, context_vector, item_numbers
+from assistant.recommend.moment import Activity, Moment
 
 RIDGES = (1.0, 3.0, 10.0)
 """Penalties that are tried; the rows for choosing decide."""
 _MODEL = "ridge logistic regression, fitted on each split"
+
+_HOURS = {1: 10.0, 2: 15.0, 3: 21.0}
+"""The middle of each period of the day."""
+_ACTIVITIES: dict[int, Activity] = {0: "still", 1: "still", 2: "walking", 4: "still", 5: "running"}
+_ASPECTS = {
+    "danceability": 2,
+    "energy": 3,
+    "speechiness": 4,
+    "acousticness": 5,
+    "instrumentalness": 6,
+    "valence": 7,
+}
+"""Columns of `situnes.Listening.song` that are numbers from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +96,52 @@ def _offline(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[
 
 def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     one = np.ones((1, len(split.valid)))
-    models = [fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
+    models = [situnes.fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
     chosen = [metrics.auc(m.logits(columns[split.valid]), liked[split.valid], one)[0] for m in models]
     return models[int(np.nanargmax(chosen))].logits(columns[split.test])
+
+
+def served_scores(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+    """For each split, what the belief expects of its test rows after the rewards of its training rows.
+
+    It knows nobody and no song by name: only genre, character, moment and, in one of the two, the mood. The items'
+    affinities to a mood come from the song's own valence and energy, as an app would declare them.
+    """
+    items = [_served_item(heard, row) for row in range(len(heard.ids))]
+    numbers = [np.array(item_numbers(item)) for item in items]
+    found: dict[str, list[Floats]] = {}
+    for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
+        contexts = [context_vector(_moment(heard, row), _mood(heard, row) if with_mood else None)
+                    for row in range(len(items))]  # fmt: skip
+        features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
+        found[name] = [_served_split(features, heard, split) for split in splits]
+    return found
+
+
+def _served_split(features: Floats, heard: situnes.Listening, split: situnes.Split) -> Floats:
+    belief: Belief = prior()
+    for row in split.train.tolist():
+        belief = belief.learned(features[row], (heard.rating[row] - 1) / 4)
+    return np.asarray(features[split.test] @ belief.mean)
+
+
+def _served_item(heard: situnes.Listening, row: int) -> Item:
+    song = heard.song[row]
+    aspects = {name: float(np.clip(2 * song[column] - 1, -1, 1)) for name, column in _ASPECTS.items()}
+    affinity = Affinity(stress=-aspects["energy"], valence=aspects["valence"], arousal=aspects["energy"])
+    return Item(str(heard.songs[row]), "", heard.genres[row], features=aspects, affinity=affinity)
+
+
+def _moment(heard: situnes.Listening, row: int) -> Moment:
+    activity = _ACTIVITIES.get(int(heard.activity[row]))
+    return Moment(hour=_HOURS.get(int(heard.time[row])), activity=activity)
+
+
+def _mood(heard: situnes.Listening, row: int) -> Mood:
+    """As people said themselves, before they listened; tension is unpleasant and activated."""
+    valence, arousal = (float(np.clip(value, -1, 1)) for value in heard.mood[row])
+    stress = max(0.0, -valence) * max(0.0, arousal)
+    return Mood(Estimate(valence, 0.2), Estimate(arousal, 0.2), stress, {}, (), 0.0, 900.0, confidence=1.0)
 
 
 def figures(
@@ -151,7 +210,7 @@ def notes(found: dict[str, Figure]) -> list[str]:
 def _own_hash() -> str:
     """Of the code that fits: the model is made here."""
     digest = hashlib.sha256()
-    for module in ("logistic.py", "recommend.py", "served.py", "situnes.py"):
+    for module in ("recommend.py", "situnes.py"):
         digest.update((Path(__file__).parent / module).read_bytes())
     return digest.hexdigest()
 

@@ -18,8 +18,7 @@ from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.page import report_page
 from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, plain
 from assistant.evaluate.report.terminal import summary
-from assistant.evaluate.tables import bad_rows as bad_rows_file
-from assistant.evaluate.tables.manifest import BadRow
+from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
 
 SHOWN_BAD = 50
 """Bad rows listed in the report; all are counted."""
@@ -49,7 +48,7 @@ def print_bad_rows(bad: Sequence[BadRow]) -> None:
 def tell_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
     """Print the first bad rows, and write all of them. Raises `Unavailable` (`out_unwritable`)."""
     print_bad_rows(bad)
-    bad_rows_file.write(out, data, bad)
+    write_bad_rows(out, data, bad)
 
 
 def nothing_scored(data: Path) -> int:

@@ -17,11 +17,11 @@ from typing import Any
 
 from assistant.config import shipped_models
 from assistant.errors import AssistantError, ModelInvalid, Unavailable
+from assistant.evaluate.extras import optional
 from assistant.evaluate.run.engine import Engine, Piece
 from assistant.evaluate.run.outcomes import packed as packed_outcomes
 from assistant.evaluate.run.rows import packed, unpacked
 from assistant.evaluate.run.worker import Disturb, Modality, Reading
-from assistant.evaluate.tables.extras import optional
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model

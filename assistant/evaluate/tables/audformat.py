@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import Invalid, NotFound
-from assistant.evaluate.tables.extras import optional
+from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import text_of
 from assistant.evaluate.tables.tables import Cells, Table, plain, table_of
 

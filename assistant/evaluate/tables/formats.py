@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from assistant.errors import Invalid, NotFound
-from assistant.evaluate.tables.extras import optional
+from assistant.evaluate.extras import optional
 
 Line = tuple[int, list[str] | str]
 """The line a row begins on, and its cells or why they can't be read."""

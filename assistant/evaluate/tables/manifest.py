@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,13 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from assistant.errors import Invalid
+from assistant.errors import Invalid, Unavailable
 from assistant.evaluate.figures.tasks import SCALES, Task
-from assistant.evaluate.tables import audformat, emobox
+from assistant.evaluate.tables import audformat
 from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, labels_of, listed, number_of
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
-from assistant.evaluate.tables.tables import Cells, Table, plain, renamed, table_of
+from assistant.evaluate.tables.tables import Cells, Table, as_emobox, plain, renamed, table_of
 
+BAD_ROWS = "bad_rows.csv"
+"""All rows that couldn't be scored, beside the report."""
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
 HELP = """\
@@ -123,7 +126,7 @@ def open_table(
     elif table is not None:
         raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
     else:
-        found = emobox.as_ours(table_of(file))
+        found = as_emobox(table_of(file))
     return renamed(found, columns) if columns else found
 
 
@@ -322,3 +325,26 @@ def rescaled(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row]
             moved = {name: 2 * (value - low) / (high - low) - 1 for name, value in row.affect.items()}
             kept.append(replace(row, affect=moved))
     return kept, bad
+
+
+def write_bad_rows(out: Path, manifest: Path, bad: Sequence[BadRow]) -> None:
+    """Write `bad_rows.csv`: manifest, line, file (or id) and reason, in the order of the manifest.
+
+    Without bad rows there is no such file, also none of an earlier run. Raises `Unavailable` (`out_unwritable`).
+    """
+    file = out / BAD_ROWS
+    beside = out / f".{BAD_ROWS}.part"
+    try:
+        if not bad:
+            file.unlink(missing_ok=True)
+            return
+        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
+            table = csv.writer(opened, lineterminator="\n")
+            table.writerow(("manifest", "line", "file", "reason"))
+            for row in sorted(bad, key=lambda row: row.line):
+                table.writerow((manifest.name or str(manifest), row.line, row.name, row.reason))
+        beside.replace(file)
+    except OSError as error:
+        raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.errors import Invalid
 from assistant.evaluate.tables.formats import cells_of
 
 Cells = Mapping[str, str]
+
+_EMOBOX = {
+    "file": "wav",
+    "emotion": "emo",
+    "id": "key",
+    "corpus": "dataset",
+    "speaker": "spk",
+    "trim_start_s": "start_time",
+    "trim_end_s": "end_time",
+}
+"""Our names for the columns of EmoBox's lists of clips."""
+_UP = 5
+"""Folders above a list in which `downloads/...` may lie: a list lies in data/<corpus>/fold_<n>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +122,21 @@ def _taken(cell: str, pattern: re.Pattern[str] | None) -> str:
         return cell
     found = pattern.search(cell)
     return (found.group(1) or "") if found else ""
+
+
+def as_emobox(table: Table) -> Table:
+    """A list of clips by EmoBox with our columns beside its own, any other table as it is.
+
+    Ma et al. 2024, "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark",
+    Interspeech. A line is {"key", "dataset", "wav", "type", "sample_rate", "num_frame", "task", "length", "emo",
+    "channel"}, and `start_time` and `end_time` for parts of a recording. It names no speaker; `--columns` with a
+    pattern can take one from the key or the path.
+    """
+    if not {"wav", "emo"} <= set(table.columns) or "file" in table.columns:
+        return table
+    there = {ours: theirs for ours, theirs in _EMOBOX.items() if theirs in table.columns}
+    named = renamed(table, there | {theirs: theirs for theirs in there.values()})
+    above = [table.file.resolve().parent, *table.file.resolve().parents][: _UP + 1]
+    return replace(
+        named, folders=tuple(dict.fromkeys([*table.folders, *above])), names_speakers="speaker" in named.columns
+    )

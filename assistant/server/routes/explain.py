@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
+import msgspec
 from aiohttp import web
 
 from assistant.consent.grant import Grant
 from assistant.conversation.used import Used
+from assistant.decision import Decision, ToneDecision
 from assistant.emotion import STATEMENT, Mood
 from assistant.profile.person import Person, subject
-from assistant.recommend.explanation import Parts
-from assistant.recommend.explanation import explained as items_explained
-from assistant.server.contract.shapes import show_mood
+from assistant.recommend.decision import Diversity, RankingDecision
+from assistant.recommend.explanation import ItemExplained, Parts, ReasonExplained, correction_of, explain_items
+from assistant.recommend.holdout import Arm
+from assistant.server.contract.shapes import CurrentMood, show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
@@ -22,95 +25,141 @@ from assistant.tone.render import NEVER, difference
 _GONE = "How it was estimated, and how sure that was, is kept in memory only and is gone by now."
 
 
+class WayOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the person can do about it: a call that can be sent as it is."""
+
+    what: Literal["correct", "withdraw", "look"]
+    says: str
+    method: Literal["GET", "POST"]
+    path: str
+    body: dict[str, Any] | None
+
+
+class ToneExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """How the tone was chosen."""
+
+    policy: str
+    inputs: tuple[str, ...]
+    read: tuple[str, ...]
+    """The modalities that the mood came from."""
+    mood_used: bool
+    rules: tuple[ReasonExplained, ...]
+    manner: Manner
+    never: tuple[ReasonExplained, ...]
+    without_mood: Manner
+    counterfactual: str
+
+
+class RankingExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """How the items were chosen."""
+
+    policy: str
+    inputs: tuple[str, ...]
+    read: tuple[str, ...]
+    """The modalities that the mood came from."""
+    mood_used: bool
+    arm: Arm | None
+    active: bool
+    diversity: Diversity | None
+    items: tuple[ItemExplained, ...]
+    without_mood: tuple[str, ...]
+    counterfactual: str
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision in words and in data."""
+
+    words: list[str]
+    tone: ToneExplained | None
+    ranking: RankingExplained | None
+    mood: dict[str, CurrentMood | None]
+    """For the `tone` and for the `content`: as the decision knew it, while it is in memory."""
+    can_do: list[WayOut]
+    statement: str = STATEMENT
+
+
 async def get_explanation(request: web.Request) -> web.Response:
     """What one decision was made from and why. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
-    body = await services.storage.decisions.get(decision, made.person)
+    kept = await services.storage.decisions.get(decision, made.person)
     person, _ = await services.storage.people.holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.tools.memory.used.of(decision, services.clock())
-    felt = services.tools.recommender.felt(decision, services.clock())
-    told = explained(body, used, felt, ways(person, body, grants))
-    return respond({"decision": decision, "person": person.id, "at": made.at, **told})
+    mood_parts = services.tools.recommender.felt(decision, services.clock())
+    explanation = explain(kept, used, mood_parts, ways_out(person, kept, grants))
+    head = {"decision": decision, "person": person.id, "at": made.at}
+    return respond(head | msgspec.structs.asdict(explanation))
 
 
-def explained(
-    body: dict[str, Any],
-    used: Used | None,
-    felt: Mapping[str, Parts] | None,
-    can_do: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
+def explain(
+    kept: Decision, used: Used | None, mood_parts: Mapping[str, Parts] | None, can_do: list[WayOut]
+) -> Explanation:
     """A decision as it was kept, in words and in data.
 
-    `used` are its moods and `felt` what they added to each item's score, as long as they are in memory.
+    `used` are its moods and `mood_parts` what they added to each item's score, as long as they are in memory.
     """
-    tone = _tone(body["tone"], body) if "tone" in body else None
-    ranking = _ranking(body["ranking"], body, felt) if "ranking" in body else None
+    tone = None if kept.tone is None else _explain_tone(kept.tone, kept.read.tone)
+    ranking = None if kept.ranking is None else _explain_ranking(kept.ranking, kept.read.content, mood_parts)
     moods = {"tone": None if used is None else used.tone, "content": None if used is None else used.content}
     words = [
-        *([] if tone is None else _of_tone(tone, moods["tone"])),
-        *([] if ranking is None else _of_ranking(ranking, moods["content"])),
-        *(way["says"] for way in can_do),
+        *([] if tone is None else _tone_words(tone, moods["tone"])),
+        *([] if ranking is None else _ranking_words(ranking, moods["content"])),
+        *(way.says for way in can_do),
     ]
-    return {
-        "words": words,
-        "tone": tone,
-        "ranking": ranking,
-        "mood": {name: None if mood is None else show_mood(mood) for name, mood in moods.items()},
-        "can_do": list(can_do),
-        "statement": STATEMENT,
-    }
+    return Explanation(
+        words=words,
+        tone=tone,
+        ranking=ranking,
+        mood={name: None if mood is None else show_mood(mood) for name, mood in moods.items()},
+        can_do=can_do,
+    )
 
 
-def ways(person: Person, body: dict[str, Any], grants: Collection[Grant]) -> list[dict[str, Any]]:
-    """What the person can do about it: calls that can be sent as they are."""
+def ways_out(person: Person, kept: Decision, grants: Collection[Grant]) -> list[WayOut]:
+    """What the person can do about a decision."""
     path = PERSON.replace("{person}", quote(person.id, safe=""))
-    found: list[dict[str, Any]] = []
-    if any(body.get("read", {}).values()):
-        found.append(
-            {
-                "what": "correct",
-                "says": "If the estimate is wrong, say so: what the person says of themself wins at once.",
-                "method": "POST",
-                "path": f"{path}/mood/corrections",
-                "body": _correction(body),
-            }
+    ways = []
+    correction = _correction(kept)
+    if correction is not None:
+        ways.append(
+            WayOut(
+                what="correct",
+                says="If the estimate is wrong, say so: what the person says of themself wins at once.",
+                method="POST",
+                path=f"{path}/mood/corrections",
+                body=correction,
+            )
         )
-    found += [
-        {
-            "what": "withdraw",
-            "says": f"Withdraw that the {grant.modality} is read for {_PURPOSE[grant.purpose]}: it stops at once.",
-            "method": "POST",
-            "path": f"{path}/consent",
-            "body": {"modality": grant.modality, "purpose": grant.purpose, "granted": False},
-        }
+    ways += [
+        WayOut(
+            what="withdraw",
+            says=f"Withdraw that the {grant.modality} is read for {_PURPOSE[grant.purpose]}: it stops at once.",
+            method="POST",
+            path=f"{path}/consent",
+            body={"modality": grant.modality, "purpose": grant.purpose, "granted": False},
+        )
         for grant in sorted(grants, key=lambda grant: (grant.modality, grant.purpose))
     ]
-    found.append(
-        {
-            "what": "look",
-            "says": "Look at the profile, which holds whatever the mood is; it can be changed with PATCH.",
-            "method": "GET",
-            "path": path,
-            "body": None,
-        }
+    ways.append(
+        WayOut(
+            what="look",
+            says="Look at the profile, which holds whatever the mood is; it can be changed with PATCH.",
+            method="GET",
+            path=path,
+            body=None,
+        )
     )
-    return found
+    return ways
 
 
-def _correction(body: dict[str, Any]) -> dict[str, Any]:
-    """What to send to say that the last rule that read a mood was wrong about it."""
-    codes = reversed(body.get("tone", {}).get("reasons", []))
-    return next((_OTHERWISE[code] for code in codes if code in _OTHERWISE), {"stress": False})
+def _correction(kept: Decision) -> dict[str, Any] | None:
+    """What to send to say that the mood was read wrongly: by the rule of the tone, or else by the ranking."""
+    if kept.read.tone and kept.tone is not None and kept.tone.correction is not None:
+        return kept.tone.correction.named()
+    if kept.read.content and kept.ranking is not None and (correction := correction_of(kept.ranking)) is not None:
+        return dict(correction)
+    return None
 
-
-_OTHERWISE: dict[str, dict[str, Any]] = {
-    "mood_pleasant": {"valence": 0.0},
-    "mood_low": {"valence": 0.0},
-    "mood_low_for_long": {"valence": 0.0},
-    "mood_angry": {"emotion": "neutral"},
-    "mood_stressed": {"stress": False},
-}
 
 _PURPOSE = {
     "tone": "the tone",
@@ -120,43 +169,44 @@ _PURPOSE = {
 }
 
 
-def _tone(kept: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    manner, without = kept["manner"], kept["without_mood"]
-    used = "mood" in kept["inputs"]
-    return {
-        "policy": kept["policy"],
-        "inputs": kept["inputs"],
-        "read": body["read"]["tone"] if used else [],
-        "mood_used": used,
-        "rules": [{"code": c, "says": s} for c, s in zip(kept["reasons"], kept["says"], strict=True)],
-        "manner": manner,
-        "never": [{"code": name, "says": NEVER[name]} for name in kept["never"]],
-        "without_mood": without,
-        "counterfactual": difference(Manner(**manner), Manner(**without), used=used),
-    }
+def _explain_tone(kept: ToneDecision, read: tuple[str, ...]) -> ToneExplained:
+    used = "mood" in kept.inputs
+    return ToneExplained(
+        policy=kept.policy,
+        inputs=kept.inputs,
+        read=read if used else (),
+        mood_used=used,
+        rules=tuple(ReasonExplained(code, says) for code, says in zip(kept.reasons, kept.says, strict=True)),
+        manner=kept.manner,
+        never=tuple(ReasonExplained(name, NEVER[name]) for name in kept.never),
+        without_mood=kept.without_mood,
+        counterfactual=difference(kept.manner, kept.without_mood, used=used),
+    )
 
 
-def _ranking(kept: dict[str, Any], body: dict[str, Any], felt: Mapping[str, Parts] | None) -> dict[str, Any]:
-    ranked = [item["id"] for item in kept["items"]]
-    used, without = "mood" in kept["inputs"], kept.get("without_mood", ranked)
-    return {
-        "policy": kept["policy"],
-        "inputs": kept["inputs"],
-        "read": body["read"]["content"] if used else [],
-        "mood_used": used,
-        "arm": kept.get("arm"),
-        "active": kept.get("active", True),
-        "diversity": kept.get("diversity"),
-        "items": items_explained(kept["items"], felt if used else {}),
-        "without_mood": without,
-        "counterfactual": _order(ranked, without, used=used),
-    }
+def _explain_ranking(
+    kept: RankingDecision, read: tuple[str, ...], mood_parts: Mapping[str, Parts] | None
+) -> RankingExplained:
+    ranked = tuple(item.id for item in kept.items)
+    used, without = "mood" in kept.inputs, ranked if kept.without_mood is None else kept.without_mood
+    return RankingExplained(
+        policy=kept.policy,
+        inputs=kept.inputs,
+        read=read if used else (),
+        mood_used=used,
+        arm=kept.arm,
+        active=kept.active,
+        diversity=kept.diversity,
+        items=explain_items(kept, mood_parts if used else {}),
+        without_mood=without,
+        counterfactual=compare_orders(ranked, without, used=used),
+    )
 
 
-def _order(ranked: Sequence[str], without: Sequence[str], *, used: bool) -> str:
+def compare_orders(ranked: Sequence[str], without: Sequence[str], *, used: bool) -> str:
     """What would be different in a slate, in words.
 
-    >>> _order(["a", "b"], ["b", "a"], used=True)
+    >>> compare_orders(["a", "b"], ["b", "a"], used=True)
     'Without the mood the order would be: b, a.'
     """
     if not used:
@@ -166,29 +216,29 @@ def _order(ranked: Sequence[str], without: Sequence[str], *, used: bool) -> str:
     return f"Without the mood the order would be: {', '.join(without)}."
 
 
-def _of_tone(tone: dict[str, Any], mood: Mood | None) -> list[str]:
+def _tone_words(tone: ToneExplained, mood: Mood | None) -> list[str]:
     return [
-        f"The tone was chosen by the policy {tone['policy']} from: {', '.join(tone['inputs'])}.",
-        *_estimated(tone, mood),
-        *(f"{rule['says']} ({rule['code']})" for rule in tone["rules"]),
-        f"The tone: {_choices(tone['manner'])}.",
-        tone["counterfactual"],
+        f"The tone was chosen by the policy {tone.policy} from: {', '.join(tone.inputs)}.",
+        *_mood_words(tone, mood),
+        *(f"{rule.says} ({rule.code})" for rule in tone.rules),
+        f"The tone: {_choices(tone.manner)}.",
+        tone.counterfactual,
     ]
 
 
-def _of_ranking(ranking: dict[str, Any], mood: Mood | None) -> list[str]:
+def _ranking_words(ranking: RankingExplained, mood: Mood | None) -> list[str]:
     return [
-        f"What is offered was ranked by {ranking['policy']} from: {', '.join(ranking['inputs'])}.",
-        *_estimated(ranking, mood),
-        *(f"{item['id']}: {item['reason']}." for item in ranking["items"]),
-        ranking["counterfactual"],
+        f"What is offered was ranked by {ranking.policy} from: {', '.join(ranking.inputs)}.",
+        *_mood_words(ranking, mood),
+        *(f"{item.id}: {item.reason}." for item in ranking.items),
+        ranking.counterfactual,
     ]
 
 
-def _estimated(part: dict[str, Any], mood: Mood | None) -> list[str]:
-    if not part["mood_used"]:
+def _mood_words(part: ToneExplained | RankingExplained, mood: Mood | None) -> list[str]:
+    if not part.mood_used:
         return []
-    said = f"The mood was estimated from: {', '.join(part['read'])}; it is {STATEMENT}, not knowledge of a feeling."
+    said = f"The mood was estimated from: {', '.join(part.read)}; it is {STATEMENT}, not knowledge of a feeling."
     return [said, _GONE if mood is None else certainty(mood)]
 
 
@@ -217,8 +267,8 @@ def certainty(mood: Mood) -> str:
     return f"The estimate: {'; '.join(parts)}. Its confidence is {mood.confidence:.0%}."
 
 
-def _choices(manner: dict[str, str]) -> str:
-    return ", ".join(f"{name} {value.replace('_', ' ')}" for name, value in manner.items())
+def _choices(manner: Manner) -> str:
+    return ", ".join(f"{name} {value.replace('_', ' ')}" for name, value in manner.choices().items())
 
 
 ROUTES: tuple[Route, ...] = (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from pathlib import Path
 
 from assistant.consent.dpv import RIGHTS, ReceiptDetails, retention_text
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, Event, Record, iso_date
 from assistant.consent.standing import key_of
 from assistant.emotion import STATEMENT
+from assistant.pages import open_templates
 
 _SAYS: dict[Event, str] = {
     "granted": "You allowed this",
@@ -16,25 +17,7 @@ _SAYS: dict[Event, str] = {
     "refused": "This was refused",
     "expired": "This ran out",
 }
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #5b6470; --line: #d9dee3; --page: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8ebee; --soft: #9ba5b0; --line: #39414a; --page: #14181c; } }
-body { margin: 0 auto; padding: 2rem 1.25rem; max-width: 42rem; background: var(--page); color: var(--ink);
-  font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .25rem; text-wrap: balance; }
-h2 { font-size: 1rem; margin: 2rem 0 .5rem; }
-p, dl, ul, table { margin: 0 0 .75rem; }
-dt { color: var(--soft); font-size: .875rem; }
-dd { margin: 0 0 .75rem; }
-ul { padding-left: 1.25rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .375rem .75rem .375rem 0; border-bottom: 1px solid var(--line); }
-th { color: var(--soft); font-weight: 400; font-size: .875rem; }
-td { font-variant-numeric: tabular-nums; }
-small { color: var(--soft); }
-code { font-size: .8125rem; }
-@media print { :root { --ink: #000; --soft: #444; --line: #999; --page: #fff; } }
-""".strip()
+_TEMPLATE = open_templates(Path(__file__).parent / "templates").get_template("receipt.html.jinja")
 
 
 def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> str:
@@ -62,50 +45,18 @@ def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> st
     ]
     if record.event == "refused":
         facts.append(("Why", f"a rule refused it, whatever is allowed: {record.reason}"))
-    rows = [
-        f"<tr><td>{_when(one.at)}</td><td>{escape(_SAYS[one.event])}</td><td>{escape(_who(one))}</td></tr>"
-        for one in reversed(events)
-    ]
-    rights = [
-        f"<li>{escape(right[0].upper() + right[1:])}: <code>{method} {escape(about.path + end)}</code></li>"
-        for right, method, end in RIGHTS
-    ]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>Consent receipt</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<main>
-<p><small>Consent receipt</small></p>
-<h1>{escape(title)}</h1>
-<dl>
-{"".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)}
-</dl>
-<h2>How to withdraw</h2>
-<p>Ask {escape(about.controller)}, or send one request. It counts at once, and everything works without it.</p>
-<p><code>POST {escape(about.path)}/consent
-{{"modality": "{modality}", "purpose": "{purpose}", "granted": false}}</code></p>
-<h2>What you were told</h2>
-<p>{escape(NOTICES.get(record.notice or "", ""))}</p>
-<p><small>Notice, version {escape(record.notice or "")}. The mood is {escape(STATEMENT)}.</small></p>
-<h2>What happened until then</h2>
-<table>
-<thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Who</th></tr></thead>
-<tbody>{"".join(rows)}</tbody>
-</table>
-<h2>Your rights</h2>
-<ul>{"".join(rights)}</ul>
-<p><small>Receipt <code>{escape(record.id)}</code>, place {record.seq} of the ledger, proved by
-<code>{escape(record.hash)}</code></small></p>
-</main>
-</body>
-</html>
-"""
+    return _TEMPLATE.render(
+        title=title,
+        facts=facts,
+        about=about,
+        modality=modality,
+        purpose=purpose,
+        notice=NOTICES.get(record.notice or "", ""),
+        record=record,
+        statement=STATEMENT,
+        history=[(_when(one.at), _SAYS[one.event], _who(one)) for one in reversed(events)],
+        rights=[(right[0].upper() + right[1:], f"{method} {about.path}{end}") for right, method, end in RIGHTS],
+    )
 
 
 def _when(at: float) -> str:

@@ -191,17 +191,18 @@ async def _ranked(
     request: web.Request, services: Services, caller: Caller, person: Person, body: RankBody
 ) -> dict[str, Any]:
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-    decision, chosen = await conversation.choose(_wish(body))
-    held = show_limits(await conversation.limits())
+    selection = await conversation.choose(_wish(body))
+    kept, held = selection.chosen.decision, show_limits(selection.limits)
     answer: dict[str, Any] = {
-        "decision": decision,
-        "recommendations": [show_item(item) for item in chosen.ranking.slate],
+        "decision": selection.decision,
+        "recommendations": [show_item(item) for item in selection.chosen.ranking.slate],
         "gpc": held.gpc,
         "limits": held.limits,
     }
-    for name in ("diversity", "without_mood"):
-        if name in chosen.body:
-            answer[name] = chosen.body[name]
+    if kept.diversity is not None:
+        answer["diversity"] = kept.diversity
+    if kept.without_mood is not None:
+        answer["without_mood"] = kept.without_mood
     return answer
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.errors import AssistantError, Invalid, Unavailable
-from assistant.evaluate.tables.extras import optional
+from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import cells_of
 from assistant.evaluate.tables.manifest import Manifest, Question, Row, labelled, open_table, read_manifest
 from assistant.evaluate.tables.tables import renamed, table_of

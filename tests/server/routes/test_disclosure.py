@@ -75,8 +75,9 @@ async def test_the_decision_log_names_no_input_that_was_not_used(house: House) -
         answer = await house.call("POST", "/v1/people/ada/rank", {}, headers=headers)
         person = await house.known("ada")
         logged = await house.services.storage.decisions.get(answer["decision"], person.pseudonym)
-        assert ("profile.interests" in logged["ranking"]["inputs"]) == inputs
-        assert logged.get("limits", []) == ([] if inputs else ["gpc"])
+        assert logged.ranking is not None
+        assert ("profile.interests" in logged.ranking.inputs) == inputs
+        assert logged.limits == (() if inputs else ("gpc",))
 
 
 async def test_a_stream_opened_with_the_signal_obeys_it_to_its_end(house: House) -> None:
