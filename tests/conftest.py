@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web_app
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine
 
 from assistant.audio.decode import read_audio
@@ -38,6 +39,10 @@ from assistant.store.keys.masters import make_master_key
 from assistant.store.schema import secrets
 from scripts.bench.postgres import Server, binaries, running_postgres
 from tests.clock import Clock
+
+# The same examples in every run. To search further: pytest --hypothesis-profile=default
+hypothesis_settings.register_profile("fixed", derandomize=True)
+hypothesis_settings.load_profile("fixed")
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

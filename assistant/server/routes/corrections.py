@@ -63,7 +63,7 @@ async def delete_corrections(request: web.Request) -> web.Response:
     services, _, person = await enter_person(request)
     timeline = services.tools.memory.find(person.pseudonym)
     if timeline is not None:
-        timeline.uncorrect()
+        timeline.remove_corrections()
     return web.Response(status=204)
 
 
