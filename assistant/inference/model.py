@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from assistant.errors import ModelInvalid
 from assistant.inference.card import Card, Port, check_hash, read_card
+from assistant.inference.runtime import onnxruntime
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]

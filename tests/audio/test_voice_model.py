@@ -174,7 +174,7 @@ def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool: ThreadPo
 
 def test_an_encoder_takes_nothing_but_a_stem(pool: ThreadPoolExecutor) -> None:
     for card in (dataclasses.replace(STEM, data={}), dataclasses.replace(STEM, outputs=SCORES)):
-        with pytest.raises(ModelInvalid, match="is no stem"):
+        with pytest.raises(ModelInvalid, match="is not a stem"):
             Encoder(Batcher(Model(card, Stage(Clock(0.0), STATES)), pool))
 
 
@@ -192,7 +192,7 @@ def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(
     pool: ThreadPoolExecutor, lacking: str
 ) -> None:
     outputs = {name: port for name, port in SCORES.items() if name != lacking}
-    with pytest.raises(ModelInvalid, match=f"no voice model: it gives no {lacking}$"):
+    with pytest.raises(ModelInvalid, match=f"not a voice model: it has no output {lacking}$"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
 
 
