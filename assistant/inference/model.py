@@ -88,6 +88,9 @@ def open_model(folder: Path, session: SessionFactory = onnx_session) -> Model:
     return Model(card, opened)
 
 
+ModelOpener = Callable[[Path], Model]
+
+
 def _check_names(card: Card, what: str, ports: Mapping[str, Port], found: dict[str, list[Any]]) -> None:
     if what == "inputs" and set(found) != set(ports):
         raise ModelInvalid(f"{card.name} takes {sorted(found)}, its card says {sorted(ports)}")
