@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import teller
+from assistant.commands.logs import log_handler
 from assistant.errors import Invalid
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen
@@ -102,7 +102,7 @@ def cage() -> Iterator[Cage]:
         one.disabled, one.propagate = False, True
         one.setLevel(logging.NOTSET)
     root.setLevel(logging.DEBUG)
-    handler = teller(cage.log)
+    handler = log_handler(cage.log)
     root.addHandler(handler)
     yield cage
     root.removeHandler(handler)
