@@ -44,7 +44,7 @@ WORDS = {
     "popularity": "others liked it lately",
     "together": "people who liked what you liked, liked this too",
     "freshness": "it is new",
-    "learned": "people in such a moment liked the like of it",
+    "learned": "people liked similar items in similar situations",
     "exploration": "to find out whether it is liked",
     "mood_stress": "may suit a stressed moment",
     "mood_valence": "may suit the mood",
@@ -80,11 +80,6 @@ class Recommendation:
     """The largest part, in words."""
     reasons: tuple[Reason, ...] = ()
     """The parts that are not 0, the largest first; they sum to the score."""
-
-    @property
-    def blind_score(self) -> float:
-        """What the score would have been without the mood."""
-        return sum(part for name, part in self.parts.items() if not name.startswith("mood_"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ from assistant.emotion import Abstention
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port, read_card
-from assistant.inference.model import Array, Model, onnx_session
+from assistant.inference.model import Array, Model, onnx_session, open_model
 from assistant.services import open_services
 from tests.clock import Clock
 from tests.conftest import House, OpenHouse
@@ -403,7 +404,8 @@ async def test_a_server_refuses_a_head_of_eight_classes(
     def session(graph: Path) -> Any:
         return Wider(graph) if graph.parent.name == "voice" else onnx_session(graph)
 
-    async with open_services(dataclasses.replace(settings, models=models), session=session) as services:
+    opener = partial(open_model, session=session)
+    async with open_services(dataclasses.replace(settings, models=models), open_model=opener) as services:
         assert services.health() == {
             "vad": "ready",
             "text": "ready",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import Invalid
+from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import model_folder
 from assistant.evaluate.fit.head import ordered_labels
 from assistant.evaluate.options import Options
@@ -21,7 +22,10 @@ _MOST_LABELS = 64
 
 
 def check(options: Options) -> None:
-    """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`."""
+    """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`.
+
+    And `Unavailable` (`extra_missing`) where the libraries that fit are missing: better at once than after an hour.
+    """
     if options.fit is None:
         for name, given in (("--leave-out", options.leave_out), ("--save-model", options.save_model)):
             if given is not None:
@@ -47,6 +51,7 @@ def check(options: Options) -> None:
             )
     if options.leave_out is None and options.folds < 2:
         raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+    optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_place(options.save_model)
 

@@ -17,6 +17,7 @@ from assistant.arrays import Bools, Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.emotion import Estimate, Mood
 from assistant.errors import Invalid
+from assistant.evaluate.extras import optional
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.report import files
@@ -61,6 +62,7 @@ def evaluate(options: Options) -> int:
     started = time.monotonic()
     if not options.data.is_dir():
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
+    optional("scipy.optimize", "--task situnes")
     heard = situnes.read(options.data)
     files.prepare_folder(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
     splits = [situnes.split(heard.people, seed) for seed in situnes.SEEDS]
