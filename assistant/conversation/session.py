@@ -272,7 +272,7 @@ class Conversation:
         now = self.tools.clock()
         self.tools.ledger.check(grant, reading.modality)  # nothing is awaited between this and adding
         if passing:
-            timeline.glimpse(reading, now)
+            timeline.set_interim(reading, now)
             return
         timeline.add_reading(reading, now)
         if await self._remembers(reading.modality):
