@@ -1,4 +1,4 @@
-"""The command `assistant`."""
+"""The command line: `assistant COMMAND`."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="run the server", description=_serve.__doc__, parents=[common])
     serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", help="port to listen on; 0 takes a free one")
+    serve.add_argument("--port", help="port to listen on; 0: a free one")
     serve.set_defaults(run=_serve)
 
-    demo = commands.add_parser("demo", help="watch the main job, end to end", description=_demo.__doc__)
+    demo = commands.add_parser("demo", help="show the product end to end", description=_demo.__doc__)
     demo.set_defaults(run=_demo)
 
     _configure_evaluate(commands.add_parser("evaluate", help="measure the models on your own files"))
@@ -53,12 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, about: str) -> argparse._SubParsersAction[argparse.ArgumentParser]:
         return commands.add_parser(name, help=about).add_subparsers(required=True, metavar="ACTION")
 
-    actions = add("keys", "make, list, replace and revoke API keys; replace the master key")
+    actions = add("keys", "create, list, rotate and revoke API keys; rotate the master key")
     keys.configure(actions, common)
     master.configure(actions, common)
     catalogue.configure(add("catalogue", "give an app something to recommend"), common)
     people.configure(add("people", "export, erase or restrict people's data"), common)
-    audit.configure(add("audit", "check the ledger of consent"), common)
+    audit.configure(add("audit", "check the consent ledger"), common)
     exceptions.configure(add("exceptions", "sign exceptions for medical or safety reasons"), common)
 
     migrate = commands.add_parser(
@@ -90,7 +90,7 @@ def _serve(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
-    """Start a server, stream a recording, send messages; consent off, then on, then withdrawn. Leaves nothing."""
+    """Start a server, stream a recording and send messages: without consent, with it, and after its withdrawal."""
     from assistant.demo.story import demo
 
     return asyncio.run(demo())

@@ -196,7 +196,6 @@ _OF_SERVER: _Table = {
     Unavailable: {
         "unavailable": ("something that this needs is missing or broken", "try again; then tell the operator"),
         "data_corrupt": ("stored data was changed or belongs to another key", "tell the operator"),
-        "decoder_missing": ("the server can't decode this audio", "send PCM16, or install PyAV"),
         "issuer_unavailable": ("the operators' identity provider can't be reached", "try again soon"),
         "master_key_invalid": ("no master key fits the stored keys", "give the server the right master key"),
         "policy_unreadable": ("the app's tone policy can't be read", "upload it again"),

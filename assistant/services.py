@@ -39,7 +39,7 @@ from assistant.conversation.used import Used
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
-from assistant.inference.model import Model, SessionFactory, onnx_session, open_model
+from assistant.inference.model import Model, ModelOpener, open_model
 from assistant.mood.conformal import read_calibration
 from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person
@@ -120,7 +120,7 @@ class Services:
 async def open_services(
     settings: Settings,
     *,
-    session: SessionFactory = onnx_session,
+    open_model: ModelOpener = open_model,
     clock: Callable[[], float] = time.time,
     new_id: Callable[[], str] = new_id,
 ) -> AsyncIterator[Services]:
@@ -145,7 +145,7 @@ async def open_services(
             storage.ledger.listen(None, listener)
         changes = changes_of(storage.database, storage.records)
         await stack.enter_async_context(storage.ledger.following(changes))
-        readers = await stack.enter_async_context(open_readers(settings, storage.ledger, session))
+        readers = await stack.enter_async_context(open_readers(settings, storage.ledger, open_model))
         upstream = await stack.enter_async_context(
             open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
         )
@@ -199,13 +199,13 @@ class Readers:
 
 
 @asynccontextmanager
-async def open_readers(settings: Settings, gate: Gate, session: SessionFactory) -> AsyncIterator[Readers]:
+async def open_readers(settings: Settings, gate: Gate, open_model: ModelOpener) -> AsyncIterator[Readers]:
     """Load the models, each with its batcher and threads, and close them at the end.
 
     Raises `ModelInvalid` where voice activity detection can't be used.
     """
     async with AsyncExitStack() as stack:
-        models = _Models(settings, gate, session, stack)
+        models = _Models(settings, gate, open_model, stack)
         vad = await models.open_vad()
         text = voice = dictation = None
         if settings.affect != "absent":
@@ -219,10 +219,10 @@ async def open_readers(settings: Settings, gate: Gate, session: SessionFactory) 
 class _Models:
     """Loads models and shares the stems and the threads; `stack` closes what was opened."""
 
-    def __init__(self, settings: Settings, gate: Gate, session: SessionFactory, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, gate: Gate, open_model: ModelOpener, stack: AsyncExitStack) -> None:
         self._settings = settings
         self._gate = gate
-        self._session = session
+        self._open_model = open_model
         self._stack = stack
         self._affect = self._threads(2, "affect")
         self._stems: dict[str, Encoder] = {}
@@ -261,7 +261,7 @@ class _Models:
         return self._stems[name]
 
     async def _load(self, name: str) -> Model:
-        return await asyncio.to_thread(open_model, self._settings.models_folder / name, self._session)
+        return await asyncio.to_thread(self._open_model, self._settings.models_folder / name)
 
     def _batcher(self, model: Model, threads: ThreadPoolExecutor, **limits: Any) -> Batcher:
         batcher = Batcher(model, threads, **limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +20,7 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web_app
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine
 
 from assistant.audio.decode import read_audio
@@ -28,7 +31,8 @@ from assistant.config import Settings, shipped_models
 from assistant.consent.policy import Context
 from assistant.conversation.dictation import Dictation
 from assistant.inference.batcher import Batcher
-from assistant.inference.model import OnnxSession, onnx_session, open_model
+from assistant.inference.card import Card
+from assistant.inference.model import Model, OnnxSession, SessionFactory, onnx_session, open_model
 from assistant.profile.person import App, Person
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
@@ -39,10 +43,25 @@ from assistant.store.schema import secrets
 from scripts.bench.postgres import Server, binaries, running_postgres
 from tests.clock import Clock
 
+# The same examples in every run. To search further: pytest --hypothesis-profile=default
+hypothesis_settings.register_profile("fixed", derandomize=True)
+hypothesis_settings.load_profile("fixed")
+
+# The default of 700 would spend a fifth of the run on looking for garbage.
+gc.set_threshold(10_000)
+
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 _SESSIONS: dict[Path, OnnxSession] = {}
 """Of the shipped models, opened once in each process."""
+_CARDS: dict[Path, Card] = {}
+"""Of the shipped models that were opened."""
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def shared_session(graph: Path) -> OnnxSession:
@@ -52,6 +71,15 @@ def shared_session(graph: Path) -> OnnxSession:
     if graph not in _SESSIONS:
         _SESSIONS[graph] = onnx_session(graph)
     return _SESSIONS[graph]
+
+
+def shared_model(folder: Path, session: SessionFactory) -> Model:
+    """Open a model; the hash of a shipped one is checked once in each process."""
+    if not folder.is_relative_to(shipped_models()):
+        return open_model(folder, session)
+    if folder not in _CARDS:
+        _CARDS[folder] = open_model(folder, shared_session).card
+    return Model(_CARDS[folder], session(_CARDS[folder].graph))
 
 
 class Spy:
@@ -334,14 +362,14 @@ async def open_house(
             services = await stack.enter_async_context(
                 open_services(
                     replace(settings, **(own | change)),
-                    session=spy,
+                    open_model=partial(shared_model, session=spy),
                     clock=clock,
                     new_id=lambda: f"id{next(ids):06}",
                 )
             )
             scribe = Scribe(words or (), guesses)
             if words is not None:
-                stem = Batcher(open_model(services.settings.models_folder / "stem", spy), pool)
+                stem = Batcher(shared_model(services.settings.models_folder / "stem", spy), pool)
                 stack.push_async_callback(stem.close)
                 conversations = replace(services.conversations, dictation=Dictation(Encoder(stem), scribe))
                 services = replace(services, conversations=conversations)

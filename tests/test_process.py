@@ -98,6 +98,21 @@ print(" ".join(sys.modules))
     assert not [name for name in HEAVY if name in loaded]
 
 
+def test_a_server_writes_nothing_outside_its_own_files(environment: dict[str, str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**environment, "HOME": str(home), "TMPDIR": str(home)}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):  # the first is set in this process already
+        environment.pop(name, None)
+    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    with _server(environment) as (_, address):
+        _call(address, key, "PUT", "/v1/people/ada", {})
+        grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
+        _call(address, key, "POST", "/v1/people/ada/consent", grant)
+        assert _call(address, key, "POST", "/v1/people/ada/messages", {"text": "What a lovely day"})["mood"]
+    assert list(home.rglob("*")) == []
+
+
 def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(environment: dict[str, str]) -> None:
     key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
     grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}

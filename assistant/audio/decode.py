@@ -1,4 +1,4 @@
-"""Audio files to samples."""
+"""Reads audio files of any common format as samples at 16 kHz."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from assistant.audio.pcm import Samples
 from assistant.errors import Invalid
 
 LONGEST_S = 600.0
-"""Seconds that are read at most: 38 MB of samples. A longer recording is read in parts."""
+"""Most seconds read at once: 38 MB of samples. Read a longer recording in parts."""
 _BLOCK_S = 10
 _BEFORE_S = 1.0
-"""A container is entered this much before the part that is wanted: decoders need a run-up."""
+"""Decoding of a container starts this many seconds before the wanted part: decoders need a run-up."""
 _CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,eac3,flac,flv,g722,gsm,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,nut,ogg,"
     "sln,sox,tta,voc,w64,wav,webm,wv,ape,dsf,mpc,tak"
 )
-"""Demuxers that hold their sound themselves. Playlists and scripts, which name other files, are left out."""
+"""Allowed demuxers: files that contain their own audio. Playlists, which name other files, are left out."""
 
 
 def read_audio(
@@ -89,7 +89,7 @@ def convert_samples(samples: npt.NDArray[Any], rate: int) -> Samples:
 
 def _too_long(name: str, longest_s: float) -> Invalid:
     return Invalid(
-        f"{name} is longer than {longest_s:g} s: say which part is meant (trim_start_s, trim_end_s)",
+        f"{name} is longer than {longest_s:g} s: select a part with trim_start_s and trim_end_s",
         code="audio_too_long",
     )
 
@@ -123,7 +123,7 @@ def _blocks(
 
 
 def _unreadable(name: str, why: str) -> Invalid:
-    return Invalid(f"{name} is no audio that can be read: {why}", code="audio_unreadable")
+    return Invalid(f"{name} cannot be read as audio: {why}", code="audio_unreadable")
 
 
 def _contained(
@@ -134,7 +134,7 @@ def _contained(
         source = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
         with source as raw, av.open(raw, "r", options={"format_whitelist": _CONTAINERS}) as opened:
             if not opened.streams.audio:
-                raise _unreadable(name, "it has no sound")
+                raise _unreadable(name, "it has no audio track")
             stream = opened.streams.audio[0]
             begins = float((stream.start_time or 0) * (stream.time_base or 0))
             if start_s > _BEFORE_S:

@@ -1,4 +1,4 @@
-"""G.711: the two companded codes of telephony, to samples."""
+"""Decodes G.711, the two companded codes of telephony."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assistant.arrays import Floats32
 from assistant.audio.pcm import Samples
 
 Table = Floats32
-"""What each of the 256 codes stands for, full scale being 1; shape [256]."""
+"""The value of each of the 256 codes; full scale is 1; shape [256]."""
 
 
 def ulaw_value(code: int) -> int:
@@ -44,10 +44,10 @@ ULAW: Table = np.array([ulaw_value(code) / 8192 for code in range(256)], dtype=n
 ALAW: Table = np.array([alaw_value(code) / 4096 for code in range(256)], dtype=np.float32)
 
 
-def expanded(data: bytes, table: Table) -> Samples:
-    """One sample for each byte.
+def expand(data: bytes, table: Table) -> Samples:
+    """Decode companded bytes, one sample per byte.
 
-    >>> expanded(bytes([0xFF, 0x80]), ULAW).round(3).tolist()
+    >>> expand(bytes([0xFF, 0x80]), ULAW).round(3).tolist()
     [0.0, 0.980...]
     """
     samples: Samples = table[np.frombuffer(data, dtype=np.uint8)]

@@ -1,4 +1,4 @@
-"""What is asked of a guess at what was said: does it go round in circles, is it likely, which words will stay."""
+"""Checks of a hypothesis of the transcriber: does it loop, is it likely, which of its words are final."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 LEAST_LOG_PROBABILITY = -1.0
 MOST_COMPRESSION = 2.4
-"""These two are those of Radford et al. 2022, section 4.5."""
+"""Both limits are from Radford et al. 2022, section 4.5."""
 _SILENCE = ((0.6, -0.5), (0.2, -1.0))
-"""Where silence is likelier than the first, words must be likelier than the second. Over 240 clips of commands and
-acted feelings silence was at most 0.24 likely, and words at least -0.83."""
+"""If silence is more probable than the first number, the log-probability of the words must exceed the second. Over
+240 clips of commands and acted emotions, silence had at most 0.24 and the words at least -0.83."""
 _ROUNDS = 4
-"""A phrase said so often in a row is taken for a loop ..."""
+"""A phrase repeated this many times in a row counts as a loop ..."""
 _LOOP = 12
-"""... once all rounds together have so many tokens; people do say "no, no, no, no"."""
+"""... if all repetitions together have this many tokens; people do say "no, no, no, no"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Attempt:
     temperature: float
     """0 where the likeliest token was taken each time."""
     ended: bool
-    """False where the decoder had to be stopped: it went round in circles, or said more than fits the time."""
+    """False if the decoder had to be stopped: it looped, or produced more than can be said in the time."""
 
     @property
     def poor(self) -> bool:
@@ -42,7 +42,7 @@ class Attempt:
 
 
 def best(attempts: Sequence[Attempt]) -> Attempt:
-    """The first that isn't poor; else the likeliest of those that ended by themselves, else the first.
+    """The first attempt that isn't poor; else the most probable one that ended by itself; else the first.
 
     >>> tries = [Attempt((), name, p, 0, ended) for name, p, ended in (("a", -2, True), ("b", -1.5, True))]
     >>> best(tries).text, best([*tries, Attempt((), "c", -0.5, 1, True)]).text
@@ -58,7 +58,7 @@ def best(attempts: Sequence[Attempt]) -> Attempt:
 
 
 def compression(text: str) -> float:
-    """How much shorter zlib makes the text: above `MOST_COMPRESSION` it says the same again and again.
+    """Compression ratio of the text by zlib: above `MOST_COMPRESSION` it repeats itself.
 
     >>> compression("He was not an ill disposed young man.") < 1.2, compression("I see. " * 20) > 2.4
     (True, True)
@@ -67,14 +67,14 @@ def compression(text: str) -> float:
     return len(data) / len(zlib.compress(data))
 
 
-def circling(tokens: Sequence[int]) -> int:
-    """How many tokens at the end only repeat what stands before them; 0 while there is no loop.
+def looping_tokens(tokens: Sequence[int]) -> int:
+    """How many tokens at the end only repeat those before them; 0 if there is no loop.
 
-    >>> circling([7, 1, 2, 3] + 3 * [1, 2, 3])
+    >>> looping_tokens([7, 1, 2, 3] + 3 * [1, 2, 3])
     9
-    >>> circling([7, 1, 2, 3, 1, 2, 3]), circling([5, 5, 5, 5, 5])
+    >>> looping_tokens([7, 1, 2, 3, 1, 2, 3]), looping_tokens([5, 5, 5, 5, 5])
     (0, 0)
-    >>> circling(12 * [5])
+    >>> looping_tokens(12 * [5])
     11
     """
     count = len(tokens)
@@ -87,17 +87,17 @@ def circling(tokens: Sequence[int]) -> int:
     return 0
 
 
-def nobody_speaks(no_speech: float, log_probability: float) -> bool:
-    """Whether words are to be dropped: silence is likely, and the words are not.
+def is_silence(no_speech: float, log_probability: float) -> bool:
+    """Whether to drop the words: silence is probable, and the words are not.
 
-    >>> nobody_speaks(0.9, -0.7), nobody_speaks(0.9, -0.2), nobody_speaks(0.3, -1.5), nobody_speaks(0.1, -1.5)
+    >>> is_silence(0.9, -0.7), is_silence(0.9, -0.2), is_silence(0.3, -1.5), is_silence(0.1, -1.5)
     (True, False, True, False)
     """
     return any(no_speech > silence and log_probability < words for silence, words in _SILENCE)
 
 
 def most_tokens(seconds: float, most: int) -> int:
-    """How many tokens can be said in this time: scripts that are spelt byte by byte take about 20 a second.
+    """How many tokens can be said in this time, at most `most`: scripts encoded by bytes take about 20 per second.
 
     >>> most_tokens(1, 224), most_tokens(15, 224)
     (37, 224)
@@ -105,17 +105,17 @@ def most_tokens(seconds: float, most: int) -> int:
     return min(most, int(12 + 25 * seconds))
 
 
-def settled(said: Sequence[str], before: str, now: str) -> tuple[str, ...]:
-    """The words to add to those already said: what two guesses in a row agree on, from the first word on.
+def new_final_words(said: Sequence[str], before: str, now: str) -> tuple[str, ...]:
+    """The words that became final: those that two hypotheses in a row agree on from the start, without `said`.
 
-    Words are never taken back: those already said stay, and what follows them is what stands at its place in both
-    guesses. It is LocalAgreement-2 (Liu et al. 2020, "Low-latency sequence-to-sequence speech recognition").
+    Final words are never changed again: `said` holds those of earlier hypotheses. The method is LocalAgreement-2
+    (Liu et al. 2020, "Low-latency sequence-to-sequence speech recognition").
 
-    >>> settled((), "He was not.", "He was not an ill")
+    >>> new_final_words((), "He was not.", "He was not an ill")
     ('He', 'was')
-    >>> settled(("He", "was"), "He was not an ill", "He was not an ill disposed")
+    >>> new_final_words(("He", "was"), "He was not an ill", "He was not an ill disposed")
     ('not', 'an', 'ill')
-    >>> settled(("He", "was"), "She", "She was")
+    >>> new_final_words(("He", "was"), "She", "She was")
     ()
     """
     agreed: list[str] = []

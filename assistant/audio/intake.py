@@ -1,4 +1,4 @@
-"""Audio as clients send it, in pieces of any size, to what everything inside works on: 16 kHz, mono, float32."""
+"""Decodes audio as clients send it, in pieces of any size, into what the models work on: 16 kHz, mono, float32."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import soxr
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.doubling import Doubler
-from assistant.audio.g711 import ALAW, ULAW, Table, expanded
+from assistant.audio.g711 import ALAW, ULAW, Table, expand
 from assistant.audio.opus import OpusInWebm
 from assistant.audio.pcm import Samples, from_pcm16
 from assistant.errors import Invalid, TooLarge
@@ -20,7 +20,7 @@ Kind = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/webm"]
 
 SUPPORTED = "audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, or audio/webm with Opus"
 MAX_SECONDS = 60
-"""Of audio in one piece. A few bytes of Opus can claim to be very long."""
+"""Longest audio in one piece. A few bytes of Opus can claim to be very long."""
 
 _RATES: dict[str, tuple[int, ...]] = {
     "audio/pcm": (24_000, 16_000, 48_000),
@@ -28,17 +28,17 @@ _RATES: dict[str, tuple[int, ...]] = {
     "audio/pcma": (8_000,),
     "audio/webm": (48_000,),
 }
-"""Hz; the first is meant where none is named."""
+"""Hz; the first is the default."""
 _OLD_NAMES: dict[str, Kind] = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """How audio comes in. Raises `Invalid` (`unsupported_audio_format`)."""
+    """The format in which a client sends audio. Raises `Invalid` (`unsupported_audio_format`)."""
 
     type: Kind = "audio/pcm"
     rate: int = SAMPLE_RATE
-    """Hz, as it comes."""
+    """Hz, as the client sends it."""
 
     def __post_init__(self) -> None:
         if self.type not in get_args(Kind) or self.rate not in _RATES[self.type]:
@@ -48,7 +48,7 @@ class AudioFormat:
     def understood(given: Any) -> AudioFormat:
         """The format that a client named: as `{"type", "rate"}`, as a media type, or by its beta name.
 
-        A rate left out is what the OpenAI Realtime API means by it: PCM comes at 24 kHz there.
+        Without a rate PCM is at 24 kHz, as in the OpenAI Realtime API.
 
         >>> AudioFormat.understood({"type": "audio/pcm", "rate": 48000})
         AudioFormat(type='audio/pcm', rate=48000)
@@ -72,20 +72,19 @@ class AudioFormat:
 
 
 class _Decoder(Protocol):
-    """Bytes to mono samples at the format's own rate."""
+    """Decodes bytes into mono samples at the format's own rate."""
 
     def decode(self, data: bytes) -> Samples:
-        """What can be decoded by now. Raises `Invalid`."""
+        """Decode what is complete so far. Raises `Invalid`."""
 
     def reset(self) -> None:
-        """No more bytes; the next one begins anew."""
+        """Forget what is incomplete; the next byte starts a new stream."""
 
 
 class Intake:
-    """One stream of audio. `decode` and `flush` give samples; state is kept between calls, bounded.
+    """Decodes one stream of audio: `decode` and `flush` return samples. It keeps a bounded state between calls.
 
-    Raises `Unavailable` (`decoder_missing`) for WebM where PyAV is not installed. Making the first one for WebM
-    imports PyAV, which takes a moment.
+    The first one for WebM imports PyAV, which takes 0.1 s.
     """
 
     def __init__(self, form: AudioFormat) -> None:
@@ -107,9 +106,10 @@ class Intake:
             self._resampler = soxr.ResampleStream(form.rate, SAMPLE_RATE, 1)
 
     def decode(self, data: bytes) -> Samples:
-        """What can be heard by now: float32 [samples] at 16 kHz. Up to 40 ms wait for the next piece.
+        """Decode one piece: float32 [samples] at 16 kHz. Up to 40 ms of audio wait for the next piece.
 
-        Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); what that piece held is left out.
+        Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); the audio of that piece is then
+        lost.
         """
         samples = self._decoder.decode(data)
         if len(samples) > MAX_SECONDS * self.format.rate:
@@ -117,7 +117,7 @@ class Intake:
         return self._resampled(samples, last=False)
 
     def flush(self) -> Samples:
-        """What was still waiting. The next byte begins a new stream of the same format."""
+        """The samples that were still waiting. The next byte starts a new stream of the same format."""
         self._decoder.reset()
         rest = self._resampled(np.zeros(0, dtype=np.float32), last=True)
         if self._resampler is not None:
@@ -131,7 +131,7 @@ class Intake:
 
 
 class _Pcm:
-    """Little-endian 16-bit samples; half of one waits for its other half."""
+    """Little-endian 16-bit samples; a single byte at the end waits for the next piece."""
 
     def __init__(self) -> None:
         self._odd = b""
@@ -147,13 +147,13 @@ class _Pcm:
 
 
 class _Companded:
-    """G.711."""
+    """G.711: mu-law or A-law, one byte per sample."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def decode(self, data: bytes) -> Samples:
-        return expanded(data, self._table)
+        return expand(data, self._table)
 
     def reset(self) -> None:
         pass

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
 from assistant.audio.pcm import Samples
 from assistant.audio.webm import OpusHead, WebmReader
-from assistant.errors import Invalid, TooLarge, Unavailable
+from assistant.errors import Invalid, TooLarge
 
 OPUS_RATE = 48_000
-"""Hz, whatever was recorded."""
+"""Hz: the rate at which Opus is decoded, whatever the recording had."""
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
 class OpusInWebm:
-    """A growing WebM file to mono samples at 48 kHz. Gaps in the recording are closed, not filled."""
+    """Decodes a growing WebM file into mono samples at 48 kHz. Gaps in the recording are closed, not filled."""
 
     def __init__(self, max_seconds: float) -> None:
-        self._av = _pyav()
+        import av  # takes 0.1 s and 23 MB: only where a stream needs it
+
+        self._av = av
         self._reader = WebmReader()
         self._codec: Any = None
         self._most = round(max_seconds * OPUS_RATE)
 
     def decode(self, data: bytes) -> Samples:
-        """What is whole by now: float32 [samples].
+        """Decode what is complete so far: float32 [samples].
 
         Raises `Invalid` (`audio_unreadable`), and `TooLarge` (`audio_too_long`) for more than `max_seconds`.
         """
@@ -44,7 +45,7 @@ class OpusInWebm:
         return np.concatenate(heard)
 
     def reset(self) -> None:
-        """Forget everything; the next byte begins a new file."""
+        """Forget everything; the next byte starts a new file."""
         self._reader.reset()
         self._codec = None
 
@@ -63,13 +64,3 @@ class OpusInWebm:
 def _mono(channels: Samples) -> Samples:
     mixed: Samples = channels[0] if len(channels) == 1 else channels.mean(axis=0, dtype=np.float32)
     return mixed
-
-
-def _pyav() -> Any:
-    """PyAV, imported when a browser first speaks: it takes 0.1 s and 23 MB. Raises `Unavailable`."""
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise Unavailable(
-            "audio/webm needs PyAV, which is not installed: pip install av", code="decoder_missing"
-        ) from None

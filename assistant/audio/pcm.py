@@ -1,4 +1,4 @@
-"""Samples from the wire."""
+"""PCM samples: converting, level and clipping."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ Samples = Floats32
 
 
 def from_pcm16(data: bytes) -> Samples:
-    """Little-endian signed 16-bit samples. Raises `Invalid` with code `odd_length_audio`.
+    """Decode little-endian signed 16-bit samples. Raises `Invalid` with code `odd_length_audio`.
 
     >>> from_pcm16(b"\\x00\\x40\\x00\\xc0").tolist()
     [0.5, -0.5]
     >>> from_pcm16(b"\\x00")
     Traceback (most recent call last):
-    assistant.errors.Invalid: PCM16 audio comes in pairs of bytes, this frame has 1
+    assistant.errors.Invalid: PCM16 audio has two bytes per sample; this frame has 1
     """
     if len(data) % 2:
-        raise Invalid(f"PCM16 audio comes in pairs of bytes, this frame has {len(data)}", code="odd_length_audio")
+        raise Invalid(f"PCM16 audio has two bytes per sample; this frame has {len(data)}", code="odd_length_audio")
     return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(32768.0)
 
 
 def to_pcm16(samples: Samples) -> bytes:
-    """The opposite of `from_pcm16`; samples beyond full scale are clipped.
+    """Encode samples as little-endian signed 16-bit; samples beyond full scale are clipped.
 
     >>> to_pcm16(np.array([0.5, -2.0], dtype=np.float32)).hex()
     '00400080'
@@ -45,7 +45,7 @@ def level_db(samples: Samples) -> float:
 
 
 def clipped_share(samples: Samples) -> float:
-    """Share of the samples that lie within 1 % of the loudest one: high where a recording was driven too far.
+    """Share of the samples within 1 % of the loudest one: high if a recording is distorted by clipping.
 
     >>> wave = np.sin(np.linspace(0, 60, 4000)).astype(np.float32)
     >>> clipped_share(wave) < 0.1, clipped_share(np.clip(wave, -0.5, 0.5)) > 0.5

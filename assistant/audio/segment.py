@@ -1,4 +1,4 @@
-"""Where an utterance begins and ends: no model and no clock, only (seconds, is it speech?)."""
+"""Finds where an utterance starts and ends: no model and no clock, only (seconds, is it speech?)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from assistant.audio.pcm import Samples
 
 _HYSTERESIS = 0.15
-"""Less probability keeps speech going than starts it."""
+"""Speech goes on at a probability this much lower than the threshold that starts it."""
 _FRAME = 480
 """Samples over which loudness is measured to find a quiet place (30 ms)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentRules:
-    """How speech is cut. All in seconds, but for the threshold."""
+    """How speech is cut into utterances. All in seconds, except the threshold."""
 
     threshold: float = 0.5
     """Speech probability that starts an utterance; 0.15 less keeps it going."""
     start_s: float = 0.25
     """Uninterrupted speech needed before a turn starts, so that a breath or a short cough doesn't."""
     silence_s: float = 0.5
-    """Silence that ends it."""
+    """Silence that ends an utterance."""
     prefix_s: float = 0.3
-    """What belongs to an utterance before its first speech."""
+    """Audio before the first speech that belongs to the utterance."""
     longest_s: float = 15.0
     """No utterance lasts longer, with its prefix: a monologue is cut at the best pause before that."""
 
@@ -43,42 +43,42 @@ class Pause:
     """A stretch without speech inside an utterance."""
 
     middle_s: float
-    """From the beginning of the utterance."""
+    """Middle of the pause, from the start of the utterance."""
     length_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceState:
-    """What was heard of an utterance so far, or of the speech that may become one."""
+    """State of an utterance so far, or of speech that may become one."""
 
     speaking: bool = False
     speech_s: float = 0.0
-    """Uninterrupted speech, before an utterance starts."""
+    """Uninterrupted speech before an utterance starts."""
     silence_s: float = 0.0
-    """Silence at the end of what was heard of an utterance."""
+    """Silence at the end of the utterance so far."""
     length_s: float = 0.0
-    """Of the utterance, with its prefix."""
+    """Length of the utterance, with its prefix."""
     pauses: tuple[Pause, ...] = ()
-    """Those that ended, in their order."""
+    """Pauses that ended, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentStart:
-    """An utterance began `length_s` ago, its prefix included."""
+    """An utterance started `length_s` ago, including its prefix."""
 
     length_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentEnd:
-    """It ended now; the last `silence_s` of it are silence."""
+    """The utterance ended now; its last `silence_s` are silence."""
 
     silence_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentCut:
-    """It grew too long and ended `rest_s` ago, where the next one began that is still going on."""
+    """The utterance was too long and was cut `rest_s` ago; the next one started there and goes on."""
 
     rest_s: float
 
@@ -89,7 +89,8 @@ Edge = SegmentStart | SegmentEnd | SegmentCut
 def step(
     turn: UtteranceState, seconds: float, is_speech: bool, rules: SegmentRules
 ) -> tuple[UtteranceState, Edge | None]:
-    """Hear `seconds` more, all of it speech or none, and say whether an utterance began or ended.
+    """Process `seconds` more audio, all speech or all silence; returns the new state and whether an utterance
+    started or ended.
 
     >>> rules, turn = SegmentRules(start_s=0.25, silence_s=0.375, prefix_s=0.5), UtteranceState()
     >>> for heard in "-#-###-#---":

@@ -1,4 +1,4 @@
-"""The latest stretch of a stream's audio, in memory, by position; what is forgotten is zeroed."""
+"""The latest audio of a stream, in memory, by position; forgotten audio is overwritten with zeros."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
 
 _SMALL = 2 * SAMPLE_RATE
-"""Samples that there is always room for."""
+"""Smallest buffer, in samples."""
 _SPARE = 3 * _SMALL
-"""Samples of room that may stand empty."""
+"""Most unused samples in the buffer."""
 
 
 class Tape:
-    """Samples between `start` and `end`, both counted from the beginning of the stream.
+    """Samples from position `start` to `end`, both counted from the start of the stream.
 
-    It grows with what is kept and shrinks again. How much is kept is for its owner to bound, by forgetting.
+    The buffer grows and shrinks with what it holds. Its owner limits that by calling `forget`.
 
     >>> tape = Tape()
     >>> tape.append(np.array([1, 2, 3, 4], dtype=np.float32))
@@ -36,7 +36,7 @@ class Tape:
         return self.end - self.start
 
     def append(self, samples: Samples) -> None:
-        """Keep samples behind the others."""
+        """Add samples at the end."""
         if self.end - self._origin + len(samples) > len(self._data):
             self._make_room(len(samples))
         at = self.end - self._origin
@@ -44,18 +44,18 @@ class Tape:
         self.end += len(samples)
 
     def skip(self, count: int) -> None:
-        """Let `count` samples pass and keep nothing."""
+        """Move the end by `count` samples without storing them, and forget everything before."""
         self.forget(self.end)
         self.end += count
         self.start = self._origin = self.end
 
     def read(self, start: int, end: int) -> Samples:
-        """A copy of what is kept between two positions; empty where there is nothing."""
+        """A copy of the stored samples between two positions; may be empty."""
         start, end = max(start, self.start), min(end, self.end)
         return self._data[start - self._origin : max(start, end) - self._origin].copy()
 
     def forget(self, before: int) -> None:
-        """Zero everything before a position."""
+        """Overwrite everything before a position with zeros."""
         before = min(before, self.end)
         if before > self.start:
             self._data[self.start - self._origin : before - self._origin] = 0.0

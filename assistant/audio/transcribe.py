@@ -1,4 +1,4 @@
-"""What was said: the rest of Whisper's encoder behind the shared stem, and its decoder."""
+"""The transcriber: the rest of Whisper's encoder behind the shared stem, and its decoder."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tokenizers import Tokenizer
 
 from assistant.arrays import Floats32
 from assistant.audio.encoder import States
-from assistant.audio.hypothesis import Attempt, best, circling, most_tokens, nobody_speaks
+from assistant.audio.hypothesis import Attempt, best, is_silence, looping_tokens, most_tokens
 from assistant.errors import Busy, Invalid, ModelInvalid
 from assistant.inference.card import Card, check_stem
 from assistant.inference.model import Array, Model
 
 _FRAMES = 50
-"""In a second."""
+"""Frames per second of the stem's output."""
 _HOTTER = (0.2, 0.6, 1.0)
-"""Temperatures to try, one after another, when the likeliest tokens make a poor text."""
+"""Temperatures to try, one after another, if the most probable tokens make a poor text."""
 _SEED = 0
 _CHECKED = 16
-"""Tokens after which a loop is looked for."""
+"""Tokens after which loops are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in one stretch of speech, as far as was understood."""
+    """The transcript of one stretch of speech."""
 
     text: str
-    """Empty where nobody seems to speak."""
+    """Empty if nobody seems to speak."""
     language: str
     """Whisper's code, such as `en`."""
     language_probability: float
@@ -46,7 +46,7 @@ class Transcript:
     temperature: float
     """0 where the likeliest token was taken each time."""
     ended: bool
-    """False where the decoder had to be stopped and the end of the text may be missing or made up."""
+    """False if the decoder had to be stopped; the end of the text may be missing or wrong."""
 
 
 class Vocabulary:
@@ -66,12 +66,12 @@ class Vocabulary:
         between = range(self.start + 1, self._id("translate"))
         self.languages = {str(self._tokenizer.id_to_token(token)).strip("<|>"): token for token in between}
         self.barred = np.array([*suppressed, *range(self.end + 1, self.size)])
-        """Never said: the marks of music and speakers, and all that steers."""
+        """Tokens that are never decoded: marks of music and speakers, and all control tokens."""
         self.barred_first = np.array([self._tokenizer.token_to_id("Ġ"), self.end])
-        """Not said first."""
+        """Tokens that cannot come first."""
 
     def text(self, tokens: Sequence[int]) -> str:
-        """The words of these tokens."""
+        """Decode these tokens as text."""
         return str(self._tokenizer.decode(list(tokens))).strip()
 
     def _id(self, *names: str) -> int:
@@ -82,10 +82,10 @@ class Vocabulary:
 
 
 class Transcriber:
-    """Turns what the stem heard into words. Each call is one job of the pool, which gives up where it is too late.
+    """Transcribes the output of the stem. Each call is one job of the pool, which stops at its deadline.
 
-    A job takes tens of milliseconds for each second of speech, so it should not share its pool with work that is
-    awaited frame by frame. `clock` gives seconds.
+    A job takes tens of milliseconds per second of speech, so it should not share its pool with work that is awaited
+    frame by frame. `clock` gives seconds.
     """
 
     def __init__(
@@ -98,14 +98,14 @@ class Transcriber:
         max_waiting: int = 64,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises `ModelInvalid` for models that don't belong together or are no transcriber."""
+        """Raises `ModelInvalid` for models that don't belong together or are not a transcriber."""
         check_stem(encoder.card, stem)
         try:
             suppressed = [int(token) for token in decoder.card.data["suppressed"]]
             self._most, wanted = int(decoder.card.data["max_tokens"]), decoder.card.data["encoder_sha256"]
             layers, heads, _, size = decoder.card.inputs["past"].shape
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelInvalid(f"{decoder.card.folder} is no transcriber: {error!r}") from error
+            raise ModelInvalid(f"{decoder.card.folder} is not a transcriber: {error!r}") from error
         if wanted != encoder.card.sha256:
             raise ModelInvalid(
                 f"{decoder.card.name} ({decoder.card.folder}) belongs to an encoder with sha256 {wanted}, not to "
@@ -124,14 +124,14 @@ class Transcriber:
     async def transcribe(
         self, heard: States, *, language: str | None = None, partial: bool = False, budget_s: float = 5.0
     ) -> Transcript:
-        """Transcribe what the stem gave for one stretch of speech; the language is detected where none is named.
+        """Transcribe the stem's output for one stretch of speech; without `language` the language is detected.
 
-        With `partial` a poor text is not decoded again: while somebody speaks, the next guess comes soon. Raises
-        `Invalid` (`unknown_language`) for a language that Whisper has no code for, and `Busy`: with code `busy`
-        when too many wait, `late` when `budget_s` seconds passed first.
+        With `partial` a poor text is not decoded again: while somebody speaks, the next hypothesis comes soon.
+        Raises `Invalid` (`unknown_language`) for a language that Whisper has no code for, and `Busy`: with code
+        `busy` if too many calls wait, `late` if `budget_s` seconds pass first.
         """
         if language is not None and language not in self._words.languages:
-            raise Invalid(f"no transcription of the language {language[:20]!r}", code="unknown_language")
+            raise Invalid(f"the language {language[:20]!r} cannot be transcribed", code="unknown_language")
         if self._waiting >= self._max_waiting:
             raise Busy("too much transcription waits already")
         job = _Job(self._clock, self._clock() + budget_s)
@@ -169,7 +169,7 @@ class Transcriber:
                 break
         chosen, no_speech = best(attempts), float(first[words.silent])
         return Transcript(
-            text="" if nobody_speaks(no_speech, chosen.log_probability) else chosen.text,
+            text="" if is_silence(no_speech, chosen.log_probability) else chosen.text,
             language=language,
             language_probability=language_probability,
             no_speech=no_speech,
@@ -188,13 +188,13 @@ class Transcriber:
             if not tokens:
                 logits[words.barred_first] = -np.inf
             chances = _log_softmax(logits)
-            token = _drawn(logits / temperature, random) if temperature else int(chances.argmax())
+            token = _draw_token(logits / temperature, random) if temperature else int(chances.argmax())
             total += float(chances[token])
             ended = token == words.end
             if ended or len(tokens) == most:
                 break
             tokens.append(token)
-            if len(tokens) >= _CHECKED and (redundant := circling(tokens)):
+            if len(tokens) >= _CHECKED and (redundant := looping_tokens(tokens)):
                 break
             job.check()
             logits = memory.step([token])
@@ -209,14 +209,14 @@ class _Job:
     abandoned: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise `Busy` where nobody waits for the result any more."""
+        """Raise `Busy` if nobody waits for the result any more."""
         if self.abandoned.is_set() or self.clock() > self.deadline:
             raise Busy("no transcript in time", code="late")
 
 
 @dataclass(slots=True)
 class _Memory:
-    """The decoder between two tokens."""
+    """State of the decoder between two tokens."""
 
     model: Model
     cross: dict[str, Array]
@@ -225,18 +225,18 @@ class _Memory:
     """Keys and values of the tokens so far, [2 * layers, heads, tokens, width / heads]; replaced, never changed."""
 
     def step(self, tokens: Sequence[int]) -> Floats32:
-        """Take in tokens and give the logits of the next one, [vocabulary]."""
+        """Decode these tokens and return the logits of the next one, [vocabulary]."""
         given = {"tokens": np.array(tokens, np.int64), "past": self.past, **self.cross}
         found = self.model.run(given)
         self.past = found["present"]
         return np.asarray(found["logits"][0], np.float32)
 
     def copy(self) -> _Memory:
-        """Another that goes on from here."""
+        """A copy, for another attempt from here."""
         return _Memory(self.model, self.cross, self.past)
 
 
-def _drawn(logits: Floats32, random: np.random.Generator) -> int:
+def _draw_token(logits: Floats32, random: np.random.Generator) -> int:
     whole = np.cumsum(_softmax(logits), dtype=np.float64)
     return int(np.searchsorted(whole, random.uniform(0, whole[-1]), side="right"))
 

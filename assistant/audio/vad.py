@@ -1,4 +1,4 @@
-"""Speech or not, every 32 ms: Silero VAD, one shared model, a small state for each stream."""
+"""Voice activity detection every 32 ms: Silero VAD, one shared model, a small state for each stream."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from assistant.inference.batcher import Batcher
 CHUNK = 512
 """Samples per decision (32 ms)."""
 CONTEXT = 64
-"""Samples before the first chunk that the model sees again."""
+"""Samples before each run that the model sees again."""
 _BUDGET_S = 30.0
 
 
 @dataclass(slots=True)
 class VadState:
-    """What one stream carries from frame to frame."""
+    """State of one stream between frames."""
 
     memory: Floats32 = field(default_factory=lambda: np.zeros((2, 128), dtype=np.float32))
     rest: Samples = field(default_factory=lambda: np.zeros(CONTEXT, dtype=np.float32))
-    """The context, and what is not a whole chunk yet."""
+    """The context, and samples that are not a whole chunk yet."""
 
 
 class Vad:
@@ -33,10 +33,10 @@ class Vad:
         self._batcher = batcher
 
     async def probabilities(self, state: VadState, samples: Samples) -> list[float]:
-        """Probability of speech in each chunk that `samples` (at 16 kHz, any number) complete; moves `state` on.
+        """Probability of speech in each chunk that `samples` (16 kHz, any number) complete; updates `state`.
 
-        Keep the number small: the model is everybody's. Raises what the model raises, and `Busy`; the chunks have
-        passed all the same.
+        Keep the number small, because all streams share the model. Raises what the model raises, and `Busy`; the
+        chunks are then consumed without a result.
         """
         waiting = np.concatenate((state.rest, samples))
         ends = (len(waiting) - CONTEXT) // CHUNK * CHUNK

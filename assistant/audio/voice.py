@@ -1,4 +1,4 @@
-"""What a voice says: emotion, valence, arousal and stress, relative to how this person usually sounds."""
+"""The voice reader: emotion, valence, arousal and stress, relative to how this person usually sounds."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from assistant.inference.card import Card, check_stem
 from assistant.inference.model import Array
 
 _QUIET_DB = -72.0
-"""Below this 16-bit samples have no more than three bits left."""
+"""Below this level, 16-bit samples use at most three bits."""
 _CLIPPED = 0.3
-"""Share of the samples at the very top above which a recording is too distorted to read."""
+"""Share of clipped samples above which a recording is too distorted to read."""
 OUTPUTS = ("emotions", "relative", "affect", "affect_deviation", "stress", "quality")
 _FINE = "fine"
-"""The quality of what can be read; the card's other qualities are reasons to abstain."""
+"""The quality of readable speech; the card's other qualities are reasons to abstain."""
 _STRESSED = ("anger", "fear")
 _TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoiceScores:
-    """What the head gave for one stretch of speech, after the personal baseline."""
+    """Output of the head for one stretch of speech, after the personal baseline."""
 
     card: Card
     emotions: Floats
@@ -46,7 +46,7 @@ class VoiceScores:
     """What the baseline learns from: all but the last of the head's `relative` log-ratios, valence, arousal."""
 
     def reading(self) -> Reading:
-        """The Reading."""
+        """The scores as a `Reading`, with the shared names of emotions."""
         return Reading(
             modality="voice",
             valence=Estimate(float(self.affect[0]), float(self.affect_deviation[0])),
@@ -68,7 +68,7 @@ class VoiceReader:
     def __init__(
         self, encoder: Encoder, head: Batcher, gate: Gate, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Raises `ModelInvalid` for a head that was trained on another stem or doesn't give what is read."""
+        """Raises `ModelInvalid` for a head that was trained on another stem or lacks an output."""
         self.card = head.model.card
         check_stem(self.card, encoder.card)
         self._qualities, self._threshold = check_head(self.card)
@@ -79,7 +79,7 @@ class VoiceReader:
 
     @property
     def model(self) -> str:
-        """Which model this is, as its readings say."""
+        """Fingerprint of the model, as its readings give it."""
         return self.card.fingerprint
 
     @property
@@ -103,11 +103,11 @@ class VoiceReader:
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech at 16 kHz, of any length; long ones are read in equal windows.
 
-        Windows that are not fine are left out; where they are more than half, the reader abstains. `usual` is what
-        the personal baseline knows of who speaks, `heard` what the stem gave for each window where that is known
-        already. Raises `ConsentRequired` without a living grant for voice,
-        `Invalid` (`audio_not_finite`) for samples that are not numbers, `Busy` when there is no result of both
-        stages in `budget_s` seconds, `FloatingPointError` when a model gives values that are not numbers.
+        Windows that are not of the quality `fine` are left out; if they are more than half, the reader abstains.
+        `usual` is the personal baseline of the speaker; `heard` is the output of the stem for each window, if it
+        was run before. Raises `ConsentRequired` without a valid grant for voice, `Invalid` (`audio_not_finite`) for
+        samples that are not numbers, `Busy` if both stages give no result in `budget_s` seconds, and
+        `FloatingPointError` if a model returns values that are not numbers.
         """
         self._gate.check(grant, "voice")
         ends = self._clock() + budget_s
@@ -145,7 +145,7 @@ class VoiceReader:
         return scores if usual is None else relative_to(usual, scores)
 
     def _reason(self, quality: Floats) -> str:
-        """The likeliest quality but `fine`."""
+        """The most probable quality other than `fine`."""
         other = {name: p for name, p in zip(self._qualities, quality, strict=True) if name != _FINE}
         return max(other, key=other.__getitem__)
 
@@ -159,16 +159,16 @@ class VoiceReader:
 
 
 def check_head(card: Card) -> tuple[tuple[str, ...], float]:
-    """What the card calls the qualities of its input, and how likely `fine` must be for a reading.
+    """The names of the qualities in the card, and the least probability of `fine` for a reading.
 
-    Raises `ModelInvalid` for a card that doesn't say so, or a graph without one of `OUTPUTS` or of another shape.
+    Raises `ModelInvalid` for a card without them, and for a graph that lacks one of `OUTPUTS` or has other shapes.
     """
     missing = [name for name in OUTPUTS if name not in card.outputs]
     if missing:
-        raise ModelInvalid(f"{card.folder} is no voice model: it gives no {', '.join(missing)}")
+        raise ModelInvalid(f"{card.folder} is not a voice model: it has no output {', '.join(missing)}")
     names, threshold = card.data.get("qualities"), card.data.get("fine_threshold")
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise ModelInvalid(f"{card.folder} is no voice model: its card lacks a list of qualities")
+        raise ModelInvalid(f"{card.folder} is not a voice model: its card lacks a list of qualities")
     if len(names) < 2 or len(set(names)) != len(names) or _FINE not in names:
         raise ModelInvalid(
             f"{card.folder}: the qualities must be {_FINE!r} and others, each once; they are {names}"
@@ -184,9 +184,9 @@ def check_head(card: Card) -> tuple[tuple[str, ...], float]:
 
 
 def check_baseline(card: Card) -> None:
-    """Raise `ModelInvalid` unless the personal baseline can hold what this voice model observes of a person.
+    """Raise `ModelInvalid` unless the personal baseline can store what this voice model observes of a person.
 
-    A head of eight classes observes nine numbers: it can be evaluated, and can't be served. A card without
+    A head of eight classes observes nine numbers: it can be evaluated but not served. A card without
     `population.center` is served without a baseline.
     """
     if (size := len(card.labels) + 1) > Baseline.SIZE:
@@ -204,10 +204,10 @@ def check_baseline(card: Card) -> None:
 
 
 def relative_to(usual: Usual, scores: VoiceScores) -> VoiceScores:
-    """Take the person's habit out of what was read of somebody unknown.
+    """The scores of an unknown speaker, corrected by how this person usually sounds.
 
-    The head reads an emotion twice: as it stands, and relative to how the speaker sounds at other times. The second
-    reading is made with what the baseline knows and joined to the first by its trust, as a product of experts.
+    The head estimates emotions twice: absolute, and relative to how the speaker usually sounds. The second estimate
+    is computed with the baseline and combined with the first, weighted by its trust, as a product of experts.
     """
     moved = np.asarray(scores.observation) - np.asarray(usual.shift, dtype=np.float64)
     ratios = np.append(moved[:-2], -moved[:-2].sum())

@@ -1,8 +1,8 @@
-"""WebM as a browser's MediaRecorder writes it: one growing file that comes in pieces, and the Opus packets in it.
+"""Reads Opus packets from WebM as a browser's MediaRecorder writes it: one growing file that arrives in pieces.
 
-The reader is flat: it goes into the elements that can hold what is wanted, skips all others without keeping them,
-and never relies on the size of a parent, which a live recording leaves unknown. It holds at most one block.
-Formats: RFC 8794 (EBML), RFC 9559 (Matroska), RFC 7845 section 5.1 (the head of an Opus stream).
+The reader is flat: it enters the elements that can contain packets, skips all others without storing them, and
+never relies on the size of a parent, which a live recording leaves unknown. It stores at most one block. Formats:
+RFC 8794 (EBML), RFC 9559 (Matroska), RFC 7845 section 5.1 (the header of an Opus stream).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _LACED = 0x06
 _AUDIO = 2
 
 _MAX_KEPT = 64 * 1024
-"""Bytes of an element that is kept; an Opus packet has at most 61 440."""
+"""Largest element that is stored, in bytes; an Opus packet has at most 61 440."""
 _MAX_ELEMENTS = 30_000
-"""In one piece: ten minutes of packets."""
+"""Most elements in one piece: ten minutes of packets."""
 _OTHERS = {b"OggS": "Ogg", b"RIFF": "WAV", b"fLaC": "FLAC", b"ID3": "MP3"}
 
 
 @dataclass(frozen=True, slots=True)
 class OpusHead:
-    """An Opus stream begins."""
+    """The header of an Opus stream: packets of a new stream follow."""
 
     data: bytes
-    """The head as it stood there, which decoders take as it is."""
+    """Its bytes, unchanged, as decoders expect them."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class _Track:
 
 
 class WebmReader:
-    """Pieces of a WebM file in, Opus packets out. A new file may begin wherever an element may."""
+    """Takes pieces of a WebM file, returns Opus packets. A new file may start wherever an element may."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -66,12 +66,12 @@ class WebmReader:
         self._chosen: _Track | None = None
 
     def feed(self, data: bytes) -> list[OpusHead | bytes]:
-        """The heads and packets that are whole by now, in order.
+        """The headers and packets that are complete so far, in order.
 
-        Raises `Invalid` (`audio_unreadable`); from then on only the beginning of a new file is read.
+        Raises `Invalid` (`audio_unreadable`); from then on only the start of a new file is accepted.
         """
         if self._broken and not data.startswith(_MAGIC):
-            raise _unreadable("an earlier piece could not be read; begin a new recording")
+            raise _unreadable("an earlier piece could not be read; start a new recording")
         if self._broken:
             self.reset()
         self._rest += data
@@ -83,7 +83,7 @@ class WebmReader:
             raise
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything; the next piece starts a new file."""
         self._rest.clear()
         self._begin()
         self._broken = False
@@ -128,25 +128,24 @@ class WebmReader:
                 self._chosen = track
                 yield _head(track)
             if self._chosen is None and name == _CLUSTER:
-                raise _unreadable("there is no Opus track in it")
+                raise _unreadable("it has no Opus track")
 
     def _keep(self, name: int, data: bytes) -> bytes:
-        """Take in one element; what comes back is a packet of the chosen track, or nothing."""
-        match name:
-            case 0x4282 if data.rstrip(b"\0") not in (b"webm", b"matroska"):
-                raise _unreadable("it is another kind of EBML file")
-            case 0xD7:
-                self._track.number = int.from_bytes(data)
-            case 0x83:
-                self._track.kind = int.from_bytes(data)
-            case 0x86:
-                self._track.codec = data.rstrip(b"\0")
-            case 0x63A2:
-                self._track.private = data
-            case 0x6D80:
-                self._track.encoded = True
-            case 0xA1 | 0xA3:
-                return self._packet(data)
+        """Store one element; returns a packet of the chosen track, or nothing."""
+        if name in (_BLOCK, _SIMPLE_BLOCK):
+            return self._packet(data)
+        if name == _DOC_TYPE and data.rstrip(b"\0") not in (b"webm", b"matroska"):
+            raise _unreadable("it is another type of EBML file")
+        if name == _TRACK_NUMBER:
+            self._track.number = int.from_bytes(data)
+        elif name == _TRACK_TYPE:
+            self._track.kind = int.from_bytes(data)
+        elif name == _CODEC:
+            self._track.codec = data.rstrip(b"\0")
+        elif name == _CODEC_PRIVATE:
+            self._track.private = data
+        elif name == _ENCODINGS:
+            self._track.encoded = True
         return b""
 
     def _packet(self, block: bytes) -> bytes:
@@ -157,7 +156,7 @@ class WebmReader:
         if track != self._chosen.number:
             return b""
         if block[start + 2] & _LACED:
-            raise _unreadable("its blocks are laced; browsers don't do that")
+            raise _unreadable("its blocks use lacing, which browsers do not")
         return block[start + 3 :]
 
 
@@ -166,14 +165,14 @@ def _head(track: _Track) -> OpusHead:
     if track.encoded:
         raise _unreadable("its packets are compressed or encrypted")
     if len(data) < 19 or not data.startswith(b"OpusHead") or data[8] >> 4:
-        raise _unreadable("its Opus track has no head")
+        raise _unreadable("its Opus track has no header")
     if data[9] not in (1, 2) or data[18] != 0:
         raise _unreadable("audio must be mono or stereo")
     return OpusHead(data)
 
 
 def _header(data: bytes | bytearray, at: int) -> tuple[int, int | None, int] | None:
-    """Name, size (None: unknown) and start of the content of the element at `at`; None while it is not whole.
+    """Name, size (None: unknown) and start of the content of the element at `at`; None if it is incomplete.
 
     >>> _header(bytes.fromhex("a3 83 810000"), 0)
     (163, 3, 2)
@@ -189,7 +188,7 @@ def _header(data: bytes | bytearray, at: int) -> tuple[int, int | None, int] | N
 
 
 def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] | None:
-    """A variable-length number of at most `longest` bytes, and where it ends; None while it is not whole.
+    """A variable-length number of at most `longest` bytes, and where it ends; None if it is incomplete.
 
     >>> _number(bytes([0x40, 0x02]), 0, 8), _number(bytes([0x40]), 0, 8)
     ((2, 2), None)
@@ -198,7 +197,7 @@ def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] |
         return None
     length = 9 - data[at].bit_length()
     if length > longest:
-        raise _unreadable("what should be an element is none")
+        raise _unreadable("an element has an invalid header")
     if at + length > len(data):
         return None
     return int.from_bytes(data[at : at + length]) & ((1 << 7 * length) - 1), at + length
@@ -207,13 +206,13 @@ def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] |
 def _what_instead(begin: bytes) -> str:
     """
     >>> _what_instead(b"OggS")
-    "it is Ogg; ask MediaRecorder for 'audio/webm;codecs=opus'"
+    "it is Ogg; set MediaRecorder to 'audio/webm;codecs=opus'"
     """
     name = next((name for magic, name in _OTHERS.items() if begin.startswith(magic)), None)
     if begin[4:8] == b"ftyp":
         name = "MP4"
-    return f"it is {name or 'something else'}; ask MediaRecorder for 'audio/webm;codecs=opus'"
+    return f"it is {name or 'another format'}; set MediaRecorder to 'audio/webm;codecs=opus'"
 
 
 def _unreadable(why: str) -> Invalid:
-    return Invalid(f"this is no WebM that can be read: {why}", code="audio_unreadable")
+    return Invalid(f"cannot read this WebM: {why}", code="audio_unreadable")

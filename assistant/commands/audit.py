@@ -1,4 +1,4 @@
-"""`assistant audit verify`: prove that no record of consent was changed, removed or put in."""
+"""`assistant audit verify`: check that no consent record was changed, removed or inserted."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from assistant.errors import ConfigInvalid
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the command."""
-    about = "prove the chain of consent records; exits with 1 where it is broken"
+    """Add the command and its arguments."""
+    about = "check the chain of consent records; exits with 1 if it is broken"
     parser = actions.add_parser("verify", help=about, description=verify.__doc__, parents=[common])
     parser.add_argument(
-        "--expect", metavar="HASH", help="a head that was noted earlier: it must still be part of the chain"
+        "--expect", metavar="HASH", help="a head that was stored earlier; it must still be part of the chain"
     )
     parser.set_defaults(run=verify)
 
 
 def verify(args: argparse.Namespace, settings: Settings) -> int:
-    """Walk along the whole chain of consent records; say how many there are and, on the last line, its head.
+    """Check the whole chain of consent records; print how many there are and, on the last line, its head.
 
-    A head that is noted elsewhere now and then, and given to `--expect` later, also proves that nothing was cut off
-    the end and that the chain was not written anew.
+    Store that head somewhere else from time to time and give it to `--expect` later: this also proves that no
+    record was cut off at the end and that the chain was not rewritten.
     """
     _exists(settings.database)
     audit = asyncio.run(_walked(settings.database, (args.expect or "").strip().lower() or None))
     if audit.broken is not None:
-        print(f"BROKEN at record {audit.broken.seq}, of {iso_date(audit.broken.at)}: it was changed, or put in,")
-        print(f"or something before it was removed. {audit.records - 1} records before it are whole; their head is")
+        print(f"BROKEN at record {audit.broken.seq}, of {iso_date(audit.broken.at)}: it was changed or inserted,")
+        print(f"or a record before it was removed. {audit.records - 1} records before it are intact; their head is")
         print(audit.head)
         return 1
     if not audit.seen:
         print(
-            "BROKEN: the expected head is not part of the chain: it was cut off, or written anew", file=sys.stderr
+            "BROKEN: the expected head is not in the chain: records were cut off, or the chain was rewritten",
+            file=sys.stderr,
         )
     print(f"{audit.records} consent records, {'unbroken' if audit.seen else 'consistent'}; the head is")
     print(audit.head)
@@ -67,7 +68,7 @@ async def _walked(url: str, expected: str | None) -> Audit:
 
 
 def _exists(url: str) -> None:
-    """Raise `ConfigInvalid` for a file that isn't there: opening it would make an empty one, and prove nothing."""
+    """Raise `ConfigInvalid` for a missing file: opening it would create an empty database, which proves nothing."""
     scheme, _, file = url.partition(":///")
     if scheme == "sqlite" and not Path(file).exists():
         raise ConfigInvalid(f"there is no database {file}", code="database_missing")

@@ -1,4 +1,4 @@
-"""`assistant exceptions`: for medical or safety reasons, signed with a key that is kept away from the server."""
+"""`assistant exceptions`: sign and list exceptions for medical or safety reasons. The key stays off the server."""
 
 from __future__ import annotations
 
@@ -25,21 +25,25 @@ _MOST_DAYS = 366.0
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the commands; each sets `run`, which takes the arguments and, for `list`, the settings."""
-    made = actions.add_parser("key", help="make the key that signs; the public one stands on the last line")
+    """Add the commands; each sets `run`, which takes the arguments and, for `list`, the settings."""
+    made = actions.add_parser("key", help="create the signing key; the last line is the public key")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the private key")
     made.set_defaults(run=make_key)
     signed = actions.add_parser("sign", help="sign an exception: a line for the file ATTUNE_EXCEPTIONS")
     signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
     signed.add_argument("--context", choices=CONTEXTS, required=True, help="the context of use it is for")
-    signed.add_argument("--reason", choices=EXEMPTION_REASONS, required=True, help="what the law lets it be for")
-    signed.add_argument("--why", required=True, help="in your own words, for whoever audits it")
+    signed.add_argument(
+        "--reason", choices=EXEMPTION_REASONS, required=True, help="the reason that the law accepts"
+    )
+    signed.add_argument("--why", required=True, help="the reason in your own words, for auditors")
     signed.add_argument(
         "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"
     )
     signed.set_defaults(run=sign_one)
-    listed = actions.add_parser("list", help="check and show those that the settings name", parents=[common])
+    listed = actions.add_parser(
+        "list", help="check and show the exceptions in the configured file", parents=[common]
+    )
     listed.set_defaults(run=show)
 
 
@@ -60,9 +64,9 @@ def make_key(args: argparse.Namespace) -> int:
 
 
 def sign_one(args: argparse.Namespace) -> int:
-    """Print one signed line."""
+    """Print a signed exception: one line for the file of exceptions."""
     if not 0 < args.days <= _MOST_DAYS:
-        raise Invalid(f"an exception lives at most {_MOST_DAYS:.0f} days", code="exception_invalid")
+        raise Invalid(f"an exception is valid for at most {_MOST_DAYS:.0f} days", code="exception_invalid")
     now = time.time()
     terms = Terms(
         id=f"exc_{secrets.token_hex(6)}",
@@ -78,7 +82,7 @@ def sign_one(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace, settings: Settings) -> int:
-    """Show the exceptions that hold here; fails where one was not signed."""
+    """Show the configured exceptions; fails if one has no valid signature."""
     terms = exceptions_of(settings).terms
     if not terms:
         print("there are no exceptions", file=sys.stderr)
@@ -93,7 +97,7 @@ def _read_key(file: Path) -> Ed25519PrivateKey:
     try:
         key = serialization.load_pem_private_key(file.read_bytes(), None)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigInvalid(f"{file} holds no private key", code="exception_key_invalid") from error
+        raise ConfigInvalid(f"{file} is not a private key in PEM format", code="exception_key_invalid") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise ConfigInvalid(f"{file} holds no Ed25519 key", code="exception_key_invalid")
+        raise ConfigInvalid(f"{file} is not an Ed25519 key", code="exception_key_invalid")
     return key

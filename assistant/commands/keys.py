@@ -1,4 +1,4 @@
-"""`assistant keys`: API keys are made, listed, replaced and revoked."""
+"""`assistant keys`: create, list, rotate and revoke API keys."""
 
 from __future__ import annotations
 
@@ -25,35 +25,37 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the commands; each sets `run`, which takes the arguments and the settings."""
+    """Add the commands; each sets `run`, which takes the arguments and the settings."""
 
     def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
         parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
         parser.set_defaults(run=run)
         return parser
 
-    made = add("create", "make an API key; it stands alone on the last line", create)
-    made.add_argument("--app", required=True, metavar="NAME", help="the app that will hold it")
+    made = add("create", "create an API key; the last line is the key alone", create)
+    made.add_argument("--app", required=True, metavar="NAME", help="the app that the key is for")
     made.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
-    made.add_argument("--name", default="", help="what to call the key")
+    made.add_argument("--name", default="", help="a name for the key")
     made.add_argument(
         "--scopes",
         default=as_words(APP_SCOPES),
         metavar="WORDS",
-        help="what it may do, apart by commas: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
+        help="what it may do, comma-separated: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
     )
     made.add_argument("--days", type=float, help="days until it expires (default: never)")
-    add("list", "show the keys, never what they are", show)
-    rotated = add("rotate", "make a key like another, which lives on for a while", rotate)
+    add("list", "list the keys by id; the keys themselves are never shown", show)
+    rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate)
     rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
-    rotated.add_argument("--grace-hours", type=float, default=24.0, help="how long the old one lives on (24)")
-    add("revoke", "end a key at once", revoke).add_argument(
+    rotated.add_argument(
+        "--grace-hours", type=float, default=24.0, help="hours that the old key stays valid (default: 24)"
+    )
+    add("revoke", "revoke a key at once", revoke).add_argument(
         "--key", required=True, metavar="ID", help="the key's id"
     )
 
 
 def create(args: argparse.Namespace, settings: Settings) -> int:
-    """Make an API key, and the database and the master key where they don't exist yet."""
+    """Create an API key, and also the database and the master key if they don't exist yet."""
     from assistant.store.database import migrate
     from assistant.store.keys.masters import make_master_key, masters_of
 
@@ -68,13 +70,13 @@ def create(args: argparse.Namespace, settings: Settings) -> int:
             return await apps.create_key(args.app, args.context, called=args.name, scopes=scopes, days=args.days)
 
     key = asyncio.run(made())
-    print(f"An API key for {args.app}; it is shown once and kept only as a hash:")
+    print(f"The API key for {args.app}. It is shown only once; only its hash is stored:")
     print(key)
     return 0
 
 
 def show(args: argparse.Namespace, settings: Settings) -> int:
-    """List the keys: id, app, name, scopes, when each was made and last used, and how it stands."""
+    """List the keys: id, app, name, scopes, when each was created and last used, and its state."""
 
     async def found() -> list[ApiKey]:
         async with _apps(settings) as apps:
@@ -86,41 +88,41 @@ def show(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def rotate(args: argparse.Namespace, settings: Settings) -> int:
-    """Make a key like another, which lives on for a while. The new key stands alone on the last line."""
+    """Create a key that replaces another, which stays valid for a while. The last line is the new key alone."""
 
     async def made() -> str:
         async with _apps(settings) as apps:
             return await apps.rotate(args.key, grace_s=args.grace_hours * _HOUR_S)
 
     key = asyncio.run(made())
-    print(f"{args.key} lives on for {args.grace_hours:g} hours at most. In its place, shown once:")
+    print(f"{args.key} stays valid for at most {args.grace_hours:g} hours. The new key, shown only once:")
     print(key)
     return 0
 
 
 def revoke(args: argparse.Namespace, settings: Settings) -> int:
-    """End a key at once, on every server that shares the database; its live streams end too."""
+    """Revoke a key at once, on every server that shares the database; its live streams are closed too."""
 
     async def ended() -> ApiKey:
         async with _apps(settings) as apps:
             return await apps.revoke(args.key)
 
-    print(f"{asyncio.run(ended()).id} opens nothing any more")
+    print(f"{asyncio.run(ended()).id} is revoked")
     return 0
 
 
 def line(key: ApiKey, now: float) -> str:
-    """A key in one line.
+    """One line of text about a key.
 
     >>> from assistant.profile.person import App
     >>> line(ApiKey("key_1", "web", App("a", "shop", "general"), scopes_of(["infer"]), 0.0, used_at=60.0), 60.0)
-    "key_1  shop  'web'  [infer]  made 1970-01-01T00:00Z  used 1970-01-01T00:01Z  good"
+    "key_1  shop  'web'  [infer]  created 1970-01-01T00:00Z  used 1970-01-01T00:01Z  valid"
     """
     used = "never" if key.used_at is None else _date(key.used_at)
-    good = "good" if key.expires_at is None else f"good until {_date(key.expires_at)}"
-    state = {None: good, "key_revoked": "revoked", "key_expired": "expired"}[key.ended(now)]
+    valid = "valid" if key.expires_at is None else f"valid until {_date(key.expires_at)}"
+    state = {None: valid, "key_revoked": "revoked", "key_expired": "expired"}[key.ended(now)]
     return (
-        f"{key.id}  {key.app.name}  {key.name!r}  [{as_words(key.scopes)}]  made {_date(key.created_at)}  "
+        f"{key.id}  {key.app.name}  {key.name!r}  [{as_words(key.scopes)}]  created {_date(key.created_at)}  "
         f"used {used}  {state}"
     )
 

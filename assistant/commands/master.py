@@ -1,4 +1,4 @@
-"""`assistant keys rotate-master`: the master key is replaced while servers run."""
+"""`assistant keys rotate-master`: replace the master key while servers run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assistant.config import Settings
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the command."""
+    """Add the command and its arguments."""
     about = "replace the master key, and wrap every person's key with the new one"
     parser = actions.add_parser("rotate-master", help=about, description=rotate.__doc__, parents=[common])
     parser.add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
@@ -22,10 +22,10 @@ def configure(
 
 
 def rotate(args: argparse.Namespace, settings: Settings) -> int:
-    """Add a new master key and wrap every person's key with it; servers may run meanwhile.
+    """Add a new master key and wrap every person's key with it; servers may keep running.
 
-    What was broken off goes on where it stood. The old master keys stay in the file until `--retire`. Where the
-    master keys stand in ATTUNE_MASTER_KEY, put the new one first there, restart the servers, then run this.
+    An interrupted run continues where it stopped. The old master keys stay in the file until `--retire`. If the
+    master keys are in ATTUNE_MASTER_KEY, put the new one first there, restart the servers, then run this.
     """
     from assistant.store.database import Database
     from assistant.store.keys.masters import add_master_key, masters_of, retire_master_keys
@@ -45,7 +45,7 @@ def rotate(args: argparse.Namespace, settings: Settings) -> int:
     print(f"{asyncio.run(done())} keys are wrapped by the newest master key")
     if args.retire and not settings.master_key:
         gone = retire_master_keys(settings.master_key_file)
-        print(f"{gone} old master keys are gone from {settings.master_key_file}")
+        print(f"{gone} old master keys were removed from {settings.master_key_file}")
     return 0
 
 

@@ -11,14 +11,14 @@ from assistant.errors import AssistantError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Describe the command."""
+    """Add the arguments of the command."""
     parser.add_argument("what", nargs="?", choices=("list", "check"), default="list", help="(default: list)")
     parser.add_argument("--models", type=Path, help="folder of model folders (default: the shipped ones)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line for each model; returns 1 where a model is broken or there is none."""
+    """Print one line for each model; returns 1 if a model is broken or there are none."""
     describe = _check if args.what == "check" else _list
     root = args.models or shipped_models()
     folders = sorted(card.parent for card in root.glob("*/card.toml"))

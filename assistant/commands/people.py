@@ -1,4 +1,4 @@
-"""`assistant people`: the rights of people, one by one or many at once, without a server."""
+"""`assistant people`: export, erase or restrict the data of one person or of many, without a running server."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def configure(
     actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
 ) -> None:
-    """Describe the commands; each sets `run`, which takes the arguments and the settings."""
+    """Add the commands; each sets `run`, which takes the arguments and the settings."""
 
     def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
         parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
-        parser.add_argument("--app", required=True, metavar="NAME", help="whose people they are")
+        parser.add_argument("--app", required=True, metavar="NAME", help="the app that the people belong to")
         whom = parser.add_mutually_exclusive_group(required=True)
-        whom.add_argument("--person", metavar="ID", help="one person, by the id that the app gave them")
-        whom.add_argument("--file", type=Path, help="many, one id a line")
+        whom.add_argument("--person", metavar="ID", help="one person, by the app's id for them")
+        whom.add_argument("--file", type=Path, help="many people: a file with one id per line")
         parser.set_defaults(run=run)
         return parser
 
-    exported = add("export", "everything that is kept about people, as lines of JSON", export)
+    exported = add("export", "export everything that is stored about people, as JSON lines", export)
     exported.add_argument("--out", type=Path, help="file for one person (default: standard output), or folder")
-    add("erase", "forget people for good", erase)
-    restricted = add("restrict", "keep what is known of people without using it", restrict)
-    restricted.add_argument("--lift", action="store_true", help="use it again")
-    objected = add("object", "do no profiling of people for content", object_)
-    objected.add_argument("--lift", action="store_true", help="do it again")
+    add("erase", "erase people permanently", erase)
+    restricted = add("restrict", "keep the data of people without using it", restrict)
+    restricted.add_argument("--lift", action="store_true", help="end the restriction")
+    objected = add("object", "stop profiling people for content", object_)
+    objected.add_argument("--lift", action="store_true", help="allow profiling again")
 
 
 def export(args: argparse.Namespace, settings: Settings) -> int:
-    """Write everything that is kept about people; many of them into a folder, each into a file of their own."""
+    """Write everything that is stored about people; of many people one file each, into a folder."""
     if args.file is not None and args.out is None:
-        raise Invalid("say with --out into which folder", code="folder_missing")
+        raise Invalid("name a folder for the exports with --out", code="folder_missing")
 
     async def one(storage: Storage, app: App, person: Person) -> None:
         if args.out is None:
@@ -90,7 +90,7 @@ def erase(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def restrict(args: argparse.Namespace, settings: Settings) -> int:
-    """Keep what is known of people without using it, until that is lifted."""
+    """Keep the data of people without using it, until the restriction is lifted."""
 
     async def one(storage: Storage, app: App, person: Person) -> None:
         await storage.restrict(app, person, not args.lift, OPERATOR)
@@ -99,7 +99,7 @@ def restrict(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def object_(args: argparse.Namespace, settings: Settings) -> int:
-    """Do no profiling of people for content, until that is lifted."""
+    """Stop profiling people for content, until the objection is lifted."""
 
     async def one(storage: Storage, app: App, person: Person) -> None:
         await storage.object(app, person, not args.lift, OPERATOR)
@@ -137,7 +137,7 @@ async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator
 
 
 async def _found(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
-    """The people, and the lines that name nobody: an id is never repeated in what is printed."""
+    """The people, and the numbers of the lines without one: ids are never printed."""
     people, missing = [], []
     for line, name in enumerate(_ids(args), 1):
         try:
@@ -161,12 +161,12 @@ def _report(count: int, missing: list[int], done: str) -> int:
     print(f"{count} people {done}", file=sys.stderr)
     if missing:
         shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        print(f"this app has no such person, lines: {shown} [person_unknown]", file=sys.stderr)
+        print(f"no such person in this app, lines: {shown} [person_unknown]", file=sys.stderr)
     return 1 if missing else 0
 
 
 def _made(file: Path) -> BinaryIO:
-    """A new file that only its owner can read."""
+    """Create or empty a file that only its owner can read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)  # it may have been there

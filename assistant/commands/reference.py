@@ -1,4 +1,4 @@
-"""`assistant settings` and `assistant errors`: what can be set and what can go wrong, made from the code."""
+"""`assistant settings` and `assistant errors`: lists of all settings and all error codes, made from the code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from assistant.errors import AssistantError
 
 
 def configure_settings(parser: argparse.ArgumentParser) -> None:
-    """Describe the command `settings`."""
+    """Add the arguments of `settings`."""
     parser.add_argument("--markdown", action="store_true", help="print the page assistant/SETTINGS.md")
     parser.set_defaults(run=print_settings)
 
 
 def configure_errors(parser: argparse.ArgumentParser) -> None:
-    """Describe the command `errors`."""
+    """Add the arguments of `errors`."""
     parser.add_argument("--markdown", action="store_true", help="print the page assistant/server/ERRORS.md")
     parser.set_defaults(run=print_errors)
 
@@ -45,7 +45,7 @@ def print_errors(args: argparse.Namespace) -> int:
 
 
 def settings_page() -> str:
-    """The page of all settings."""
+    """All settings as the Markdown page `assistant/SETTINGS.md`."""
     return f"""# Settings
 
 A TOML file (`assistant serve --config FILE`, names in lower case without the prefix), overridden by the
@@ -56,7 +56,7 @@ environment. This page is written by `assistant settings --markdown`.
 
 
 def errors_page() -> str:
-    """The page of all error codes."""
+    """All error codes as the Markdown page `assistant/server/ERRORS.md`."""
     return f"""# Error codes
 
 Every error has a stable `code`; its message is for people and may change. Over HTTP it is a problem (RFC 9457),

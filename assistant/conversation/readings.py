@@ -195,7 +195,7 @@ class PersonReadings:
         """The person takes back what they said of themself: the estimates count again."""
         timeline = self._services.memory.find(self._person)
         if timeline is not None:
-            timeline.uncorrect()
+            timeline.remove_corrections()
 
     async def forget_stored(self, modality: Modality) -> None:
         """Remove what is stored of one modality: the baseline and the history."""

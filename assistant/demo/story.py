@@ -23,9 +23,20 @@ from assistant.recommend.catalogue import starter
 RECORDING = Path(__file__).parent / "reading.flac"
 _PERSON = "/v1/people/ada"
 _MESSAGE = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
+_CRISIS = "I don't want to live anymore."
 _FRAME_S = 0.1
 _SPEED = 3.0
 """Times real time, so that the demo is over in half a minute."""
+
+_INTRODUCTION = """\
+Ada is an invented person. She writes one message, and a recording plays as her voice, three times as fast as it was
+read. The server is a real one, with a new database in a temporary folder.
+
+   mood    valence: unpleasant -1 to pleasant +1; arousal: calm -1 to excited +1; each ± its uncertainty.
+           stress: a probability. The last word is the likeliest emotion.
+   tone    what a language model would be told, and why (in brackets)
+   offers  the first two recommendations, and why
+"""
 
 Json = dict[str, Any]
 
@@ -37,6 +48,7 @@ class Broken(Exception):
 async def demo() -> int:
     """Tell the story; 0 if every promise was kept."""
     began = time.perf_counter()
+    print(_INTRODUCTION)
     with tempfile.TemporaryDirectory(prefix="attune-demo-") as folder:
         environment = {
             **os.environ,
@@ -58,7 +70,8 @@ async def demo() -> int:
         except Broken as broken:
             print(f"\n✗ {broken}")
             return 1
-    print(f"\nEvery promise was kept; nothing is left behind. {time.perf_counter() - began:.0f} s")
+    print(f"\nEvery promise was kept, in {time.perf_counter() - began:.0f} s. The database is deleted.")
+    print('Next: "Try it" in the README.')
     return 0
 
 
@@ -81,7 +94,7 @@ async def _server(environment: dict[str, str]) -> AsyncIterator[str]:
     try:
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
         if not line:
-            raise Broken("the server did not start; what it said stands above")
+            raise Broken("the server did not start; its error is above")
         print(line)
         yield line.split()[-1]
     finally:
@@ -98,53 +111,55 @@ async def _tell(client: aiohttp.ClientSession) -> None:
     _say(f"Ada writes: {_MESSAGE}")
     before = await _call(client, "POST", f"{_PERSON}/messages", {"text": _MESSAGE})
     _answer(before)
-    _promise(before["mood"] is None, "no mood without consent")
+    _promise(before["mood"] is None, "her message was answered without a mood")
     recording = read_audio(RECORDING)
     async with _Microphone(client) as microphone:
         await microphone.play(recording)
         await microphone.until("policy.recommendations")
-        _promise(not microphone.affect, "the recording was streamed and not one estimate was made")
+        _promise(not microphone.affect, "her voice was transcribed, and no estimate was made")
 
         _title("2. Ada allows text and voice, for tone and content")
         for modality in ("text", "voice"):
             for purpose in ("tone", "content"):
                 receipt = await _consent(client, modality, purpose, granted=True)
-                print(f"   receipt {receipt['receipt']}: {receipt['means']}, until {receipt['expires_at'][:10]}")
+                print(f"   allowed {receipt['means']}")
+                print(f"           until {receipt['expires_at'][:10]}, receipt {receipt['receipt']}")
         allowed = await _call(client, "POST", f"{_PERSON}/messages", {"text": _MESSAGE})
         _say(f"Ada writes: {_MESSAGE}")
         _answer(allowed)
         _promise(
-            allowed["mood"] is not None and allowed["mood"]["abstained"] is None, "a mood, now that she allows it"
+            allowed["mood"] is not None and allowed["mood"]["abstained"] is None, "the same message now has a mood"
         )
         await _why(client, allowed)
         notice = await microphone.until("policy.notice")
-        print(f"   notice to acknowledge first: {notice['about']}")
+        print(f"   notice  {notice['about']}: shown to Ada, who acknowledges it before her voice is read")
         await microphone.send({"type": "consent.update", "acknowledge": True, "notice": notice["notice"]})
         await microphone.play(recording)
         await microphone.until("policy.recommendations")
         heard = len(microphone.affect)
-        _promise(heard > 3, f"{heard} estimates from the voice")
+        _promise(heard > 3, f"{heard} estimates from her voice")
 
-        _title("3. She withdraws, in the middle of a sentence")
+        _title("3. She withdraws in the middle of a sentence")
         half = len(recording) // 4
         await microphone.play(recording[:half], quiet_after_s=0)
         for modality in ("text", "voice"):
             for purpose in ("tone", "content"):
                 await _consent(client, modality, purpose, granted=False)
-        print("   withdrawn: four calls, as small as the grants")
+        print("   withdrawn: one call for each grant")
         microphone.affect.clear()
         await microphone.play(recording[half:])
         await microphone.until("policy.recommendations")
-        _promise(not microphone.affect, "the stream went on, and not one estimate came after the withdrawal")
+        _promise(not microphone.affect, "the stream went on, and no estimate came after the withdrawal")
     after = await _call(client, "POST", f"{_PERSON}/messages", {"text": _MESSAGE})
-    _promise(after["mood"] is None, "and none from her messages")
-    _promise(after["directive"] == before["directive"], "the tone is what it was before")
+    _promise(after["mood"] is None, "her message is answered without a mood again")
+    _promise(after["directive"] == before["directive"], "the tone is the same as before her consent")
 
-    _title("4. Words of crisis lead to people, consent or not")
-    crisis = await _call(client, "POST", f"{_PERSON}/messages", {"text": "I don't want to live anymore."})
-    _promise(crisis["safety"] is not None, f"offered: {crisis['safety']['resources'][0]}")
+    _title("4. Crisis words lead to human help, with or without consent")
+    _say(f"Ada writes: {_CRISIS}")
+    crisis = await _call(client, "POST", f"{_PERSON}/messages", {"text": _CRISIS})
+    _promise(crisis["safety"] is not None, f"help is offered: {crisis['safety']['resources'][0]}")
     await _call(client, "DELETE", _PERSON)
-    print("   and Ada is erased: her key is destroyed")
+    print("   erased  Ada: her key is destroyed, so her data cannot be read, not even from a backup")
 
 
 class _Microphone:
@@ -186,7 +201,7 @@ class _Microphone:
                 while True:
                     for event in self._seen:
                         if event["type"] == "error":
-                            raise Broken(f"the server complained: {event['error']['message']}")
+                            raise Broken(f"the server sent an error: {event['error']['message']}")
                         if event["type"] == kind:
                             return event
                     self._news.clear()
@@ -256,7 +271,7 @@ async def _why(client: aiohttp.ClientSession, answer: Json) -> None:
     print(f"   why     {answer['recommendations'][0]['title']}: {first['score']:.2f} = {parts}")
     print(f"           {ranking['counterfactual']}")
     reward = await _call(client, "POST", f"{decision}/reward", {"item": first["id"], "kind": "completion"})
-    print(f"   reward  she listens to the end: {reward['reward']:.0f}, durable, and counted once")
+    print(f"   reward  she listens to the end: {reward['reward']:.0f} (stored before it is answered, counted once)")
 
 
 def _directive(directive: Json) -> None:
@@ -271,7 +286,7 @@ def _recommendations(items: list[Json]) -> None:
 
 def _mood(mood: Json | None) -> str:
     if mood is None:
-        return "null"
+        return "none"
     if mood["abstained"]:
         return f"abstained: {mood['abstained']}"
     emotion = max(mood["emotions"], key=mood["emotions"].__getitem__)

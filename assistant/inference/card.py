@@ -78,7 +78,7 @@ def stem_of(card: Card) -> tuple[str, str]:
     """Name and hash of the stem that a head was trained on. Raises `ModelInvalid` where its card names none."""
     name, sha256 = card.data.get("stem"), card.data.get("stem_sha256")
     if not (isinstance(name, str) and isinstance(sha256, str) and Path(name).name == name):
-        raise ModelInvalid(f"{card.folder} is no voice model: its card names no stem")
+        raise ModelInvalid(f"{card.folder} is not a voice model: its card names no stem")
     return name, sha256
 
 

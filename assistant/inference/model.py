@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from assistant.errors import ModelInvalid
 from assistant.inference.card import Card, Port, check_hash, read_card
+from assistant.inference.runtime import onnxruntime
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -86,6 +86,9 @@ def open_model(folder: Path, session: SessionFactory = onnx_session) -> Model:
     if width != len(card.labels):
         raise ModelInvalid(f"{card.name} names {len(card.labels)} labels for {width} emotions")
     return Model(card, opened)
+
+
+ModelOpener = Callable[[Path], Model]
 
 
 def _check_names(card: Card, what: str, ports: Mapping[str, Port], found: dict[str, list[Any]]) -> None:

@@ -46,7 +46,7 @@ class Timeline:
         self._lives(correction.at)
         self._corrections[correction.dimension] = correction
 
-    def uncorrect(self) -> None:
+    def remove_corrections(self) -> None:
         """Forget what the person said; the estimates count again."""
         self._corrections.clear()
 

@@ -44,7 +44,7 @@ WORDS = {
     "popularity": "others liked it lately",
     "together": "people who liked what you liked, liked this too",
     "freshness": "it is new",
-    "learned": "people in such a moment liked the like of it",
+    "learned": "people liked similar items in similar situations",
     "exploration": "to find out whether it is liked",
     "mood_stress": "may suit a stressed moment",
     "mood_valence": "may suit the mood",

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
 from aiohttp import WSCloseCode, web
 
@@ -69,10 +70,10 @@ def make_app(services: Services) -> web.Application:
     app[WATCH] = Watch(services)
 
     async def openapi(request: web.Request) -> web.Response:
-        return respond(document)
+        return respond(document())
 
     async def asyncapi(request: web.Request) -> web.Response:
-        return respond(events)
+        return respond(events())
 
     routes: tuple[Route, ...] = (
         *operations.ROUTES,
@@ -99,8 +100,8 @@ def make_app(services: Services) -> web.Application:
         Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
     )
     app[ROUTES] = routes
-    events = describe_events()
-    document = describe(routes)
+    events = cache(describe_events)  # made when somebody asks: it takes longer than the rest of a start
+    document = cache(lambda: describe(routes))
     for route in routes:
         app.router.add_route(route.method, route.path, admitted(route))
     add_twilio(app)

@@ -114,7 +114,8 @@ class AccessLog:
         try:
             yield
         finally:
-            task.cancel()
+            async with self._writing:  # cancelled in the middle of a write, its rows could be written twice
+                task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             try:
                 await self.flush()

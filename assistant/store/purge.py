@@ -141,13 +141,14 @@ class Purge:
     async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
         """Remove rows in batches, so that no other write waits long."""
         key = list(table.primary_key.columns)
+        batch: Select[tuple[object, ...]] = select(*key).where(which).limit(_BATCH)
         total = 0
         while True:
-            batch: Select[tuple[object, ...]] = select(*key).where(which).limit(_BATCH)
-            async with self._database.write() as connection:
+            async with self._database.read() as connection:  # mostly there is nothing, and no write need wait
                 rows = [tuple(row) for row in (await connection.execute(batch)).all()]
-                if rows:
-                    await connection.execute(delete(table).where(tuple_(*key).in_(rows)))
+            if rows:
+                async with self._database.write() as connection:
+                    await connection.execute(delete(table).where(tuple_(*key).in_(rows), which))
             total += len(rows)
             if len(rows) < _BATCH:
                 return total

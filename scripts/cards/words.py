@@ -10,6 +10,8 @@ from dataclasses import dataclass
 class Words:
     """The prose of one kind of model."""
 
+    gives: str
+    """In a few words."""
     meant: tuple[str, ...]
     """Intended uses."""
     not_meant: tuple[str, ...]
@@ -24,6 +26,7 @@ class Words:
 
 
 TEXT = Words(
+    gives="emotions, sentiment, affect and stress of an English text",
     meant=(
         "Setting the tone of an assistant's answer, and ranking what it recommends, for adults who opted in.",
         "Research on moods in English text: `assistant evaluate text` runs this very model over your own file.",
@@ -66,11 +69,12 @@ python scripts/text/export.py --weights plain --out build/text/plain
 python scripts/text/measure.py --plain build/text/plain
 python scripts/behaviour/measure.py
 python scripts/crisis/measure.py
-python scripts/cards/page.py          # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 
 VOICE = Words(
+    gives="emotions, valence, arousal and stress of speech",
     meant=(
         "Setting the tone of an assistant's answer, and ranking what it recommends, for adults who opted in and "
         "saw the notice.",
@@ -114,11 +118,12 @@ python scripts/voice/export.py && python scripts/voice/export.py --folds
 python scripts/voice/export_stem.py --fp32    # what the stem is compared with
 python scripts/voice/measure.py         # figures
 python scripts/bench/voice.py           # milliseconds
-python scripts/cards/page.py            # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 
 STEM = Words(
+    gives="the hidden states that every voice model and the transcriber start from",
     meant=(
         "What every voice model of this folder starts from: one pass over the speech, shared by all that read it.",
         "Training heads of your own: a head's card names this file's hash, and is refused behind any other stem.",
@@ -151,11 +156,12 @@ print(encoded["states"].shape, encoded["loudness"].min())  # (1, 150, 3, 512): f
     reproduce="""\
 python scripts/weights/download.py
 python scripts/voice/export_stem.py
-python scripts/cards/page.py   # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 
 VAD = Words(
+    gives="the probability of speech, every 32 ms",
     meant=(
         "Finding where somebody speaks in a live stream, so that only speech is read, transcribed and kept short.",
     ),
@@ -180,11 +186,12 @@ print(model.run(silence)["probabilities"])  # of speech in each of three chunks,
     reproduce="""\
 python scripts/weights/download.py
 python scripts/voice/export_vad.py
-python scripts/cards/page.py   # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 
 TRANSCRIBER = Words(
+    gives="the words of speech, in 99 languages",
     meant=(
         "Turning what somebody says to an assistant into words, while they speak and at the end of the utterance.",
         "Speech that the stem of the voice has heard already: one pass serves voice and words.",
@@ -234,11 +241,12 @@ print(asyncio.run(words(read_audio(RECORDING, end_s=7.1))))
 python scripts/weights/download.py
 python scripts/transcriber/export.py
 python scripts/transcriber/measure.py
-python scripts/cards/page.py   # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 
 TRANSCRIBER_ENCODER = Words(
+    gives="the first half of the transcriber",
     meant=(
         "The first half of the transcriber, behind the stem; once for each utterance, while its decoder runs for "
         "each token.",
@@ -268,7 +276,7 @@ print(found["value_0"].shape, found["value_0"].std())  # (8, 400, 64): heads, fr
     reproduce="""\
 python scripts/weights/download.py
 python scripts/transcriber/export.py
-python scripts/cards/page.py   # this page
+python -m scripts.cards.tables   # this page
 """,
 )
 

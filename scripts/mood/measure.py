@@ -6,7 +6,7 @@
 WORK is the folder that scripts/voice/train.py, export.py and `measure.py --folds` filled: every clip is read by
 a head that never heard its speaker. Intervals are 95 % percentile bootstrap over dialogues or speakers. `sets`
 writes assistant/mood/calibration.toml; each part puts its figures in the place of its own in
-assistant/mood/figures.toml. `decay` and `trust` only print what the constants in assistant/mood were chosen by.
+scripts/mood/figures.toml. `decay` and `trust` only print what the constants in assistant/mood were chosen by.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from scripts.mood.sessions import fused, halves, moods_of, partnered, simulated,
 from scripts.paths import ROOT
 from scripts.voice.data import arguments
 
-FIGURES = ROOT / "assistant/mood/figures.toml"
+FIGURES = ROOT / "scripts/mood/figures.toml"
 
 
 # How long a reading lasts

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+from tqdm import tqdm
+
+from assistant.inference.runtime import onnxruntime
+
+# isort: split
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -23,7 +27,6 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from tqdm import tqdm
 
 Feed = dict[str, np.ndarray]
 

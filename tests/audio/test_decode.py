@@ -104,7 +104,7 @@ def test_a_film_without_sound_is_told(tmp_path: Path) -> None:
         frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(Invalid, match="it has no sound"):
+    with pytest.raises(Invalid, match="it has no audio track"):
         read_audio(tmp_path / "a.mp4")
 
 

@@ -274,20 +274,20 @@ class TestWebm:
             (b"OggS\0\0\0\0", "Ogg"),
             (b"\0\0\0\x1cftypisom", "MP4"),
             (b"RIFF....WAVE", "WAV"),
-            (bytes(100), "something else"),
+            (bytes(100), "another format"),
             (_recorded([b"x"], _track(kind=1)), "no Opus track"),
             (_recorded([b"x"], _track(codec=b"A_VORBIS")), "no Opus track"),
             (_recorded([b"x"], b""), "no Opus track"),
-            (_recorded([b"x"], _track(head=b"")), "no head"),
+            (_recorded([b"x"], _track(head=b"")), "no header"),
             (_recorded([b"x"], _track(head=HEAD[:9] + b"\x06" + HEAD[10:])), "mono or stereo"),
             (_recorded([b"x"], _track(more=_element("6D80", b"\x00"))), "encrypted"),
-            (_recorded([b"x"]).replace(b"webm", b"mine"), "another kind"),
+            (_recorded([b"x"]).replace(b"webm", b"mine"), "another type"),
             (_recorded([], first=_element("A3", _block(b"x"))), "block is broken"),
             (_recorded([b"x"]) + _element("A3", b"\x81"), "block is broken"),
-            (_recorded([b"x"]) + _element("A3", _block(b"x", flags=0x02)), "laced"),
+            (_recorded([b"x"]) + _element("A3", _block(b"x", flags=0x02)), "lacing"),
             (_recorded([b"x"]) + _element("A3", unknown=True), "no size"),
-            (_recorded([b"x"]) + b"\x00", "should be an element"),
-            (_recorded([b"x"]) + b"\xa3\x00", "should be an element"),
+            (_recorded([b"x"]) + b"\x00", "invalid header"),
+            (_recorded([b"x"]) + b"\xa3\x00", "invalid header"),
             (_recorded([b"x"]) + b"\xec\x80" * 40_000, "elements"),
         ],
     )
@@ -296,7 +296,7 @@ class TestWebm:
         with pytest.raises(Invalid, match=why) as refused:
             intake.decode(file)
         assert refused.value.code == "audio_unreadable"
-        with pytest.raises(Invalid, match="begin a new recording"):
+        with pytest.raises(Invalid, match="start a new recording"):
             intake.decode(b"more of it")
         assert len(intake.decode(SENT[WEBM])) > 15_000
 
@@ -360,20 +360,14 @@ async def test_a_browser_is_heard_over_the_stream(house: House, recording: Sampl
     assert (await microphone.until("error"))["error"]["code"] == "audio_unreadable"
 
 
-def test_pyav_is_loaded_only_once_a_browser_speaks_and_its_absence_is_said() -> None:
+def test_pyav_is_loaded_only_once_a_browser_speaks() -> None:
     code = """
 import sys
 from assistant.audio.intake import AudioFormat, Intake
-from assistant.errors import Unavailable
 
 Intake(AudioFormat("audio/pcm", 24_000)).decode(b"\\0" * 100)
 assert "av" not in sys.modules
-sys.modules["av"] = None
-try:
-    Intake(AudioFormat("audio/webm", 48_000))
-except Unavailable as error:
-    print(error.code, error.message)
+Intake(AudioFormat("audio/webm", 48_000))
+assert "av" in sys.modules
 """
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert said.startswith("decoder_missing")
-    assert "pip install av" in said
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder, States
-from assistant.audio.hypothesis import settled
+from assistant.audio.hypothesis import new_final_words
 from assistant.audio.pcm import Samples
 from assistant.audio.transcribe import Transcriber, Transcript
 from assistant.config import shipped_models
@@ -219,7 +219,7 @@ async def test_what_is_told_while_somebody_speaks_is_not_taken_back(room: Room, 
     for seconds in (2.0, 3.0, 4.0, 5.0, 6.0):
         heard = await room.hear(sentence[: int(seconds * SECOND)])
         now = (await room.transcriber.transcribe(heard, partial=True)).text
-        said += settled(said, before, now)
+        said += new_final_words(said, before, now)
         before = now
     whole = (await room.transcript(sentence)).text.split()
     assert len(said) >= 6
@@ -233,7 +233,7 @@ GUESSES = st.lists(st.lists(st.sampled_from(["a", "b", "a.", "c"]), max_size=6).
 def test_settled_words_stand_in_two_guesses_at_their_place(guesses: list[str]) -> None:
     said: tuple[str, ...] = ()
     for before, now in itertools.pairwise(guesses):
-        more = settled(said, before, now)
+        more = new_final_words(said, before, now)
         place = slice(len(said), len(said) + len(more))
         assert list(more) == before.split()[place] == now.split()[place]
         said += more
@@ -283,7 +283,7 @@ def test_models_that_do_not_belong_together_are_refused(pool: ThreadPoolExecutor
     other = altered(tmp_path, "transcriber", lambda card: card.replace(encoder.card.sha256, "0" * 64))
     with pytest.raises(ModelInvalid, match="belongs to an encoder"):
         Transcriber(read_card(MODELS / "stem"), encoder, open_model(other), pool)
-    with pytest.raises(ModelInvalid, match="no transcriber"):
+    with pytest.raises(ModelInvalid, match="not a transcriber"):
         Transcriber(read_card(MODELS / "stem"), encoder, encoder, pool)
 
 

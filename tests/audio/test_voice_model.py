@@ -7,6 +7,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ from assistant.emotion import Abstention
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port, read_card
-from assistant.inference.model import Array, Model, onnx_session
+from assistant.inference.model import Array, Model, onnx_session, open_model
 from assistant.services import open_services
 from tests.clock import Clock
 from tests.conftest import House, OpenHouse
@@ -173,7 +174,7 @@ def test_a_head_behind_another_stem_is_refused_and_both_are_named(pool: ThreadPo
 
 def test_an_encoder_takes_nothing_but_a_stem(pool: ThreadPoolExecutor) -> None:
     for card in (dataclasses.replace(STEM, data={}), dataclasses.replace(STEM, outputs=SCORES)):
-        with pytest.raises(ModelInvalid, match="is no stem"):
+        with pytest.raises(ModelInvalid, match="is not a stem"):
             Encoder(Batcher(Model(card, Stage(Clock(0.0), STATES)), pool))
 
 
@@ -191,7 +192,7 @@ def test_a_head_without_one_of_its_outputs_is_refused_and_the_output_is_named(
     pool: ThreadPoolExecutor, lacking: str
 ) -> None:
     outputs = {name: port for name, port in SCORES.items() if name != lacking}
-    with pytest.raises(ModelInvalid, match=f"no voice model: it gives no {lacking}$"):
+    with pytest.raises(ModelInvalid, match=f"not a voice model: it has no output {lacking}$"):
         Desk(pool, head=dataclasses.replace(HEAD, outputs=outputs))
 
 
@@ -403,7 +404,8 @@ async def test_a_server_refuses_a_head_of_eight_classes(
     def session(graph: Path) -> Any:
         return Wider(graph) if graph.parent.name == "voice" else onnx_session(graph)
 
-    async with open_services(dataclasses.replace(settings, models=models), session=session) as services:
+    opener = partial(open_model, session=session)
+    async with open_services(dataclasses.replace(settings, models=models), open_model=opener) as services:
         assert services.health() == {
             "vad": "ready",
             "text": "ready",

@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import teller
+from assistant.commands.logs import log_handler
 from assistant.errors import Invalid
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen
@@ -94,14 +94,20 @@ class Cage:
 
 @pytest.fixture
 def cage() -> Iterator[Cage]:
-    """Everything is logged, in the words of the served program."""
+    """Everything is logged, in the words of the served program, whatever was set for a logger before."""
     cage, root = Cage(), logging.getLogger()
-    handler, level = teller(cage.log), root.level
-    root.addHandler(handler)
+    loggers = [root, *(one for one in root.manager.loggerDict.values() if isinstance(one, logging.Logger))]
+    before = [(one, one.level, one.disabled, one.propagate) for one in loggers]
+    for one in loggers:
+        one.disabled, one.propagate = False, True
+        one.setLevel(logging.NOTSET)
     root.setLevel(logging.DEBUG)
+    handler = log_handler(cage.log)
+    root.addHandler(handler)
     yield cage
-    root.setLevel(level)
     root.removeHandler(handler)
+    for one, level, one.disabled, one.propagate in before:
+        one.setLevel(level)
 
 
 def _filled(kind: Any, cage: Cage) -> Any:

@@ -18,7 +18,6 @@ from assistant.inference.card import read_card
 from assistant.mood.conformal import (
     COVERAGE,
     LARGEST,
-    SHIPPED,
     Calibration,
     Threshold,
     emotion_set,
@@ -28,6 +27,7 @@ from assistant.mood.conformal import (
 )
 from assistant.mood.timeline import Timeline
 from assistant.server.contract.shapes import show_mood
+from tests.conftest import ROOT
 
 few = settings(max_examples=50, deadline=None)
 NOW = 1_800_000_000.0
@@ -160,7 +160,7 @@ def test_the_shipped_thresholds_show_how_many_cases_they_rest_on() -> None:
 
 
 def test_the_measured_coverage_is_nine_in_ten_on_the_halves_that_were_held_out() -> None:
-    figures = tomllib.loads(SHIPPED.with_name("figures.toml").read_text(encoding="utf-8"))["figures"]
+    figures = tomllib.loads((ROOT / "scripts" / "mood" / "figures.toml").read_text(encoding="utf-8"))["figures"]
     halves = [f for f in figures if f["measure"] == "coverage of 90 % sets" and "the other half of" in f["data"]]
     assert len(halves) == 5  # voice, text, both, and voice-open alone and with a text
     assert all(0.88 <= figure["value"] <= 0.92 for figure in halves)

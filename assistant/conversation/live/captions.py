@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.encoder import States
-from assistant.audio.hypothesis import settled
+from assistant.audio.hypothesis import new_final_words
 from assistant.audio.pcm import Samples
 from assistant.conversation.dictation import Dictation, Transcription
 from assistant.conversation.live.events import Event, NotTranscribed, Transcribed, Words
@@ -40,7 +40,7 @@ class Captions:
             return
         if guess is None or self._complete:
             return
-        more = settled(self._said, self._guess, guess)
+        more = new_final_words(self._said, self._guess, guess)
         self._guess = guess
         if more:
             self._tell(Words(self._item, (" " if self._said else "") + " ".join(more)))

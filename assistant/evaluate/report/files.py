@@ -14,8 +14,8 @@ from typing import Any, TextIO
 import msgspec
 
 from assistant.errors import Invalid, Unavailable
-from assistant.evaluate.report.document import document
 from assistant.evaluate.report.model_card import model_card
+from assistant.evaluate.report.page import report_page
 from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, plain
 from assistant.evaluate.report.terminal import summary
 from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
@@ -106,7 +106,7 @@ def write_report(report: Report, out: Path) -> Report:
         with _replacing(out / "report.json") as file:
             json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
             file.write("\n")
-        for name, text in (("report.html", document(content)), ("card.md", model_card(content))):
+        for name, text in (("report.html", report_page(written)), ("card.md", model_card(written))):
             with _replacing(out / name) as file:
                 file.write(text)
     return written

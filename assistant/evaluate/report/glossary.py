@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,47 +93,3 @@ def headline(task: str, metrics: Collection[str]) -> tuple[str, ...]:
     """
     wanted = tuple(key for key in _HEADLINE.get(task, ()) if key in metrics)
     return wanted or tuple(metrics)[:1]
-
-
-def number(value: float | None, places: int = 3) -> str:
-    """A figure as a table shows it; a dash where it is undefined.
-
-    >>> number(0.5), number(-0.25, 2), number(None), number(12345.678), number(-0.00001)
-    ('0.500', '−0.25', '–', '12,346', '0.000')
-    """
-    if value is None:
-        return "–"
-    written = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{places}f}"
-    return "−" + written[1:] if written.startswith("-") and float(written.replace(",", "")) else written.lstrip("-")
-
-
-def interval(figure: Mapping[str, float | None] | None, between: str = " to ") -> str:
-    """The ends of a figure's interval; empty where it has none.
-
-    >>> interval({"value": 0.5, "low": 0.4, "high": 0.6}), interval({"value": 1.0, "low": None, "high": None})
-    ('0.400 to 0.600', '')
-    """
-    if not figure or figure.get("low") is None or figure.get("high") is None:
-        return ""
-    return f"{number(figure['low'])}{between}{number(figure['high'])}"
-
-
-def count(number_of: int, one: str, many: str = "") -> str:
-    """A number with its noun.
-
-    >>> count(1, "row"), count(1440, "row"), count(2, "class", "classes")
-    ('1 row', '1,440 rows', '2 classes')
-    """
-    return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
-
-
-def written(value: Any) -> str:
-    """A number, or a figure with its interval, in one cell.
-
-    >>> written({"value": 0.5, "low": 0.4, "high": 0.6}), written(0.25)
-    ('0.500 [0.400, 0.600]', '0.250')
-    """
-    if isinstance(value, Mapping):
-        inside = interval(value, ", ")
-        return number(value.get("value")) + (f" [{inside}]" if inside else "")
-    return number(value)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from assistant.evaluate.report import html
-from assistant.evaluate.report.glossary import count, interval, metric, number
+from assistant.evaluate.report.formatting import count, figure_text, p_text, visible
+from assistant.evaluate.report.glossary import metric
+from assistant.evaluate.report.markdown import escaped, markdown_table
+from assistant.evaluate.report.render import render_page
+from assistant.evaluate.report.report import Measured
+from assistant.evaluate.report.view import Section, Table
 
 FILES = ("leaderboard.json", "leaderboard.md", "leaderboard.tex", "leaderboard.html")
 _MOST = 5
@@ -33,17 +37,6 @@ def versus_best(found: Found) -> dict[str, Found]:
     return {pair["second"]: pair for pair in found["pairs"] if pair["first"] == best and pair["metric"] == key}
 
 
-def p_shown(value: float | None) -> str:
-    """A p value; the smallest are told as a bound.
-
-    >>> p_shown(0.00049), p_shown(0.0316), p_shown(None)
-    ('< .001', '.032', '–')
-    """
-    if value is None:
-        return "–"
-    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
-
-
 def caption(found: Found) -> str:
     """What the table is of, in one sentence or two."""
     data = found["data"].get("name") or "the same data"
@@ -55,31 +48,41 @@ def caption(found: Found) -> str:
     )
 
 
-def _cells(found: Found, minus: str = "−") -> tuple[list[str], list[list[str]]]:
+def _board(found: Found) -> Table:
     keys, against = columns(found), versus_best(found)
     lead = metric(found["headline"][0]).name
-    head = ["", "model", *(metric(key).name for key in keys), f"{lead} behind", "p"]
+    head = ("", "model", *(metric(key).name for key in keys), f"{lead} behind", "p")
     rows = []
     for model in found["models"]:
         pair = against.get(model["name"])
         figures = [_figure(model["metrics"].get(key)) for key in keys]
-        apart = ["", ""] if pair is None else [_figure(pair["difference"]), p_shown(pair["p_holm"])]
-        rows.append([str(model["rank"]), model["name"], *figures, *apart])
-    return head, [[cell.replace("−", minus) for cell in row] for row in rows]
+        behind = ["", ""] if pair is None else [_figure(pair["difference"]), p_text(pair["p_holm"])]
+        rows.append([str(model["rank"]), model["name"], *figures, *behind])
+    return Table(head, rows, "tt" + "n" * (len(head) - 2))
 
 
 def _figure(figure: Mapping[str, float | None] | None) -> str:
-    if not figure or figure["value"] is None:
-        return "–"
-    inside = interval(figure, ", ")
-    return number(figure["value"]) + (f" [{inside}]" if inside else "")
+    return figure_text(None if figure is None else Measured(**figure))
+
+
+def _pairs(found: Found) -> Table:
+    rows = []
+    for pair in found["pairs"]:
+        p, value = pair["p_holm"], pair["difference"]["value"]
+        sides = [pair["first"], pair["second"]]
+        ahead = sides[(value < 0) != (metric(pair["metric"]).better == "lower")] if value else ""
+        verdict = f"{ahead} is better" if ahead and p is not None and p < _ALPHA else "no difference shown"
+        shown = [metric(pair["metric"]).name, _figure(pair["difference"]), p_text(pair["p"]), p_text(p)]
+        rows.append([*sides, *shown, verdict])
+    return Table(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
 
 
 def text(found: Found) -> str:
     """For the terminal, aligned."""
-    head, rows = _cells(found, "-")
-    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [head, *rows]]
+    table = _board(found)
+    rows = [[str(cell).replace("−", "-") for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join([caption(found), "", *(line.rstrip() for line in lines), *(f"  {n}" for n in found["notes"])])
 
 
@@ -90,33 +93,10 @@ def documents(found: Found) -> dict[str, str]:
 
 def markdown(found: Found) -> str:
     """A Markdown table, then every pair."""
-    head, rows = _cells(found)
-    pair_head, pair_rows = _pair_cells(found)
-    notes = [f"- {_md(note)}" for note in found["notes"]]
-    parts = ["# Leaderboard", _md(caption(found)), _md_table(head, rows), *(["\n".join(notes)] if notes else [])]
-    return "\n\n".join([*parts, "## Every pair", _md_table(pair_head, pair_rows)]) + "\n"
-
-
-def _pair_cells(found: Found) -> tuple[list[str], list[list[str]]]:
-    head = ["first", "second", "figure", "difference", "p", "p (Holm)", "verdict"]
-    rows = []
-    for pair in found["pairs"]:
-        p, value = pair["p_holm"], pair["difference"]["value"]
-        sides = [pair["first"], pair["second"]]
-        ahead = sides[(value < 0) != (metric(pair["metric"]).better == "lower")] if value else ""
-        verdict = f"{ahead} is better" if ahead and p is not None and p < _ALPHA else "no difference shown"
-        told = [metric(pair["metric"]).name, _figure(pair["difference"]), p_shown(pair["p"]), p_shown(p)]
-        rows.append([*sides, *told, verdict])
-    return head, rows
-
-
-def _md(said: str) -> str:
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in " ".join(html.shown(said).split()))
-
-
-def _md_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([_md(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    notes = "\n".join(f"- {escaped(note)}" for note in found["notes"])
+    parts = ["# Leaderboard", escaped(caption(found)), markdown_table(_board(found)), notes]
+    parts += ["## Every pair", markdown_table(_pairs(found))]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def latex(found: Found) -> str:
@@ -125,8 +105,9 @@ def latex(found: Found) -> str:
     >>> tex("50 % & a_b")
     '50 \\\\% \\\\& a\\\\_b'
     """
-    head, rows = _cells(found, "$-$")
-    body = [" & ".join(tex(cell).replace(r"\$-\$", "$-$") for cell in row) + r" \\" for row in rows]
+    table = _board(found)
+    head = [str(cell) for cell in table.head]
+    body = [" & ".join(tex(str(cell)).replace("−", "$-$") for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs,graphicx}",
@@ -154,27 +135,26 @@ def tex(said: str) -> str:
     >>> print(tex("50 % & a_b"))
     50 \\% \\& a\\_b
     """
-    plain = " ".join(html.shown(said).replace("–", "--").split())
+    plain = " ".join(visible(said).replace("–", "--").split())
     return "".join(_TEX.get(c, c) for c in plain)
 
 
 def page(found: Found) -> str:
     """A self-contained page."""
-    head, rows = _cells(found)
-    pair_head, pair_rows = _pair_cells(found)
-    notes = html.tag("ul", *(html.tag("li", note) for note in found["notes"])) if found["notes"] else None
     models = [
-        (model["name"], model["folder"], str(model["model"].get("name", "")), f"{model['n']:,}", model["abstained"])
-        for model in found["models"]
+        (one["name"], one["folder"], one["model"]["name"], f"{one['n']:,}", f"{one['abstained']:,}")
+        for one in found["models"]
     ]
-    board = html.table(None, head[1:], [row[1:] for row in rows], kinds="t" + "n" * (len(head) - 2))
-    top = html.tag("p", "Attune · offline evaluation", class_="kind"), html.tag("h1", "Leaderboard")
-    return html.page(
-        f"Leaderboard: {found['task']}",
-        html.tag("header", *top),
-        html.tag("p", caption(found), class_="abstract"),
-        html.section("models", "Models", board, notes),
-        html.section("pairs", "Every pair", html.table(None, pair_head, pair_rows, kinds="tttnnnt")),
-        html.section("folders", "Where from", html.table(
-            None, ("model", "folder", "name", "rows", "abstained"), models, kinds="tctnn")),
-    )  # fmt: skip
+    board = _board(found)
+    ranked = Table(board.head[1:], [row[1:] for row in board.rows], board.kinds[1:])
+    sources = Table(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
+    return render_page(
+        "leaderboard.html.jinja",
+        [
+            Section("models", "Models", tables=[ranked], items=found["notes"]),
+            Section("pairs", "Every pair", tables=[_pairs(found)]),
+            Section("folders", "Sources", tables=[sources]),
+        ],
+        task=found["task"],
+        caption=caption(found),
+    )

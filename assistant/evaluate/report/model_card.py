@@ -1,159 +1,82 @@
-"""`card.md`: what was measured of a model, as a page of Markdown to go with the model or into an appendix."""
+"""`card.md`: what was measured of a model, as a page of Markdown to publish with the model or in an appendix."""
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from assistant.evaluate.report.document import abstract, title
-from assistant.evaluate.report.glossary import count, headline, interval, metric, number, written
-from assistant.evaluate.report.html import shown
+from assistant.evaluate.report import comparisons, sections
+from assistant.evaluate.report.formatting import sentence
 from assistant.evaluate.report.limitations import limits
-
-Report = Mapping[str, Any]
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
-_CODE = re.compile(r"`+")
+from assistant.evaluate.report.markdown import code_block, escaped, markdown_table
+from assistant.evaluate.report.page import abstract, title
+from assistant.evaluate.report.report import ModelIdentity, Report
+from assistant.evaluate.report.run_details import file_text, machine, versions
+from assistant.evaluate.report.view import Section
 
 
 def model_card(report: Report) -> str:
-    """The card. Nothing in it varies between two runs of one command but the line `Measured on`."""
-    return "\n".join(_lines(report)).rstrip() + "\n"
+    """The card. Only the line `Measured on` differs between two runs of one command."""
+    return "\n\n".join(part for part in _parts(report) if part) + "\n"
 
 
-def plain(text: Any) -> str:
-    """Any text as Markdown that shows just that text, on one line.
-
-    >>> print(plain("a|b <b>*c*</b>"), plain("two\\nlines"))
-    a\\|b \\<b\\>\\*c\\*\\</b\\> two lines
-    """
-    return _SPECIAL.sub(r"\\\1", " ".join(shown(str(text)).split()))
-
-
-def code(text: str) -> str:
-    """A block of code that its content can't end.
-
-    >>> print(code("a ``` b"))
-    ````
-    a ``` b
-    ````
-    """
-    fence = "`" * max(3, max(map(len, _CODE.findall(text)), default=0) + 1)
-    return f"{fence}\n{shown(text)}\n{fence}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table whose first column is text and whose others are numbers.
-
-    >>> print(table(("name", "n"), [("a|b", 3)]))
-    | name | n |
-    | :--- | ---: |
-    | a\\|b | 3 |
-    """
-    lines = [" | ".join(map(plain, head)), " | ".join([":---", *["---:"] * (len(head) - 1)])]
-    lines += [" | ".join(map(plain, row)) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
+def _parts(report: Report) -> Iterator[str]:
+    made = report.provenance
+    yield f"# {escaped(title(report))}"
+    yield f"Measured on {escaped(made.when[:10])}." if made.when else ""
+    yield escaped(abstract(report))
+    yield "## The model"
+    yield escaped(report.model.summary or "")
+    yield _list(f"{what}: {said}" for what, said in _facts(report.model))
+    yield _section(sections.figures(report))
+    yield "Intervals are 95 % percentile bootstrap over whole clusters."
+    for section in (
+        sections.classes(report),
+        comparisons.groups(report),
+        comparisons.conditions(report),
+        comparisons.folds(report),
+    ):
+        yield "" if section.empty else _section(section)
+    if report.leakage:
+        yield f"## Leakage\n\n{escaped(report.leakage.verdict)}"
+    yield "## Limits"
+    yield _list([*limits(report), *map(sentence, report.notes)])
+    yield "## How to make it again"
+    yield code_block(shlex.join(made.command)) if made.command else ""
+    yield _list(_made(report))
 
 
-def _lines(report: Report) -> Iterator[str]:
-    model, made = report["model"], report.get("provenance") or {}
-    yield f"# {plain(title(report))}\n"
-    if made.get("when"):
-        yield f"Measured on {made['when'][:10]}.\n"
-    yield plain(abstract(report)) + "\n"
-    yield "## The model\n"
-    if model.get("summary"):
-        yield plain(model["summary"]) + "\n"
-    yield from (f"- {what}: {plain(said)}" for what, said in _facts(model))
-    yield "\n## Figures\n"
-    found = report["metrics"]
-    yield table(
-        ("", "value", "95 % interval"),
-        [(metric(key).name, number(f.get("value")), interval(f) or "–") for key, f in found.items()],
-    )
-    yield "\nIntervals are 95 % percentile bootstrap over whole clusters.\n"
-    yield from _by_class(report)
-    yield from _by_part(report)
-    yield "## Limits\n"
-    yield from (f"- {plain(one)}" for one in limits(report))
-    yield from (f"- {plain(str(note)[:1].upper() + str(note)[1:])}." for note in report["notes"])
-    yield "\n## How to make it again\n"
-    yield from _made(made)
+def _section(section: Section) -> str:
+    parts = [f"## {section.title}"]
+    for table in section.tables:
+        parts += [escaped(table.caption), markdown_table(table)]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _facts(model: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "name", model["name"] + (f", version {model['version']}" if model.get("version") else "")
-    hashes = model["sha256"] if isinstance(model["sha256"], Mapping) else {"SHA-256": model["sha256"]}
-    yield from hashes.items()
-    if stem := model.get("stem"):
-        yield "stem", f"{stem['name']}, SHA-256 {stem['sha256']}"
-    if model.get("licence"):
-        yield "licence", model["licence"]
-    if model.get("labels"):
-        yield "labels", ", ".join(model["labels"])
-    if corpora := model.get("training_data"):
-        named = (one["name"] + (f" ({one['licence']})" if one.get("licence") else "") for one in corpora)
-        yield "training data", ", ".join(named)
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(item)}" for item in items)
 
 
-def _by_class(report: Report) -> Iterator[str]:
-    if per_class := report.get("per_class"):
-        keys = [k for k in ("precision", "recall", "f1", "auc") if any(k in row for row in per_class.values())]
-        yield "## By class\n"
-        yield table(
-            ("", "rows", *(metric(key).name for key in keys)),
-            [
-                (name, row.get("support", 0), *(written(row.get(k)) for k in keys))
-                for name, row in per_class.items()
-            ],
-        )
-        yield ""
+def _facts(model: ModelIdentity) -> Iterator[tuple[str, str]]:
+    yield "name", model.name + (f", version {model.version}" if model.version else "")
+    yield from (model.sha256 if isinstance(model.sha256, dict) else {"SHA-256": model.sha256}).items()
+    if model.stem:
+        yield "stem", f"{model.stem.name}, SHA-256 {model.stem.sha256}"
+    if model.licence:
+        yield "licence", model.licence
+    if model.labels:
+        yield "labels", ", ".join(model.labels)
+    if model.training_data:
+        corpora = (f"{one.name or ''}{f' ({one.licence})' if one.licence else ''}" for one in model.training_data)
+        yield "training data", ", ".join(corpora)
 
 
-def _by_part(report: Report) -> Iterator[str]:
-    key = next(iter(headline(report["task"], report["metrics"])), "")
-    name = metric(key).name
-    head = ("", "rows", name, "95 % interval")
-
-    def lines(parts: Mapping[str, Mapping[str, Any]]) -> list[tuple[Any, ...]]:
-        return [(words, part["n"], *_one(part, key)) for words, part in parts.items()]
-
-    if groups := report.get("groups"):
-        yield f"## By group\n\n{table(head, lines(groups))}\n"
-    if gaps := report.get("gaps"):
-        yield table(
-            ("gap by", "figure", "gap", "verdict"),
-            [(g["column"], metric(g["metric"]).name, written(g.get("gap")), g["verdict"]) for g in gaps],
-        )
-        yield ""
-    if conditions := report.get("conditions"):
-        yield f"## Under other conditions\n\n{table(head, lines({one['name']: one for one in conditions}))}\n"
-    if folds := report.get("folds"):
-        parts = {str(one["held_out"]): one for one in folds["of"]}
-        yield f"## By fold\n\n{table(('held out', *head[1:]), lines(parts))}\n"
-    if leak := report.get("leakage"):
-        yield f"## Leakage\n\n{plain(leak.get('verdict', ''))}\n"
-
-
-def _one(part: Mapping[str, Any], key: str) -> tuple[str, str]:
-    found = (part.get("metrics") or {}).get(key)
-    if found is None:
-        return "–", str(part.get("note", "–"))
-    figure = found if isinstance(found, Mapping) else {"value": found}
-    return number(figure.get("value")), interval(figure) or "–"
-
-
-def _made(made: Mapping[str, Any]) -> Iterator[str]:
-    if made.get("command"):
-        yield code(shlex.join(made["command"])) + "\n"
-    if data := made.get("data"):
-        yield f"- data: {plain(data['name'])}, SHA-256 {plain(data['sha256'] or 'unknown')}"
-    if mapped := made.get("label_map"):
-        yield f"- label map: {plain(mapped['name'])}, SHA-256 {plain(mapped['sha256'])}"
-    if made:
-        versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-        yield f"- attune {plain(made['attune'])}, Python {plain(made['python'])}, {plain(versions)}"
-        machine = made["machine"]
-        cores = count(machine["cores"], "core")
-        yield f"- {plain(machine['cpu'])}, {cores}, {plain(made['platform'])}; seed {made['seed']}"
+def _made(report: Report) -> Iterator[str]:
+    made = report.provenance
+    if made.data.name:
+        yield f"data: {file_text(made.data)}"
+    if made.label_map:
+        yield f"label map: {file_text(made.label_map)}"
+    if made.attune:
+        yield versions(report)
+        yield f"{machine(report)}; seed {made.seed}"

@@ -11,11 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from assistant.bootstrap import Figure
 from assistant.errors import Invalid, NotFound
 
 SCHEMA = "attune-evaluation/1"
@@ -24,17 +25,6 @@ SCHEMA = "attune-evaluation/1"
 Count = Annotated[int, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]
 Table = TypeVar("Table", bound=Struct)
-
-
-class Interval(Protocol):
-    """A figure as it is computed; NaN where undefined."""
-
-    @property
-    def value(self) -> float: ...  # noqa: D102
-    @property
-    def low(self) -> float: ...  # noqa: D102
-    @property
-    def high(self) -> float: ...  # noqa: D102
 
 
 class Measured(Struct, frozen=True):
@@ -347,7 +337,7 @@ def rounded(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def measured_figures(figures: Mapping[str, Interval]) -> Figures:
+def measured_figures(figures: Mapping[str, Figure]) -> Figures:
     """Figures as a report writes them."""
     return {
         name: Measured(rounded(figure.value), rounded(figure.low), rounded(figure.high))

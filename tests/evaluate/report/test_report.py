@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,17 @@ from assistant.cli import main
 from assistant.config import shipped_models
 from assistant.errors import Unavailable
 from assistant.evaluate.report import files
-from assistant.evaluate.report.document import document
 from assistant.evaluate.report.glossary import headline, metric
-from assistant.evaluate.report.html import section, table, tag
 from assistant.evaluate.report.limitations import limits
 from assistant.evaluate.report.model_card import model_card
+from assistant.evaluate.report.page import report_page
 from assistant.evaluate.report.plots import bar, confusion, levels, reliability, risk_coverage, ticks
 from assistant.evaluate.report.provenance import digest, identity, provenance
-from assistant.evaluate.report.report import File, Report, plain, read_report, typed
+from assistant.evaluate.report.report import File, Measured, Report, plain, read_report, typed
 from assistant.evaluate.report.schema import schema
+from assistant.evaluate.report.view import Shape, Table
 from assistant.inference.card import read_card
+from tests.conftest import ROOT
 from tests.evaluate.report.reports import (
     HOSTILE,
     bare_report,
@@ -95,6 +96,14 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
     del rest["provenance"]["when"], rest["seconds"]
     rest.pop("cost", None)
     return rest
+
+
+def page_of(report: dict[str, Any]) -> str:
+    return report_page(typed(report, Report))
+
+
+def card_of(report: dict[str, Any]) -> str:
+    return model_card(typed(report, Report))
 
 
 def evaluated(out: Path, *args: str) -> dict[str, str]:
@@ -217,8 +226,8 @@ def same_but_for_times(first: dict[str, str], second: dict[str, str]) -> None:
 def test_page_and_card_are_made_from_the_report_alone(tmp_path: Path) -> None:
     files = evaluated(tmp_path / "out", "text", "--data", str(a_table(tmp_path)))
     report = json.loads(files["report.json"])
-    assert document(report) == files["report.html"]
-    assert model_card(report) == files["card.md"]
+    assert page_of(report) == files["report.html"]
+    assert card_of(report) == files["card.md"]
 
 
 def test_only_times_and_cost_are_marked_as_varying() -> None:
@@ -227,10 +236,10 @@ def test_only_times_and_cost_are_marked_as_varying() -> None:
     changed["provenance"]["when"] = "2031-01-01T00:00:00+00:00"
     changed["seconds"] = 99.0
     changed["cost"] |= {"rows_per_s": 1.0, "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0}, "peak_rss_mb": 1.0}
-    assert document(changed) != document(report)
-    assert VARYING.sub("", document(changed)) == VARYING.sub("", document(report))
+    assert page_of(changed) != page_of(report)
+    assert VARYING.sub("", page_of(changed)) == VARYING.sub("", page_of(report))
     changed["metrics"]["uar"] = figure(0.5)
-    assert VARYING.sub("", document(changed)) != VARYING.sub("", document(report))
+    assert VARYING.sub("", page_of(changed)) != VARYING.sub("", page_of(report))
 
 
 # where it comes from
@@ -285,7 +294,7 @@ def test_a_model_is_told_by_its_hash_licence_and_training_data() -> None:
 
 @pytest.mark.parametrize("made", [*EVERY, hostile_report])
 def test_the_page_is_well_formed_and_fetches_and_runs_nothing(made: Any) -> None:
-    page = document(made())
+    page = page_of(made())
     tags = Tags(page)
     assert not tags.unbalanced
     names = {name for name, _ in tags.seen}
@@ -303,9 +312,9 @@ def test_the_page_is_well_formed_and_fetches_and_runs_nothing(made: Any) -> None
 
 
 def test_hostile_names_show_as_they_are_and_never_become_markup() -> None:
-    tags = Tags(document(hostile_report()))
+    tags = Tags(page_of(hostile_report()))
     names = [name for name, _ in tags.seen]
-    assert set(names) == {name for name, _ in Tags(document(full_report())).seen}
+    assert set(names) == {name for name, _ in Tags(page_of(full_report())).seen}
     text = "".join(tags.text)
     assert "<script>alert(1)</script>" in text
     assert "\u202e" not in text
@@ -313,7 +322,7 @@ def test_hostile_names_show_as_they_are_and_never_become_markup() -> None:
 
 
 def test_hostile_names_stay_text_in_the_card() -> None:
-    card = model_card(hostile_report())
+    card = card_of(hostile_report())
     outside = re.sub(r"^(`{3,})\n.*?\n\1$", "", card, flags=re.DOTALL | re.MULTILINE)
     assert "<script" not in outside.replace("\\<script", "")
     assert "\u202e" not in card
@@ -340,7 +349,7 @@ def test_numbers_that_are_not_numbers_are_null(tmp_path: Path) -> None:
 
 
 def test_every_plot_has_a_title_and_a_description_and_every_table_names_its_rows() -> None:
-    tags = Tags(document(full_report()))
+    tags = Tags(page_of(full_report()))
     ids = [a["id"] for _, a in tags.seen if a.get("id")]
     assert len(ids) == len(set(ids))
     drawn = [a for name, a in tags.seen if name == "svg"]
@@ -353,13 +362,13 @@ def test_every_plot_has_a_title_and_a_description_and_every_table_names_its_rows
             assert name in ids
         if (attributes.get("href") or "").startswith("#"):
             assert str(attributes["href"])[1:] in ids
-    bodies = document(full_report()).split("<tbody>")[1:]
+    bodies = page_of(full_report()).split("<tbody>")[1:]
     assert all(row.startswith("<tr><th scope=") for row in bodies)
 
 
 def test_every_figure_with_its_interval_is_on_the_page_and_in_the_card() -> None:
     report = full_report()
-    for made in (document(report), model_card(report)):
+    for made in (page_of(report), card_of(report)):
         for key, found in report["metrics"].items():
             assert metric(key).name in made
             assert f"{found['value']:.3f}" in made
@@ -371,9 +380,9 @@ def test_every_figure_with_its_interval_is_on_the_page_and_in_the_card() -> None
     [
         ("conditions", "Under other conditions"),
         ("folds", "By fold"),
-        ("leakage", "What lies on both sides"),
-        ("curves", "Risk-coverage"),
-        ("confusion", "What was taken for what"),
+        ("leakage", "In training and in the test"),
+        ("curves", "Risk and coverage"),
+        ("confusion", "Confusion matrix"),
         ("groups", "UAR by group"),
         ("gaps", "Gaps:"),
         ("compared", "Read in other ways"),
@@ -383,13 +392,13 @@ def test_every_figure_with_its_interval_is_on_the_page_and_in_the_card() -> None
 )
 def test_a_section_is_there_exactly_when_the_report_has_it(key: str, words: str) -> None:
     report = full_report()
-    assert words in document(report)
-    report[key] = {"count": 0, "first": []} if key == "bad_rows" else {}
-    assert words not in document(report)
+    assert words in page_of(report)
+    del report[key]
+    assert words not in page_of(report)
 
 
 def test_text_is_readable_on_its_ground_in_light_dark_and_print() -> None:
-    style = Path(str(sys.modules["assistant.evaluate.report.html"].__file__)).with_name("page.css").read_text()
+    style = (ROOT / "assistant" / "evaluate" / "report" / "templates" / "page.css").read_text()
     themes = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     assert len(themes) == 3
     for theme in themes:
@@ -416,13 +425,13 @@ def contrast(one: str, other: str) -> float:
 
 
 def told_limits(**changed: Any) -> str:
-    return " ".join(limits(full_report() | changed))
+    return " ".join(limits(typed(full_report() | changed, Report)))
 
 
 def test_limits_follow_from_the_report() -> None:
     low = {"coverage": figure(0.9)}
     assert "90.0% of the rows were answered" in told_limits(metrics=low)
-    assert "answered" not in told_limits(leakage={})
+    assert "answered" not in told_limits(leakage={"verdict": "no leakage found"})
     assert "only 4 clusters" in told_limits(clusters=4)
     assert "independent" in told_limits(clusters=1440)
     assert "no intervals" in told_limits(clusters=1)
@@ -431,56 +440,59 @@ def test_limits_follow_from_the_report() -> None:
     assert "No groups" in told_limits(groups={})
     assert "Leakage found" in told_limits()
     assert "Leakage" not in told_limits(leakage={"verdict": "no leakage found"})
-    assert "Leakage" not in told_limits(leakage={})
-    assert "learned from emodb" in told_limits(leakage={}, folds={})
-    assert "learned from" not in told_limits(leakage={})
+    without = full_report()
+    del without["leakage"]
+    assert "Leakage" not in " ".join(limits(typed(without, Report)))
+    assert "trained on emodb" not in " ".join(limits(typed(without, Report)))
+    del without["folds"]
+    assert "trained on emodb" in " ".join(limits(typed(without, Report)))
 
 
 # plots
 
 
-def points(svg: str, kind: str) -> Iterator[dict[str, str | None]]:
-    return (a for name, a in Tags(svg).seen if name == kind)
+def points(shapes: Sequence[Shape], kind: str) -> Iterator[Mapping[str, str]]:
+    return (one.attributes for one in shapes if one.element == kind)
 
 
 def test_a_bar_puts_value_and_interval_where_they_belong() -> None:
-    drawn = bar({"value": 0.5, "low": 0.4, "high": 0.7}, (0.0, 1.0), mark=0.25)
+    drawn = bar(Measured(0.5, 0.4, 0.7), (0.0, 1.0), mark=0.25)
     (dot,) = points(drawn, "circle")
     assert dot["cx"] == "50.00%"
     lines = {a["class"]: (a["x1"], a["x2"]) for a in points(drawn, "line")}
     assert lines["whisker"] == ("40.00%", "70.00%")
     assert lines["mark"] == ("25.00%", "25.00%")
-    assert not list(points(bar({"value": None}, (0.0, 1.0)), "circle"))
-    (outside,) = points(bar({"value": 3.0}, (0.0, 1.0)), "circle")
+    assert not list(points(bar(Measured(None, None, None), (0.0, 1.0)), "circle"))
+    (outside,) = points(bar(Measured(3.0, None, None), (0.0, 1.0)), "circle")
     assert outside["cx"] == "100.00%"
 
 
 def test_a_reliability_diagram_has_a_point_per_bin_that_holds_predictions() -> None:
     drawn = reliability("r", [0.0, 0.5, 1.0], [0, 10], [None, 0.8], [None, 0.6])
-    (dot,) = points(drawn, "circle")
-    ideal = next(a for a in points(drawn, "path") if a["class"] == "ideal")
+    (dot,) = points(drawn.shapes, "circle")
+    ideal = next(a for a in points(drawn.shapes, "path") if a["class"] == "ideal")
     numbers = [float(part) for part in re.findall(r"[\d.]+", str(ideal["d"]))]
     left, bottom, right, top = numbers
     assert float(str(dot["cx"])) == pytest.approx(left + 0.8 * (right - left), abs=0.01)
     assert float(str(dot["cy"])) == pytest.approx(bottom + 0.6 * (top - bottom), abs=0.01)
-    assert len(list(points(drawn, "rect"))) == 1
+    assert len(list(points(drawn.shapes, "rect"))) == 1
 
 
 def test_empty_curves_are_drawn_as_empty_axes() -> None:
-    assert "No row was answered" in risk_coverage("r", [], [])
-    assert "0 bins" in reliability("r", [0.0, 1.0], [0], [None], [None])
+    assert "No row was answered" in risk_coverage("r", [], []).description
+    assert "0 bins" in reliability("r", [0.0, 1.0], [0], [None], [None]).description
 
 
 def test_a_cell_of_the_confusion_matrix_is_as_strong_as_its_share() -> None:
     drawn = confusion("c", {"a": {"a": 3, "b": 1}, "b": {"a": 0, "b": 0}})
-    strengths = [a["fill-opacity"] for a in points(drawn, "rect") if "fill-opacity" in a]
+    strengths = [a["fill-opacity"] for a in points(drawn.shapes, "rect") if "fill-opacity" in a]
     assert strengths == ["0.750", "0.250", "0.000", "0.000"]
 
 
 def test_a_level_without_an_interval_still_has_its_point() -> None:
-    drawn = levels("l", "dB", "UAR", [(0.0, figure(0.4)), (10.0, {"value": 0.6, "low": None, "high": None})], 0.7)
-    assert len(list(points(drawn, "circle"))) == 2
-    assert len([a for a in points(drawn, "line") if a["class"] == "whisker"]) == 1
+    drawn = levels("l", "dB", "UAR", [(0.0, Measured(0.4, 0.3, 0.5)), (10.0, Measured(0.6, None, None))], 0.7)
+    assert len(list(points(drawn.shapes, "circle"))) == 2
+    assert len([a for a in points(drawn.shapes, "line") if a["class"] == "whisker"]) == 1
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1e-6), (0, 3.7), (-20, 20), (16, 16), (0, 1e9)])
@@ -494,11 +506,17 @@ def test_ticks_are_few_in_order_and_inside(low: float, high: float) -> None:
 # small pieces
 
 
-def test_an_empty_section_is_left_out_and_a_table_counts_its_cells() -> None:
-    assert section("a", "A", None, "") == ""
-    assert tag("p", None, "x", None) == "<p>x</p>"
-    with pytest.raises(ValueError, match="zip"):
-        table("c", ("a", "b"), [("only one",)])
+def test_an_empty_section_is_left_out_of_the_page_and_its_contents() -> None:
+    page = page_of(bare_report())
+    assert "By fold" not in page
+    assert "By fold" in page_of(full_report())
+    contents = re.findall(r'<li><a href="#([\w-]+)">([^<]+)</a></li>', page_of(full_report()))
+    assert contents == re.findall(r'<section id="([\w-]+)"[^>]*><h2[^>]*>([^<]+)</h2>', page_of(full_report()))
+
+
+def test_a_table_counts_its_cells() -> None:
+    with pytest.raises(ValueError, match="2 cells"):
+        Table(("a", "b"), [("only one",)], "tt")
 
 
 def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:

@@ -387,7 +387,7 @@ def test_what_it_can_not_be_asked_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_it_is_never_served_to_people(tmp_path: Path) -> None:
-    with pytest.raises(ModelInvalid, match="is no voice model"):
+    with pytest.raises(ModelInvalid, match="is not a voice model"):
         check_head(read_card(a_voice(tmp_path / "theirs")))
 
 

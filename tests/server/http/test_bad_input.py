@@ -244,5 +244,7 @@ def test_every_error_family_has_its_own_code() -> None:
     families = [AssistantError]
     for family in families:
         families += family.__subclasses__()
-    codes = [family.code for family in families]
-    assert len(codes) == len(set(codes))
+    by_code: dict[str, list[str]] = {}
+    for family in families:
+        by_code.setdefault(family.code, []).append(f"{family.__module__}.{family.__qualname__}")
+    assert not {code: names for code, names in by_code.items() if len(names) > 1}

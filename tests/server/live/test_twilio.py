@@ -14,7 +14,7 @@ import soxr
 
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import is_told
+from assistant.commands.logs import is_logged
 from assistant.consent.policy import Context
 from tests.conftest import House, OpenHouse
 
@@ -377,7 +377,7 @@ class TestWhoMayBeHeard:
         await call.say(recording[:32_000])
         await call.send("canary", media={"payload": "canary"})
         await call.stop()
-        told = "\n".join(record.getMessage() for record in caplog.records if is_told(record))
+        told = "\n".join(record.getMessage() for record in caplog.records if is_logged(record))
         assert "a call" in told
         for secret in ("canary", house.key, "ada", STREAM, CALL["callSid"]):
             assert secret not in told

@@ -1,0 +1,174 @@
+"""The sections of the page that set figures side by side: groups, conditions, folds, other readings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from assistant.evaluate.report import plots
+from assistant.evaluate.report.formatting import figure_text, interval, measured, number, p_text
+from assistant.evaluate.report.glossary import headline, metric
+from assistant.evaluate.report.report import ConditionResult, Gap, Number, Report
+from assistant.evaluate.report.view import Cell, Ends, Illustration, Scale, Section, Table
+
+_FEWEST_LEVELS = 3
+"""Levels of one disturbance from which a curve says more than a table."""
+_UNITS = {"noise": "signal to noise, dB", "opus": "Opus, kbit/s", "clip": "clipped, %", "gain": "gain, dB"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The figure that a report leads with: the one that its parts are compared by."""
+
+    key: str
+    name: str
+    ends: Ends
+    value: float | None
+    """Over all rows."""
+
+    @classmethod
+    def of(cls, report: Report) -> _Lead:
+        key = next(iter(headline(report.task, report.metrics)), "")
+        ends = metric(key).ends or (0.0, 1.0)
+        value = report.metrics[key].value if key in report.metrics else None
+        return cls(key, metric(key).name, (min(0.0, ends[0]), min(1.0, ends[1])), value)
+
+    @property
+    def head(self) -> tuple[str | Scale, ...]:
+        return self.name, "95 % interval", Scale(self.ends)
+
+    def cells(self, figures: Mapping[str, Number], *, mark: bool = True) -> tuple[str | Cell, ...]:
+        """Value, interval and bar; columns of kinds `nnp`."""
+        figure = measured(figures.get(self.key))
+        bar = plots.bar(figure, self.ends, self.value if mark else None)
+        return number(figure.value), interval(figure), Cell(bar=bar)
+
+
+def groups(report: Report) -> Section:
+    """Figures by group, and the gaps between groups."""
+    lead = _Lead.of(report)
+    rows: list[tuple[str | Cell, ...]] = []
+    for name, group in report.groups.items():
+        note = Cell(group.note or "", style="quiet")
+        cells = lead.cells(group.metrics) if group.metrics else ("–", "", note)
+        rows.append((name, group.column or "", f"{group.n:,}", *cells))
+    head = ("group", "column", "rows", *lead.head)
+    legend = "The vertical line is the figure over all rows."
+    tables = [Table(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
+    return Section("groups", "By group", tables=[*tables, *([_gaps(report.gaps)] if report.gaps else [])])
+
+
+def _gaps(gaps: Sequence[Gap]) -> Table:
+    rows = [
+        (
+            gap.column,
+            metric(gap.metric).name,
+            gap.best or "–",
+            gap.worst or "–",
+            number(measured(gap.gap).value),
+            interval(measured(gap.gap)),
+            p_text(gap.p),
+            Cell(gap.verdict, style="flag" if gap.verdict == "gap" else "quiet"),
+        )
+        for gap in gaps
+    ]
+    head = ("column", "figure", "best", "worst", "gap", "95 % interval", "p", "verdict")
+    caption = (
+        "Gaps: the best group minus the worst. p is from a permutation test, corrected for the number of "
+        "comparisons (Holm)."
+    )
+    return Table(head, rows, "ttttnnnt", caption)
+
+
+def conditions(report: Report) -> Section:
+    """What noise, telephones and rooms cost."""
+    found, lead = report.conditions or [], _Lead.of(report)
+    abstained = f"{sum(report.abstained.values()):,}"
+    rows = [("clean", f"{report.n:,}", abstained, *lead.cells(report.metrics, mark=False), "")]
+    rows += [
+        (
+            one.name.replace("_", " "),
+            f"{one.n:,}",
+            f"{one.abstained if isinstance(one.abstained, int) else sum(one.abstained.values()):,}",
+            *lead.cells(one.metrics),
+            figure_text((one.loss or {}).get(lead.key)),
+        )
+        for one in found
+    ]
+    table = Table(
+        ("condition", "rows", "abstained", *lead.head, "loss"),
+        rows,
+        "tnnnnpn",
+        f"{lead.name} when the same rows are disturbed. The loss is paired, row by row.",
+        "The vertical line is the figure on clean input.",
+    )
+    curves = list(_level_curves(found, lead))
+    return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if found else [])
+
+
+def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
+    series: dict[tuple[str, str], list[ConditionResult]] = {}
+    for one in found:
+        if one.level is not None and measured(one.metrics.get(lead.key)).value is not None:
+            series.setdefault((one.kind, one.name.rpartition("_")[0]), []).append(one)
+    for at, ((kind, name), some) in enumerate(series.items()):
+        if len(some) >= _FEWEST_LEVELS and lead.value is not None:
+            levels = [(one.level or 0.0, one.metrics[lead.key]) for one in some]
+            plot = plots.levels(f"levels-{at}", _UNITS.get(kind, kind), lead.name, levels, lead.value)
+            yield Illustration(plot, f"{lead.name} by level of {name.replace('_', ' ')}. Dashed: clean input.")
+
+
+def folds(report: Report) -> Section:
+    """Each fold, and their mean."""
+    found, lead = report.folds, _Lead.of(report)
+    if not found or not found.of:
+        return Section("folds", "By fold")
+    beside = {
+        name: ([getattr(fold, member) for fold in found.of], getattr(found, f"mean_{member}"))
+        for name, member in (("without baseline", "without_baseline"), ("floor", "floor"))
+        if all(getattr(fold, member) for fold in found.of)
+    }
+
+    def other(figures: Mapping[str, Number]) -> str:
+        return number(measured(figures.get(lead.key)).value)
+
+    rows = [
+        (
+            str(fold.held_out),
+            f"{fold.n:,}",
+            *lead.cells(fold.metrics),
+            *(other(each[at]) for each, _ in beside.values()),
+        )
+        for at, fold in enumerate(found.of)
+    ]
+    mean = found.mean or {}
+    if lead.key in mean:
+        means = (other(of_all or {}) for _, of_all in beside.values())
+        rows.append(("mean of the folds", "", *lead.cells(mean), *means))
+    caption = (
+        f"{found.k or len(found.of)} folds by {found.protocol or 'speakers'}. Each fold is tested on what its "
+        "training left out."
+    )
+    table = Table(
+        ("held out", "rows", *lead.head, *beside),
+        rows,
+        "tnnnp" + "n" * len(beside),
+        caption,
+        "The vertical line is the figure over all rows.",
+        foot=len(rows) - len(found.of),
+    )
+    return Section("folds", "By fold", tables=[table])
+
+
+def compared(report: Report) -> Section:
+    """The same rows, read in other ways."""
+    lead = _Lead.of(report)
+    rows = [(name.replace("_", " "), *lead.cells(figures)) for name, figures in (report.compared or {}).items()]
+    table = Table(
+        ("", *lead.head),
+        rows,
+        "tnnp",
+        f"{lead.name} of the same rows, read in other ways.",
+        "The vertical line is the figure above.",
+    )
+    return Section("compared", "Read in other ways", tables=[table] if rows else [])
