@@ -122,7 +122,7 @@ class PersonReadings:
         now = services.clock()
         services.ledger.check(grant, modality)  # nothing is awaited between this and adding
         if passing:
-            timeline.glimpse(reading, now)
+            timeline.set_interim(reading, now)
             return
         timeline.add_reading(reading, now)
         if await self._remembers(modality):

@@ -147,7 +147,8 @@ def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text
     else:
         add("--with-text", action="store_true", help="copy the texts into predictions.csv")
     add("--fit", choices=("head",), help="measure the method instead of the model: train a linear head on the "
-        "frozen stem with your labels, whatever their names, and test it on speakers left out")  # fmt: skip
+        "frozen stem with your labels, whatever their names, and test it on speakers left out (needs the extra "
+        "`research`)")  # fmt: skip
     add("--folds", type=positive, default=5, metavar="K",
         help="of speakers, for --fit (default 5; with as many as there are speakers each is left out)")  # fmt: skip
     add("--leave-out", metavar="COLUMN", help="for --fit: leave out each value of this column in turn, such as "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -51,16 +51,6 @@ class Moment:
 
 NOWHERE = Moment()
 """A moment of which nothing is known."""
-
-
-def at_utc(seconds: float, *, offset_minutes: int = 0) -> Moment:
-    """The time of day and the weekday at Unix `seconds`, so far from UTC.
-
-    >>> at_utc(0.0, offset_minutes=90)
-    Moment(hour=1.5, weekday=3, place=None, activity=None, searches=())
-    """
-    local = datetime.fromtimestamp(seconds + 60 * offset_minutes, UTC)
-    return Moment(hour=local.hour + local.minute / 60, weekday=local.weekday())
 
 
 def complete_moment(said: Moment, context: Mapping[str, ContextPart], now: float) -> Moment:

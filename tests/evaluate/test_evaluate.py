@@ -8,6 +8,8 @@ import gzip
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -665,3 +667,20 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path, capsys: Any) -> 
     with pytest.raises(SystemExit):
         parser.parse_args(["voice", "--help"])
     assert "closed set" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", [["voice", "--fit", "head"], ["recommend"]])
+def test_fitting_without_scipy_is_refused_at_once_with_the_extra_that_brings_it(
+    tmp_path: Path, asked: list[str]
+) -> None:
+    blocked = (
+        "import sys; sys.modules['scipy'] = None; from assistant.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", blocked, "evaluate", *asked, "--data", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'attune[research]'" in done.stderr
+    assert "[extra_missing]" in done.stderr
+    assert not (tmp_path / "out").exists()

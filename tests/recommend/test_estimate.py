@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from assistant.arrays import Floats, Ints
 from assistant.cli import main
@@ -165,6 +166,17 @@ def test_the_regression_finds_what_made_the_data() -> None:
     model = fit(x, positive, ridge=0.1)
     assert model.weights == pytest.approx([1.0, -2.0, 0.0], abs=0.2)
     assert model.intercept == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize(("rows", "features"), [(60, 4), (40, 90)])
+def test_the_regression_finds_the_optimum_that_scikit_learn_finds(rows: int, features: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(rows, features))
+    positive = rng.random(rows) < 1 / (1 + np.exp(-x[:, 0]))
+    ours = fit(x, positive, ridge=2.0)
+    theirs = LogisticRegression(C=1 / 2.0, solver="newton-cholesky", tol=1e-12).fit(x, positive)
+    assert ours.weights == pytest.approx(theirs.coef_[0], abs=1e-6)
+    assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=1e-6)
 
 
 def test_the_splits_are_those_of_the_paper(data: Path) -> None:

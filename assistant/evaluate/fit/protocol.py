@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from assistant.errors import Invalid
+from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import model_folder
 from assistant.evaluate.fit.head import ordered_labels
 from assistant.evaluate.options import Options
-from assistant.evaluate.report.findings import further
-from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.report.findings import list_extra_columns
+from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.tables.manifest import open_table
 from assistant.evaluate.tables.tables import plain
 from assistant.inference.card import Card
@@ -21,7 +22,10 @@ _MOST_LABELS = 64
 
 
 def check(options: Options) -> None:
-    """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`."""
+    """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`.
+
+    And `Unavailable` (`extra_missing`) where the libraries that fit are missing: better at once than after an hour.
+    """
     if options.fit is None:
         for name, given in (("--leave-out", options.leave_out), ("--save-model", options.save_model)):
             if given is not None:
@@ -47,6 +51,7 @@ def check(options: Options) -> None:
             )
     if options.leave_out is None and options.folds < 2:
         raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+    optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_place(options.save_model)
 
@@ -54,7 +59,7 @@ def check(options: Options) -> None:
 def seen(card: Card, data: Path) -> list[str]:
     """A note where a fitted head is measured on the very table that it learned from."""
     own = card.data.get("fitted", {}).get("data_sha256")
-    if not own or own != digest(data):
+    if not own or own != hash_file(data):
         return []
     return [
         f"{card.name} learned from this very table: these figures say nothing of voices that it doesn't know; "
@@ -64,7 +69,8 @@ def seen(card: Card, data: Path) -> list[str]:
 
 def columns(options: Options) -> list[str]:
     """Columns that the protocol and the groups need beside the usual ones."""
-    return further((*options.groups, *(() if options.leave_out is None else (plain(options.leave_out),))))
+    left_out = () if options.leave_out is None else (plain(options.leave_out),)
+    return list_extra_columns((*options.groups, *left_out))
 
 
 def own_labels(options: Options) -> tuple[str, ...]:

@@ -1,19 +1,16 @@
-"""Multinomial logistic regression with a ridge, in plain numpy: the linear head of `--fit head`, and its floor."""
+"""Multinomial logistic regression with a ridge: the linear head of `--fit head`, and its floor."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from assistant.arrays import Bools, Floats, Floats32, Ints
+from assistant.evaluate.extras import optional
 
 _NEVER = np.float32(-1e9)
 """The logit of a class that doesn't compete for a row."""
-_MEMORY = 10
-"""Steps that L-BFGS remembers."""
 _FACTORS = np.geomspace(0.1, 10, 25)
 
 
@@ -73,9 +70,9 @@ def fit(
     """Minimise the weighted mean log loss plus ridge/2 times the squared weights of standardised features.
 
     `features` [rows, width] are standardised with the mean and deviation of the rows of nonzero `weight` [rows],
-    which sums to 1; rows of weight 0 count for nothing at all. The biases are free. It ends after `steps` of L-BFGS
-    (Nocedal 1980), or when no part of the gradient exceeds `tolerance` times the ridge or 1e-5. `start` is where it
-    begins, for a path of ridges. Reproducible on one machine.
+    which sums to 1; rows of weight 0 count for nothing at all. The biases are free. It ends after `steps` of
+    L-BFGS, or when no part of the gradient exceeds `tolerance` times the ridge or 1e-5. `start` is where it begins,
+    for a path of ridges. Reproducible on one machine. Raises `Unavailable` (`extra_missing`) without SciPy.
 
     >>> x = np.array([[-1.0], [-0.5], [0.5], [1.0]], dtype=np.float32)
     >>> found = fit(x, np.array([0, 0, 1, 1]), np.full(4, 0.25), ridge=0.1, classes=2)
@@ -94,8 +91,9 @@ def fit(
     closed = None if allowed is None else ~allowed[used]
     width = x.shape[1]
 
-    def loss(point: Floats32) -> tuple[float, Floats32]:
-        slopes, bias = point[: classes * width].reshape(classes, width), point[classes * width :]
+    def loss(point: Floats) -> tuple[float, Floats]:
+        single = point.astype(np.float32)
+        slopes, bias = single[: classes * width].reshape(classes, width), single[classes * width :]
         logits = x @ slopes.T + bias
         if closed is not None:
             logits[closed] = _NEVER
@@ -108,61 +106,17 @@ def fit(
         chance -= aim
         chance *= shares
         gradient = chance.T @ x + np.float32(ridge) * slopes
-        return value, np.concatenate([gradient.ravel(), chance.sum(axis=0)])
+        return value, np.concatenate([gradient.ravel(), chance.sum(axis=0)]).astype(np.float64)
 
-    begin = np.zeros(classes * (width + 1), dtype=np.float32)
+    begin = np.zeros(classes * (width + 1))
     if start is not None:
         begin[: classes * width] = (start.weight * spread).ravel()
         begin[classes * width :] = start.bias + start.weight @ center
-    point = _minimum(loss, begin, steps, max(1e-5, tolerance * ridge))
-    slopes = point[: classes * width].reshape(classes, width).astype(np.float64) / spread
-    return Linear(slopes, point[classes * width :].astype(np.float64) - slopes @ center)
-
-
-def _minimum(
-    loss: Callable[[Floats32], tuple[float, Floats32]], point: Floats32, steps: int, enough: float
-) -> Floats32:
-    """L-BFGS with steps halved until the loss falls as it should (Armijo 1966)."""
-    value, gradient = loss(point)
-    past: deque[tuple[Floats32, Floats32, float]] = deque(maxlen=_MEMORY)
-    for _ in range(steps):
-        if float(np.abs(gradient).max()) < enough:
-            break
-        way = -_inverse(past, gradient)
-        slope = float(np.vdot(way, gradient))
-        if slope >= 0:
-            past.clear()
-            way, slope = -gradient, -float(np.vdot(gradient, gradient))
-        size = 1.0 if past else min(1.0, 1.0 / float(np.abs(gradient).sum()))
-        while size > 1e-8:
-            ahead = point + np.float32(size) * way
-            reached, there = loss(ahead)
-            if reached <= value + 1e-4 * size * slope:
-                break
-            size /= 2
-        else:
-            break
-        moved, turned = ahead - point, there - gradient
-        bend = float(np.vdot(moved, turned))
-        if bend > 1e-12:
-            past.append((moved, turned, bend))
-        point, value, gradient = ahead, reached, there
-    return point
-
-
-def _inverse(past: deque[tuple[Floats32, Floats32, float]], gradient: Floats32) -> Floats32:
-    """The gradient times the inverse Hessian that the past steps suggest (the two loops of Nocedal 1980)."""
-    way, kept = gradient.copy(), []
-    for moved, turned, bend in reversed(past):
-        factor = float(np.vdot(moved, way)) / bend
-        way -= np.float32(factor) * turned
-        kept.append(factor)
-    if past:
-        _, turned, bend = past[-1]
-        way *= np.float32(bend / float(np.vdot(turned, turned)))
-    for (moved, turned, bend), factor in zip(past, reversed(kept), strict=True):
-        way += np.float32(factor - float(np.vdot(turned, way)) / bend) * moved
-    return way
+    ends = {"maxiter": steps, "gtol": max(1e-5, tolerance * ridge), "ftol": 0.0}
+    optimize = optional("scipy.optimize", "fitting a head")
+    point: Floats = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", options=ends).x
+    slopes = point[: classes * width].reshape(classes, width) / spread
+    return Linear(slopes, point[classes * width :] - slopes @ center)
 
 
 def log_chances(logits: Floats) -> Floats:

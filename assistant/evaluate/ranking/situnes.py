@@ -19,6 +19,7 @@ import numpy as np
 
 from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
+from assistant.evaluate.extras import optional
 
 SEEDS = tuple(range(101, 111))
 LIKED = 3.0
@@ -237,31 +238,27 @@ class Logistic:
         return np.asarray(rows @ self.weights + self.intercept)
 
 
-def fit(rows: Floats, positive: Bools, *, ridge: float, steps: int = 30) -> Logistic:
-    """Minimise the log loss plus ridge/2 times the squared weights, by Newton's method; the intercept is free.
+def fit(rows: Floats, positive: Bools, *, ridge: float) -> Logistic:
+    """Minimise the log loss plus ridge/2 times the squared weights, by L-BFGS; the intercept is free.
 
-    With more features than rows it solves in the rows' space (Woodbury), so a step costs rows cubed.
+    `rows` [rows, features], `positive` [rows]. Raises `Unavailable` (`extra_missing`) without SciPy.
 
     >>> x = np.array([[-1.0], [-0.5], [0.5], [1.0]])
     >>> bool(fit(x, np.array([False, False, True, True]), ridge=1.0).weights[0] > 0.5)
     True
     """
-    count = len(rows)
-    gram = rows @ rows.T / ridge
-    dual, intercept = np.zeros(count), 0.0
-    target = positive.astype(np.float64)
-    for _ in range(steps):
-        logits = gram @ dual + intercept
-        chance = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-        curve = np.maximum(chance * (1 - chance), 1e-6)
-        working = logits + (target - chance) / curve
-        # (K + W^-1) a + b = z, with the a summing to 0: the dual of weighted least squares
-        system = np.block(
-            [[gram + np.diag(1 / curve), np.ones((count, 1))], [np.ones((1, count)), np.zeros((1, 1))]]
-        )
-        solved = np.linalg.solve(system, np.append(working, 0.0))
-        moved = float(np.abs(solved[:-1] - dual).max(initial=0.0))
-        dual, intercept = solved[:-1], float(solved[-1])
-        if moved < 1e-8:
-            break
-    return Logistic(rows.T @ dual / ridge, intercept)
+    sign = np.where(positive, 1.0, -1.0)
+
+    def loss(point: Floats) -> tuple[float, Floats]:
+        weights, intercept = point[:-1], point[-1]
+        margin = sign * (rows @ weights + intercept)
+        value = np.logaddexp(0, -margin).sum() + ridge / 2 * (weights @ weights)
+        slope = -sign * np.exp(-np.logaddexp(0, margin))
+        return float(value), np.append(rows.T @ slope + ridge * weights, slope.sum())
+
+    optimize = optional("scipy.optimize", "fitting recommendations")
+    ends = {"maxiter": 1000, "gtol": 1e-7, "ftol": 0.0}
+    point: Floats = optimize.minimize(
+        loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options=ends
+    ).x
+    return Logistic(point[:-1], float(point[-1]))

@@ -3,155 +3,187 @@
 from __future__ import annotations
 
 import json
-import os
+import sqlite3
 import struct
-import tempfile
 import threading
 import time
 import weakref
 import zlib
-from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from assistant.errors import Conflict, Unavailable
 
-SCHEMA = "attune-journal/1"
-_PIECE = struct.Struct("<qII")
-"""Before each piece: its number, its length in bytes, and the CRC-32 of number and bytes."""
-_HEAD = -1
-"""The number of the first piece, which says what run this is."""
-_FLUSH_S = 10.0
+_KEY = -1
+"""The number of the piece that says what run this is."""
+_SYNC_S = 10.0
 """Seconds after which what was written is forced onto the disk: a crash of the machine costs no more."""
+_VERSION_1 = struct.Struct("<qII")
+"""Before each piece in the files of version 1: its number, its length in bytes, and the CRC-32 of both."""
+_TABLE = "CREATE TABLE IF NOT EXISTS pieces (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL)"
 
 
 class Journal:
-    """Numbered pieces of bytes in a file that only grows. A piece that comes again replaces the older one.
+    """Numbered pieces of bytes in an SQLite file. A piece that comes again replaces the older one.
 
-    Each piece is handed to the operating system before `add` returns, so that killing the process loses none. Half
-    a piece at the end, or damage, is cut off when the file is opened again. Only the places of the pieces are kept
-    in memory, 8 bytes for each. Threads may add and get at once.
+    Each piece is handed to the operating system before `add` returns, so that killing the process loses none.
+    A piece that is damaged counts as missing. Memory is bounded by SQLite's cache. Threads may add and get at once.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        """Owns the open file `descriptor`."""
-        self._file = descriptor
-        self.close = weakref.finalize(self, os.close, descriptor)
+    def __init__(self, file: Path | None) -> None:
+        """Open `file`, or without one a file that has no name and is gone when it is closed."""
+        self._database = sqlite3.connect(
+            "" if file is None else file, isolation_level=None, check_same_thread=False
+        )
+        self.close = weakref.finalize(self, self._database.close)
         """Closes the file, at the latest when the journal is forgotten; what was written stays."""
-        self._places = array("q")
-        self._end = 0
-        self._count = 0
-        self._flushed = time.monotonic()
+        self._database.execute(f"PRAGMA journal_mode={'OFF' if file is None else 'WAL'}")
+        self._database.execute("PRAGMA synchronous=NORMAL")
+        self._database.execute(_TABLE)
+        self._synced = time.monotonic()
         self._lock = threading.Lock()
 
     @classmethod
-    def temporary(cls, folder: Path | None = None) -> Journal:
-        """One without a name in `folder`, gone when it is closed."""
-        descriptor, name = tempfile.mkstemp(prefix=".attune-", dir=folder)
-        Path(name).unlink()
-        return cls(descriptor)
+    def temporary(cls) -> Journal:
+        """One in a file without a name."""
+        return cls(None)
 
     @classmethod
     def start(cls, file: Path, key: Mapping[str, Any]) -> Journal:
         """An empty one for the run that `key` describes. Raises `Unavailable` (`out_unwritable`)."""
-        return cls._of(file, key, resume=False)
+        try:
+            _remove(file)
+            return cls._open(file, file, key)
+        except (OSError, sqlite3.Error) as error:
+            raise _unwritable(file, error) from error
 
     @classmethod
     def resume(cls, file: Path, key: Mapping[str, Any]) -> Journal:
         """The one in `file`, or an empty one where there is none.
 
-        Raises `Conflict` (`journal_other`) where it belongs to a run that `key` doesn't describe.
+        Of a file that is damaged, or of version 1, what can be read is kept. Raises `Conflict` (`journal_other`)
+        where it belongs to a run that `key` doesn't describe, and `Unavailable` (`out_unwritable`).
         """
-        return cls._of(file, key, resume=True)
+        try:
+            if file.exists() and not _is_whole(file):
+                cls._restore(file, key)
+            return cls._open(file, file, key)
+        except (OSError, sqlite3.Error) as error:
+            raise _unwritable(file, error) from error
 
     @classmethod
-    def _of(cls, file: Path, key: Mapping[str, Any], *, resume: bool) -> Journal:
+    def _restore(cls, file: Path, key: Mapping[str, Any]) -> None:
+        """Put what can be read of `file` in its place, if it is of the run that `key` describes."""
+        part = file.with_name(f"{file.name}.part")
         try:
-            journal = cls(os.open(file, os.O_RDWR | os.O_CREAT | (0 if resume else os.O_TRUNC), 0o666))
-        except OSError as error:
-            raise Unavailable(f"can't write {file}: {error.strerror}", code="out_unwritable") from error
-        wanted = {"schema": SCHEMA, **key}
+            _remove(part)
+            journal = cls(part)
+            for number, data in _readable(file):
+                journal.add(number, data)
+            journal.close()
+            cls._open(part, file, key).close()
+            _remove_beside(file)
+            part.replace(file)
+        finally:
+            _remove(part)
+
+    @classmethod
+    def _open(cls, file: Path, name: Path, key: Mapping[str, Any]) -> Journal:
+        """The one in `file`, which messages call `name`, if it is of the run that `key` describes, or empty."""
+        journal = cls(file)
         try:
-            found = journal._recover()
-            if found is None:
-                journal.add(_HEAD, json.dumps(wanted, sort_keys=True).encode())
-            elif differing := sorted(n for n in {*wanted, *found} if wanted.get(n) != found.get(n)):
+            written = journal.get(_KEY)
+            found = key if written is None else json.loads(written)
+            if differing := sorted(n for n in {*key, *found} - {"schema"} if key.get(n) != found.get(n)):
                 raise Conflict(
-                    f"{file} was written by a run with another {', '.join(differing)}; leave out --resume to start "
+                    f"{name} was written by a run with another {', '.join(differing)}; leave out --resume to start "
                     "afresh, or name another --out",
                     code="journal_other",
                 )
+            if written is None:
+                journal.add(_KEY, json.dumps(key, sort_keys=True).encode())
         except BaseException:
             journal.close()
             raise
         return journal
 
-    def _recover(self) -> dict[str, Any] | None:
-        """Find the pieces that are whole, cut off the rest, and say what the first one tells of the run."""
-        size = os.fstat(self._file).st_size
-        head: dict[str, Any] | None = None
-        while (piece := self._piece(self._end, size)) is not None:
-            number, data = piece
-            if (self._end == 0) != (number == _HEAD):
-                break
-            if number == _HEAD:
-                head = json.loads(data)
-            self._note(number, len(data))
-        if head is None:
-            self._end = 0
-        os.ftruncate(self._file, self._end)
-        return head
-
-    def _piece(self, place: int, size: int) -> tuple[int, bytes] | None:
-        written = os.pread(self._file, _PIECE.size, place)
-        if len(written) < _PIECE.size:
-            return None
-        number, length, crc = _PIECE.unpack(written)
-        if number < _HEAD or place + _PIECE.size + length > size:
-            return None
-        data = os.pread(self._file, length, place + _PIECE.size)
-        return (number, data) if len(data) == length and _crc(number, data) == crc else None
-
-    def _note(self, number: int, length: int) -> None:
-        if number >= 0:
-            if number >= len(self._places):
-                self._places.extend([-1] * (number + 1 - len(self._places)))
-            self._count += self._places[number] < 0
-            self._places[number] = self._end
-        self._end += _PIECE.size + length
-
     def add(self, number: int, data: bytes) -> None:
         """Write one piece. Raises `Unavailable` (`out_unwritable`), as when the disk is full."""
-        whole = _PIECE.pack(number, len(data), _crc(number, data)) + data
         with self._lock:
             try:
-                done = 0
-                while done < len(whole):
-                    done += os.pwrite(self._file, whole[done:], self._end + done)
-                if (now := time.monotonic()) > self._flushed + _FLUSH_S:
-                    os.fsync(self._file)
-                    self._flushed = now
-            except OSError as error:
+                row = number, zlib.crc32(data), data
+                self._database.execute("INSERT OR REPLACE INTO pieces VALUES (?, ?, ?)", row)
+                if (now := time.monotonic()) > self._synced + _SYNC_S:
+                    self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                    self._synced = now
+            except sqlite3.Error as error:
                 raise Unavailable(
-                    f"the journal can't be written: {error.strerror}; what was read so far is kept: make room and "
-                    "run the same command again with --resume",
+                    f"the journal can't be written: {error}; what was read so far is kept: make room and run the "
+                    "same command again with --resume",
                     code="out_unwritable",
                 ) from error
-            self._note(number, len(data))
 
     def get(self, number: int) -> bytes | None:
-        """One piece; None where there is none."""
-        place = self._places[number] if 0 <= number < len(self._places) else -1
-        if place < 0:
-            return None
-        piece = self._piece(place, self._end)
-        return None if piece is None else piece[1]
-
-    def __len__(self) -> int:
-        """How many pieces there are."""
-        return self._count
+        """One piece; None where there is none, or it is damaged."""
+        with self._lock:
+            row = self._database.execute("SELECT crc, data FROM pieces WHERE number = ?", (number,)).fetchone()
+        return row[1] if row is not None and zlib.crc32(row[1]) == row[0] else None
 
 
-def _crc(number: int, data: bytes) -> int:
-    return zlib.crc32(data, number & 0xFFFFFFFF)
+def _unwritable(file: Path, error: Exception) -> Unavailable:
+    return Unavailable(f"can't write {file}: {getattr(error, 'strerror', None) or error}", code="out_unwritable")
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    _remove_beside(file)
+
+
+def _remove_beside(file: Path) -> None:
+    """Remove what SQLite keeps beside a file that was not closed."""
+    for ending in ("-wal", "-shm"):
+        file.with_name(file.name + ending).unlink(missing_ok=True)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether this is an SQLite file, and SQLite finds nothing wrong with it."""
+    try:
+        database = sqlite3.connect(file)
+        try:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+        finally:
+            database.close()
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _readable(file: Path) -> Iterator[tuple[int, bytes]]:
+    """The pieces of a damaged file, or of one of version 1, up to the first that can't be read."""
+    with file.open("rb") as opened:
+        old = opened.read(6) != b"SQLite"
+    yield from _version_1(file) if old else _damaged(file)
+
+
+def _damaged(file: Path) -> Iterator[tuple[int, bytes]]:
+    database = sqlite3.connect(file)
+    try:
+        database.execute("PRAGMA writable_schema=ON")  # else SQLite opens no file that was cut short
+        for number, crc, data in database.execute("SELECT number, crc, data FROM pieces ORDER BY number"):
+            if zlib.crc32(data) == crc:
+                yield number, data
+    except sqlite3.DatabaseError:
+        return
+    finally:
+        database.close()
+
+
+def _version_1(file: Path) -> Iterator[tuple[int, bytes]]:
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        while len(head := opened.read(_VERSION_1.size)) == _VERSION_1.size:
+            number, length, crc = _VERSION_1.unpack(head)
+            data = opened.read(length) if length <= size else b""
+            if len(data) < length or zlib.crc32(data, number & 0xFFFFFFFF) != crc:
+                return
+            yield number, data

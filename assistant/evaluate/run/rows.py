@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import overload
 
 import msgspec
@@ -35,8 +34,8 @@ def unpacked(data: bytes) -> list[Row]:
 class Rows(Sequence[Row]):
     """A sequence of rows in a file without a name. It grows by `append`; what is in it never changes."""
 
-    def __init__(self, rows: Iterable[Row] = (), *, folder: Path | None = None) -> None:
-        self._journal = Journal.temporary(folder)
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._journal = Journal.temporary()
         self._newest: list[Row] = []
         self._full = 0
         self._known: tuple[int, list[Row]] = (-1, [])

@@ -2,7 +2,8 @@
 
 The format is that of https://audeering.github.io/audformat/. Read here are its header, tables by file and by
 segment, schemes whose labels have properties, and miscellaneous tables. A `.pkl` table is never opened: unpickling
-runs what is in it.
+runs what is in it. The package `audformat` isn't used: it loads whole tables, and here rows are streamed, so that
+memory stays bounded however large the table is.
 """
 
 from __future__ import annotations

@@ -8,9 +8,13 @@ import hashlib
 import json
 import os
 import signal
+import sqlite3
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -236,13 +240,50 @@ def test_a_journal_gives_back_the_newest_of_each_piece_and_survives_damage(tmp_p
     assert [journal.get(n) for n in range(4)] == [b"new", b"one", b"two", None]
     journal.close()
     written = file.read_bytes()
-    file.write_bytes(written.replace(b"new", b"nex"))  # from the damage on, nothing is believed
+    file.write_bytes(written.replace(b"new", b"nex"))  # what is damaged is not believed
     damaged = Journal.resume(file, {"data": "a"})
-    assert [damaged.get(n) for n in range(3)] == [b"old", None, b"two"]
-    assert len(damaged) == 2
-    damaged.add(1, b"once more")
+    assert [damaged.get(n) for n in range(3)] == [None, b"one", b"two"]
+    damaged.add(0, b"once more")
     damaged.close()
-    assert Journal.resume(file, {"data": "a"}).get(1) == b"once more"
+    assert Journal.resume(file, {"data": "a"}).get(0) == b"once more"
+
+
+def in_version_1(journal: Path, schema: str = "attune-journal/1") -> bytes:
+    """The same journal as the version before wrote it: pieces one after the other, each behind its length."""
+    with closing(sqlite3.connect(journal)) as database:
+        pieces = database.execute("SELECT number, data FROM pieces ORDER BY number").fetchall()
+    found = b""
+    for number, data in pieces:
+        if number < 0:
+            data = json.dumps({"schema": schema, **json.loads(data)}).encode()
+        found += struct.pack("<qII", number, len(data), zlib.crc32(data, number & 0xFFFFFFFF)) + data
+    return found
+
+
+@pytest.mark.parametrize("left", [1.0, 0.5])
+def test_a_journal_of_the_version_before_is_resumed_from(tmp_path: Path, left: float) -> None:
+    data, model = texts(tmp_path), a_model(tmp_path, "text")
+    first = run(data, model, tmp_path / "out")
+    whole, journal = results(tmp_path / "out"), tmp_path / "out" / JOURNAL
+    old = in_version_1(journal)
+    journal.write_bytes(old[: int(left * len(old))])
+    again = run(data, model, tmp_path / "out", resume=True)
+    timed_alone = 100
+    assert timed_alone <= again.runs < first.runs
+    assert (again.runs == timed_alone) == (left == 1.0)
+    assert results(tmp_path / "out") == whole
+
+
+def test_a_journal_of_the_version_before_and_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "j"
+    Journal.start(file, {"data": "a"}).close()
+    old = in_version_1(file)
+    file.write_bytes(old)
+    with pytest.raises(Conflict, match=r"j was written by a run with another data") as raised:
+        Journal.resume(file, {"data": "b"})
+    assert raised.value.code == "journal_other"
+    assert [one.name for one in tmp_path.iterdir()] == ["j"]
+    assert file.read_bytes() == old
 
 
 def test_rows_on_the_disk_are_a_sequence_like_any_other() -> None:
