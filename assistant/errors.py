@@ -1,7 +1,7 @@
 """Families of errors. Each error has a stable code that clients may rely on; `error_codes` lists them all.
 
-A message says what to do about it and never quotes what a person said. Only `server.guard` knows which HTTP
-status a family becomes.
+A message says what to do about it and never quotes what a person said. Only `server.http.guard` knows the HTTP
+status of a family.
 """
 
 from __future__ import annotations
@@ -27,89 +27,89 @@ class AssistantError(Exception):
 
 
 class Invalid(AssistantError):
-    """The request or file can't be used as it is."""
+    """The request or file is invalid."""
 
     code = "invalid_request"
 
 
 class TooLarge(AssistantError):
-    """More bytes than the limit allows."""
+    """More data than the limit allows."""
 
     code = "too_large"
 
 
 class Unauthenticated(AssistantError):
-    """There is no valid key or token."""
+    """The request has no valid key or token."""
 
     code = "unauthenticated"
 
 
 class NotFound(AssistantError):
-    """This app has no such thing."""
+    """It does not exist in this app."""
 
     code = "not_found"
 
 
 class Forbidden(AssistantError):
-    """The caller is known, and may not do this."""
+    """The caller is known but may not do this."""
 
     code = "forbidden"
 
 
 class ConsentRequired(Forbidden):
-    """There is no valid grant for this."""
+    """There is no valid grant for this inference."""
 
     code = "consent_required"
 
 
 class TooMany(AssistantError):
-    """More than this caller may send in this time."""
+    """The caller sent too many requests, or used up a budget."""
 
     code = "rate_limited"
 
     def __init__(self, message: str, *, wait_s: float, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.wait_s = wait_s
-        """Seconds after which it is worth trying again."""
+        """Seconds after which the caller can try again."""
 
 
 class Conflict(AssistantError):
-    """It was changed meanwhile, or is not what the request expects."""
+    """It changed meanwhile, or is not in the state that the request expects."""
 
     code = "version_conflict"
 
 
 class AlreadyTaken(AssistantError):
-    """It belongs to another already."""
+    """It already belongs to another person."""
 
     code = "taken"
 
 
 class Premature(AssistantError):
-    """Something else must come first."""
+    """Another step must come first."""
 
     code = "premature"
 
 
 class Busy(AssistantError):
-    """Too much work waits already."""
+    """The server has too much work waiting."""
 
     code = "busy"
 
 
 class Unavailable(AssistantError):
-    """Something this needs is missing or broken: a model, the database, the disk."""
+    """Something that this needs is missing or broken: a model, the database, the disk."""
 
     code = "unavailable"
 
 
 class ModelInvalid(Unavailable):
-    """A model folder is not what its card says."""
+    """A model folder does not match its card."""
 
     code = "model_invalid"
 
 
 class ConfigInvalid(AssistantError):
-    """A setting can't be used."""
+    """A setting is invalid."""
 
     code = "config_invalid"

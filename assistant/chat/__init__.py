@@ -1,1 +1,1 @@
-"""OpenAI-compatible chat: the upstream server, what is relayed, the embedded replier and budgets."""
+"""OpenAI-compatible chat: the upstream server, the relay of its answers, the embedded replier and budgets."""

@@ -1,8 +1,7 @@
-"""What chats may cost in a day: tokens and money, for an app and for a person. Pure sums; the time is passed in.
+"""Daily limits of chat: tokens and money, for each app and person. Pure sums; the time is passed in.
 
-What a request may come to at most is set aside before it is sent, and what it came to is put in its place
-afterwards: requests that run at once can't exceed a limit together. Each process counts for itself, from its start
-on.
+The most that a request can use is reserved before it is sent and replaced by its real usage afterwards, so requests
+that run at the same time cannot exceed a limit together. Each process counts for itself, from its start.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from assistant.errors import TooMany
 
 DAY_S = 86_400.0
 _MOST = 100_000
-"""Apps and people that are counted; beyond them those who spent nothing go first."""
+"""Most apps and people that are counted; beyond that, counts of earlier days are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of a completion."""
+    """Token usage of a completion."""
 
     prompt: int = 0
     completion: int = 0
     measured: bool = False
-    """The language model's server counted them; else they are an approximation."""
+    """True if the language model's server counted them; otherwise they are an approximation."""
 
     @property
     def total(self) -> int:
-        """Of both."""
+        """Tokens of prompt and completion together."""
         return self.prompt + self.completion
 
     def as_json(self) -> dict[str, int]:
@@ -43,9 +42,9 @@ class Usage:
 
 
 def tokens_in(text: str | bytes) -> int:
-    """About how many tokens a text is: a quarter of its bytes in UTF-8, rounded up.
+    """Approximate number of tokens of a text: a quarter of its bytes in UTF-8, rounded up.
 
-    That is the usual rule of thumb for English; other languages need more bytes a token, and are counted as more.
+    This is the usual rule of thumb for English; in other languages it counts more tokens than there are.
 
     >>> tokens_in("What a day!"), tokens_in("")
     (3, 0)
@@ -55,7 +54,7 @@ def tokens_in(text: str | bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Of a million tokens, in any currency."""
+    """Prices of a million tokens, in any currency."""
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -71,13 +70,13 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class DailyLimit:
-    """What may be spent in a day; 0: no limit."""
+    """The most that may be used in a day; 0: no limit."""
 
     tokens: int = 0
     cost: float = 0.0
 
     def exceeded(self, tokens: int, cost: float) -> bool:
-        """Whether this is more than may be spent.
+        """Whether this is more than the limit.
 
         >>> limit = DailyLimit(tokens=100)
         >>> limit.exceeded(100, 9.0), limit.exceeded(101, 0.0), DailyLimit().exceeded(10**9, 1e9)
@@ -95,13 +94,13 @@ class _Spent:
 
 @dataclass(slots=True)
 class Spending:
-    """One request: what was set aside for it, then what it came to."""
+    """Usage of one request: first what is reserved, then what it really used."""
 
     usage: Usage
 
 
 class Budget:
-    """What was spent today, by UTC."""
+    """Usage of the current day (UTC) by app and person, and its limits."""
 
     def __init__(self, prices: Prices, app: DailyLimit, person: DailyLimit) -> None:
         self._prices = prices
@@ -115,9 +114,9 @@ class Budget:
 
     @contextmanager
     def spending(self, app: str, person: str | None, most: Usage, now: float) -> Iterator[Spending]:
-        """Set `most` aside for a request; its `usage` is what counts in the end. Unix seconds.
+        """Reserve `most` for a request at Unix time `now`; in the end the `usage` of the result counts.
 
-        Raises `TooMany` (`budget_exceeded`) where that is more than the app or the person has left today.
+        Raises `TooMany` (`budget_exceeded`) if that is more than the app or the person has left today.
         """
         day = int(now // DAY_S)
         accounts = [("app", app)] + ([("person", person)] if person is not None else [])
@@ -125,7 +124,7 @@ class Budget:
             spent = self._today(kind, name, day)
             if self._limits[kind].exceeded(spent.tokens + most.total, spent.cost + self._prices.cost(most)):
                 raise TooMany(
-                    f"this {kind} has too little left of what it may spend on chat today",
+                    f"this request could exceed the daily chat budget of the {kind}",
                     wait_s=(day + 1) * DAY_S - now,
                     code="budget_exceeded",
                 )

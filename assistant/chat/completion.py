@@ -1,6 +1,6 @@
-"""Chat completions in the shapes of OpenAI's API: what a request asks, and what answers look like. Pure.
+"""Chat completions in the shapes of OpenAI's API: reading requests and building answers. Pure.
 
-Everything that isn't read here is passed on as it came, byte for byte.
+Everything that is not read here is passed on unchanged, byte for byte.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from assistant.chat.budget import Usage, tokens_in
 from assistant.errors import Invalid
 
 _READ = 20_000
-"""Characters of the last message that are read; of a longer one its beginning and its end."""
+"""Characters of the last message that are read; of a longer one the start and the end."""
 _COMPLETION_TOKENS = 1024
-"""Set aside for an answer where the request names no limit."""
+"""Tokens that are reserved for an answer if the request names no limit."""
 _PER_MESSAGE = 4
-"""Tokens around each message, about."""
+"""Approximate tokens around each message."""
 
 
 class StreamOptions(msgspec.Struct):
-    """What a stream is to hold besides the answer."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
 
 
 class ResponseFormat(msgspec.Struct):
-    """`text`, or a kind of JSON."""
+    """Format of the answer: `text`, or a kind of JSON."""
 
     type: str = "text"
 
 
 class ChatBody(msgspec.Struct):
-    """A request as OpenAI's API has it. This much is read of it, everything else passed on. `user`: the person."""
+    """The part of an OpenAI request that is read; everything else is passed on. `user`: the person."""
 
     messages: list[msgspec.Raw]
     model: str | None = None
@@ -63,20 +63,20 @@ class Request:
     user: str | None
     stream: bool
     include_usage: bool
-    """A stream is to end with its usage."""
+    """The stream should end with its usage."""
     text: str
-    """What the user last said, as far as it is read; empty where there is nothing to read."""
+    """The last message of the user, as far as it is read; empty if there is none."""
     fresh: bool
-    """It was said just now: nothing but instructions comes after it."""
+    """It is new: only instructions come after it."""
     first: bool
-    """Nobody answered yet: a conversation begins."""
+    """There is no answer yet: the conversation starts."""
     strict: bool
-    """The answer must be JSON, to which nothing can be added."""
+    """The answer must be JSON, so nothing can be added to it."""
     most: Usage
-    """What it may come to, about."""
+    """The most tokens that it can use, approximately."""
 
     def payload(self, instruction: str, *, model: str = "", include_usage: bool = False) -> bytes:
-        """What is passed on: with an instruction of our own before all messages, and without the user's id."""
+        """The request for the upstream server: our instruction before all messages, without the user's id."""
         body: dict[str, Any] = dict(self.body)
         body.pop("user", None)
         system = [{"role": "system", "content": instruction}] if instruction else []
@@ -91,7 +91,7 @@ class Request:
 
 
 def read_request(data: bytes) -> Request:
-    """A request, checked only as far as it is read. Raises `Invalid`.
+    """Read a request; only the parts that are used are checked. Raises `Invalid`.
 
     >>> asked = read_request(b'{"messages": [{"role": "user", "content": "Hi"}], "user": "ada", "seed": 7}')
     >>> asked.text, asked.fresh, asked.first, asked.user
@@ -120,7 +120,7 @@ def read_request(data: bytes) -> Request:
         user=asked.user or None,
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
-        text="" if last is None else shortened(words_of(last.content)),
+        text="" if last is None else readable_part(words_of(last.content)),
         fresh=bool(spoken) and spoken[-1] == "user",
         first="assistant" not in spoken,
         strict=asked.response_format is not None and asked.response_format.type != "text",
@@ -129,7 +129,7 @@ def read_request(data: bytes) -> Request:
 
 
 def words_of(content: Any) -> str:
-    """The words of a message's content: a text, or parts of which some are text.
+    """The text of a message's content, which is a string or a list of parts.
 
     >>> words_of([{"type": "text", "text": "Look"}, {"type": "image_url"}, {"type": "text", "text": 1}])
     'Look'
@@ -141,10 +141,10 @@ def words_of(content: Any) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def shortened(text: str) -> str:
-    """What is read of a text.
+def readable_part(text: str) -> str:
+    """The part of a text that is read: all, or the start and the end.
 
-    >>> len(shortened("a" * 50_000)), shortened("Hi")
+    >>> len(readable_part("a" * 50_000)), readable_part("Hi")
     (20001, 'Hi')
     """
     half = _READ // 2
@@ -152,14 +152,14 @@ def shortened(text: str) -> str:
 
 
 def prompt_tokens(messages: list[msgspec.Raw]) -> int:
-    """About how many tokens the messages are."""
+    """Approximate number of tokens of the messages."""
     return sum(tokens_in(bytes(message)) + _PER_MESSAGE for message in messages)
 
 
 def completion(
     chat: str, created: int, model: str, text: str, usage: Usage, attune: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A whole answer of the embedded replier."""
+    """A complete answer of the embedded replier."""
     message = {"role": "assistant", "content": text, "refusal": None}
     return {
         "id": chat,
@@ -175,7 +175,7 @@ def completion(
 def chunk(
     chat: str, created: int, model: str, delta: Mapping[str, Any], *, index: int = 0, finish: str | None = None
 ) -> dict[str, Any]:
-    """A part of a streamed answer."""
+    """One chunk of a streamed answer."""
     return {
         "id": chat,
         "object": "chat.completion.chunk",
@@ -186,5 +186,5 @@ def chunk(
 
 
 def usage_chunk(chat: str, created: int, model: str, usage: Usage) -> dict[str, Any]:
-    """The last part of a streamed answer where its usage was asked for."""
+    """The last chunk of a streamed answer, if the request asked for its usage."""
     return chunk(chat, created, model, {}) | {"choices": [], "usage": usage.as_json()}

@@ -1,8 +1,7 @@
 """The embedded replier: short, honest, ready-made answers, so that the product works without a language model.
 
-It claims to be no human, to know nothing and to feel nothing. Its answers depend on the directive, the language, a
-simple intent and a seed: the same decision is always answered with the same words, and what somebody wrote is never
-repeated.
+It does not claim to be human, to know or to feel anything. Its answers depend on the directive, the language, a
+simple intent and a seed: the same decision always gets the same words, and the person's words are never repeated.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from assistant.text.crisis import Safety
 from assistant.tone.directive import Manner
 
 MODEL = "attune-embedded"
-"""As which the replier is listed."""
+"""Model name of the replier."""
 _ORDER: tuple[Intent, ...] = ("goodbye", "thanks", "greeting", "feeling", "question", "request")
 _CURT: tuple[Intent, ...] = ("goodbye", "thanks", "greeting")
 _FEW = 6
-"""Words: a longer message that begins with a greeting wants more than one back."""
+"""Words: a longer message that starts with a greeting is about something else."""
 _READ = 2000
-"""Characters that an intent is looked for in."""
+"""Characters in which an intent is looked for."""
 
 
 def phrases(language: str) -> Phrases:
-    """Those of a language; English where there are none."""
+    """The phrases of a language; English if there are none."""
     return LANGUAGES.get(language, LANGUAGES["en"])
 
 
 def intent_of(text: str, language: str = "en") -> Intent:
-    """What a message is for, told by a few signs of its language, then of English.
+    """The intent of a message, by a few patterns of its language, then of English.
 
     >>> [intent_of(text) for text in ("Hi there", "Thanks a lot!", "bye", "I feel so alone", "Play some jazz")]
     ['greeting', 'thanks', 'goodbye', 'feeling', 'request']
@@ -50,7 +49,7 @@ def intent_of(text: str, language: str = "en") -> Intent:
 
 
 def reply(text: str, manner: Manner, *, language: str, seed: str, first: bool, safety: Safety | None = None) -> str:
-    """An answer to `text`. `first`: it begins the conversation, and says that a machine speaks.
+    """An answer to `text`. `first`: it starts the conversation and says that this is a machine.
 
     >>> manner = Manner(acknowledgement="explicit", verbosity="brief")
     >>> reply("I am so worried", manner, language="en", seed="d1", first=False)
@@ -74,16 +73,16 @@ def reply(text: str, manner: Manner, *, language: str, seed: str, first: bool, s
 
 
 def help_text(safety: Safety, language: str) -> str:
-    """The way to human help, in words."""
+    """The route to human help as text."""
     spoken = phrases(language)
     message = spoken.for_them if safety.rule == "concern_for_other" else spoken.for_you
     return "\n".join((message, *map(partial(str.format, "- {}"), safety.resources)))
 
 
-def pieces(text: str) -> list[str]:
-    """A text in the pieces in which it is streamed: words with the space before them.
+def stream_pieces(text: str) -> list[str]:
+    """The pieces in which a text is streamed: words with the space before them.
 
-    >>> pieces("You are welcome."), "".join(pieces("a\\n- b  c")) == "a\\n- b  c"
+    >>> stream_pieces("You are welcome."), "".join(stream_pieces("a\\n- b  c")) == "a\\n- b  c"
     (['You', ' are', ' welcome.'], True)
     """
     return re.findall(r"\s*\S+|\s+$", text)

@@ -1,4 +1,4 @@
-"""What the embedded replier can say: a table for each language. Nobody's words are ever put into it."""
+"""The phrases of the embedded replier, by language. A person's words are never inserted."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Literal
 Intent = Literal["greeting", "thanks", "goodbye", "feeling", "question", "request", "other"]
 
 Sentences = tuple[str, ...]
-"""The first is what matters; the others are left out where answers are to be brief."""
+"""The first sentence is the important one; brief answers leave out the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """One language."""
+    """The phrases of one language."""
 
     disclosure: str
-    """That this is a machine."""
+    """Says that this is a machine."""
     light: str
-    """Shows briefly that something was taken in."""
+    """A brief acknowledgement."""
     explicit: str
-    """Says that it sounds hard, without claiming to know how it feels."""
+    """An acknowledgement that it sounds hard, without a claim to know how it feels."""
     casual: dict[Intent, Sentences]
-    """In the place of the first variant, for those who like it casual."""
+    """Answers in a casual tone, by intent."""
     says: dict[Intent, tuple[Sentences, ...]]
-    """Variants of each answer."""
+    """Variants of each answer, by intent."""
     for_you: str
-    """Before the lines for human help."""
+    """Text before the crisis lines."""
     for_them: str
-    """The same, where somebody close is in danger."""
+    """The same, if somebody close is in danger."""
     signs: dict[Intent, str]
-    """What tells an intent: a regular expression over small letters."""
+    """Patterns of each intent: a regular expression over lower-case text."""
 
 
 _EN = Phrases(

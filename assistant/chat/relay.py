@@ -1,6 +1,6 @@
-"""What comes from the language model's server on its way to whoever asked: passed on, with ours beside it. Pure.
+"""Relays answers of the language model's server to the client, with our additions. Pure.
 
-Of the answer's words only how many there are is kept; where the way to human help is due they are searched for it.
+Only the number of an answer's words is kept. If human help must be named, the answer is searched for it.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from assistant.text.help import names_help
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What is ours."""
+    """What we add to an answer."""
 
     member: Mapping[str, Any]
-    """The member `attune`."""
+    """The value of the member `attune`."""
     help: str = ""
-    """The way to human help, in words, where it is due."""
+    """The route to human help as text, if it must be named; else empty."""
     country: str | None = None
-    """Whose lines count as help."""
+    """The country whose crisis lines count as help."""
     strict: bool = False
-    """The answer must be JSON: help stands in the member alone."""
+    """The answer must be JSON: help is only in the member `attune`."""
 
     def missing(self, said: str) -> str:
-        """What has to be added to an answer, or nothing."""
+        """The help text to add to an answer; empty if the answer names help already or needs none."""
         if not self.help or self.strict or names_help(said, self.country):
             return ""
         return f"\n\n{self.help}" if said.strip() else self.help
 
 
-def passed_whole(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str, Any], Usage]:
-    """A whole answer with ours in it, and its usage; `prompt`: about how many tokens were sent.
+def relay_completion(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str, Any], Usage]:
+    """A complete answer with our additions, and its usage; `prompt`: approximate tokens that were sent.
 
-    Raises `Unavailable` (`upstream_invalid`) where it is no completion.
+    Raises `Unavailable` (`upstream_invalid`) if it is not a completion.
     """
     try:
         answer = msgspec.json.decode(data)
@@ -63,7 +63,7 @@ def passed_whole(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str, An
 
 
 def usage_of(given: Any) -> Usage | None:
-    """The usage that a server tells.
+    """The usage that a server reported; None if it is missing or invalid.
 
     >>> usage_of({"prompt_tokens": 5, "completion_tokens": 2}), usage_of(None), usage_of({"prompt_tokens": "x"})
     (Usage(prompt=5, completion=2, measured=True), None, None)
@@ -77,17 +77,17 @@ def usage_of(given: Any) -> Usage | None:
 
 
 @dataclass(slots=True)
-class Passing:
-    """One streamed answer."""
+class StreamRelay:
+    """Relays one streamed answer, event by event."""
 
     ours: Addition
     include_usage: bool
-    """Whoever asked wants it; else it is kept from them."""
+    """The client asked for the usage; otherwise it is not passed on."""
     prompt: int
-    """About how many tokens were sent."""
+    """Approximate tokens that were sent."""
     _head: dict[str, Any] = field(default_factory=dict)
     _said: dict[int, list[str]] = field(default_factory=dict)
-    """Words of each answer, only where help is due."""
+    """Words of each answer, only if help must be named."""
     _helped: set[int] = field(default_factory=set)
     _tokens: int = 0
     _told: Usage | None = None
@@ -97,11 +97,11 @@ class Passing:
 
     @property
     def usage(self) -> Usage:
-        """As told; else about."""
+        """Usage as the server reported it; otherwise approximate."""
         return self._told or Usage(self.prompt if self._began else 0, self._tokens)
 
     def feed(self, data: bytes) -> bytes:
-        """What to send for one event."""
+        """The bytes to send to the client for one event of the server."""
         if self._done:
             return b""
         if data == END:
@@ -129,20 +129,22 @@ class Passing:
         return before + self._marked(part)
 
     def close(self) -> bytes:
-        """What to send where the stream ended without saying so. Raises `Unavailable` where it broke off."""
+        """The bytes to send at the end of the stream. Raises `Unavailable` if the server broke off."""
         if self._done:
             return b""
         if not self._finished:
-            raise Unavailable("the language model's server broke off", code="upstream_interrupted")
+            raise Unavailable(
+                "the language model's server closed the connection during an answer", code="upstream_interrupted"
+            )
         return self._end()
 
     def help(self) -> bytes:
-        """The way to human help where it is due and was not said yet: before a stream ends in any way."""
+        """The route to human help, if it must be named and was not yet: sent before a stream ends in any way."""
         indices = sorted(self._said) or [0]
         return b"".join(self._marked(part) for index in indices for part in self._help(index))
 
     def _marked(self, part: dict[str, Any]) -> bytes:
-        """One event; the first of all carries our member."""
+        """One event; the first one carries the member `attune`."""
         ours = {} if self._began else {"attune": self.ours.member}
         self._began = True
         return event(msgspec.json.encode({**part, **ours}))
@@ -152,7 +154,7 @@ class Passing:
         return self.help() + DONE
 
     def _helps(self, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """What has to come before the part that finishes an answer."""
+        """Help that must come before the part that finishes an answer."""
         for choice in _choices(part):
             if choice.get("finish_reason") is not None:
                 self._finished = True

@@ -1,4 +1,4 @@
-"""Server-sent events as a stream of bytes brings them (HTML Living Standard, 9.2): pure, no network."""
+"""Parses server-sent events from bytes (HTML Living Standard, 9.2). Pure: no network."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import re
 from assistant.errors import Unavailable
 
 LONGEST = 4 * 1024 * 1024
-"""Bytes of one event; more is no event."""
+"""Most bytes of one event; a larger one is refused."""
 _LINE = re.compile(rb"\r\n|\n|\r(?!$)")
 
 
 class Events:
-    """Takes bytes in any pieces, gives the data of whole events. Comments and other fields are left out.
+    """Takes bytes in pieces of any size, returns the data of complete events. Ignores comments and other fields.
 
     >>> events = Events()
     >>> events.feed(b'data: {"a"'), events.feed(b": 1}\\r\\n\\r\\n: hello\\n\\ndata: x\\ndata:y\\n\\nda")
@@ -27,7 +27,7 @@ class Events:
         self._size = 0
 
     def feed(self, received: bytes) -> list[bytes]:
-        """The events that are complete by now. Raises `Unavailable` (`upstream_invalid`) for one without an end."""
+        """The data of complete events. Raises `Unavailable` (`upstream_invalid`) if one is too large."""
         self._rest += received
         *lines, rest = _LINE.split(bytes(self._rest))
         self._rest = bytearray(rest)
@@ -46,7 +46,7 @@ class Events:
 
 
 def event(data: bytes) -> bytes:
-    r"""One event; `data` is JSON in one line.
+    r"""Encode one event; `data` is JSON in one line.
 
     >>> event(b"[DONE]")
     b'data: [DONE]\n\n'
@@ -55,5 +55,5 @@ def event(data: bytes) -> bytes:
 
 
 END = b"[DONE]"
-"""The data of the last event."""
+"""Data of the last event of a stream."""
 DONE = event(END)

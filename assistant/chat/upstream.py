@@ -1,9 +1,8 @@
-"""A client of any OpenAI-compatible server: the only module outside the server that speaks HTTP.
+"""A client for any OpenAI-compatible server: the only module outside the server that uses HTTP.
 
-It passes bytes on and knows nothing of what they say. It waits a limited time for the connection, the first token,
-the next token and the whole; it tries again, after a random pause, only where not a byte of an answer came; and it
-leaves alone for a while who fails again and again. Neither the key nor anything that was said is logged or put into
-errors.
+It passes bytes on and does not read them. It waits a limited time for the connection, the first token, the next
+token and the whole answer. It retries, after a random pause, only if no byte of an answer came. A server that keeps
+failing gets no requests for a while. Neither the key nor any message is logged or put into errors.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ log = logging.getLogger(__name__)
 _AGAIN = (502, 503, 504)
 _KEY_REFUSED = (401, 403)
 _LONGEST = 32 * 1024 * 1024
-"""Bytes of a whole answer."""
+"""Most bytes of a complete answer."""
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
 
 
-class Refused(AssistantError):
-    """The other server understood the request and refuses it; what it says is for whoever asked."""
+class UpstreamRefused(AssistantError):
+    """The upstream server refused the request; its status and body are for the client."""
 
     code = "upstream_refused"
 
@@ -46,7 +45,7 @@ class Refused(AssistantError):
 
 
 class _Failed(Unavailable):
-    """It didn't answer, or not as it should; `again`: another try may do."""
+    """The upstream server did not answer, or not correctly; `again`: a retry may help."""
 
     code = "upstream_failed"
 
@@ -57,19 +56,19 @@ class _Failed(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, and how often to try."""
+    """Time limits in seconds, and the number of retries."""
 
     connect_s: float = 3.0
     first_s: float = 30.0
-    """Until the first token of a stream, all tries together."""
+    """Most seconds until the first token of a stream, all attempts together."""
     between_s: float = 20.0
-    """Between two pieces of a stream."""
+    """Most seconds between two pieces of a stream."""
     total_s: float = 300.0
     retries: int = 2
 
 
 def pause(attempt: int, chance: float) -> float:
-    """Seconds before try number `attempt` (from 1): a random share of a time that doubles (full jitter).
+    """Seconds before attempt number `attempt` (from 1): a random share of a time that doubles (full jitter).
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
@@ -80,7 +79,7 @@ def pause(attempt: int, chance: float) -> float:
 
 
 class Upstream:
-    """One server; shared by all chats."""
+    """A client for one upstream server, shared by all chats."""
 
     def __init__(
         self,
@@ -102,7 +101,7 @@ class Upstream:
         self.breaker = breaker or Breaker()
 
     async def complete(self, payload: bytes) -> bytes:
-        """The whole answer to a request. Raises `Refused` or `Unavailable`."""
+        """The complete answer to a request. Raises `UpstreamRefused` or `Unavailable`."""
         ends = self._clock() + self._patience.total_s
         async with contextlib.aclosing(
             self._answer("POST", "/chat/completions", payload, ends, ends, math.inf)
@@ -110,15 +109,15 @@ class Upstream:
             return b"".join([part async for part in received])
 
     async def models(self) -> bytes:
-        """Its models, as it lists them. Raises `Refused` or `Unavailable`."""
+        """The server's list of models, unchanged. Raises `UpstreamRefused` or `Unavailable`."""
         ends = self._clock() + self._patience.first_s
         async with contextlib.aclosing(self._answer("GET", "/models", None, ends, ends, math.inf)) as received:
             return b"".join([part async for part in received])
 
     async def stream(self, payload: bytes) -> AsyncGenerator[bytes, None]:
-        """The data of each event of the answer, as they come.
+        """The data of each event of the answer, as it arrives.
 
-        Raises `Refused` or `Unavailable`: before the first event, or in the midst.
+        Raises `UpstreamRefused` or `Unavailable`, before the first event or later.
         """
         now = self._clock()
         first, ends = now + self._patience.first_s, now + self._patience.total_s
@@ -134,14 +133,15 @@ class Upstream:
         now = self._clock()
         if not self.breaker.admits(now):
             raise _Failed(
-                "the language model's server failed and is left alone for a moment", code="upstream_resting"
+                "the language model's server failed several times and gets no requests for a moment",
+                code="upstream_resting",
             )
         self.breaker = self.breaker.asked(now)
 
     async def _answer(
         self, method: str, path: str, payload: bytes | None, first: float, ends: float, between_s: float
     ) -> AsyncGenerator[bytes, None]:
-        """The parts of an answer; tried again until its first part is there. Times by this client's clock."""
+        """The parts of an answer; retried until the first part arrives. Times by this client's clock."""
         for attempt in range(1, self._patience.retries + 2):
             self._admitted()
             try:
@@ -172,19 +172,21 @@ class Upstream:
                         break
                     size += len(part)
                     if size > _LONGEST:
-                        raise _Failed("the language model's server doesn't stop", code="upstream_invalid")
+                        raise _Failed(
+                            "the language model's server sent too long an answer", code="upstream_invalid"
+                        )
                     if not began:
                         self.breaker = self.breaker.succeeded()
                     began, outcome = True, "answered"
                     yield part
                 if not began:
                     raise _Failed(
-                        "the language model's server answered nothing", code="upstream_invalid", again=True
+                        "the language model's server sent an empty answer", code="upstream_invalid", again=True
                     )
         except _Failed:
             outcome = "failed"
             raise
-        except Refused:
+        except UpstreamRefused:
             outcome = "answered"
             raise
         finally:
@@ -204,7 +206,7 @@ class Upstream:
     async def _asked(
         self, method: str, path: str, payload: bytes | None, until: float
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The head of the answer; its connection is closed at the end unless all of it was read."""
+        """The response; its connection is closed at the end unless the body was read completely."""
         headers = {**self._headers, "Content-Type": "application/json"}
         request = self._client.request(
             method,
@@ -235,7 +237,7 @@ class Upstream:
             with _failures(again=False):
                 async with asyncio.timeout(max(0.0, until - self._clock())):
                     body = await response.content.read(1024 * 1024)
-            raise Refused(response.status, body, response.headers.get("Retry-After"))
+            raise UpstreamRefused(response.status, body, response.headers.get("Retry-After"))
         again = response.status in _AGAIN
         raise _Failed(
             f"the language model's server answered with {response.status}", code="upstream_failed", again=again
@@ -262,12 +264,16 @@ def _failures(*, again: bool) -> Iterator[None]:
             "the language model's server can't be reached", code="upstream_unreachable", again=again
         ) from None
     except (aiohttp.ClientError, ConnectionError):
-        raise _Failed("the language model's server broke off", code="upstream_interrupted", again=again) from None
+        raise _Failed(
+            "the language model's server closed the connection during an answer",
+            code="upstream_interrupted",
+            again=again,
+        ) from None
 
 
 @contextlib.asynccontextmanager
 async def open_upstream(url: str, key: str, patience: Patience) -> AsyncIterator[Upstream | None]:
-    """A client of the server at `url`; None where there is none. Closed at the end."""
+    """Open a client for the server at `url`; None without a URL. Closed at the end."""
     if not url:
         yield None
         return

@@ -59,7 +59,7 @@ async def _walked(url: str, expected: str | None) -> Audit:
     try:
         with tqdm(total=await records.count(), unit="record", desc="verifying") as bar:
             while audit.broken is None and (batch := await records.after(place)):
-                audit.walk(batch)
+                audit.check_records(batch)
                 place = batch[-1].seq
                 bar.update(len(batch))
     finally:

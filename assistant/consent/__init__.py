@@ -1,1 +1,1 @@
-"""Consent: the ledger that records it, the grants it issues, the receipts it gives, the law it follows."""
+"""Consent: the ledger of decisions, the grants that it issues, the receipts for people, and the legal rules."""

@@ -1,8 +1,8 @@
-"""The chain of the ledger: each record carries a hash of itself and of everything before it.
+"""The hash chain of the ledger: each record carries a hash of itself and of everything before it.
 
-Whoever changes, removes or inserts a record breaks every hash after it. Cutting records off the end breaks none:
-for that, note the head from time to time somewhere else, and ask later whether it is still part of the chain.
-Whoever can rewrite the whole database can rewrite the whole chain; only a head noted elsewhere tells.
+Changing, removing or inserting a record breaks every hash after it. Cutting records off the end breaks no hash: to
+detect that, store the head somewhere else from time to time and check later that it is still in the chain. Somebody
+who can rewrite the whole database can also rewrite the whole chain; only a head stored elsewhere reveals that.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from assistant.consent.receipt import Record
 
 GENESIS = hashlib.sha256(b"attune consent ledger, version 1").hexdigest()
-"""What the first record follows."""
+"""The hash before the first record."""
 
 
 def canonical(record: Record) -> bytes:
-    """The one way in which a record is written down to be hashed: JSON, sorted, without spaces, in ASCII.
+    """The bytes of a record that are hashed: JSON with sorted keys, without spaces, in ASCII.
 
-    It never changes, or no chain could be proved any more; members are only ever added where they are not null.
+    This form must never change, or no old chain could be verified. A new member may be added only where it is not
+    null.
     """
     kept = {
         "id": record.id,
@@ -53,22 +54,22 @@ def link(previous: str, record: Record) -> str:
 
 @dataclass(slots=True)
 class Audit:
-    """A walk along the chain, in batches; whether it is whole so far, and passed a head that was noted earlier."""
+    """Checks the chain in batches: whether it is intact so far, and contains a head that was stored earlier."""
 
     expected: str | None = None
-    """A head to look for."""
+    """A head that was stored earlier, to look for."""
     records: int = 0
     head: str = GENESIS
     broken: Record | None = None
-    """The first record whose hash is wrong: it, or something just before it, was changed, removed or put in."""
+    """The first record whose hash is wrong: this record or one just before it was changed, removed or inserted."""
     seen: bool = False
-    """Whether the expected head was passed."""
+    """Whether the expected head was found."""
 
     def __post_init__(self) -> None:
         self.seen = self.expected in (None, GENESIS)
 
-    def walk(self, records: Iterable[Record]) -> None:
-        """Go on with the next records, in their order. Where the chain is broken the walk ends."""
+    def check_records(self, records: Iterable[Record]) -> None:
+        """Check the next records, in order. Stops at the first broken one."""
         for record in records:
             if self.broken is not None:
                 return

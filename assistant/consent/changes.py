@@ -1,4 +1,4 @@
-"""How one process learns what another wrote into the ledger."""
+"""Follows a feed of the ledger, so that one process learns what another wrote."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from assistant.consent.register import Register
 log = logging.getLogger(__name__)
 
 SILENCE_S = 3.0
-"""A feed that says nothing for so long counts as broken."""
+"""A feed that is silent for this long counts as broken."""
 _AGAIN_S = 0.25
-"""Between two attempts to follow it."""
+"""Seconds between two attempts to follow the feed."""
 
 
 class Changes(Protocol):
     """A feed of the ledger's records. `store` has one for each kind of database."""
 
     def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
-        """Records after a place in the ledger, in their order, soon after anybody wrote them.
+        """Records after this place (`seq`) in the ledger, in order, soon after any process wrote them.
 
-        An empty batch, at least once a second, says that the feed works and there is no more. Raises `Unavailable`
-        when it doesn't.
+        An empty batch comes at least once a second and means that the feed works and there are no more records.
+        Raises `Unavailable` when the feed breaks.
         """
 
 
 class Follower:
-    """Makes the records of other processes count in this one.
+    """Applies the records of other processes in this one.
 
-    While the feed is broken the register is not trusted: nothing that it holds counts, and the records are read
-    each time.
+    While the feed is broken the register is not trusted: its content does not count, and the records are read from
+    the database each time.
     """
 
     def __init__(self, records: Records, register: Register, writer: RecordWriter, listeners: Listeners) -> None:
@@ -47,7 +47,7 @@ class Follower:
 
     @asynccontextmanager
     async def following(self, changes: Changes, silence_s: float) -> AsyncIterator[None]:
-        """Follow a feed of changes in a task of its own, which ends with the context."""
+        """Follow the feed in a task that ends with the context."""
         self._writer.followed, self._register.trusted = True, False
         task = asyncio.create_task(self._follow(changes, silence_s))
         try:
@@ -58,7 +58,7 @@ class Follower:
             self._writer.followed = False
 
     async def _follow(self, changes: Changes, silence_s: float) -> None:
-        """Follow the feed for ever. Where it broke it is taken up at the same place, so that nothing is missed."""
+        """Follow the feed for ever. After a break it continues at the same place, so that no record is missed."""
         heard: int | None = None
         while True:
             try:

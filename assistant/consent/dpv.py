@@ -1,8 +1,8 @@
-"""A receipt for machines: the fields of ISO/IEC TS 27560 consent records in the words of W3C's DPV, as JSON-LD.
+"""The machine-readable receipt: the fields of ISO/IEC TS 27560 consent records in W3C's DPV, as JSON-LD.
 
 The mapping follows the guide of the Data Privacy Vocabularies and Controls Community Group,
-https://w3id.org/dpv/guides/consent-27560. The controller's address, contact and places of storage
-are what the app told; what it did not tell is left out.
+https://w3id.org/dpv/guides/consent-27560. The controller's address, contact and places of storage come from the
+app's settings; what the app did not set is left out.
 """
 
 from __future__ import annotations
@@ -45,33 +45,33 @@ RIGHTS: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ReceiptDetails:
-    """What a receipt says besides its records."""
+    """What a receipt contains besides its records."""
 
     controller: str
-    """Name of the app that answers for it."""
+    """Name of the app that is responsible for the data."""
     app: str
     person: str
-    """What the app calls the person."""
+    """The app's id for the person."""
     path: str
-    """Of the person in the API."""
+    """Path of the person in the API, such as `/v1/people/ada`."""
     places: tuple[str, ...]
-    """Where the person and the app are, as far as is known: ISO 3166, such as `DE` or `US-IL`."""
+    """Known places of the person and the app: ISO 3166, such as `DE` or `US-IL`."""
     mood_s: float
-    """Seconds that a mood lives in memory."""
+    """Seconds until a mood in memory expires."""
     history_days: float
-    """Days that remembered moods are kept."""
+    """Days that the mood history is kept."""
     baseline_days: float
-    """Days that a baseline is kept since it last changed."""
+    """Days that a baseline is kept after it last changed."""
     address: str | None = None
-    """The controller's."""
+    """Postal address of the controller."""
     contact: str | None = None
-    """How to reach them."""
+    """Contact of the controller."""
     stored_in: tuple[str, ...] = ()
     """Places where the data is kept."""
 
 
 def retention_text(purpose: Purpose, about: ReceiptDetails) -> str:
-    """How long what comes of `purpose` is kept."""
+    """How long the data for `purpose` is kept, in words for the person."""
     shortly = f"in memory, for at most {round(about.mood_s)} seconds after you were last heard or read"
     if purpose == "remember":
         return (
@@ -83,7 +83,7 @@ def retention_text(purpose: Purpose, about: ReceiptDetails) -> str:
 
 
 def status(record: Record) -> str:
-    """The state of consent after a record. What a rule refused or took back was no choice of the person."""
+    """The DPV status of consent after a record. It says whether the person or a rule decided."""
     if record.event == "withdrawn" and record.actor.kind != "person" and record.actor.evidence == "profile":
         return "dpv:ConsentRevoked"
     states: dict[Event, str] = {

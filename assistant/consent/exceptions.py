@@ -1,7 +1,7 @@
-"""Exceptions from a rule, for medical or safety reasons: signed by the operator, one line each, and audited.
+"""Exceptions from a rule for medical or safety reasons: signed by the operator, one line each.
 
-An exception is a JSON object on a line of its own: what it says, and an Ed25519 signature of that. The server knows
-only the public key, so nobody who can merely write its files or its database can make one.
+An exception is a JSON object on one line: its terms and an Ed25519 signature of them. The server knows only the
+public key, so write access to its files or database is not enough to create one.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from assistant.consent.policy import Context, Exemption, ExemptionReason
 from assistant.errors import ConfigInvalid
 
 _MEANING = b"attune:exception:1\n"
-"""Signed with it, so that no other signature of the operator can be taken for one of these."""
+"""Signed together with the terms, so that no other signature by the operator can be used for an exception."""
 
 
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an exception says."""
+    """The terms of an exception."""
 
     id: str
     app: str
-    """The app's name."""
+    """Name of the app that the exception is for."""
     context: Context
     reason: ExemptionReason
     why: str
-    """In the operator's own words, for whoever audits it."""
+    """The reason in the operator's own words, for auditors."""
     issued_at: float
     """Unix seconds, like `expires_at`."""
     expires_at: float
@@ -50,12 +50,12 @@ class Exceptions:
     terms: tuple[Terms, ...] = ()
 
     def for_app(self, app: str) -> tuple[Exemption, ...]:
-        """Those of the app with this name, expired or not."""
+        """The exceptions for the app with this name, including expired ones."""
         return tuple(Exemption(t.id, t.context, t.reason, t.expires_at) for t in self.terms if t.app == app)
 
 
 def exceptions_of(settings: Settings) -> Exceptions:
-    """Those in the file that the settings name. Raises `ConfigInvalid`."""
+    """Read the exceptions in the configured file. Raises `ConfigInvalid`."""
     if not settings.exceptions.parts:
         return Exceptions()
     try:
@@ -68,7 +68,7 @@ def exceptions_of(settings: Settings) -> Exceptions:
 
 
 def sign(terms: Terms, key: Ed25519PrivateKey) -> str:
-    """A line for the file of exceptions."""
+    """Sign the terms: one line for the file of exceptions."""
     body = msgspec.to_builtins(terms)
     return json.dumps({"terms": body, "signature": key.sign(_MEANING + _canonical(body)).hex()}, sort_keys=True)
 
@@ -76,8 +76,8 @@ def sign(terms: Terms, key: Ed25519PrivateKey) -> str:
 def read_exceptions(lines: Iterable[str], public_key: str) -> Exceptions:
     """Check every line against the operator's public key (32 bytes in hexadecimal).
 
-    Raises `ConfigInvalid` (`exception_invalid`) for a line that was not signed with it or isn't understood: a
-    server does not start with a rule passed over for reasons that nobody vouches for.
+    Raises `ConfigInvalid` (`exception_invalid`) for a line with a wrong signature or shape: a server must not start
+    with an exception that nobody answers for.
 
     >>> read_exceptions([], "").terms
     ()

@@ -1,8 +1,8 @@
 """A grant: an expiring permission to infer from one modality for one purpose.
 
-Whoever wants to run an affect model must hand one over, and the reader asks its `Gate` whether it is good. The
-ledger is the gate of the server, and it recognises only the very objects that it issued: a grant that was copied,
-or kept after withdrawal, opens nothing, and one can't be built by hand.
+To run an affect model a caller must pass a grant, and the reader asks its `Gate` whether it is valid. The ledger is
+the gate of the server. It accepts only the very objects that it issued: a copied grant, or one that was kept after
+withdrawal, is not valid, and code cannot create one by hand.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from assistant.emotion import Modality, Purpose
 from assistant.errors import ConsentRequired
 
 _ISSUING = object()
-"""What the ledger, and the gate of evaluations, show to make a grant. Nobody else may import it; a test looks."""
+"""The ledger and the evaluation gate pass this to create a grant. No other module may import it; a test checks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grant:
-    """Permission for one modality and one purpose. Compared by identity; only the ledger makes one."""
+    """Permission for one modality and one purpose. Compared by identity; only a gate creates one."""
 
     kind: Literal["person", "evaluation"]
     person: str | None
@@ -42,10 +42,10 @@ class Grant:
 
 
 class Gate(Protocol):
-    """Decides whether a grant is good, now."""
+    """Decides whether a grant is valid now."""
 
     def check(self, grant: Grant, modality: Modality) -> None:
-        """Raise `ConsentRequired` unless `grant` was issued here, covers `modality` and is still living."""
+        """Raise `ConsentRequired` unless `grant` was issued here, covers `modality` and is still valid."""
 
 
 class EvaluationGate:
@@ -55,13 +55,13 @@ class EvaluationGate:
         self._issued: list[Grant] = []
 
     def issue(self, modality: Modality) -> Grant:
-        """A grant of kind `evaluation`, good at this gate only."""
+        """Create a grant of kind `evaluation`, valid at this gate only."""
         grant = Grant("evaluation", None, modality, "research", "", float("inf"), issuing=_ISSUING)
         self._issued.append(grant)
         return grant
 
     def check(self, grant: Grant, modality: Modality) -> None:
-        """Accept what was issued here."""
+        """Raise `ConsentRequired` unless `grant` was issued here, for `modality`."""
         if not any(grant is known for known in self._issued) or grant.modality != modality:
             raise ConsentRequired("this grant was not issued for this evaluation")
 

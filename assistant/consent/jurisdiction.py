@@ -1,7 +1,7 @@
-"""Where a rule holds: everywhere, in the EU, in a country, in part of one. Of an unknown place the strictest does.
+"""Where a rule holds: everywhere, in the EU, in a country or in part of one. For an unknown place every rule holds.
 
-A place is written as ISO 3166: `DE`, or `US-IL` for Illinois. A rule's `where` is `*` (everywhere), `EU`, a country
-or a part of one.
+Places are ISO 3166 codes: `DE`, or `US-IL` for Illinois. A rule's `where` is `*` (everywhere), `EU`, a country or a
+part of one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ EU: frozenset[str] = frozenset(
     ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
      "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
 )  # fmt: skip
-"""Member states."""
+"""Member states of the EU, ISO 3166 alpha-2."""
 
 CONSENT_AGES: dict[str, tuple[int, str]] = {
     "EU": (16, "GDPR, Art. 8(1), where national law says nothing else"),
@@ -31,17 +31,17 @@ CONSENT_AGES: dict[str, tuple[int, str]] = {
     "KR": (14, "Personal Information Protection Act, Art. 22-2"),
     "IN": (18, "Digital Personal Data Protection Act 2023, s. 9 with s. 2(f)"),
 }
-"""Years from which a person consents online without a parent, with the source, by where it holds."""
+"""By place: the age in years from which a person can consent online without a parent, and its source."""
 
 UNKNOWN_AGE = 18
-"""Years, where the table has no row."""
+"""Age in years for a place that is not in the table."""
 
 
 def holds(where: str, places: Iterable[str]) -> bool:
-    """Whether a rule that holds `where` binds somebody of whom these `places` are known.
+    """Whether a rule that holds `where` applies to somebody with these known `places`.
 
-    Of several places each counts. None at all means that it is not known, so everything holds; a country alone
-    means that its part is not known, so what holds in any part of it does.
+    With several places the rule applies if it holds in any of them. Without a place every rule applies. A country
+    without its part counts as each of its parts.
 
     >>> holds("US-IL", ["US-IL"]), holds("US-IL", ["US"]), holds("US-IL", []), holds("US-IL", ["US-CA", "DE"])
     (True, True, True, False)
@@ -60,7 +60,7 @@ def _covers(where: str, place: str) -> bool:
 
 
 def consent_age(places: Iterable[str]) -> tuple[int, str]:
-    """Years below which a parent decides, and the source; the highest of all that may hold.
+    """The age in years below which a parent decides, and its source: the highest that may hold in these places.
 
     >>> consent_age(["DE"])[0], consent_age(["FR"])[0], consent_age(["US-CA"])[0]
     (16, 15, 13)
@@ -81,7 +81,7 @@ def _age(place: str) -> tuple[int, str]:
 
 
 def place_of(country: str | None, region: str | None) -> str | None:
-    """A place of ISO 3166 parts; None where not even the country is known.
+    """The ISO 3166 code of a place; None if the country is not known.
 
     >>> place_of("US", "IL"), place_of("US", None), place_of(None, "IL")
     ('US-IL', 'US', None)

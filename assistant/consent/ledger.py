@@ -1,4 +1,4 @@
-"""The consent ledger: records every decision, and is the only place that grants come from."""
+"""The consent ledger: it records every decision and is the only source of grants."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from assistant.errors import Forbidden, Invalid, Unavailable
 
 _DAY_S = 86_400.0
 _SWEPT = 500
-"""Grants that one look for expired ones takes."""
+"""Most expired grants that one query returns."""
 _CLOCK = Actor("clock", "expiry")
 _COUNTS_EARLY: frozenset[Event] = frozenset({"erased", "restricted", "objected"})
-"""Events that take something away."""
+"""Events that take something away: they count before they are stored."""
 
 
 class Ledger:
-    """Issues, revokes and recognises grants.
+    """Issues, revokes and checks grants.
 
-    A withdrawal revokes in memory first, so that no window begins after it, and is then written down. Living
-    grants are recognised by identity: what this ledger did not issue, or has revoked, opens nothing.
+    A withdrawal first revokes the grant in memory, so that no window starts after it, and is then stored. Grants
+    are recognised by identity: a grant that this ledger did not issue, or has revoked, is not valid.
 
-    While it is `following` a feed of changes, what other processes wrote counts here at once. When the feed is
-    silent or breaks, nothing that was held in memory counts any more, and the records are read each time.
+    While it is `following` a feed of changes, the records of other processes count here at once. When the feed is
+    silent or breaks, grants in memory no longer count, and the records are read from the database each time.
     """
 
     def __init__(
@@ -46,7 +46,9 @@ class Ledger:
         new_id: Callable[[], str],
     ) -> None:
         if notice not in NOTICES:
-            raise Invalid(f"there is no notice {notice!r}; there are {sorted(NOTICES)}", code="notice_unknown")
+            raise Invalid(
+                f"there is no notice {notice!r}; the versions are {sorted(NOTICES)}", code="notice_unknown"
+            )
         self.notice = notice
         self._records = records
         self._grant_s = grant_days * _DAY_S
@@ -57,12 +59,12 @@ class Ledger:
         self._follower = Follower(records, self._register, self._writer, self._listeners)
 
     def check(self, grant: Grant, modality: Modality) -> None:
-        """Raise `ConsentRequired` unless this ledger issued `grant`, for `modality`, and it is living."""
+        """Raise `ConsentRequired` unless this ledger issued `grant`, for `modality`, and it is still valid."""
         self._register.check(grant, modality, self._clock())
 
     async def grants(self, subject: Subject) -> tuple[Grant, ...]:
-        """The living grants of one person, less what the context of use, their age or their rights forbid."""
-        held = await self._register.known(subject.person)
+        """The valid grants of one person, without those that the context of use, age or rights forbid."""
+        held = await self._register.consent_of(subject.person)
         now = self._clock()
         await self._note_expired(held, now)
         return tuple(
@@ -74,8 +76,8 @@ class Ledger:
         )
 
     async def standing(self, person: str) -> Standing:
-        """Whether a person restricted, objected or was erased."""
-        return (await self._register.known(person)).standing
+        """Whether a person restricted the use of their data, objected to profiling, or was erased."""
+        return (await self._register.consent_of(person)).standing
 
     async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
@@ -84,17 +86,18 @@ class Ledger:
     async def decide(
         self, subject: Subject, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor
     ) -> Record:
-        """Grant or withdraw, and write it down.
+        """Grant or withdraw, and record it.
 
-        Raises `Invalid` (`notice_outdated`) when a grant answers another notice than the current one, and
-        `Forbidden` with the rule's code when no consent can allow it, or with `person_required` where only the
-        person themself may grant; a refusal is recorded too.
+        Raises `Invalid` (`notice_outdated`) if a grant answers a notice that is not the current one, and
+        `Forbidden` with the rule's code if no consent can allow it, or with `person_required` if only the person
+        may grant. A refusal is recorded too.
         """
         if not granted:
             return await self._withdraw(subject, modality, purpose, actor)
         if notice != self.notice:
             raise Invalid(
-                f"the current notice is version {self.notice}; show it and answer that one", code="notice_outdated"
+                f"the current notice is version {self.notice}; show it to the person and send that version",
+                code="notice_outdated",
             )
         return await self._grant(subject, modality, purpose, actor)
 
@@ -110,18 +113,18 @@ class Ledger:
         notice: str | None = None,
         reason: str | None = None,
     ) -> Record:
-        """Write down something else that happened, and act on it.
+        """Record another event, and act on it.
 
-        What takes something away (`erased`, `restricted`, `objected`) counts before it is written.
+        Events that take something away (`erased`, `restricted`, `objected`) count before they are stored.
         """
         record = self._writer.make(
             person, event, actor, app=app, modality=modality, purpose=purpose, notice=notice, reason=reason
         )
         early = event in _COUNTS_EARLY
         if early:
-            self._register.anticipate(record)
+            self._register.apply_early(record)
             self._listeners.notify(record)
-        async with self._register.turn(person):
+        async with self._register.lock(person):
             stored = await self._writer.store(record)
             self._register.apply_own(stored)
         if not early:
@@ -129,14 +132,14 @@ class Ledger:
         return stored
 
     async def enforce(self, subject: Subject, actor: Actor) -> None:
-        """Withdraw what the rules forbid by now, such as every grant of somebody who turns out to be a minor."""
-        held = await self._register.known(subject.person)
+        """Withdraw grants that the rules now forbid, such as every grant of somebody who is in fact a minor."""
+        held = await self._register.consent_of(subject.person)
         for modality, purpose in tuple(held.issued):
             if forbidden(subject, modality, self._clock()):
                 await self._withdraw(subject, modality, purpose, actor)
 
     async def expire(self) -> list[Record]:
-        """Write down, once, which grants have run out, and give these records."""
+        """Record, once for each, the grants that have expired; returns these records."""
         done: list[Record] = []
         while due := await self._records.expired(self._clock(), _SWEPT):
             done += await asyncio.gather(*(self._expire(grant) for grant in due))
@@ -150,16 +153,16 @@ class Ledger:
         return self._listeners.subscribe(person, listener)
 
     def forget(self, person: str) -> None:
-        """Drop everything that memory holds about one person; their grants open nothing any more."""
+        """Remove one person from memory; their grants are no longer valid."""
         self._register.forget(person)
 
     @property
     def trusted(self) -> bool:
-        """Whether the feed of changes works, so that memory counts; always so where none is followed."""
+        """Whether the feed of changes works, so that memory counts; always true if none is followed."""
         return self._register.trusted
 
     def following(self, changes: Changes, silence_s: float = SILENCE_S) -> AbstractAsyncContextManager[None]:
-        """Let the records of other processes count here, too. A feed that says nothing for so long is broken."""
+        """Apply the records of other processes, too. A feed that is silent for `silence_s` seconds is broken."""
         return self._follower.following(changes, silence_s)
 
     async def _grant(self, subject: Subject, modality: Modality, purpose: Purpose, actor: Actor) -> Record:
@@ -181,7 +184,7 @@ class Ledger:
             expires_at=now + self._grant_s if refusal is None else None,
             reason=None if refusal is None else refusal.code,
         )
-        async with self._register.turn(subject.person):
+        async with self._register.lock(subject.person):
             await self._register.load(subject.person)  # so that the person's other grants are known
             earlier = self._register.withdrawal(record)
             stored = await self._writer.store(record)
@@ -205,7 +208,7 @@ class Ledger:
         )
         self._register.withdraw(record)
         self._listeners.notify(record)
-        async with self._register.turn(subject.person):
+        async with self._register.lock(subject.person):
             stored = await self._writer.store(record)
             self._register.apply_own(stored)
             self._register.settle(record)
@@ -221,7 +224,7 @@ class Ledger:
                     return
 
     async def _expire(self, grant: Record) -> Record:
-        """Write down that a grant ran out; every process would write the same record, and it is stored once."""
+        """Record that a grant expired; every process would write the same record, and it is stored once."""
         self._register.drop_grant(grant)
         record = self._writer.make(
             grant.person,
@@ -241,10 +244,10 @@ class Ledger:
 
 
 def _refusal(subject: Subject, modality: Modality, actor: Actor, now: float) -> Forbidden | None:
-    """Why this grant can't be given, if it can't."""
+    """The error for a grant that is not allowed; None if it is allowed."""
     rule = forbidden(subject, modality, now)
     if rule is not None:
         return Forbidden(rule.why, code=rule.code)
     if subject.require_person and actor.kind != "person":
-        return Forbidden("here only the person themself can grant, with their own token", code="person_required")
+        return Forbidden("in this app only the person can grant, with their own token", code="person_required")
     return None

@@ -1,4 +1,4 @@
-"""Who is called when a person's consent changes."""
+"""Listeners that are called when a person's consent changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assistant.consent.receipt import Event, Record
 Listener = Callable[[Record], None]
 
 _CHANGES_NOTHING: frozenset[Event] = frozenset({"notice_shown", "notice_acknowledged", "excepted"})
-"""Events that listeners are not told."""
+"""Events that listeners do not get."""
 
 
 class Listeners:
@@ -19,7 +19,7 @@ class Listeners:
         self._listeners: dict[str | None, set[Listener]] = {}
 
     def __len__(self) -> int:
-        """How many people, or everybody, are listened to."""
+        """Number of people with listeners; listening to everybody counts as one."""
         return len(self._listeners)
 
     def subscribe(self, person: str | None, listener: Listener) -> Callable[[], None]:
@@ -38,7 +38,7 @@ class Listeners:
         return stop
 
     def notify(self, record: Record) -> None:
-        """Call those that listen to everybody, then those that listen to the record's person."""
+        """Call the listeners to everybody, then those to the record's person."""
         if record.event in _CHANGES_NOTHING:
             return
         for person in (None, record.person):

@@ -19,7 +19,6 @@ ExemptionReason = Literal["medical", "safety"]
 """Why an exception may be made."""
 
 CONTEXTS: tuple[Context, ...] = ("general", "workplace", "education", "therapy", "medical")
-AGE_BANDS: tuple[AgeBand, ...] = ("adult", "teen", "child", "minor")
 EXEMPTION_REASONS: tuple[ExemptionReason, ...] = ("medical", "safety")
 
 DISCLOSE_EVERY_S = 3 * 3600.0
@@ -41,37 +40,37 @@ class Subject:
     """Whom a decision about consent concerns, and where."""
 
     person: str
-    """Pseudonym."""
+    """Pseudonym of the person."""
     context: Context = "general"
     """The app's context of use."""
     age_band: AgeBand = "adult"
     app: str = ""
     """The app's id."""
     country: str | None = None
-    """The person's, ISO 3166 alpha-2."""
+    """Country of the person, ISO 3166 alpha-2."""
     region: str | None = None
-    """The person's: the part of ISO 3166-2 after the country."""
+    """Region of the person: the part of ISO 3166-2 after the country."""
     jurisdiction: str | None = None
-    """Where the app is held to account: a country, or a part of one such as `US-IL`."""
+    """Place whose law the app follows: a country, or a part of one such as `US-IL`."""
     exemptions: tuple[Exemption, ...] = ()
-    """The app's, signed."""
+    """Exceptions that the operator signed for the app."""
     require_person: bool = False
-    """Only the person themself may grant here, not the app on their behalf."""
+    """Only the person may grant, not the app on their behalf."""
 
     @property
     def minor(self) -> bool:
-        """Whether the person is not of age."""
+        """Whether the person is a minor."""
         return self.age_band != "adult"
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is known of where they are, and of where the app is."""
+        """The known places of the person and of the app."""
         return tuple(p for p in (place_of(self.country, self.region), self.jurisdiction) if p)
 
 
 @dataclass(frozen=True, slots=True)
 class Prohibition:
-    """Forbids some modalities in a context of use or to minors."""
+    """A rule that forbids some modalities, in a context of use or for minors."""
 
     code: str
     why: str
@@ -82,10 +81,10 @@ class Prohibition:
     minors: bool = False
     """Holds only for minors."""
     excuses: tuple[ExemptionReason, ...] = ()
-    """For which of these an exception may be made."""
+    """Reasons for which the operator may sign an exception from this rule."""
 
     def applies(self, subject: Subject, modality: Modality) -> bool:
-        """Whether this rule forbids `modality` for `subject`, exceptions aside."""
+        """Whether this rule forbids `modality` for `subject`, without regard to exceptions."""
         return (
             modality in self.modalities
             and self.context in (None, subject.context)
@@ -116,7 +115,7 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
     ),
     Prohibition(
         "therapy_illinois",
-        "Therapy may not use a machine's detection of emotions, in whichever way (Illinois, HB 1806).",
+        "Therapy may not use emotion detection by a machine, in any way (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
         ("text",),
         where="US-IL",
@@ -124,7 +123,7 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
     ),
     Prohibition(
         "context_therapy",
-        "Therapy may not use a machine's detection of emotions (Illinois, HB 1806).",
+        "Therapy may not use emotion detection by a machine (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
         ("voice",),
         where="US-IL",
@@ -132,7 +131,7 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
     ),
     Prohibition(
         "context_therapy",
-        "Emotion is not inferred from the voice in therapy, unless somebody answers for it as a medical use.",
+        "In therapy, emotion is inferred from the voice only if somebody takes responsibility for a medical use.",
         "Attune's own rule, after 225 ILCS 155/20(b)(4)",
         ("voice",),
         context="therapy",
@@ -140,7 +139,7 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
     ),
     Prohibition(
         "context_medical",
-        "Emotion is inferred from the voice in medicine only where somebody answers for it as a medical use.",
+        "In medicine, emotion is inferred from the voice only if somebody takes responsibility for a medical use.",
         f"Attune's own rule: an intended medical purpose makes a device (Regulation (EU) 2017/745, Art. 2(1)), and "
         f"emotion recognition is high-risk ({_AI_ACT}, Annex III, 1(c))",
         ("voice",),
@@ -152,11 +151,11 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a person must be told, or may ask for."""
+    """Something a person must be told, or may ask for."""
 
     code: str
     kind: Literal["notice", "disclosure", "opt_out"]
-    """A `notice` comes before the voice is read; a `disclosure` says that this is a machine, at the beginning and
+    """A `notice` is shown before the voice is read; a `disclosure` says that this is a machine, at the start and
     every three hours; an `opt_out` is a signal to obey."""
     says: str
     source: str
@@ -165,12 +164,12 @@ class Duty:
     """Holds only for minors."""
 
     def applies(self, subject: Subject) -> bool:
-        """Whether `subject` is owed it."""
+        """Whether this duty applies to `subject`."""
         return (subject.minor or not self.minors) and holds(self.where, subject.places)
 
 
 MACHINE = "You are talking to a computer program, not to a human being. It can't feel emotions."
-"""Told to everybody, everywhere."""
+"""Shown to everybody, everywhere."""
 
 DUTIES: tuple[Duty, ...] = (
     Duty(
@@ -210,7 +209,7 @@ DUTIES: tuple[Duty, ...] = (
     Duty(
         "break_california",
         "disclosure",
-        "You have been here for a while, perhaps: take a break when you like.",
+        "You may have been here for a while. You can take a break at any time.",
         "Cal. Bus. & Prof. Code § 22602(c)(2) (SB 243)",
         where="US-CA",
         minors=True,
@@ -227,7 +226,7 @@ DUTIES: tuple[Duty, ...] = (
 def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Prohibition | None:
     """The first rule that forbids `modality` for `subject`, if any.
 
-    Exceptions count only where `now` (unix seconds) shows that they have not expired.
+    Exceptions count only with `now` (Unix seconds), and until they expire.
 
     >>> forbidden(Subject("p", context="workplace"), "voice").code
     'context_workplace'
@@ -238,13 +237,13 @@ def forbidden(subject: Subject, modality: Modality, now: float | None = None) ->
 
 
 def needed_exemption(subject: Subject, modality: Modality, now: float) -> Exemption | None:
-    """The exception without which `modality` would be forbidden now, for the record; None where none is needed."""
+    """The exception without which `modality` would be forbidden now; None if none is needed."""
     used = (exemption_from(subject, rule, now) for rule in _against(subject, modality))
     return next((exemption for exemption in used if exemption is not None), None)
 
 
 def exemption_from(subject: Subject, rule: Prohibition, now: float | None) -> Exemption | None:
-    """The signed exception that lifts `rule`, if there is one that has not expired at unix time `now`."""
+    """The signed exception from `rule` that is valid at Unix time `now`, if there is one."""
     if now is None:
         return None
     return next(
@@ -260,7 +259,7 @@ def exemption_from(subject: Subject, rule: Prohibition, now: float | None) -> Ex
 
 
 def duties(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -> tuple[Duty, ...]:
-    """What `subject` is owed of one kind.
+    """The duties of one kind that apply to `subject`.
 
     >>> [duty.code for duty in duties(Subject("p", country="US", region="IL"), "notice")]
     ['emotion_recognition', 'voice_illinois']
@@ -269,7 +268,7 @@ def duties(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -
 
 
 def disclosure(subject: Subject) -> str:
-    """What to tell `subject` at the beginning and every three hours: each sentence once.
+    """What to tell `subject` at the start and every three hours: each sentence once.
 
     >>> disclosure(Subject("p", country="DE", age_band="teen"))
     "You are talking to a computer program, not to a human being. It can't feel emotions."
@@ -278,7 +277,7 @@ def disclosure(subject: Subject) -> str:
 
 
 def is_disclosure_due(last: float | None, now: float) -> bool:
-    """Whether the disclosure has to be given again, last given at unix time `last`.
+    """Whether the disclosure is due again at Unix time `now`; `last` is the time of the last one.
 
     >>> is_disclosure_due(None, 0.0), is_disclosure_due(0.0, 10_799.0), is_disclosure_due(0.0, 10_800.0)
     (True, False, True)
@@ -287,7 +286,7 @@ def is_disclosure_due(last: float | None, now: float) -> bool:
 
 
 def explain_policy(subject: Subject, now: float) -> dict[str, Any]:
-    """All that holds for `subject`, as the API shows it."""
+    """All rules and duties that apply to `subject`, as the API shows them."""
     age, source = consent_age(subject.places)
     return {
         "context": subject.context,

@@ -1,4 +1,4 @@
-"""What was decided about consent: the record that the ledger keeps and the receipt that the person gets."""
+"""Consent records, as the ledger stores them, and receipts, as the person gets them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Event = Literal[
     "excepted",
     "erased",
 ]
-"""What a record says happened. `excepted`: a signed exception let a rule be passed over."""
+"""What happened. `excepted`: a signed exception was used."""
 
 DECISIONS: frozenset[Event] = frozenset({"granted", "withdrawn", "refused", "expired"})
-"""Events about one purpose of one modality; a receipt is given for each."""
+"""Events about one modality and purpose; the person gets a receipt for each."""
 ENDINGS: frozenset[Event] = frozenset({"withdrawn", "expired", "restricted", "erased"})
-"""Events after which something may not be read that could be read before."""
+"""Events after which something may no longer be inferred."""
 
 NOTICES: dict[str, str] = {
     "1": "If you allow it, software estimates emotion from your voice or your text: how pleasant, activated and "
@@ -49,40 +49,40 @@ DOES: dict[Purpose, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who decided, and what shows it."""
+    """Who decided, and where that came from."""
 
     kind: Literal["person", "app", "operator", "clock"]
-    """A person with their own token, the app on the person's behalf, whoever runs the server, or time itself."""
+    """The person with their own token, the app on their behalf, the server's operator, or the clock (expiry)."""
     evidence: str
-    """Where it came from, such as `api` or `stream`."""
+    """Origin of the decision, such as `api` or `stream`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry of the ledger. Never changed, never deleted; after an erasure its pseudonym leads nowhere."""
+    """One entry of the ledger. Never changed or deleted; after an erasure its pseudonym cannot be resolved."""
 
     id: str
     person: str
-    """Pseudonym."""
+    """Pseudonym of the person."""
     at: float
     """Unix seconds."""
     event: Event
     modality: Modality | None
-    """None where the event is about all of them; so for the purpose."""
+    """None if the event is about all modalities; likewise the purpose."""
     purpose: Purpose | None
     notice: str | None
-    """Version of the notice; None where none was involved."""
+    """Version of the notice; None if none was involved."""
     expires_at: float | None
     """Unix seconds; set for grants."""
     actor: Actor
     reason: str | None = None
-    """Code of the rule that refused; for `expired`, the id of the grant that ran out."""
+    """Code of the rule that refused; for `expired`, the id of the grant that expired."""
     app: str = ""
-    """Id of the app in which it happened."""
+    """Id of the app."""
     seq: int = field(default=0, compare=False)
-    """Place in the ledger; 0 before it was kept."""
+    """Place in the ledger; 0 until it is stored."""
     hash: str = field(default="", compare=False)
-    """Of the chain up to this record; empty before it was kept."""
+    """Hash of the chain up to this record; empty until it is stored."""
 
 
 class NoticeShown(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""How the ledger writes: it makes each record, has it stored, and knows which of them this process wrote."""
+"""Creates consent records, stores them, and knows which of them this process wrote."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from assistant.emotion import Modality, Purpose
 
 
 class Records(Protocol):
-    """Where records are stored."""
+    """Storage of consent records."""
 
     async def append(self, record: Record) -> Record:
-        """Store one record, durable when this returns; the result has its place and its hash.
+        """Store one record, durable when this returns; the result has `seq` and `hash`.
 
-        An `expired` record that is stored already is not written again.
+        An `expired` record that is already stored is not written again.
         """
 
     async def history(self, person: str) -> list[Record]:
         """All records about one person, oldest first."""
 
     async def last_seq(self) -> int:
-        """The place of the newest record; 0 where there is none."""
+        """`seq` of the newest record; 0 if there are none."""
 
     async def expired(self, now: float, limit: int) -> list[Record]:
-        """Grants that ran out and were neither replaced nor withdrawn nor recorded as expired yet."""
+        """At most `limit` grants that expired and were not replaced, withdrawn or recorded as expired yet."""
 
 
 class RecordWriter:
-    """Makes records and stores them."""
+    """Creates records and stores them."""
 
     def __init__(self, records: Records, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         self._records = records
@@ -54,7 +54,7 @@ class RecordWriter:
         reason: str | None = None,
         id: str | None = None,
     ) -> Record:
-        """A record of what happens now, not stored yet."""
+        """Create a record of what happens now, without storing it."""
         return Record(
             id=self._new_id() if id is None else id,
             person=person,
@@ -70,7 +70,7 @@ class RecordWriter:
         )
 
     async def store(self, record: Record) -> Record:
-        """Store a record, durable when this returns; the result has its place and its hash."""
+        """Store a record, durable when this returns; the result has `seq` and `hash`."""
         if (
             self.followed and record.event != "expired"
         ):  # another process may write that first: then the feed brings it
@@ -82,7 +82,7 @@ class RecordWriter:
             raise
 
     def take_own(self, record: Record) -> bool:
-        """Whether the feed brought back a record of this process. True once for each."""
+        """Whether this record from the feed was written by this process. True once for each."""
         own = record.id in self._own
         self._own.discard(record.id)
         return own

@@ -1,4 +1,4 @@
-"""What one process knows of people's consent, and the grants it issued from that. Only the ledger has one."""
+"""People's consent in memory, and the grants issued from it. Only the ledger uses this."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PEOPLE_KEPT = 100_000
 
 @dataclass(slots=True)
 class Held:
-    """What is known of one person."""
+    """The consent of one person in memory."""
 
     standing: Standing = field(default_factory=Standing)
     issued: dict[Key, Grant] = field(default_factory=dict)
-    """Grants from the records that stand; some may have run out."""
+    """Grants from the records that were not withdrawn; some may have expired."""
 
 
 class Register:
@@ -38,15 +38,15 @@ class Register:
         self._notice = notice
         self._held: OrderedDict[str, Held] = OrderedDict()
         self._unwritten: dict[tuple[str, Key], Record] = {}
-        """Withdrawals that the records don't hold yet."""
+        """Withdrawals that are not stored yet."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._loading: dict[str, int] = {}
-        """Whose records are being read, and the newest place that was heard of meanwhile."""
+        """People whose records are being read, with the newest `seq` that the feed brought meanwhile."""
         self.trusted = True
-        """Whether what is held is all there is; otherwise the records are read each time."""
+        """Whether memory is complete; otherwise the records are read each time."""
 
     def check(self, grant: Grant, modality: Modality, now: float) -> None:
-        """Raise `ConsentRequired` unless `grant` was issued here, for `modality`, and is living."""
+        """Raise `ConsentRequired` unless `grant` was issued here, for `modality`, and is still valid."""
         held = self._held.get(grant.person or "")
         if (
             held is None
@@ -55,22 +55,22 @@ class Register:
             or grant.modality != modality
             or grant.expires_at <= now
         ):
-            raise ConsentRequired(f"there is no living grant for {modality}")
+            raise ConsentRequired(f"there is no valid grant for {modality}")
 
-    def turn(self, person: str) -> asyncio.Lock:
-        """Whoever holds it changes or reads this person's records; one at a time."""
+    def lock(self, person: str) -> asyncio.Lock:
+        """The lock under which this person's records are read or changed."""
         return self._turns.setdefault(person, asyncio.Lock())
 
-    async def known(self, person: str) -> Held:
-        """What is known of a person."""
+    async def consent_of(self, person: str) -> Held:
+        """The consent of a person, read from the records if needed."""
         held = self._held.get(person)
         if held is not None and self.trusted:
             return held
-        async with self.turn(person):
+        async with self.lock(person):
             return await self.load(person)
 
     async def load(self, person: str) -> Held:
-        """The same, for whoever has the person's turn."""
+        """The same, for a caller that holds the person's lock."""
         held = self._held.get(person)
         if held is not None and self.trusted:
             return held
@@ -91,22 +91,22 @@ class Register:
         return fresh
 
     def apply_own(self, kept: Record) -> None:
-        """Take in a record that this process wrote."""
+        """Apply a record that this process stored."""
         held = self._held.get(kept.person)
         if held is not None and kept.seq < held.standing.seq:  # another process came after us and was heard first
             self.forget(kept.person)
         else:
-            self.anticipate(kept)
+            self.apply_early(kept)
 
-    def anticipate(self, record: Record) -> None:
-        """Take in a record before it is written, as what it takes away is to count at once."""
+    def apply_early(self, record: Record) -> None:
+        """Apply a record before it is stored, so that what it takes away counts at once."""
         held = self._held.get(record.person)
         if held is not None:
             held.standing.apply(record)
             self._issue(held)
 
     def apply_followed(self, record: Record, *, own: bool) -> None:
-        """Take in a record that the feed brought, unless it is this process's `own`, which was taken in already."""
+        """Apply a record from the feed, unless it is this process's `own`, which is applied already."""
         if record.person in self._loading:
             self._loading[record.person] = record.seq
         if own:
@@ -117,39 +117,39 @@ class Register:
                 self.settle(missed)
         held = self._held.get(record.person)
         if held is not None and held.standing.seq < record.seq:
-            self.anticipate(record)
+            self.apply_early(record)
 
     def withdrawal(self, record: Record) -> Record | None:
-        """The withdrawal of the same purpose that is not written yet, if there is one."""
+        """The withdrawal of the same purpose that is not stored yet, if there is one."""
         return self._unwritten.get((record.person, key_of(record)))
 
     def withdraw(self, record: Record) -> None:
-        """Let a withdrawal count that is not written yet, until it is settled."""
+        """Apply a withdrawal that is not stored yet; it counts until `settle`."""
         self._unwritten[record.person, key_of(record)] = record
-        self.anticipate(record)
+        self.apply_early(record)
 
     def settle(self, withdrawal: Record) -> None:
-        """A withdrawal was written, or a later grant came after it; a newer one than this stays."""
+        """Forget a withdrawal that is stored now, or that a later grant replaced; a newer withdrawal stays."""
         if self.withdrawal(withdrawal) is withdrawal:
             del self._unwritten[withdrawal.person, key_of(withdrawal)]
 
     def drop_grant(self, grant: Record) -> None:
-        """Let go of a grant that ran out."""
+        """Remove a grant that expired."""
         held = self._held.get(grant.person)
         if held is not None and held.standing.granted.get(key_of(grant)) == grant:
             del held.standing.granted[key_of(grant)]
             self._issue(held)
 
     def forget(self, person: str) -> None:
-        """Let go of everything that is held of one person."""
+        """Remove one person from memory."""
         self._held.pop(person, None)
 
     def clear(self) -> None:
-        """Let go of everybody."""
+        """Remove everybody from memory."""
         self._held.clear()
 
     def _issue(self, held: Held) -> None:
-        """Bring the grants in line with the records: keep those that still stand, and issue the others."""
+        """Match the grants to the records: keep those that are still valid, and issue the others."""
         living = {
             key: record
             for key, record in held.standing.granted.items()

@@ -1,4 +1,4 @@
-"""What a person's records come to: their living grants, and whether they restricted or objected."""
+"""The state of a person's consent from their records: grants, restriction, objection, erasure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Key = tuple[Modality, Purpose]
 
 @dataclass(slots=True)
 class Standing:
-    """Where a person stands; `apply` moves it on, record by record."""
+    """State of a person's consent; `apply` updates it record by record."""
 
     granted: dict[Key, Record] = field(default_factory=dict)
-    """The record of each grant that was not withdrawn; some may have run out."""
+    """The record of each grant that was not withdrawn; some may have expired."""
     restricted: bool = False
-    """Their data is kept, and not used."""
+    """Their data is stored but not used."""
     objected: bool = False
-    """They object to profiling for content."""
+    """They objected to profiling for content."""
     erased: bool = False
     seq: int = 0
-    """Place of the newest record that was taken in."""
+    """`seq` of the newest record that was applied."""
 
     def apply(self, record: Record) -> None:
-        """Take in the next record. A refusal undoes nothing, nor does `expired`: a grant says when it ends."""
+        """Apply the next record. `refused` and `expired` change nothing: a grant has its own expiry."""
         self.seq = max(self.seq, record.seq)
         match record.event:
             case "granted":
@@ -43,12 +43,12 @@ class Standing:
                 self.erased = True
 
     def allows(self, purpose: Purpose) -> bool:
-        """Whether a grant for `purpose` may be used as things stand."""
+        """Whether a grant for `purpose` may be used now."""
         return not (self.restricted or self.erased or (self.objected and purpose == "content"))
 
 
 def standing(records: Iterable[Record]) -> Standing:
-    """What records of one person, oldest first, come to.
+    """The state after these records of one person, oldest first.
 
     >>> from assistant.consent.receipt import Actor
     >>> def record(event):
@@ -65,7 +65,7 @@ def standing(records: Iterable[Record]) -> Standing:
 
 
 def key_of(record: Record) -> Key:
-    """Which grant a decision is about."""
+    """The modality and purpose that a decision is about."""
     assert record.modality is not None
     assert record.purpose is not None
     return record.modality, record.purpose

@@ -1,7 +1,7 @@
 """Micro-batches across streams: rows that wait together run together, earliest deadline first.
 
-Only the batcher has a queue, and it is bounded: past the bound a row is refused with `Busy` at once, and a row
-whose deadline has passed is dropped rather than run. Work is lost here by design, never audio or replies.
+Only the batcher has a queue, and it is bounded: beyond its bound a row is refused with `Busy` at once, and a row
+whose deadline has passed is dropped, not run. This loses estimates by design, but never audio or replies.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from assistant.inference.batch_stats import BatchStats
 from assistant.inference.model import Array, Arrays, Model
 
 MAX_ELEMENTS = 400_000
-"""Numbers of input that run together."""
+"""Most input numbers in one batch."""
 _TRUST = 0.8
-"""Weight of the pace so far, against that of the newest batch."""
+"""Weight of the pace so far, relative to that of the newest batch."""
 
 
 @dataclass(slots=True)
@@ -36,9 +36,9 @@ class _Row:
 class Batcher:
     """Runs one model for many callers on a shared thread pool.
 
-    Rows of equal shape are stacked along the card's `batch` axis, at most `max_elements` numbers of input at a
-    time. The graphs are statically quantised, so a row's result doesn't depend on its batch-mates. With
-    `max_elements` 1 every row runs alone, and is then passed without being copied.
+    Rows of equal shape are stacked along the card's `batch` axis, at most `max_elements` input numbers at a time.
+    The graphs are statically quantised, so a row's result doesn't depend on the other rows. With `max_elements` 1
+    every row runs alone and is not copied.
     """
 
     def __init__(
@@ -59,27 +59,27 @@ class Batcher:
         self._workers = workers
         self._clock = clock
         self._pace = 0.0
-        """Seconds that one number of input takes: an average that favours recent batches."""
+        """Seconds per input number: an average that favours recent batches."""
         self._waiting: list[_Row] = []
         self._busy = 0
         self._running: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
-        """Rows in the queue whose callers still wait."""
+        """Number of rows in the queue whose callers still wait."""
         return sum(not row.done.done() for row in self._waiting)
 
     async def run(self, inputs: Arrays, *, budget_s: float = 5.0) -> dict[str, Array]:
         """Run one row (arrays without the batch axis) and return its outputs, without the batch axis.
 
-        Raises `Busy` (`busy`) when too many rows wait, and (`late`) when `budget_s` seconds would pass first.
+        Raises `Busy`: with code `busy` if too many rows wait, `late` if `budget_s` seconds would pass first.
         """
         if len(self._waiting) >= self._max_waiting:
             # rows whose callers went away take no room
             self._waiting = [row for row in self._waiting if not row.done.done()]
         if len(self._waiting) >= self._max_waiting:
             self.stats.refused_busy += 1
-            raise Busy("too much inference waits already")
+            raise Busy("too many inference requests are waiting")
         row = _Row(
             inputs=inputs,
             deadline=self._clock() + budget_s,
@@ -173,19 +173,19 @@ class Batcher:
 
 
 def _stacked(rows: list[Array], axis: int) -> Array:
-    """Rows along a new axis; one row alone isn't copied."""
+    """Stack rows along a new axis; a single row isn't copied."""
     return np.expand_dims(rows[0], axis) if len(rows) == 1 else np.stack(rows, axis=axis)
 
 
 def _parts(batch: Array, count: int, axis: int) -> list[Array]:
-    """Each row of a batch; copied where there are several, so that none keeps the whole batch in memory."""
+    """The rows of a batch; several rows are copied, so that none keeps the whole batch in memory."""
     if count == 1:
         return [np.squeeze(batch, axis)]
     return [np.take(batch, index, axis) for index in range(count)]
 
 
 def _size(shape: tuple[tuple[int, ...], ...]) -> int:
-    """Numbers of input in a row, at least one.
+    """Input numbers in a row, at least one.
 
     >>> _size(((2, 128), (576,), ()))
     833

@@ -1,4 +1,4 @@
-"""A model folder's card: what the graph takes, gives, was trained on, and how good it was found to be."""
+"""The card of a model folder: inputs, outputs, training data and measured quality of the graph."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Port:
     dtype: str
     """NumPy's name, such as `float32`."""
     shape: tuple[int | str, ...]
-    """Sizes; a name where the size may vary, `batch` for the axis along which rows are stacked."""
+    """Sizes; a name for a size that may vary, `batch` for the axis along which rows are stacked."""
 
     @property
     def batch_axis(self) -> int | None:
-        """Where rows are stacked; None for an input that all rows share."""
+        """The axis along which rows are stacked; None for an input that all rows share."""
         return self.shape.index("batch") if "batch" in self.shape else None
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """`card.toml`, parsed. `data` holds everything the file says, for people and reports."""
+    """`card.toml`, parsed. `data` is the whole file, for people and reports."""
 
     folder: Path
     name: str
@@ -43,17 +43,17 @@ class Card:
 
     @property
     def fingerprint(self) -> str:
-        """The beginning of the hash: enough to tell this graph from others."""
+        """The first 12 digits of the hash, which identify the graph."""
         return self.sha256[:12]
 
     @property
     def graph(self) -> Path:
-        """The ONNX file."""
+        """Path of the ONNX file."""
         return self.folder / "model.onnx"
 
 
 def read_card(folder: Path) -> Card:
-    """Read `card.toml`. Raises `ModelInvalid` (`model_missing` where there is no folder)."""
+    """Read `card.toml`. Raises `ModelInvalid` (`model_missing` if the file is missing)."""
     file = folder / "card.toml"
     if not file.is_file():
         raise ModelInvalid(f"no model in {folder}: card.toml is missing", code="model_missing")
@@ -71,11 +71,11 @@ def read_card(folder: Path) -> Card:
             data=data,
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ModelInvalid(f"{file} can't be understood: {error!r}") from error
+        raise ModelInvalid(f"{file} is not a valid card: {error!r}") from error
 
 
 def stem_of(card: Card) -> tuple[str, str]:
-    """Name and hash of the stem that a head was trained on. Raises `ModelInvalid` where its card names none."""
+    """Name and hash of the stem that a head was trained on. Raises `ModelInvalid` if its card names none."""
     name, sha256 = card.data.get("stem"), card.data.get("stem_sha256")
     if not (isinstance(name, str) and isinstance(sha256, str) and Path(name).name == name):
         raise ModelInvalid(f"{card.folder} is not a voice model: its card names no stem")
@@ -83,7 +83,7 @@ def stem_of(card: Card) -> tuple[str, str]:
 
 
 def check_stem(head: Card, stem: Card) -> None:
-    """Raise `ModelInvalid` unless the head was trained on this very stem."""
+    """Raise `ModelInvalid` unless the head was trained on this stem."""
     name, sha256 = stem_of(head)
     if sha256 != stem.sha256:
         raise ModelInvalid(

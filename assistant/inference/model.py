@@ -1,4 +1,4 @@
-"""One ONNX graph, called like a function."""
+"""Opens models: one ONNX graph each, called like a function."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Arrays = Mapping[str, Array]
 
 
 class OnnxSession(Protocol):
-    """As much of `onnxruntime.InferenceSession` as is used."""
+    """The part of `onnxruntime.InferenceSession` that is used."""
 
     def run(self, outputs: list[str] | None, inputs: dict[str, Array]) -> list[Array]:
-        """Run the graph once."""
+        """Run the graph; `outputs` None: all outputs."""
 
     def get_inputs(self) -> list[Any]:
         """The graph's inputs, each with a name and a shape."""
@@ -34,7 +34,7 @@ SessionFactory = Callable[[Path], OnnxSession]
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """One thread to a session; parallelism comes from running several batches at once."""
+    """Options for one thread per session; parallelism comes from running several batches at once."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -47,7 +47,7 @@ def session_options() -> onnxruntime.SessionOptions:
 
 
 def onnx_session(graph: Path) -> OnnxSession:
-    """A session on the CPU."""
+    """Open a graph on the CPU, with one thread."""
     session: OnnxSession = onnxruntime.InferenceSession(
         str(graph), sess_options=session_options(), providers=["CPUExecutionProvider"]
     )
@@ -55,7 +55,7 @@ def onnx_session(graph: Path) -> OnnxSession:
 
 
 class Model:
-    """A loaded graph whose hash, names and shapes were found to match its card."""
+    """A loaded graph whose hash, names and shapes match its card."""
 
     def __init__(self, card: Card, session: OnnxSession) -> None:
         self.card = card
@@ -70,7 +70,7 @@ class Model:
 
 
 def open_model(folder: Path, session: SessionFactory = onnx_session) -> Model:
-    """Load the model in `folder`, checking its hash and its names against the card."""
+    """Load the model in `folder` and check its hash, names and shapes against the card. Raises `ModelInvalid`."""
     card = read_card(folder)
     check_hash(card)
     try:
@@ -119,10 +119,10 @@ def _check(name: str, port: Port, inputs: Arrays) -> None:
 
 
 def golden_error(model: Model) -> float:
-    """Largest difference from the outputs recorded in `golden.npz`, as a part of an output's largest value.
+    """Largest difference from the outputs recorded in `golden.npz`, relative to an output's largest value.
 
-    Outputs that stay below 1 (probabilities, affect) count as they are, so that the limit is one for all.
-    Raises `ModelInvalid` where the file is missing or can't be read. It is never unpickled.
+    For outputs below 1 (probabilities, affect) the difference is absolute, so that one limit fits all. Raises
+    `ModelInvalid` if the file is missing or unreadable. It is never unpickled.
     """
     file = model.card.folder / "golden.npz"
     try:

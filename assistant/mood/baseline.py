@@ -9,34 +9,34 @@ from typing import Protocol
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Usual
 
 PRIOR_COUNT = 4.0
-"""Utterances' worth of trust in the population before the person's own mean counts for half."""
+"""Utterances after which the person's own mean counts as much as that of the population."""
 BLUR = 2.0
-"""Noise in what is stored, in standard deviations between speakers."""
+"""Noise in a stored baseline, in standard deviations between speakers."""
 STORED_COUNT = 1
-"""Utterances that a stored baseline counts for: so much noise leaves it worth a fifth of the trust."""
+"""Utterances that a stored baseline counts for: with that noise it deserves a fifth of the trust."""
 KNOWN_AFTER = 3
-"""Utterances before a deviation from the usual is worth showing."""
+"""Utterances before a deviation from the baseline is shown."""
 _MEMORY = 200
-"""The mean forgets: past this many utterances each new one counts 1/200."""
+"""The mean forgets: after this many utterances each new one counts 1/200."""
 
 
 class Baselines(Protocol):
-    """Where baselines are kept, for people who grant that they be remembered."""
+    """Storage of baselines, for people who granted `remember`."""
 
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
-        """Keep one."""
+        """Store a baseline at Unix time `at`."""
 
     async def recall(self, person: str, modality: Modality) -> Baseline | None:
-        """The one that was kept, if any."""
+        """The stored baseline, if any."""
 
     async def forget(self, person: str, modality: Modality) -> None:
-        """Drop it."""
+        """Remove the stored baseline."""
 
 
 def updated(baseline: Baseline, observation: Sequence[float], model: str = "") -> Baseline:
-    """Learn from one more utterance, as `model` observed it.
+    """The baseline after one more utterance, as `model` observed it.
 
-    What another model observed says nothing here: then it starts anew.
+    Observations of different models are not comparable: with another model the baseline starts again from nothing.
 
     >>> updated(updated(Baseline(), (1.0,)), (0.0,)).center
     (0.5,)
@@ -58,10 +58,10 @@ def updated(baseline: Baseline, observation: Sequence[float], model: str = "") -
 
 
 def blurred(baseline: Baseline, spread: Sequence[float], normal: Callable[[], float]) -> Baseline:
-    """The baseline as it may be stored: too vague to tell who speaks, still better than knowing nothing.
+    """The baseline as it may be stored: too vague to identify the speaker, still better than none.
 
     Each number gets noise of `BLUR` times its `spread` between speakers; `normal` draws from the standard normal
-    distribution. Without a spread there is nothing to hide: two numbers of a text name nobody.
+    distribution. Without a spread nothing is added: the two numbers of a text identify nobody.
 
     >>> blurred(Baseline(20, (1.0, 0.0), "session"), (0.2, 0.4), lambda: 1.0)
     Baseline(count=1, center=(1.4, 0.8), source='session', model='')
@@ -73,10 +73,10 @@ def blurred(baseline: Baseline, spread: Sequence[float], normal: Callable[[], fl
 
 
 def usual(baseline: Baseline, population: Sequence[float], model: str = "") -> Usual | None:
-    """What the baseline says of this person: n/(n+k) of their distance from the population, and as much trust.
+    """How this person differs from the population: n/(n+k) of the distance, and trust n/(n+k).
 
-    None where nothing is known yet, or only what another model observed. The mean of n observations of a person,
-    shrunk to that of all people, is the posterior mean where both vary normally, and k the ratio of the variances
+    None if nothing is known yet, or only from another model. The mean of n observations of a person, shrunk towards
+    that of all people, is the posterior mean if both are normally distributed; k is the ratio of the variances
     (Efron & Morris 1973).
 
     >>> usual(Baseline(4, (1.0, 0.0), "session"), (0.0, 0.0))

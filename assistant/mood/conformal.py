@@ -1,7 +1,7 @@
-"""Which emotions can't be ruled out: sets that hold the one that was meant in nine of ten cases.
+"""Sets of emotions that cannot be ruled out: they contain the intended emotion in nine of ten cases.
 
-Split conformal prediction with adaptive sets (Vovk et al. 2005; Romano, Sesia & Candès 2020). The promise is a
-share over cases like those it was measured on, not one for a single person, emotion or recording.
+Split conformal prediction with adaptive sets (Vovk et al. 2005; Romano, Sesia & Candès 2020). The guarantee
+is a share over cases like the measured ones; it does not hold for a single person, emotion or recording.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from assistant.errors import ConfigInvalid
 
 COVERAGE = 0.9
 LARGEST = 3
-"""Names in a set that still says something; a larger one is not said."""
+"""Most names in a set; a larger set is left out because it says little."""
 SHIPPED = Path(__file__).with_name("calibration.toml")
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """What was measured for readings of certain models."""
+    """The threshold that was measured for readings of certain models."""
 
     quantile: float
-    """Probability that may stand before a name in the order of likelihood, for it to be in the set."""
+    """A name is in the set if at most this much probability comes before it, in order of probability."""
     models: Mapping[str, str]
-    """Beginning of the sha256 of the model that reads each modality; other models need another measurement."""
+    """Fingerprint of the model of each modality; other models need another measurement."""
     classes: Mapping[str, int]
-    """How many cases there were of each emotion."""
+    """Number of measured cases of each emotion."""
     data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The thresholds, one for each combination of models that was measured."""
+    """The thresholds, one for each measured combination of models."""
 
     thresholds: tuple[Threshold, ...]
 
     def quantile(self, models: Mapping[str, str]) -> float | None:
-        """The quantile for readings of these models, by modality; None where none was measured for them."""
+        """The quantile for readings of these models, by modality; None if it was not measured."""
         return next((one.quantile for one in self.thresholds if dict(one.models) == dict(models)), None)
 
 
@@ -48,7 +48,7 @@ UNCALIBRATED = Calibration(())
 
 
 def emotion_set(emotions: Mapping[str, float], quantile: float) -> tuple[str, ...]:
-    """The likeliest emotions, until more than `quantile` lies before the next; never empty where there is one.
+    """The most probable emotions, until more than `quantile` of probability is before the next; at least one.
 
     >>> emotion_set({"sadness": 0.5, "neutral": 0.4, "joy": 0.1}, 0.8)
     ('sadness', 'neutral')
@@ -64,7 +64,7 @@ def emotion_set(emotions: Mapping[str, float], quantile: float) -> tuple[str, ..
 
 
 def score(emotions: Mapping[str, float], meant: str) -> float:
-    """How much probability stands before the emotion that was meant: what a quantile is taken of.
+    """The probability before the intended emotion, in order of probability: quantiles are taken of this score.
 
     >>> score({"sadness": 0.5, "neutral": 0.4, "joy": 0.1}, "neutral")
     0.5
@@ -74,9 +74,9 @@ def score(emotions: Mapping[str, float], meant: str) -> float:
 
 
 def quantile(scores: Sequence[float], coverage: float = COVERAGE) -> float:
-    """The ceil((n + 1) * coverage)-th smallest score: sets within it hold a further case with that probability.
+    """The ceil((n + 1) * coverage)-th smallest score: sets up to it contain a further case with that probability.
 
-    Infinite, so that nothing is ruled out, with too few scores to promise anything.
+    Infinite, so that nothing is ruled out, if there are too few scores for a guarantee.
 
     >>> quantile([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     0.9
@@ -88,18 +88,18 @@ def quantile(scores: Sequence[float], coverage: float = COVERAGE) -> float:
 
 
 def read_calibration(file: Path = SHIPPED) -> Calibration:
-    """Read the thresholds. Raises `ConfigInvalid` for a file that is not one of them."""
+    """Read a calibration file. Raises `ConfigInvalid` if it is not one."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))["threshold"]
         return Calibration(tuple(_threshold(one) for one in tables))
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ConfigInvalid(f"{file} is no calibration of moods: {error!r}") from error
+        raise ConfigInvalid(f"{file} is not a calibration file: {error!r}") from error
 
 
 def _threshold(table: Mapping[str, object]) -> Threshold:
     value, models, classes = table["quantile"], table["models"], table["classes"]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"a quantile lies between 0 and 1, not {value!r}")
+        raise ValueError(f"quantile must be from 0 to 1, not {value!r}")
     if not isinstance(models, dict) or not isinstance(classes, dict):
-        raise TypeError("models and classes are tables")
+        raise TypeError("models and classes must be tables")
     return Threshold(float(value), models, classes, str(table.get("data", "")))

@@ -1,4 +1,4 @@
-"""What a person says of their own mood. It wins over every estimate at once, for as long as the session lasts."""
+"""Corrections: what a person says about their own mood. They replace estimates until the session ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Dimension = Literal["stress", "valence", "arousal", "emotion"]
 
 DIMENSIONS: tuple[Dimension, ...] = ("stress", "valence", "arousal", "emotion")
 _SURE = 0.1
-"""Standard deviation of what a person says of themself."""
+"""Standard deviation of what a person says about themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One dimension, as the person says it is."""
+    """The value of one dimension, as the person gave it."""
 
     dimension: Dimension
     value: bool | float | str
@@ -27,9 +27,9 @@ class Correction:
 
 
 def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: float) -> Mood:
-    """The mood with what the person said in place of what was estimated.
+    """The mood with the person's corrections in place of the estimates.
 
-    Nothing is made from corrections alone: where there is no estimate they have nothing to correct.
+    Corrections alone make no mood: without an estimate there is nothing to correct.
 
     >>> from assistant.emotion import Estimate, Mood
     >>> nothing = Estimate(0.0, 0.3)

@@ -1,9 +1,9 @@
-"""How long a reading tells of a person: what is left of it when a newer one comes, and as time passes.
+"""Decay of readings: how much a reading counts as time passes, and after a newer one.
 
-How alike two utterances of one person are was counted in the scenes of MELD (train): for each dimension, the
-correlation of the labels at a distance of 6 to 100 s falls as `c * 2 ** (-seconds / half_life)`, with c near .3.
-`scripts/mood/measure.py --only decay` counts again. Films are faster than most lives: a deployment may set its own
-half-life, and the other dimensions follow in proportion.
+The half-lives were measured in the scenes of MELD (train): for each dimension, the correlation of the labels of two
+utterances of one person, 6 to 100 s apart, falls as `c * 2 ** (-seconds / half_life)`, with c near .3.
+`scripts/mood/measure.py --only decay` repeats the measurement. Scenes on TV change faster than most lives: a
+deployment may set its own half-life of valence, and the other dimensions follow in proportion.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CARRY = 0.25
-"""Weight of an earlier utterance beside a newer one, before time takes its part: mostly, the newer one counts.
-Chosen on the conversations of EmoContext (train), where .2 to .4 serve about equally well; in MELD's scenes less
-would do."""
+"""Weight of an earlier utterance relative to a newer one, before decay over time. Chosen on the conversations of
+EmoContext (train), where .2 to .4 are about equally good; in MELD's scenes a lower value would do."""
 
 
 @dataclass(frozen=True, slots=True)
 class HalfLives:
-    """Seconds after which a reading says half as much, by dimension."""
+    """Seconds after which a reading counts half, by dimension."""
 
     valence_s: float = 32.0
     arousal_s: float = 14.0

@@ -1,4 +1,4 @@
-"""From readings to a mood: precision weights, decay, doubt where the modalities disagree, and silence in doubt."""
+"""Fuses readings into a mood: precision weights, decay, wider deviations on disagreement, abstention in doubt."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from assistant.mood.conformal import LARGEST, UNCALIBRATED, Calibration, emotion
 from assistant.mood.decay import CARRY, HalfLives
 
 IGNORANCE = 0.6
-"""Standard deviation of knowing nothing: about that of a uniform spread over [-1, 1]."""
+"""Standard deviation without any knowledge: about that of a uniform distribution over [-1, 1]."""
 _FORGOTTEN = 64.0
-"""Half-lives after which a reading is no wider: it says nothing by then."""
+"""Half-lives after which the deviation stops growing: the reading says nothing by then."""
 USUAL_STRESS = 0.2
-"""What the stress probability returns to as a reading ages; assumed, not measured."""
+"""The stress probability to which an old reading returns; assumed, not measured."""
 _AGREE = 2.0
-"""Two readings disagree when they lie more than this many joint deviations apart."""
+"""Two readings disagree if they are more than this many joint deviations apart."""
 TRUST: Mapping[Modality, float] = {"voice": 0.7, "text": 0.3}
-"""How much each modality's log-probabilities count while both are fresh; chosen on half of the speakers, paired
-with texts of the same emotion (`scripts/mood/measure.py --only trust`)."""
+"""Weight of each modality's log-probabilities while both are fresh; chosen on half of the speakers, paired with
+texts of the same emotion (`scripts/mood/measure.py --only trust`)."""
 _LEAST = 1e-3
-"""Probability below which an emotion is not taken as ruled out by one modality alone."""
+"""Lowest probability that counts, so that one modality alone rules no emotion out."""
 _STRESSED = 0.6
-"""A probability of stress that is worth saying even where nothing else is known."""
+"""A stress probability that is reported even if nothing else is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Aged:
 
 @dataclass(frozen=True, slots=True)
 class _Voice:
-    """One modality's readings over time, pooled."""
+    """Readings of one modality, pooled over time."""
 
     modality: Modality
     valence: Estimate
@@ -59,17 +59,17 @@ def fuse(
 ) -> Mood | None:
     """Combine readings by precision (inverse variance); None when there are none.
 
-    Over time, within one modality, the newest reading counts whole and an earlier one `CARRY` times a weight that
+    Over time, within one modality, the newest reading has weight 1. An earlier one has `CARRY` times a weight that
     halves with the half-life of each dimension (`HalfLives`; `half_life_s` is that of valence), whatever its
-    precision: an unsure message is no poorer sign of now than a sure one of before. Averaging more of them does not
-    narrow the deviation: windows overlap, and people go on feeling alike. As time passes since the newest, the
-    deviation grows by sqrt(2) for each half-life, the stress returns to `USUAL_STRESS`, and the emotions become
-    equally likely.
+    precision: a current but unsure message says as much about now as an earlier, sure one. Averaging more readings
+    does not narrow the deviation, because windows overlap and feelings persist. After the newest reading, the
+    deviation grows by sqrt(2) per half-life, the stress returns to `USUAL_STRESS`, and the emotions become equally
+    probable.
 
     Across modalities, precisions add (Cochran 1937), and the emotions are pooled by the logarithms of their
-    probabilities, weighed with `TRUST` and freshness (Genest & Zidek 1986). A modality that abstained is simply
-    absent: silence is not calm. Where two differ by more than their deviations allow, the fused deviation widens by
-    their spread and `disagreement` is set.
+    probabilities, weighted with `TRUST` and freshness (Genest & Zidek 1986). A modality that abstained is left out:
+    silence is not calm. If two differ by more than their deviations allow, the fused deviation widens by their
+    spread and `disagreement` is set.
     """
     readings = [aged for aged in readings if aged.reading.quality > 0]
     lives = HalfLives.scaled(half_life_s)
@@ -101,11 +101,11 @@ def fuse(
 
 
 def unless_unsure(mood: Mood) -> Mood:
-    """The mood with what is too uncertain left unsaid; with nothing left to say, an abstention.
+    """The mood without what is too uncertain; an abstention if nothing is left.
 
     A set of more than `LARGEST` emotions is dropped, and a deviation of `IGNORANCE` or more is named in `unsure`.
-    Where that goes for valence, arousal and emotions, and stress is not likely either, the mood abstains with
-    `too_uncertain`. What a person said of themself is never too uncertain.
+    If that holds for valence, arousal and emotions, and stress is not probable either, the mood abstains with
+    `too_uncertain`. What a person said about themselves is never too uncertain.
     """
     if mood.abstained is not None:
         return mood
@@ -137,7 +137,7 @@ def _pool(readings: Sequence[Aged], lives: HalfLives) -> _Voice:
         ]
 
     def fresh(half_life_s: float) -> float:
-        """What time has left of the newest reading, 1 to almost 0."""
+        """Freshness of the newest reading: from 1 to almost 0."""
         return 2 ** -min(newest.age_s / half_life_s, _FORGOTTEN)
 
     def shares(half_life_s: float) -> list[float]:
@@ -174,7 +174,7 @@ def _pool(readings: Sequence[Aged], lives: HalfLives) -> _Voice:
 def _pooled(voices: Sequence[_Voice]) -> dict[str, float]:
     """The weighted geometric mean of the distributions, normalised; a single one as it is.
 
-    A sure voice beats an unsure text without either being told so: a flat distribution changes nothing.
+    A sure voice outweighs an unsure text without further rules: a flat distribution changes nothing.
     """
     if len(voices) == 1:
         return voices[0].emotions

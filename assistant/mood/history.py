@@ -1,4 +1,4 @@
-"""Where what was read of a person's mood is kept, for those who grant that it be remembered."""
+"""The mood history, for people who granted `remember`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from assistant.emotion import Modality, Reading
 
 
 class MoodLog(Protocol):
-    """Where readings of whole utterances and messages are kept."""
+    """Storage of readings of whole utterances and messages."""
 
     async def add_reading(self, person: str, reading: Reading, at: float) -> None:
-        """Keep one, of unix time `at`."""
+        """Store a reading made at Unix time `at`."""
 
     async def forget(self, person: str, modality: Modality) -> None:
-        """Drop all of one modality."""
+        """Remove a person's readings of one modality."""

@@ -1,4 +1,4 @@
-"""One person's recent readings, and how they usually are. In memory, bounded, and gone when consent is."""
+"""One person's recent readings and baselines. In memory, bounded, and removed when consent ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEPT = 64
 
 
 class Timeline:
-    """Readings in the order of their making, and a baseline for each modality."""
+    """Readings in order, and a baseline for each modality."""
 
     def __init__(self, *, half_life_s: float, expires_s: float, calibration: Calibration = UNCALIBRATED) -> None:
         self._half_life_s = half_life_s
@@ -28,13 +28,13 @@ class Timeline:
         self._corrections: dict[Dimension, Correction] = {}
         self._alive_at = float("-inf")
 
-    def glimpse(self, reading: Reading, at: float) -> None:
-        """Take in a reading in the middle of an utterance; the next one of its modality replaces it."""
+    def set_interim(self, reading: Reading, at: float) -> None:
+        """Set the reading in the middle of an utterance; the next reading of its modality replaces it."""
         self._lives(at)
         self._passing[reading.modality] = (at, reading)
 
     def add_reading(self, reading: Reading, at: float) -> None:
-        """Take in the reading of a whole utterance or message, and let the baseline learn from it."""
+        """Add the reading of a whole utterance or message, and update the baseline with it."""
         self._lives(at)
         self._passing.pop(reading.modality, None)
         self._readings.append((at, reading))
@@ -42,24 +42,24 @@ class Timeline:
         self.baselines[reading.modality] = updated(known, reading.observation, reading.model)
 
     def correct(self, correction: Correction) -> None:
-        """Take the person's word for it until the session ends: nothing came for as long as a mood lives."""
+        """Apply a correction until the session ends, which is when no reading came for the lifetime of a mood."""
         self._lives(correction.at)
         self._corrections[correction.dimension] = correction
 
     def remove_corrections(self) -> None:
-        """Forget what the person said; the estimates count again."""
+        """Remove the corrections; the estimates count again."""
         self._corrections.clear()
 
     def corrections(self, now: float) -> dict[Dimension, Correction]:
-        """What the person said of themself in this session."""
+        """The person's corrections in this session."""
         return {} if now - self._alive_at >= self._expires_s else dict(self._corrections)
 
     def baseline(self, modality: Modality) -> Baseline:
-        """How the person usually is in one modality."""
+        """The person's baseline in one modality."""
         return self.baselines.get(modality, NO_BASELINE)
 
     def forget(self, modality: Modality) -> None:
-        """Drop all that was derived from one modality."""
+        """Remove everything derived from one modality."""
         kept = [(at, reading) for at, reading in self._readings if reading.modality != modality]
         self._readings = deque(kept, maxlen=_KEPT)
         self._passing.pop(modality, None)
@@ -68,7 +68,7 @@ class Timeline:
             self._corrections.clear()
 
     def mood(self, now: float, modalities: Collection[Modality]) -> Mood | None:
-        """The mood that `modalities` tell of, at unix time `now`; None where nothing is known any more."""
+        """The mood from these modalities at Unix time `now`; None if nothing is known any more."""
         aged = [
             Aged(reading, max(0.0, now - at))
             for at, reading in (*self._readings, *self._passing.values())
@@ -86,13 +86,13 @@ class Timeline:
         return unless_unsure(corrected(self._relative(mood), self.corrections(now), now))
 
     def _lives(self, at: float) -> None:
-        """Something came; after too long a silence it begins another session."""
+        """Note that something came; after a long silence this starts another session."""
         if at - self._alive_at >= self._expires_s:
             self._corrections.clear()
         self._alive_at = max(self._alive_at, at)
 
     def _relative(self, mood: Mood) -> Mood:
-        """Add how far the mood lies from the person's usual valence and arousal, the last two of an observation."""
+        """Add the distance from the person's usual valence and arousal, the last two numbers of an observation."""
         estimates = [(e.weight, e.modality) for e in mood.evidence if e.modality != "correction"]
         known = {m: self.baseline(m) for _, m in estimates if self.baseline(m).count >= KNOWN_AFTER}
         total = sum(weight for weight, m in estimates if m in known)

@@ -1,1 +1,1 @@
-"""What a person told the app about themselves."""
+"""Profiles: what a person told the app about themselves."""

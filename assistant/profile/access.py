@@ -1,4 +1,4 @@
-"""What an API key or a person's token may do, in a few words."""
+"""API keys, and the scopes of keys and of people's tokens."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SCOPES: dict[Scope, str] = {
     "infer": "messages, rankings, moods and live streams",
     "catalogue": "what can be recommended, and the app's profile schema",
     "rights": "export, erasure, restriction, objection and the access log",
-    "tokens": "hand out tokens to people, and make them void",
+    "tokens": "create tokens for people, and revoke them",
     "operate": "metrics and aggregates",
 }
-"""Each scope with what it opens."""
+"""Each scope with what it allows."""
 
 APP_SCOPES: frozenset[Scope] = frozenset(SCOPES) - {"operate"}
-"""What a key may do where nothing else was said."""
+"""Default scopes of a key."""
 PERSON_SCOPES: frozenset[Scope] = frozenset({"people", "consent", "infer", "rights"})
-"""What a person's token may be given, for that person alone."""
+"""Scopes that a person's token may have; they hold for that person alone."""
 TOKEN_SCOPES: frozenset[Scope] = frozenset({"consent", "infer"})
-"""What it may do where nothing else was said."""
+"""Default scopes of a person's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class ApiKey:
 
     id: str
     name: str
-    """What the operator calls it."""
+    """The operator's name for the key."""
     app: App
     scopes: frozenset[Scope]
     created_at: float
     """Unix seconds, like the other times."""
     used_at: float | None = None
-    """Exact to a minute."""
+    """Time of the last use, exact to a minute."""
     expires_at: float | None = None
     revoked_at: float | None = None
 
     def ended(self, now: float) -> str | None:
-        """Why it opens nothing any more: `key_revoked` or `key_expired`; None while it does.
+        """Why the key is no longer valid: `key_revoked` or `key_expired`; None if it is valid.
 
         >>> key = ApiKey("k", "", App("a", "shop", "general"), APP_SCOPES, 0.0, expires_at=10.0)
         >>> key.ended(9.0), key.ended(10.0)

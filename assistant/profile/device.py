@@ -8,7 +8,7 @@ from typing import Literal
 DeviceKind = Literal["phone", "web", "speaker", "watch", "car", "other"]
 
 MAX_DEVICES = 32
-"""Of one person."""
+"""Most devices of one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +16,9 @@ class Device:
     """One device, linked to a person."""
 
     id: str
-    """What the app calls it."""
+    """The app's id for the device."""
     kind: DeviceKind
     name: str
-    """What the person calls it."""
+    """The person's name for the device."""
     linked_at: float
     """Unix seconds."""

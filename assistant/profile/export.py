@@ -1,4 +1,4 @@
-"""What an export of one person says, line by line: its format, documented as a JSON schema."""
+"""The format of an export of one person: JSON lines, described by a JSON schema."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEDIA_TYPE = "application/x-ndjson"
 
 
 def consent_line(record: Record, *, controller: str) -> dict[str, Any]:
-    """A record of the ledger as its person gets it: a receipt where it decided something, else what happened."""
+    """A consent record as the person gets it: with a receipt if it is a decision."""
     decided = receipt(record, controller=controller) if record.event in DECISIONS else None
     at = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {
@@ -50,12 +50,12 @@ _ANY: dict[str, Any] = {"type": "object"}
 
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "A line of an export of everything kept about one person",
-    "description": "An export is lines of JSON: first `export`, at last `end`; without `end` it isn't whole.",
+    "title": "A line of an export of everything stored about one person",
+    "description": "An export is JSON lines: first `export`, last `end`. Without `end` it is incomplete.",
     "oneOf": [
         _line(
             "export",
-            "What follows: how many records there are of each kind.",
+            "How many records of each kind follow.",
             {
                 "format": {"const": FORMAT},
                 "at": _TIME,
@@ -66,7 +66,7 @@ SCHEMA: dict[str, Any] = {
         ),
         _line(
             "person",
-            "Who it is about, and what was declared. The pseudonym stands for them in the consent ledger.",
+            "The person and their declared profile. The pseudonym stands for the person in the consent ledger.",
             {"person": _TEXT, "pseudonym": _TEXT, "created_at": _TIME, "version": _COUNT, "profile": _ANY},
         ),
         _line(
@@ -85,32 +85,32 @@ SCHEMA: dict[str, Any] = {
         ),
         _line(
             "moment",
-            "Held only in memory, and gone soon: the current mood, what the person said in place of an estimate.",
+            "Held only in memory for a short time: the current mood, and corrections by the person.",
             {"kind": {"enum": ["mood", "correction"]}, "data": _ANY},
         ),
-        _line("device", "A device of theirs.", {"at": _TIME, "data": _ANY}),
+        _line("device", "A linked device of the person.", {"at": _TIME, "data": _ANY}),
         _line(
             "context",
-            "Part of their recent context.",
+            "A part of the person's recent context.",
             {"name": _TEXT, "at": _TIME, "expires_at": _TIME, "data": {}},
         ),
         _line(
             "baseline",
-            "How they usually sound or write, blurred; kept with the purpose `remember`.",
+            "How the person usually sounds or writes, with added noise; stored with the purpose `remember`.",
             {"modality": _TEXT, "at": _TIME, "data": _ANY},
         ),
         _line(
             "mood",
-            "What was read of them once; kept with the purpose `remember`.",
+            "One reading of the person; stored with the purpose `remember`.",
             {"modality": _TEXT, "at": _TIME, "data": _ANY},
         ),
-        _line("decision", "What was chosen for them, and why.", {"id": _TEXT, "at": _TIME, "data": _ANY}),
+        _line("decision", "What was chosen for the person, and why.", {"id": _TEXT, "at": _TIME, "data": _ANY}),
         _line("reward", "What came of a decision.", {"decision": _TEXT, "at": _TIME, "data": _ANY}),
         _line(
             "access",
-            "Who read or used what is known of them.",
+            "Who read or used the person's data.",
             {"who": _TEXT, "action": _TEXT, "purpose": _TEXT, "at": _TIME, "last_at": _TIME, "count": _COUNT},
         ),
-        _line("end", "The export is whole; how many records were given.", {"records": _COUNT}),
+        _line("end", "The export is complete: the number of records before this line.", {"records": _COUNT}),
     ],
 }

@@ -1,4 +1,4 @@
-"""Quiet hours, and the time zones they are told in."""
+"""Quiet hours and time zones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid("a time zone is an IANA name such as Europe/Berlin", code="time_zone_unknown") from error
+        raise Invalid("a time zone must be an IANA name such as Europe/Berlin", code="time_zone_unknown") from error
 
 
 def is_quiet(hours: QuietHours | None, now: float, zone: str | None = None) -> bool:
-    """Whether unix time `now` lies in the quiet hours; `zone` is where the person is, if not where they told.
+    """Whether Unix time `now` is in the quiet hours; `zone` is the person's current time zone, if it is known.
 
     >>> nights = QuietHours("22:00", "07:00", "Europe/Berlin")
     >>> is_quiet(nights, 1_800_000_000)  # 09:00 in Berlin

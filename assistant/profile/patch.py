@@ -6,7 +6,7 @@ from typing import Any
 
 
 def apply_merge_patch(target: Any, patch: Any) -> Any:
-    """`target` with `patch` applied: objects are apply_merge_patch, null removes, anything else replaces.
+    """`target` with `patch` applied: objects are merged, null removes, anything else replaces.
 
     >>> apply_merge_patch({"a": "b", "c": {"d": "e", "f": "g"}}, {"a": "z", "c": {"f": None}})
     {'a': 'z', 'c': {'d': 'e'}}

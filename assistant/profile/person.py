@@ -15,16 +15,16 @@ class AppSettings:
     """What an app may set for itself."""
 
     jurisdiction: str | None = None
-    """Where it is held to account: ISO 3166, such as `DE` or `US-IL`; its rules hold besides those of the person's
-    place."""
+    """Place whose law the app follows: ISO 3166, such as `DE` or `US-IL`. Its rules apply in addition to those of
+    the person's place."""
     require_person: bool = False
-    """Consent can be granted only by the person themself, with their own token."""
+    """Only the person can grant consent, with their own token."""
     address: str | None = None
-    """Postal address of whoever answers for the app, for receipts."""
+    """Postal address of the controller, for receipts."""
     contact: str | None = None
-    """How a person reaches them about their data, for receipts."""
+    """Contact for questions about the data, for receipts."""
     stored_in: tuple[str, ...] = ()
-    """Where the data is kept: ISO 3166, for receipts."""
+    """Places where the data is stored: ISO 3166, for receipts."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """Further attributes of a profile: a JSON Schema for each, by name; see `profile.schema`."""
 
@@ -38,17 +38,17 @@ class App:
     context: Context
     settings: AppSettings = field(default_factory=AppSettings)
     exemptions: tuple[Exemption, ...] = ()
-    """Exceptions that the operator signed for it."""
+    """Exceptions that the operator signed for the app."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """When a person wants to be left in peace; from a later to an earlier time it goes past midnight."""
+    """Times at which a person does not want to be disturbed; if `start` is later than `end` they pass midnight."""
 
     start: str
-    """`HH:MM`, local time."""
+    """`HH:MM` in local time."""
     end: str
-    """`HH:MM`, local time; the minute in which it is over."""
+    """`HH:MM` in local time; this minute is no longer quiet."""
     time_zone: str = "UTC"
     """IANA name."""
 
@@ -58,44 +58,44 @@ class Profile:
     """Declared preferences; all optional."""
 
     language: str = "en"
-    """BCP 47 primary subtag."""
+    """BCP 47 primary subtag, such as `en`."""
     country: str | None = None
-    """ISO 3166 alpha-2; chooses the lines for human help and the rules that hold."""
+    """ISO 3166 alpha-2; selects the crisis lines and the rules that apply."""
     region: str | None = None
-    """Part of the country: what follows it in ISO 3166-2, such as `IL`."""
+    """Region of the country: the second part of ISO 3166-2, such as `IL`."""
     age_band: AgeBand = "adult"
     """Emotional inference is off for everybody but adults."""
     interests: tuple[str, ...] = ()
     """Tags of the catalogue that the person likes."""
     goals: tuple[str, ...] = ()
-    """What they are working towards, in their own words."""
+    """The person's goals, in their own words."""
     preferences: dict[str, str] = field(default_factory=dict)
-    """Anything else they like to be so, by name."""
+    """Other preferences, by name."""
     formality: Formality = "neutral"
     plain_language: bool = False
-    """Plain words, please."""
+    """The assistant should use plain words."""
     short_sentences: bool = False
-    """Short sentences, please."""
+    """The assistant should use short sentences."""
     quiet_hours: QuietHours | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    """What the app's own schema adds."""
+    """Attributes of the app's own schema, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The end user of an app."""
+    """A person: the end user of an app."""
 
     pseudonym: str
-    """Random; stands for the person everywhere inside."""
+    """Random; stands for the person everywhere inside the server."""
     id: str
-    """What the app calls them."""
+    """The app's id for the person."""
     version: int
-    """Grows with each change of the profile."""
+    """Number of the profile's version; grows with each change."""
     profile: Profile = field(default_factory=Profile)
 
 
 def subject(app: App, person: Person) -> Subject:
-    """What the consent rules need to know of a person in an app."""
+    """What the consent rules need to know about a person in an app."""
     return Subject(
         person.pseudonym,
         app.context,

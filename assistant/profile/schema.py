@@ -1,8 +1,8 @@
-"""Attributes that an app adds to its people's profiles: a small part of JSON Schema, and names that are refused.
+"""Attributes that an app adds to its people's profiles: a small subset of JSON Schema, and names that are refused.
 
-A profile holds what was declared, never what was inferred, and nothing of the special categories of GDPR, Art. 9.
-So an attribute may not even be named after a mood, a diagnosis or a faith. That catches honest mistakes; it can't
-catch an app that means to deceive.
+A profile contains what was declared, never what was inferred, and nothing of the special categories of GDPR, Art.
+9. So the name of an attribute may not be about a mood, a diagnosis or a faith. This catches honest mistakes, not an
+app that intends to deceive.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ SENSITIVE: dict[str, tuple[str, ...]] = {
     "genes and bodies": ("genetic", "genom", "biometr", "voiceprint", "fingerprint", "faceprint"),
     "money and eligibility": ("credit", "income", "salary", "debt", "price", "eligib"),
 }  # fmt: skip
-"""Beginnings of words by what they tell of."""
+"""Prefixes of words, by what they reveal."""
 
 
 def sensitive(name: str) -> str | None:
-    """What the name of an attribute tells of that a profile may not hold; None where it is harmless.
+    """What the name of an attribute reveals that a profile may not contain; None if nothing.
 
     >>> sensitive("stressLevel"), sensitive("is_depressed"), sensitive("embrace_change"), sensitive("team")
     ('what is inferred', 'health', None, None)
@@ -64,7 +64,7 @@ def sensitive(name: str) -> str | None:
 
 
 def check_schema(attributes: Mapping[str, Any]) -> None:
-    """Raise `Invalid` unless each attribute has a good name and a schema of the part that is understood.
+    """Raise `Invalid` unless each attribute has an allowed name and a schema of the supported subset.
 
     The message counts the attributes and quotes none.
 

@@ -11,7 +11,6 @@ hundred thousand items cost milliseconds.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -126,13 +125,3 @@ def bonus(belief: Folded, numbers: Floats, how: Exploration, rng: np.random.Gene
     if how.algorithm == "linucb":
         return how.width * belief.deviation(numbers)
     return np.asarray(numbers @ drawn_weights(belief, how, rng))
-
-
-def half_width(belief: Folded, numbers: Floats, *, sigmas: float = 1.96) -> Floats:
-    """Half the width of the 95 % interval of the expected reward, for noise of deviation 1/2.
-
-    >>> alone = folded(prior(1), np.array([1.0]))
-    >>> half_width(alone, np.array([[1.0]])).round(2).tolist()
-    [0.98]
-    """
-    return sigmas * math.sqrt(0.25) * belief.deviation(numbers)

@@ -81,11 +81,6 @@ class Recommendation:
     reasons: tuple[Reason, ...] = ()
     """The parts that are not 0, the largest first; they sum to the score."""
 
-    @property
-    def blind_score(self) -> float:
-        """What the score would have been without the mood."""
-        return sum(part for name, part in self.parts.items() if not name.startswith("mood_"))
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking:

@@ -1,1 +1,1 @@
-"""Text: clean a message, cut it into tokens, read it."""
+"""Text: cleaning, tokens, the text reader, crisis words and human help."""

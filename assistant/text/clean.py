@@ -1,4 +1,4 @@
-"""Make text plain before it is read: the same step in training and in serving."""
+"""Cleans text before it is read: the same step in training and in serving."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _HANDLE = re.compile(r"(?<![\w@])@\w+")
 def clean(text: str) -> str:
     """Return `text` in plain characters, on one line, so that texts that look or mean the same come out the same.
 
-    Letters that look Latin become Latin (text in another script stays), invisible characters and stray accents
-    go, emoji and emoticons turn into words, drawn-out words get their usual length. Handles become `@user` and
-    links `http`, as in TweetEval (Barbieri et al. 2020). The time grows with the length alone.
+    Letters that look Latin become Latin (text in another script stays), invisible characters and stray accents are
+    removed, emoji and emoticons become words, drawn-out words get their usual length. Handles become `@user` and
+    links `http`, as in TweetEval (Barbieri et al. 2020). The time is linear in the length.
 
     >>> clean("I\\u200b am \\u202eso\\u202c\\n\\n  \\uff48\\uff41\\uff50\\uff50\\uff59 \\U0001f600")
     'I am so happy smiling face'

@@ -1,4 +1,4 @@
-"""Whether a text is code: a program, markup, data, commands, or what a machine logged."""
+"""Recognises code in place of prose: programs, markup, data, commands and logs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LEAST_DENSITY = 0.35
 
 
 def is_code(text: str) -> bool:
-    """Whether marks of code stand at least as dense as in a plain program.
+    """Whether marks of code are at least as dense as in a plain program.
 
     >>> is_code("for (int i = 0; i < 3; i++) { sum += i; }"), is_code('{"id": 7, "tags": ["a", "b"]}')
     (True, True)

@@ -1,8 +1,9 @@
-"""Crisis words lead to human help. This is no affect: it needs no grant, no model, stores nothing, and always runs.
+"""Crisis words lead to human help. This is not affect: it needs no grant and no model, stores nothing, always runs.
 
 A transparent table of rules: first-person statements of a wish or an intent to die or to hurt oneself, and fear for
-somebody close. It errs towards offering help, and its only output is the route to it. It is no diagnosis and no
-risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much of it is found.
+somebody close. It errs towards offering help, and its only output is the route to help. It is not a diagnosis and
+not a risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much of it is
+found.
 """
 
 from __future__ import annotations
@@ -49,16 +50,16 @@ WORDS = {
     "THEM": r"(?:him|her|them) ?sel(?:f|ves)",
 }
 # fmt: on
-"""What the rules call by a name in capitals. All is matched in small letters and without apostrophes ("dont")."""
+"""Patterns that the rules use by a name in capitals. Texts are in lower case, without apostrophes ("dont")."""
 
 
 class Rule(NamedTuple):
-    """One kind of statement."""
+    """A rule that recognises one kind of statement."""
 
     name: str
     why: str
     whose: Literal["any", "mine", "writer", "kin"]
-    """Who the nearest subject must be: anybody; the writer or nobody named; the writer; somebody close to them."""
+    """Required nearest subject: anybody; the writer or nobody named; the writer; somebody close to the writer."""
     said: str
 
 
@@ -276,7 +277,7 @@ DENIALS = (
     r"\b(?:dont|never|havent|not) (?:ever )?self ?harm\w*(?! (?:until|before)\b)",
     r"\b(?:no|havent any) SUICIDE (?:thought|feeling|urge|ideation|tendenc)\w*",
 )
-"""What says no, clearly. It is taken out before the rules are asked, so what stands beside it still counts."""
+"""Clear denials. They are removed before the rules are applied, so the words beside them still count."""
 
 FIGURES = (
     r"\b(?:die|dead|died|dying|kil+(?:ing|ed)? MYSELF) (?:of |from |with )?(?:laugh\w*|cringe|embarrassment|"
@@ -287,7 +288,7 @@ FIGURES = (
     r"\bend up\b|\bshot myself in the foot\b",
     r"\bkil+ing myself (?:to (?:maintain|get|make|finish|keep|meet)|at (?:work|the gym)|over this)\b",
 )
-"""What means something else."""
+"""Figures of speech that mean something else; removed before the rules are applied."""
 
 _MINE = r"i|im|ive|id|ill|my|me|myself|mine"
 _OTHERS = "he|hes|she|shes|they|theyre|who|whos|people|person|someone|somebody|anyone|others|those|KIN|"
@@ -332,10 +333,10 @@ _FOR_THEM = (
 
 @dataclass(frozen=True, slots=True)
 class Safety:
-    """The route to human help."""
+    """The route to human help, for an answer."""
 
     rule: str
-    """Which kind of statement was recognised."""
+    """Name of the rule that recognised the statement."""
     message: str
     resources: tuple[str, ...]
 
@@ -366,7 +367,7 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
 
 
 def _plain(text: str) -> str:
-    """Small letters without apostrophes, elongations and disguises.
+    """The text in lower case, without apostrophes, drawn-out words and disguised letters.
 
     >>> _plain("I\\u2019m sooooo tired... k i l l, su1c1de")
     'im so tired kill, suicide'
@@ -378,7 +379,7 @@ def _plain(text: str) -> str:
 
 
 def _is_meant(rule: Rule, plain: str, found: re.Match[str]) -> bool:
-    """Whether the nearest subject before the words is the one that the rule asks for."""
+    """Whether the nearest subject before the match is the one that the rule requires."""
     if rule.whose == "any":
         return True
     sentence = re.split("[.!?]", plain[max(0, found.start() - _REACH) : found.start()])[-1]

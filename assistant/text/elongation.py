@@ -1,4 +1,4 @@
-"""Drawn-out words and marks, at their usual length."""
+"""Shortens drawn-out words and marks to their usual length."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DOUBLED = frozenset(
     wheel will woo wood wool worried worries worry yell yelled yelling yellow yummy zoo zoom
     """.split()  # noqa: SIM905
 )
-"""Words that people draw out and that have a double letter of their own."""
+"""Words that people draw out and whose usual spelling has a double letter."""
 
 _RUN = re.compile(r"([A-Za-z])\1\1+", re.IGNORECASE)
 # A word behind "&" may be an entity, one before "://" a scheme; letters beside digits are no word.
@@ -43,8 +43,8 @@ _MARKS = re.compile(r"([^\w\s!?.])\1{3,}+")
 def shortened(text: str) -> str:
     """Write drawn-out words, laughs and marks as they usually are.
 
-    Of three or more equal letters two stay where that makes a word that has them, else one. Marks count once:
-    how often one is typed changed the labels of every sixth text.
+    Of three or more equal letters two stay if that gives a known word, else one. Repeated marks count once: their
+    number changed the labels of every sixth text.
 
     >>> shortened("soooo happyyyyy, feeeeling goooood!!!!!!")
     'so happy, feeling good!'

@@ -1,4 +1,4 @@
-"""Emoji and emoticons in words, so that an encoder that never saw the pictures reads what they show."""
+"""Replaces emoji and emoticons by words, so that an encoder that never saw them can read them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PICTURE = (
 )
 _ONE = re.compile(f"{_PICTURE}[{_VARIANT}]*(?:\u200d{_PICTURE}[{_VARIANT}]*)*")
 LOOSE_JOINER = re.compile(f"(?<!{_PICTURE})\u200d|\u200d(?!{_PICTURE})")
-"""A zero-width joiner that joins no pictures, and so means nothing."""
+"""A zero-width joiner that joins no emoji and so has no meaning."""
 _RUN = re.compile(f"{_PICTURE}(?:[\\s\u200d]*{_PICTURE})*")
 
 _NAMES = {
@@ -124,12 +124,12 @@ _EMOTICONS_RUN = re.compile(
     r"(?=[:;=<>^\\(\-TxXoO0ಠ])(?:(?<![^\s.,!?\"'()*])|(?<=[A-Za-z])(?=[:;]['-]?[()]))"
     rf"(?>(?:{'|'.join(_EMOTICONS)})+)"
 )
-"""Emoticons side by side. They begin a word, or follow one like this:) and never stand within one."""
+"""Emoticons side by side: at the start of a word, or after one like this:) but never inside one."""
 _BOUNDARY = " .,!?\"')*"
 
 
 def in_words(text: str) -> str:
-    """Say emoji and emoticons in words: each once where several stand together, without skin tone or gender.
+    """Replace emoji and emoticons by words: a repeated one once, without skin tone or gender.
 
     `text` is on one line.
 

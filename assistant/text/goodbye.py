@@ -1,6 +1,6 @@
-"""Whether somebody takes their leave: a whole message that is nothing but a goodbye, in a few languages.
+"""Recognises goodbyes: a whole message that is nothing but a goodbye, in a few languages.
 
-A fixed rule that infers nothing about the person. A longer message that only mentions a goodbye is none.
+A fixed rule that infers nothing about the person. A longer message that only mentions a goodbye does not count.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BESIDE: Mapping[str, tuple[str, ...]] = {
     "es": ("gracias|muchas|bueno|vale|y|pues",),
     "fr": ("merci|beaucoup|bon|alors|et|d'accord",),
 }
-"""What may stand beside a goodbye without making it anything else."""
+"""Words that may stand beside a goodbye without changing what the message is."""
 
 
 def _any(table: Mapping[str, tuple[str, ...]]) -> str:

@@ -1,7 +1,7 @@
-"""Where there is human help in a crisis, by country: a small table, each line with its source.
+"""Human help in a crisis, by country: a small table, each crisis line with its source.
 
-Lines were compared with published pages of the source, or with pages about it, in November 2026. Numbers change:
-look at the sources before each release, and correct `CHECKED` with them. A country that is not here gets
+The lines were compared with published pages of the source, or with pages about it, in November 2026. Numbers
+change: check the sources before each release and update `CHECKED`. A country that is not in the table gets
 `EVERYWHERE`.
 """
 
@@ -15,16 +15,16 @@ CHECKED = "2026-11"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One way to a human being."""
+    """A crisis line, or another way to reach a human being."""
 
     says: str
-    """As a person reads it."""
+    """Text for the person."""
     source: str
-    """Who runs it."""
+    """Page of the organisation that runs it."""
 
     @property
     def contact(self) -> str:
-        """The number or address alone, by which a text can be searched.
+        """The number or address alone, to find it in a text.
 
         >>> Line("Call or text 988 (Suicide & Crisis Lifeline)", "").contact
         '988'
@@ -86,9 +86,9 @@ def lines(country: str | None) -> tuple[Line, ...]:
 
 
 def names_help(text: str, country: str | None) -> bool:
-    """Whether a text names a line that helps people of this country: one of theirs, or the list of all.
+    """Whether a text names a line for people in this country: one of theirs, or the international list.
 
-    An emergency number alone doesn't count: "911" stands in many a text.
+    An emergency number alone does not count: "911" occurs in many texts.
 
     >>> names_help("Please call 9-8-8, they are there for you.", "US"), names_help("Call 1988!", "US")
     (True, False)

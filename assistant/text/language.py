@@ -1,4 +1,4 @@
-"""Whether a text can be read at all: the model knows English, and no code, noise or other language."""
+"""Decides whether a text can be read: the model knows English, but not code, noise or other languages."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 Reason = Literal["empty", "other_language", "code", "random_characters"]
 
 _SAMPLE = 1000
-"""Characters judged at once; of a longer text its beginning, middle and end are."""
+"""Characters in a sample; of a longer text the start, middle and end are samples."""
 
 _ENGLISH = ("en", "pcm")
-"""Labels that are read; Nigerian Pidgin takes in much informal English."""
+"""Labels that count as English; much informal English is detected as Nigerian Pidgin."""
 _NO_LANGUAGE = "zxx"
 _RATIO, _RATIO_OF_FEW = 50.0, {0: math.inf, 1: math.inf, 2: math.inf, 3: 5000.0, 4: 1000.0}
-"""How many times likelier than English a language must be; more where there are fewer different words.
+"""How many times as probable as English another language must be; the second is for few different words.
 
-Chosen on English dev sets and the dev half of tests/unreadable.csv. One or two words never do: "Yup" looks Quechua
-and "Bye bye bae" Luganda.
+Chosen on English dev sets and the dev half of tests/unreadable.csv. One or two words are never enough: "Yup" looks
+like Quechua and "Bye bye bae" like Luganda.
 """
 _NOISE_RATIO, _NOISE_LETTERS = 30.0, 8
 
@@ -38,13 +38,13 @@ _LATIN = re.compile(r"[A-Za-z\u00aa-\u036f\u1d00-\u1eff]")
 
 
 def unreadable(text: str, plain: str, *, detector: bool = True) -> Reason | None:
-    """Why `text`, which is `plain` after cleaning, can't be read, or None: what may well be English is read.
+    """The reason why `text` (`plain` after cleaning) cannot be read; None if it may be English.
 
-    `empty`: nothing can be seen. `other_language`: mostly another script, or much likelier another language than
-    English (py3langid: naive Bayes over byte n-grams, Lui and Baldwin 2012). `code`: dense with marks of code.
-    `random_characters`: no letters, keys pressed at random, hashes and the like. A text is read if any sample of
-    it can be. Without a `detector` languages are told by their script alone. Takes about
-    0.2 ms for a message and a few ms at most.
+    `empty`: nothing is visible. `other_language`: mostly another script, or another language is much more probable
+    than English (py3langid: naive Bayes over byte n-grams, Lui and Baldwin 2012). `code`: many marks of code.
+    `random_characters`: no letters, keys pressed at random, hashes and the like. A text is read if any sample of it
+    can be read. Without a `detector` languages are recognised by their script alone. Takes about 0.2 ms for a
+    message and a few ms at most.
 
     >>> [unreadable(text, text) for text in ("Ich bin heute so traurig", "Я устала", '{"id": 7, "tags": ["a"]}')]
     ['other_language', 'other_language', 'code']
@@ -62,9 +62,9 @@ def unreadable(text: str, plain: str, *, detector: bool = True) -> Reason | None
 
 
 def prepare() -> bool:
-    """Load the detector's model now (half a second), not at the first message; say whether it is there.
+    """Load the detector's model now, which takes half a second; returns whether it loaded.
 
-    It unpacks 65 MB in the temporary folder, where there may be no room.
+    It unpacks 65 MB into the temporary folder, which may be full.
     """
     try:
         rank("")
@@ -102,7 +102,7 @@ def _reason(sample: str, detector: bool) -> Reason | None:
 
 
 def _likelier(text: str) -> tuple[str, float]:
-    """The likeliest language, and how many times likelier than English: tempered by the root of the length."""
+    """The most probable language, and how many times as probable as English it is, tempered by the length."""
     ranked = rank(text)
     language, best = ranked[0]
     english = next(score for name, score in ranked if name == _ENGLISH[0])

@@ -1,6 +1,6 @@
-"""Letters that look like a Latin letter, and which one.
+"""Maps letters that look like a Latin letter to that letter.
 
-The pairs follow Unicode's TR39 (confusables), narrowed to what a reader takes for a Latin letter.
+The pairs follow Unicode's TR39 (confusables), limited to letters that a reader takes for a Latin letter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SHAPED = {
     "a": "ɑɐ", "e": "ǝ", "f": "ƒɟ", "g": "ɡ", "h": "ɥ", "i": "ıɩᴉ", "j": "ȷ", "k": "ʞ", "m": "ɯ",
     "q": "ǫ", "r": "ɾɹ", "s": "ʂ", "t": "ʇ", "v": "ʋʌ", "w": "ʍ", "y": "ʎ", "z": "ʐ",
 }  # fmt: skip
-"""Latin already, in another shape: phonetic letters and turned ones."""
+"""Latin letters in another shape: phonetic and turned ones."""
 
 _STRONG = {
     "a": "аα", "c": "сϲ", "d": "ԁ", "e": "еҽ", "g": "ց", "h": "һհ", "i": "іι", "j": "јϳ", "l": "ӏ",
@@ -23,13 +23,13 @@ _STRONG = {
     "O": "ΟОՕ", "P": "ΡРᏢ", "R": "Ꭱ", "S": "ЅՏᏚ", "T": "ΤТᎢ", "U": "Ս", "V": "ѴᏙ", "W": "ԜᎳ",
     "X": "ΧХ", "Y": "ΥУҮᎩ", "Z": "ΖᏃ",
 }  # fmt: skip
-"""Letters of other scripts with the very shape of a Latin one."""
+"""Letters of other scripts with exactly the shape of a Latin letter."""
 
 _WEAK = {
     "a": "ά", "b": "вβь", "e": "εёέ", "h": "н", "i": "їί", "k": "кκ", "m": "м", "n": "пηή",
     "o": "σό", "r": "г", "t": "тτ", "u": "μύ", "w": "ω", "x": "χ", "y": "γ",
 }  # fmt: skip
-"""Letters that pass for a Latin one only among Latin letters."""
+"""Letters that look Latin only among Latin letters."""
 
 
 def _table(*rows: dict[str, str]) -> dict[int, str]:
@@ -49,15 +49,15 @@ _LATIN = re.compile(r"[A-Za-z]")
 
 
 def to_latin(text: str) -> str:
-    """Give letters that only look Latin their Latin form; leave words in another script as they are.
+    """Replace letters that only look Latin by the Latin ones; words in another script stay as they are.
 
     >>> to_latin("і аm ѕо hарру"), to_latin("ᴡʜʏ ɴᴏᴛ"), to_latin("тhis is bеst")
     ('i am so happy', 'why not', 'this is best')
     >>> to_latin("Я очень рад"), to_latin("Είμαι χαρούμενος")
     ('Я очень рад', 'Είμαι χαρούμενος')
 
-    A word is changed as a whole or not at all. One that could be read either way stays where other words show
-    that its script is meant:
+    A word is changed as a whole or not at all. An ambiguous word stays if other words show that its script is
+    intended:
 
     >>> to_latin("сор"), to_latin("сор из избы")
     ('cop', 'сор из избы')

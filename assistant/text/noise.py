@@ -1,4 +1,4 @@
-"""Whether a text is noise: keys pressed at random, hashes, encoded bytes, digits or marks alone."""
+"""Recognises noise: random keys, hashes, encoded bytes, digits or marks alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 _LETTER = re.compile(r"[^\W\d_]")
 _SEPARATORS = ".,;:!?'\"()[]{}<>*#-"
 _LEAST_LENGTH = 8
-"""Characters that a string without meaning must have before it counts as such."""
+"""Shortest string that can count as meaningless, in characters."""
 _DIGIT_CHANGE = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", re.IGNORECASE)
 _CASE_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _LEAST_CHANGES = 3

@@ -1,4 +1,4 @@
-"""What a text says: fine emotions, sentiment, affect and stress, and the Reading that comes of them."""
+"""The text reader: fine emotions, sentiment, affect and stress, and the `Reading` made from them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ FINE_TO_SHARED: Mapping[str, str] = {
 """GoEmotions' own grouping into Ekman's six and neutral (Demszky et al. 2020, appendix)."""
 
 _SPREAD = 0.4
-"""Standard deviation that one population deviation of arousal is shown as: annotators of EmoBank use a sixth of
-the scale, voices use most of it, and the two must be comparable before they are fused."""
+"""One standard deviation of arousal in EmoBank becomes this much on the shared scale. Annotators of EmoBank use a
+sixth of the scale, voices use most of it, and both must be comparable before they are fused."""
 _LEAST_DEVIATION = 0.15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextScores:
-    """What the graph gave for one text, averaged over its windows by length."""
+    """Output of the graph for one text, averaged over its windows, weighted by their length."""
 
     card: Card
     emotions: Floats32
@@ -58,7 +58,7 @@ class TextScores:
 
     @property
     def sentiment_weights(self) -> tuple[float, ...]:
-        """What the sentiments are weighed with before the likeliest is named; never in a probability."""
+        """Weights of the sentiments for choosing the most probable one; not applied to the probabilities."""
         return tuple(self.card.data.get("sentiment_weights", (1.0, 1.0, 1.0)))
 
     @property
@@ -73,7 +73,7 @@ class TextScores:
         return {name: p / total for name, p in present.items()}
 
     def reading(self) -> Reading:
-        """The Reading: valence is the expected sentiment, arousal is EmoBank's, spread to the shared scale."""
+        """The scores as a `Reading`: valence is the expected sentiment, arousal EmoBank's, on the shared scale."""
         negative, _, positive = (float(p) for p in self.sentiment)
         valence = positive - negative
         spread = max(_LEAST_DEVIATION, float(np.sqrt(max(0.0, positive + negative - valence**2))))
@@ -103,10 +103,9 @@ class TextReader:
         self._detector = prepare()
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
-        """Score one text of any length, or abstain from one that can't be read (see `unreadable`).
+        """Score one text of any length, or abstain if it cannot be read (see `unreadable`).
 
-        Raises `ConsentRequired` without a living grant for text, `Busy` when there is no result in `budget_s`
-        seconds.
+        Raises `ConsentRequired` without a valid grant for text, `Busy` if there is no result in `budget_s` seconds.
         """
         self._gate.check(grant, "text")
         plain = clean(text)

@@ -1,4 +1,4 @@
-"""Text to token ids, in windows, so that nothing long is silently cut."""
+"""Tokenises text in windows, so that no long text is silently cut off."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAD_TO = 16
 
 
 class Tokens:
-    """A model folder's tokenizer."""
+    """The tokenizer of a model folder."""
 
     def __init__(self, folder: Path, *, max_tokens: int) -> None:
         file = folder / "tokenizer.json"
@@ -31,7 +31,7 @@ class Tokens:
     def windows(self, text: str) -> list[Ints]:
         """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text.
 
-        Long text is cut evenly, so that no window is left with a word or two out of context.
+        Long text is cut evenly, so that no window has only a word or two.
         """
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         first, last = self._special[0], self._special[-1]
@@ -39,7 +39,7 @@ class Tokens:
 
 
 def even_parts(count: int, most: int) -> list[slice]:
-    """Cut `count` things into as few parts of at most `most` as can be, which differ in size by one at most.
+    """Split `count` things into as few parts of at most `most` as possible, with sizes that differ by at most one.
 
     >>> [part.stop - part.start for part in even_parts(10, 4)], even_parts(0, 4)
     ([3, 3, 4], [])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from assistant.chat.breaker import Breaker
 from assistant.chat.budget import Budget, DailyLimit, Prices, Usage
 from assistant.chat.sse import Events
-from assistant.chat.upstream import Patience, Refused, Upstream
+from assistant.chat.upstream import Patience, Upstream, UpstreamRefused
 from assistant.errors import TooMany, Unavailable
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, words
 from tests.clock import Clock
@@ -138,7 +138,7 @@ async def test_a_refusal_is_handed_on_with_its_words_and_not_repeated(
 ) -> None:
     words_of_it = '{"error": {"message": "too long", "code": "context_length_exceeded"}}'
     fake.answers = [failing(400, words_of_it)]
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(UpstreamRefused) as raised:
         await connected(client, fake.url).complete(b"{}")
     assert (raised.value.status, raised.value.body.decode(), len(fake.asked)) == (400, words_of_it, 1)
 
@@ -247,7 +247,7 @@ async def test_refusals_and_listeners_who_leave_are_no_failures(
 ) -> None:
     upstream = connected(client, fake.url, breaker=Breaker(failures_to_open=1))
     fake.answers = [failing(429), hanging(*words("Hel")[:2])]
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await upstream.complete(b"{}")
     events = upstream.stream(b"{}")
     await anext(events)

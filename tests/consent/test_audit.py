@@ -40,7 +40,7 @@ def chained(count: int) -> list[Record]:
 
 def walked(records: Sequence[Record], expected: str | None = None) -> Audit:
     audit = Audit(expected)
-    audit.walk(records)
+    audit.check_records(records)
     return audit
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -16,11 +16,11 @@ from assistant.config import Settings
 from assistant.consent.exceptions import Exceptions, Terms, exceptions_of, read_exceptions, sign
 from assistant.consent.jurisdiction import CONSENT_AGES, EU, UNKNOWN_AGE, consent_age, holds
 from assistant.consent.policy import (
-    AGE_BANDS,
     CONTEXTS,
     DISCLOSE_EVERY_S,
     DUTIES,
     PROHIBITIONS,
+    AgeBand,
     Exemption,
     Subject,
     disclosure,
@@ -82,7 +82,7 @@ def test_each_row_of_the_refusals(
 def test_the_rows_cover_every_rule_every_context_and_every_age() -> None:
     assert {name for row in REFUSED for name in row[3:] if name} == {rule.code for rule in PROHIBITIONS}
     assert {row[0] for row in REFUSED} == set(CONTEXTS)
-    assert {row[1] for row in REFUSED} == set(AGE_BANDS)
+    assert {row[1] for row in REFUSED} == set(get_args(AgeBand))
 
 
 def test_no_rule_is_without_a_reason_and_a_source() -> None:

@@ -181,12 +181,12 @@ def test_the_measured_coverage_is_nine_in_ten_on_the_halves_that_were_held_out()
 def test_a_broken_calibration_is_refused(tmp_path: Path, written: str) -> None:
     file = tmp_path / "calibration.toml"
     file.write_text(written)
-    with pytest.raises(ConfigInvalid, match="no calibration"):
+    with pytest.raises(ConfigInvalid, match="not a calibration"):
         read_calibration(file)
 
 
 def test_a_missing_calibration_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigInvalid, match="no calibration"):
+    with pytest.raises(ConfigInvalid, match="not a calibration"):
         read_calibration(tmp_path / "none.toml")
 
 

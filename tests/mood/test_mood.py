@@ -358,8 +358,8 @@ def test_a_glimpse_is_replaced_by_the_next_and_by_the_whole_utterance() -> None:
         assert mood is not None
         return mood.valence.mean
 
-    line.glimpse(reading("voice", (-0.9, 0.2)), NOW)
-    line.glimpse(reading("voice", (-0.5, 0.2)), NOW + 1)
+    line.set_interim(reading("voice", (-0.9, 0.2)), NOW)
+    line.set_interim(reading("voice", (-0.5, 0.2)), NOW + 1)
     assert valence() == pytest.approx(-0.5)
     line.add_reading(reading("voice", (0.4, 0.2)), NOW + 3)
     assert valence() == pytest.approx(0.4)
@@ -367,7 +367,7 @@ def test_a_glimpse_is_replaced_by_the_next_and_by_the_whole_utterance() -> None:
 
 def test_a_message_leaves_the_glimpse_of_a_voice_alone() -> None:
     line = timeline()
-    line.glimpse(reading("voice", (-0.5, 0.2)), NOW)
+    line.set_interim(reading("voice", (-0.5, 0.2)), NOW)
     line.add_reading(reading("text", (0.5, 0.2)), NOW)
     mood = line.mood(NOW, ["voice"])
     assert mood is not None
@@ -376,7 +376,7 @@ def test_a_message_leaves_the_glimpse_of_a_voice_alone() -> None:
 
 def test_a_glimpse_teaches_the_baseline_nothing() -> None:
     line = timeline()
-    line.glimpse(reading("voice", observation=(0.1, 0.2)), NOW)
+    line.set_interim(reading("voice", observation=(0.1, 0.2)), NOW)
     assert line.baseline("voice") == NO_BASELINE
 
 
@@ -384,7 +384,7 @@ def test_forgetting_one_modality_leaves_the_other() -> None:
     line = timeline()
     for modality in ("voice", "text"):
         line.add_reading(reading(modality, observation=(0.1, 0.2)), NOW)
-    line.glimpse(reading("voice"), NOW)
+    line.set_interim(reading("voice"), NOW)
     line.forget("voice")
     assert line.mood(NOW, ["voice"]) is None
     assert line.baseline("voice") == NO_BASELINE

@@ -51,7 +51,7 @@ async def test_people_consents_and_the_chain_are_as_they_were(before: House) -> 
     assert granted == {("text", "tone"), ("text", "content"), ("text", "remember")}
     await before.call("GET", "/v1/people/eve", status=404)
     audit = Audit(MADE["head"])
-    audit.walk(await before.services.storage.records.after(0))
+    audit.check_records(await before.services.storage.records.after(0))
     assert (audit.broken, audit.seen, audit.head) == (None, True, MADE["head"])
 
 
@@ -99,7 +99,7 @@ async def test_an_erasure_leaves_only_the_ledger(before: House) -> None:
     storage = before.services.storage
     assert [record.event for record in await storage.records.history(pseudonym)] == ["granted"] * 3 + ["erased"]
     audit = Audit(MADE["head"])
-    audit.walk(await storage.records.after(0))
+    audit.check_records(await storage.records.after(0))
     assert (audit.broken, audit.seen) == (None, True)
 
 

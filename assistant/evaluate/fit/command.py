@@ -19,10 +19,10 @@ from assistant.evaluate.fit.fold_figures import Protocol, Scoring
 from assistant.evaluate.leakage.check import leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, Options
 from assistant.evaluate.report import files
-from assistant.evaluate.report.findings import findings, further, grouped, sheet_of
-from assistant.evaluate.report.predictions import lines
-from assistant.evaluate.report.provenance import asked, identity, provenance
-from assistant.evaluate.report.report import Folds, Leakage, Report, measured_figures, members, typed
+from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
+from assistant.evaluate.report.predictions import make_lines
+from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
+from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
 from assistant.evaluate.run.worker import stem_folder
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse
@@ -55,8 +55,8 @@ def check(options: Options) -> None:
             "their names, in a column `emotion`",
             code="fit_unsupported",
         )
-    for other, given in (("--conditions", options.conditions), ("--engine ray", options.engine == "ray")):
-        if given:
+    for other, wrong in (("--conditions", bool(options.conditions)), ("--engine ray", options.engine == "ray")):
+        if wrong:
             raise Invalid(
                 f"{other} doesn't go with --fit: save the head with --save-model, then measure it with --model",
                 code="fit_unsupported",
@@ -87,13 +87,13 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         columns=columns,
         table=options.table,
         strict=options.strict,
-        more=further((*options.groups, *(() if left_out is None else (left_out,)))),
+        more=list_extra_columns((*options.groups, *(() if left_out is None else (left_out,)))),
     )
     folder = options.model or shipped_models() / options.modality
     card = read_card(folder)
     if "states" not in card.inputs:
         raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
-    files.prepare(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
+    files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
     model, stem = open_model(folder, session), open_model(stem_folder(card), session)
     bad = list(manifest.bad)
 
@@ -101,7 +101,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         bad.extend(rows)
         if options.strict:
             refuse(options.data, bad)
-        files.tell_bad_rows(options.out, options.data, bad)
+        files.report_bad_rows(options.out, options.data, bad)
 
     scoring = Scoring(options.task, options.abstain == "drop", options.bootstrap, options.seed)
     protocol = Protocol(options.folds, left_out, options.baseline, scoring)
@@ -121,30 +121,30 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
                 f"{model_folder.MOST_SERVED}"
             )
     outcomes = found.outcomes
-    sheet = sheet_of(options.task, found.card, outcomes)
-    measured = findings(
+    sheet = make_sheet(options.task, found.card, outcomes)
+    measured = compute_findings(
         sheet,
         outcomes,
         drop=scoring.drop,
         replicates=scoring.replicates,
         seed=scoring.seed,
-        columns=grouped(options.groups),
+        columns=list_group_columns(options.groups),
     )
     report = Report(
-        **members(measured),
-        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=typed(shared, Leakage),
-        folds=typed(found.folds, Folds),
-        compared={name: dict(measured_figures(one)) for name, one in found.compared.items()},
-        model=identity(found.card, stem=stem.card, beside=card),
-        options=asked(options, without=SAME_FIGURES, label_map=dict(label_map)),
-        bad_rows=files.bad_rows(bad),
+        **get_members(measured),
+        provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
+        leakage=to_struct(shared, Leakage),
+        folds=to_struct(found.folds, Folds),
+        compared={name: dict(to_measured(one)) for name, one in found.compared.items()},
+        model=describe_model(found.card, stem=stem.card, beside=card),
+        options=describe_options(options, without=SAME_FIGURES, label_map=dict(label_map)),
+        bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[f"{len(sheet.names)} classes: {', '.join(sheet.names)}", *notes, *manifest.notes],
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, lines(sheet, outcomes))
-    files.finish(report, options.out)
+    files.write_predictions(options.out, make_lines(sheet, outcomes))
+    files.write_and_print(report, options.out)
     if (saved := options.save_model) is not None:
         print(f"  in {saved}: a model folder. Use it with --model {saved}, or serve it with")
         print(f"  ATTUNE_VOICE_MODEL={saved.resolve()}")

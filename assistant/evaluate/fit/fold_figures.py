@@ -13,7 +13,7 @@ from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.tasks import Sheet, Task
-from assistant.evaluate.report.findings import sheet_of
+from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.run.outcomes import Outcome
 from assistant.inference.card import Card
@@ -64,10 +64,10 @@ def fold_figures(
 
     def split(some: Sequence[Outcome]) -> list[Sheet]:
         if protocol.column is None:
-            whole = sheet_of(scoring.task, card, some)
+            whole = make_sheet(scoring.task, card, some)
             return [whole.take(np.asarray(parts == part)) for part in range(len(names))]
         return [
-            sheet_of(scoring.task, card, [some[at] for at in np.flatnonzero(parts == part).tolist()])
+            make_sheet(scoring.task, card, [some[at] for at in np.flatnonzero(parts == part).tolist()])
             for part in range(len(names))
         ]
 
@@ -93,7 +93,7 @@ def fold_figures(
         "mean_floor": mean(low, scoring),
     }
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
-    compared = {name: figures(sheet_of(scoring.task, card, some), scoring) for name, some in pooled.items()}
+    compared = {name: figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()}
     return {"folds": folds, "compared": compared}
 
 

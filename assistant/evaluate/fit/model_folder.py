@@ -18,7 +18,7 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.fit.fold_figures import FLOOR, Protocol
 from assistant.evaluate.fit.head import Head, TrainingSet
 from assistant.evaluate.fit.head_graph import graph_of
-from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.report.provenance import hash_file
 from assistant.inference.card import Card
 from assistant.inference.model import golden_error, onnx_session, open_model
 
@@ -118,13 +118,13 @@ def training_card(
         "rows": len(known.target),
         "note": f"{int(known.who.max()) + 1} speakers; only the emotions were learned from it",
     }
-    return {_OURS: {"data_sha256": digest(data)}, "training_data": [training], "figures": [figure]}
+    return {_OURS: {"data_sha256": hash_file(data)}, "training_data": [training], "figures": [figure]}
 
 
 def learned_from(card: Card, data: Path) -> list[str]:
     """A note where a fitted head is measured on the very table that it learned from."""
     own = card.data.get(_OURS, {}).get("data_sha256")
-    if not own or own != digest(data):
+    if not own or own != hash_file(data):
         return []
     return [
         f"{card.name} learned from this very table: these figures say nothing of voices that it doesn't know; "

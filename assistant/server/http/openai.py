@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import msgspec
 from aiohttp import web
 
-from assistant.chat.upstream import Refused
+from assistant.chat.upstream import UpstreamRefused
 from assistant.errors import AssistantError, Busy, TooMany, Unavailable
 from assistant.server.http.guard import Handler, log_unexpected, status_of
 
@@ -23,7 +23,7 @@ async def openai_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return await handler(request)
     try:
         return await handler(request)
-    except Refused as error:
+    except UpstreamRefused as error:
         headers = {"Retry-After": error.retry_after} if error.retry_after else None
         return web.Response(status=error.status, body=error.body, content_type="application/json", headers=headers)
     except AssistantError as error:

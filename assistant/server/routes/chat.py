@@ -19,8 +19,8 @@ from aiohttp import web
 
 from assistant.chat.budget import Spending, Usage, tokens_in
 from assistant.chat.completion import ChatBody, Request, chunk, completion, read_request, usage_chunk
-from assistant.chat.embedded import MODEL, help_text, phrases, pieces, reply
-from assistant.chat.relay import Addition, Passing, passed_whole
+from assistant.chat.embedded import MODEL, help_text, phrases, reply, stream_pieces
+from assistant.chat.relay import Addition, StreamRelay, relay_completion
 from assistant.chat.sse import DONE, END, event
 from assistant.chat.upstream import Upstream
 from assistant.consent.policy import MACHINE
@@ -150,7 +150,7 @@ async def _turn(
     if person is None:
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
-        directive, _ = directed(situation, await services.tools.policies.get(caller.app.id))
+        directive, _ = directed(situation, await services.storage.policies.get(caller.app.id))
         told = phrases(Profile().language).disclosure if asked.first else None
         return Turn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person.pseudonym)
@@ -206,7 +206,7 @@ async def _answered(
             return await _streamed(request, services.upstream, payload, turn, spending, keeping)
         keeping.begin()
         data = await services.upstream.complete(payload)
-        body, spending.usage = passed_whole(data, turn.addition, turn.asked.most.prompt)
+        body, spending.usage = relay_completion(data, turn.addition, turn.asked.most.prompt)
         return respond(body)
 
 
@@ -218,7 +218,7 @@ async def _streamed(
     spending: Spending,
     keeping: Keeping,
 ) -> web.StreamResponse:
-    passing = Passing(turn.addition, turn.asked.include_usage, turn.asked.most.prompt)
+    passing = StreamRelay(turn.addition, turn.asked.include_usage, turn.asked.most.prompt)
     async with contextlib.aclosing(upstream.stream(payload)) as events:
         first = await anext(events, None)  # what goes wrong before this is an answer with another status
         began = passing.close() if first is None else passing.feed(first)
@@ -262,7 +262,7 @@ async def _embedded(request: web.Request, turn: Turn, keeping: Keeping) -> web.S
 async def _parts(turn: Turn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
     head = (turn.chat, turn.created, MODEL)
     yield chunk(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
-    for piece in pieces(text):
+    for piece in stream_pieces(text):
         yield chunk(*head, {"content": piece})
     yield chunk(*head, {}, finish="stop")
     if turn.asked.include_usage:

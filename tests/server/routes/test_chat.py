@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.chat.embedded import MODEL, help_text, intent_of, pieces, reply
+from assistant.chat.embedded import MODEL, help_text, intent_of, reply, stream_pieces
 from assistant.chat.phrases import LANGUAGES
 from assistant.text.crisis import notice_crisis
 from assistant.text.help import COUNTRIES, EVERYWHERE, lines, names_help
@@ -380,7 +380,7 @@ async def test_a_broken_store_of_decisions_doesn_t_keep_the_answer_back(
         async def add(self, *_: Any) -> None:
             raise OSError("no space left on the purple disk")
 
-    object.__setattr__(house.services.tools, "decisions", Full())
+    object.__setattr__(house.services.conversations, "decisions", Full())
     answer = await client.chat.completions.create(model="m", messages=SAID, user="ada")
     assert answer.choices[0].message.content == "Hello there."
     assert "could not be kept" in caplog.text
@@ -666,7 +666,7 @@ def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
     for sentence in sorted(sentences, key=len, reverse=True):
         rest = rest.replace(sentence, "")
     assert not rest.strip()
-    assert "".join(pieces(said)) == said
+    assert "".join(stream_pieces(said)) == said
 
 
 @pytest.mark.parametrize(
