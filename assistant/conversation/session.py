@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.consent.grant import Grant, purposes
-from assistant.consent.policy import disclosure, is_disclosure_due
+from assistant.consent.legal_rules import disclosure, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.limits import GPC, Limit, content_profile, limits, tone_profile
 from assistant.conversation.surroundings import completed
@@ -21,8 +21,7 @@ from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import blurred
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
-from assistant.profile.hours import is_quiet
-from assistant.profile.person import App, Person, subject
+from assistant.profile.person import App, Person, is_quiet, subject
 from assistant.recommend.holdout import Arm
 from assistant.recommend.holdout import arm as arm_of
 from assistant.recommend.moment import NOWHERE

@@ -18,7 +18,7 @@ from assistant.audio.pcm import Samples
 from assistant.audio.segment import Edge, SegmentEnd, SegmentRules, SegmentStart, UtteranceState, step
 from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
-from assistant.consent.policy import duties
+from assistant.consent.legal_rules import duties
 from assistant.consent.receipt import ENDINGS, Actor, Record
 from assistant.conversation.dictation import Transcription
 from assistant.conversation.live.answers import Answers, Spoken
