@@ -25,11 +25,11 @@ from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, Options, add_arguments, count
 from assistant.evaluate.ranking import logs, recommend
 from assistant.evaluate.report import compare, files, schema
-from assistant.evaluate.report.findings import findings, further, grouped, sheet_of
-from assistant.evaluate.report.predictions import lines
-from assistant.evaluate.report.provenance import asked, identity, provenance
-from assistant.evaluate.report.report import Cost, Leakage, Report, members, typed
-from assistant.evaluate.report.sweep import swept
+from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
+from assistant.evaluate.report.predictions import make_lines
+from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
+from assistant.evaluate.report.report import Cost, Leakage, Report, get_members, to_struct
+from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parsed, prepared
 from assistant.evaluate.run.foreign_card import adapted, answerable, is_foreign
 from assistant.evaluate.run.foreign_card import notes as foreign_notes
@@ -173,35 +173,36 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     disturbances = [prepared(condition, options.seed) for condition in parsed(options.conditions)]
     table = _read_table(options, names)
     trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
-    files.prepare(options.out, rows=len(table.rows), columns=max(3, len(names)))
+    files.prepare_folder(options.out, rows=len(table.rows), columns=max(3, len(names)))
     model = ModelRun.open(options, folder, card, session)
     outcomes, unread = model.read(table.rows)
     bad = [*table.bad, *unread]
-    files.tell_bad_rows(options.out, options.data, bad)
+    files.report_bad_rows(options.out, options.data, bad)
     if not outcomes:
-        return files.nothing_scored(options.data)
+        return files.print_nothing_scored(options.data)
     outcomes = model.with_baseline(outcomes)
-    sheet = sheet_of(options.task, card, outcomes)
+    sheet = make_sheet(options.task, card, outcomes)
     cost = model.cost(outcomes)
     chance: Any = {"drop": options.abstain == "drop", "replicates": options.bootstrap, "seed": options.seed}
-    found = findings(sheet, outcomes, columns=grouped(options.groups), **chance)
+    found = compute_findings(sheet, outcomes, columns=list_group_columns(options.groups), **chance)
     shared = leakage(table.rows, trained, against=options.against.name) if options.against else None
     hear = model.hearing(table.rows)
+    losses = measure_conditions(disturbances, sheet, outcomes, hear, card, **chance)
     report = Report(
-        **members(found),
-        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=UNSET if shared is None else typed(shared, Leakage),
-        conditions=swept(disturbances, sheet, outcomes, hear, card, **chance) if disturbances else UNSET,
-        model=identity(card, stem=None if model.stem is None else model.stem.card),
-        options=asked(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),
-        bad_rows=files.bad_rows(bad),
+        **get_members(found),
+        provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
+        leakage=UNSET if shared is None else to_struct(shared, Leakage),
+        conditions=losses or UNSET,
+        model=describe_model(card, stem=None if model.stem is None else model.stem.card),
+        options=describe_options(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),
+        bad_rows=files.list_bad_rows(bad),
         left_out=table.manifest.left_out,
         notes=_notes(options, card, sheet, table) + told_by(table.manifest),
-        cost=typed(cost, Cost),
+        cost=to_struct(cost, Cost),
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, lines(sheet, outcomes, with_text=options.with_text))
-    files.finish(report, options.out)
+    files.write_predictions(options.out, make_lines(sheet, outcomes, with_text=options.with_text))
+    files.write_and_print(report, options.out)
     return 0
 
 
@@ -231,7 +232,7 @@ def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
         columns=dict(options.columns),
         table=options.table,
         strict=options.strict,
-        more=further(options.groups),
+        more=list_extra_columns(options.groups),
         keep=rows.append,
     )
     bad, scale = list(manifest.bad), options.scale

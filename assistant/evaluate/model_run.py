@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.evaluate.options import Options
-from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run import cost
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.engine import Engine, Outcome, Pace, read_rows, with_baseline
@@ -94,10 +94,10 @@ class ModelRun:
         options, card = self.options, self.card
         key: dict[str, Any] = {
             "attune": __version__,
-            "data": digest(options.data),
+            "data": hash_file(options.data),
             "modality": options.modality,
             "model": card.sha256,
-            "card": digest(card.folder / "card.toml"),
+            "card": hash_file(card.folder / "card.toml"),
             "stem": None if self.stem is None else self.stem.card.sha256,
             "columns": dict(options.columns),
             "table": options.table,

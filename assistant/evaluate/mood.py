@@ -20,16 +20,16 @@ from assistant.errors import AssistantError, NotFound
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.report import files
-from assistant.evaluate.report.findings import findings
-from assistant.evaluate.report.predictions import lines
-from assistant.evaluate.report.provenance import asked, provenance
+from assistant.evaluate.report.findings import compute_findings
+from assistant.evaluate.report.predictions import make_lines
+from assistant.evaluate.report.provenance import describe_options, describe_run
 from assistant.evaluate.report.report import (
     EmotionSets,
     Findings,
     ModelIdentity,
     Report,
-    measured_figures,
-    members,
+    get_members,
+    to_measured,
 )
 from assistant.evaluate.run.engine import Outcome, read_rows
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
@@ -113,13 +113,13 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         raise NotFound(f"there is no file {options.data}", code="file_missing")
     label_map = read_label_map(options.label_map, EMOTIONS)
     manifest, rows = read_sessions(options.data, allowed=EMOTIONS, label_map=label_map, gap_s=options.gap_s)
-    files.prepare(options.out, rows=len(rows), columns=len(EMOTIONS))
+    files.prepare_folder(options.out, rows=len(rows), columns=len(EMOTIONS))
     turns, cards, unread = _read(rows, session)
     bad = [*manifest.bad, *unread]
     kept = [row for row in rows if row.row.line not in {one.line for one in unread}]
-    files.tell_bad_rows(options.out, options.data, bad)
+    files.report_bad_rows(options.out, options.data, bad)
     if not kept:
-        return files.nothing_scored(options.data)
+        return files.print_nothing_scored(options.data)
     population = next((c.data.get("population", {}).get("center", ()) for c in cards if c.name == "voice"), ())
     rules = Rules(calibration=read_calibration(), population=tuple(population))
     labelled = [one.row for one in kept]
@@ -131,19 +131,20 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
     }
 
-    def measured(sheet: Sheet, outcomes: Sequence[Outcome]) -> Findings:
-        return findings(sheet, outcomes, drop=False, replicates=options.bootstrap, seed=options.seed, task="mood")
+    def measure(sheet: Sheet, outcomes: Sequence[Outcome]) -> Findings:
+        chance: Any = {"replicates": options.bootstrap, "seed": options.seed}
+        return compute_findings(sheet, outcomes, drop=False, task="mood", **chance)
 
     report = Report(
-        **members(measured(sheet, outcomes)),
-        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
-        compared={name: dict(measured(*one).metrics) for name, one in compared.items()},
+        **get_members(measure(sheet, outcomes)),
+        provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
+        compared={name: dict(measure(*one).metrics) for name, one in compared.items()},
         sets=sets(labelled, moods, options),
         model=ModelIdentity(
             name=" and ".join(card.name for card in cards), sha256={card.name: card.sha256 for card in cards}
         ),
-        options=asked(options, label_map=dict(label_map)),
-        bad_rows=files.bad_rows(bad),
+        options=describe_options(options, label_map=dict(label_map)),
+        bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[
             f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})",
@@ -151,8 +152,8 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         ],
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, lines(sheet, outcomes))
-    files.finish(report, options.out)
+    files.write_predictions(options.out, make_lines(sheet, outcomes))
+    files.write_and_print(report, options.out)
     return 0
 
 
@@ -213,5 +214,5 @@ def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) ->
     return EmotionSets(
         said=len(said) / len(rows),
         names=sum(len(names) for _, names in said) / len(said),
-        held=measured_figures(found)["held"],
+        held=to_measured(found)["held"],
     )

@@ -11,10 +11,10 @@ from assistant.evaluate.fit import crossval as fit
 from assistant.evaluate.fit import protocol
 from assistant.evaluate.options import SAME_FIGURES, Options
 from assistant.evaluate.report import files
-from assistant.evaluate.report.findings import findings, grouped, sheet_of
-from assistant.evaluate.report.predictions import lines
-from assistant.evaluate.report.provenance import asked, identity, provenance
-from assistant.evaluate.report.report import Folds, Leakage, Report, measured_figures, members, typed
+from assistant.evaluate.report.findings import compute_findings, list_group_columns, make_sheet
+from assistant.evaluate.report.predictions import make_lines
+from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
+from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
 from assistant.evaluate.run.worker import stem_folder
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, read_manifest, refuse
@@ -44,7 +44,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     card = read_card(folder)
     if "states" not in card.inputs:
         raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
-    files.prepare(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
+    files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
     model, stem = open_model(folder, session), open_model(stem_folder(card), session)
     bad = list(manifest.bad)
 
@@ -52,35 +52,35 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         bad.extend(rows)
         if options.strict:
             refuse(options.data, bad)
-        files.tell_bad_rows(options.out, options.data, bad)
+        files.report_bad_rows(options.out, options.data, bad)
 
     fitted = fit.fitted(options, manifest.rows, model, stem, unread=unread)
     if not fitted.outcomes:
-        return files.nothing_scored(options.data)
-    sheet = sheet_of(options.task, fitted.card, fitted.outcomes)
-    found = findings(
+        return files.print_nothing_scored(options.data)
+    sheet = make_sheet(options.task, fitted.card, fitted.outcomes)
+    found = compute_findings(
         sheet,
         fitted.outcomes,
         drop=options.abstain == "drop",
         replicates=options.bootstrap,
         seed=options.seed,
-        columns=grouped(options.groups),
+        columns=list_group_columns(options.groups),
     )
     report = Report(
-        **members(found),
-        provenance=provenance(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=typed(fitted.found["leakage"], Leakage),
-        folds=typed(fitted.found["folds"], Folds),
-        compared={name: dict(measured_figures(one)) for name, one in fitted.found["compared"].items()},
-        model=identity(fitted.card, stem=stem.card, beside=card),
-        options=asked(options, without=SAME_FIGURES, label_map=dict(label_map)),
-        bad_rows=files.bad_rows(bad),
+        **get_members(found),
+        provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
+        leakage=to_struct(fitted.found["leakage"], Leakage),
+        folds=to_struct(fitted.found["folds"], Folds),
+        compared={name: dict(to_measured(one)) for name, one in fitted.found["compared"].items()},
+        model=describe_model(fitted.card, stem=stem.card, beside=card),
+        options=describe_options(options, without=SAME_FIGURES, label_map=dict(label_map)),
+        bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[f"{len(sheet.names)} classes: {', '.join(sheet.names)}", *fitted.notes, *manifest.notes],
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, lines(sheet, fitted.outcomes))
-    files.finish(report, options.out)
+    files.write_predictions(options.out, make_lines(sheet, fitted.outcomes))
+    files.write_and_print(report, options.out)
     if fitted.saved is not None:
         print(f"  in {fitted.saved}: a model folder. Use it with --model {fitted.saved}, or serve it with")
         print(f"  ATTUNE_VOICE_MODEL={fitted.saved.resolve()}")

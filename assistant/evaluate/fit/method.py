@@ -11,7 +11,7 @@ import numpy as np
 from assistant.arrays import Ints
 from assistant.evaluate.fit.head import Head, TrainingSet
 from assistant.evaluate.options import Options
-from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.report.provenance import hash_file
 
 FLOOR = "floor: energy and pitch"
 
@@ -78,7 +78,7 @@ def about(options: Options, known: TrainingSet, found: Mapping[str, Any]) -> dic
         "rows": len(known.target),
         "note": f"{speakers} speakers; only the emotions were learned from it",
     }
-    return {"fitted": {"data_sha256": digest(options.data)}, "training_data": [training], "figures": [figure]}
+    return {"fitted": {"data_sha256": hash_file(options.data)}, "training_data": [training], "figures": [figure]}
 
 
 def _numbers(figure: Any) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.options import Options
-from assistant.evaluate.report.findings import sheet_of
+from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.run.outcomes import Outcome
 from assistant.evaluate.tables.tables import plain
@@ -66,7 +66,7 @@ def found(
 
 def pooled(card: Card, outcomes: Sequence[Outcome], options: Options) -> dict[str, Figure]:
     """All folds together."""
-    return alone(sheet_of(options.task, card, outcomes), options)
+    return alone(make_sheet(options.task, card, outcomes), options)
 
 
 def alone(sheet: Sheet, options: Options) -> dict[str, Figure]:
@@ -106,9 +106,9 @@ def _statistics(sheet: Sheet, options: Options) -> dict[str, Statistic]:
 
 def _split(options: Options, card: Card, outcomes: Sequence[Outcome], parts: Ints, count: int) -> list[Sheet]:
     if options.leave_out is None:
-        whole = sheet_of(options.task, card, outcomes)
+        whole = make_sheet(options.task, card, outcomes)
         return [whole.take(np.asarray(parts == part)) for part in range(count)]
     return [
-        sheet_of(options.task, card, [outcomes[at] for at in np.flatnonzero(parts == part).tolist()])
+        make_sheet(options.task, card, [outcomes[at] for at in np.flatnonzero(parts == part).tolist()])
         for part in range(count)
     ]

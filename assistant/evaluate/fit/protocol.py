@@ -12,8 +12,8 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import model_folder
 from assistant.evaluate.fit.head import ordered_labels
 from assistant.evaluate.options import Options
-from assistant.evaluate.report.findings import further
-from assistant.evaluate.report.provenance import digest
+from assistant.evaluate.report.findings import list_extra_columns
+from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.tables.manifest import open_table
 from assistant.evaluate.tables.tables import plain
 from assistant.inference.card import Card
@@ -59,7 +59,7 @@ def check(options: Options) -> None:
 def seen(card: Card, data: Path) -> list[str]:
     """A note where a fitted head is measured on the very table that it learned from."""
     own = card.data.get("fitted", {}).get("data_sha256")
-    if not own or own != digest(data):
+    if not own or own != hash_file(data):
         return []
     return [
         f"{card.name} learned from this very table: these figures say nothing of voices that it doesn't know; "
@@ -69,7 +69,8 @@ def seen(card: Card, data: Path) -> list[str]:
 
 def columns(options: Options) -> list[str]:
     """Columns that the protocol and the groups need beside the usual ones."""
-    return further((*options.groups, *(() if options.leave_out is None else (plain(options.leave_out),))))
+    left_out = () if options.leave_out is None else (plain(options.leave_out),)
+    return list_extra_columns((*options.groups, *left_out))
 
 
 def own_labels(options: Options) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from assistant.arrays import Floats
 from assistant.errors import Invalid
 from assistant.evaluate.figures.metrics import cluster_numbers
 from assistant.evaluate.report import files
-from assistant.evaluate.report.provenance import asked, provenance
-from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures, rounded
+from assistant.evaluate.report.provenance import describe_options, describe_run
+from assistant.evaluate.report.report import ModelIdentity, Report, round_number, to_measured
 from assistant.evaluate.tables.labels import number_of
 from assistant.evaluate.tables.manifest import BadRow
 from assistant.evaluate.tables.tables import table_of
@@ -131,31 +131,31 @@ def evaluate(options: Options) -> int:
     log = read_log(options.data)
     files.print_bad_rows(log.bad)
     if not log.lines:
-        return files.nothing_scored(options.data)
-    files.prepare(options.out, rows=len(log.lines), columns=4)
+        return files.print_nothing_scored(options.data)
+    files.prepare_folder(options.out, rows=len(log.lines), columns=4)
     plain = estimate.weights(log.numbers["target"], log.numbers["propensity"])
     weight = np.minimum(plain, options.clip)
     found = estimates(log, weight, replicates=options.bootstrap, seed=options.seed)
     report = Report(
-        provenance=provenance(options.data, seed=options.seed),
+        provenance=describe_run(options.data, seed=options.seed),
         task="logs",
         n=len(log.lines),
         clusters=len(np.unique(cluster_numbers(log.of))),
-        metrics=measured_figures(found),
+        metrics=to_measured(found),
         weights={
             "effective_sample_size": round(found["ips"].effective, 3),
-            "largest": rounded(found["ips"].largest),
-            "largest_share": rounded(found["ips"].largest / float(weight.sum())) if weight.sum() else None,
+            "largest": round_number(found["ips"].largest),
+            "largest_share": round_number(found["ips"].largest / float(weight.sum())) if weight.sum() else None,
             "clipped": int((plain > options.clip).sum()),
         },
         model=ModelIdentity(name="estimates from logs", sha256=_own_hash()),
-        options=asked(options, without=("out",)),
-        bad_rows=files.bad_rows(log.bad),
+        options=describe_options(options, without=("out",)),
+        bad_rows=files.list_bad_rows(log.bad),
         notes=warnings(log, found, plain, options.clip),
         seconds=round(time.monotonic() - started, 3),
     )
     files.write_predictions(options.out, _lines(log, weight))
-    files.finish(report, options.out)
+    files.write_and_print(report, options.out)
     return 0
 
 

@@ -21,8 +21,8 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.report import files
-from assistant.evaluate.report.provenance import asked, provenance
-from assistant.evaluate.report.report import ModelIdentity, Report, measured_figures
+from assistant.evaluate.report.provenance import describe_options, describe_run
+from assistant.evaluate.report.report import ModelIdentity, Report, to_measured
 from assistant.recommend.bandits import Belief, prior
 from assistant.recommend.catalogue import Affinity, Item
 from assistant.recommend.features import choice_features, context_vector, item_numbers
@@ -64,24 +64,24 @@ def evaluate(options: Options) -> int:
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
     optional("scipy.optimize", "--task situnes")
     heard = situnes.read(options.data)
-    files.prepare(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
+    files.prepare_folder(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
     splits = [situnes.split(heard.people, seed) for seed in situnes.SEEDS]
     scores = _offline(heard, splits) | served_scores(heard, splits)
     found = figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
     report = Report(
-        provenance=provenance(options.data, seed=options.seed),
+        provenance=describe_run(options.data, seed=options.seed),
         task="situnes",
         n=len(heard.ids),
         clusters=len(set(heard.people)),
         splits=len(splits),
-        metrics=measured_figures(found),
+        metrics=to_measured(found),
         model=ModelIdentity(name=_MODEL, sha256=_own_hash()),
-        options=asked(options, without=("task", "out")),
+        options=describe_options(options, without=("task", "out")),
         notes=notes(found),
         seconds=round(time.monotonic() - started, 3),
     )
     files.write_predictions(options.out, _lines(heard, splits, scores))
-    files.finish(report, options.out)
+    files.write_and_print(report, options.out)
     return 0
 
 

@@ -19,8 +19,8 @@ from assistant.evaluate.figures.paired import contrasts
 from assistant.evaluate.figures.permutation import holm
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import glossary, leaderboard
-from assistant.evaluate.report.predictions import Scored, aligned, read_scored
-from assistant.evaluate.report.report import plain
+from assistant.evaluate.report.predictions import Scored, align_sheets, read_scored
+from assistant.evaluate.report.report import to_plain
 
 SCHEMA = "attune-leaderboard/1"
 EPILOG = """\
@@ -87,30 +87,30 @@ def run(args: argparse.Namespace) -> int:
 
 def evaluate(options: Options) -> int:
     """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
-    found = compared(options)
-    print(leaderboard.text(found))
+    found = compare_reports(options)
+    print(leaderboard.format_text(found))
     if options.out is not None:
         _write(options.out, found)
         print(f"  in {options.out}: {', '.join(leaderboard.FILES)}")
     return 0
 
 
-def compared(options: Options) -> dict[str, Any]:
+def compare_reports(options: Options) -> dict[str, Any]:
     """The leaderboard as it is written. Raises `Invalid` (`not_comparable`), and what `read_scored` raises."""
     scored = [read_scored(*one) for one in zip(options.folders, _called(options), strict=True)]
     _check(scored)
-    sheets = aligned(scored)
+    sheets = align_sheets(scored)
     first, drop = sheets[0], scored[0].drop
     own = [
-        plain(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        to_plain(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
         for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
     ]
-    headline = glossary.headline(scored[0].report.task, own[0])
+    headline = glossary.choose_headline(scored[0].report.task, own[0])
     models = [
         {
             "name": one.name,
             "folder": str(one.folder),
-            "model": plain(one.report.model),
+            "model": to_plain(one.report.model),
             "n": one.report.n,
             "abstained": int((~sheet.answered).sum()),
             "metrics": metrics,
@@ -123,13 +123,13 @@ def compared(options: Options) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "task": scored[0].report.task,
-        "data": plain(scored[0].report.provenance.data),
+        "data": to_plain(scored[0].report.provenance.data),
         "n": len(first),
         "clusters": int(first.clusters.max()) + 1,
         "abstain": "drop" if drop else "wrong",
         "headline": list(headline),
         "models": ranked,
-        "pairs": plain(pairs),
+        "pairs": to_plain(pairs),
         "options": {"bootstrap": options.bootstrap, "seed": options.seed},
         "notes": _notes(scored, first),
     }
@@ -216,7 +216,7 @@ def _write(out: Path, found: Mapping[str, Any]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         written = {"leaderboard.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
-        written |= leaderboard.documents(found)
+        written |= leaderboard.make_documents(found)
         for name, content in written.items():
             (out / name).write_text(content, encoding="utf-8")
     except OSError as error:

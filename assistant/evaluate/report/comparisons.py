@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from assistant.evaluate.report import plots
-from assistant.evaluate.report.formatting import figure_text, interval, measured, number, p_text
-from assistant.evaluate.report.glossary import headline, metric
+from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number, format_p
+from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import ConditionResult, Gap, Number, Report
 from assistant.evaluate.report.view import Cell, Ends, Illustration, Scale, Section, Table
 
@@ -28,10 +28,10 @@ class _Lead:
 
     @classmethod
     def of(cls, report: Report) -> _Lead:
-        key = next(iter(headline(report.task, report.metrics)), "")
-        ends = metric(key).ends or (0.0, 1.0)
+        key = next(iter(choose_headline(report.task, report.metrics)), "")
+        ends = get_metric(key).ends or (0.0, 1.0)
         value = report.metrics[key].value if key in report.metrics else None
-        return cls(key, metric(key).name, (min(0.0, ends[0]), min(1.0, ends[1])), value)
+        return cls(key, get_metric(key).name, (min(0.0, ends[0]), min(1.0, ends[1])), value)
 
     @property
     def head(self) -> tuple[str | Scale, ...]:
@@ -39,9 +39,9 @@ class _Lead:
 
     def cells(self, figures: Mapping[str, Number], *, mark: bool = True) -> tuple[str | Cell, ...]:
         """Value, interval and bar; columns of kinds `nnp`."""
-        figure = measured(figures.get(self.key))
+        figure = as_figure(figures.get(self.key))
         bar = plots.bar(figure, self.ends, self.value if mark else None)
-        return number(figure.value), interval(figure), Cell(bar=bar)
+        return format_number(figure.value), format_interval(figure), Cell(bar=bar)
 
 
 def groups(report: Report) -> Section:
@@ -62,12 +62,12 @@ def _gaps(gaps: Sequence[Gap]) -> Table:
     rows = [
         (
             gap.column,
-            metric(gap.metric).name,
+            get_metric(gap.metric).name,
             gap.best or "–",
             gap.worst or "–",
-            number(measured(gap.gap).value),
-            interval(measured(gap.gap)),
-            p_text(gap.p),
+            format_number(as_figure(gap.gap).value),
+            format_interval(as_figure(gap.gap)),
+            format_p(gap.p),
             Cell(gap.verdict, style="flag" if gap.verdict == "gap" else "quiet"),
         )
         for gap in gaps
@@ -91,7 +91,7 @@ def conditions(report: Report) -> Section:
             f"{one.n:,}",
             f"{one.abstained if isinstance(one.abstained, int) else sum(one.abstained.values()):,}",
             *lead.cells(one.metrics),
-            figure_text((one.loss or {}).get(lead.key)),
+            format_figure((one.loss or {}).get(lead.key)),
         )
         for one in found
     ]
@@ -109,7 +109,7 @@ def conditions(report: Report) -> Section:
 def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
     series: dict[tuple[str, str], list[ConditionResult]] = {}
     for one in found:
-        if one.level is not None and measured(one.metrics.get(lead.key)).value is not None:
+        if one.level is not None and as_figure(one.metrics.get(lead.key)).value is not None:
             series.setdefault((one.kind, one.name.rpartition("_")[0]), []).append(one)
     for at, ((kind, name), some) in enumerate(series.items()):
         if len(some) >= _FEWEST_LEVELS and lead.value is not None:
@@ -130,7 +130,7 @@ def folds(report: Report) -> Section:
     }
 
     def other(figures: Mapping[str, Number]) -> str:
-        return number(measured(figures.get(lead.key)).value)
+        return format_number(as_figure(figures.get(lead.key)).value)
 
     rows = [
         (

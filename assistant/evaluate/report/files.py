@@ -16,8 +16,8 @@ import msgspec
 from assistant.errors import Invalid, Unavailable
 from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.page import report_page
-from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, plain
-from assistant.evaluate.report.terminal import summary
+from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, to_plain
+from assistant.evaluate.report.terminal import format_summary
 from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
 
 SHOWN_BAD = 50
@@ -28,7 +28,7 @@ _ROOM = 4_000_000
 """Bytes that must be free before a run starts, beside those of the predictions."""
 
 
-def bad_rows(bad: Sequence[BadRow]) -> BadRows:
+def list_bad_rows(bad: Sequence[BadRow]) -> BadRows:
     """How many, and the first `SHOWN_BAD` in the order of the file."""
     ordered = sorted(bad, key=lambda row: row.line)
     return BadRows(
@@ -38,26 +38,26 @@ def bad_rows(bad: Sequence[BadRow]) -> BadRows:
 
 def print_bad_rows(bad: Sequence[BadRow]) -> None:
     """Print the first bad rows to the standard error, and how many more there are."""
-    listed = bad_rows(bad)
+    listed = list_bad_rows(bad)
     for row in listed.first:
         print(f"line {row.line}: {row.reason}", file=sys.stderr)
     if more := listed.count - len(listed.first):
         print(f"and {more} more bad rows", file=sys.stderr)
 
 
-def tell_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
+def report_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
     """Print the first bad rows, and write all of them. Raises `Unavailable` (`out_unwritable`)."""
     print_bad_rows(bad)
     write_bad_rows(out, data, bad)
 
 
-def nothing_scored(data: Path) -> int:
+def print_nothing_scored(data: Path) -> int:
     """Print that no row could be used; the exit status of such a run."""
     print(f"assistant evaluate: none of the rows of {data} could be scored", file=sys.stderr)
     return 1
 
 
-def prepare(out: Path, *, rows: int, columns: int) -> None:
+def prepare_folder(out: Path, *, rows: int, columns: int) -> None:
     """Make the folder and see that the results will fit. Raises `Invalid` or `Unavailable` (`out_unwritable`)."""
     wanted = rows * (100 + 20 * columns) + _ROOM
     try:
@@ -100,7 +100,7 @@ def write_report(report: Report, out: Path) -> Report:
 
     Raises `Unavailable` (`out_unwritable`).
     """
-    content = plain(report)
+    content = to_plain(report)
     written = msgspec.convert(content, Report)
     with _writing(out):
         with _replacing(out / "report.json") as file:
@@ -112,9 +112,9 @@ def write_report(report: Report, out: Path) -> Report:
     return written
 
 
-def finish(report: Report, out: Path) -> None:
+def write_and_print(report: Report, out: Path) -> None:
     """Write the report, print its figures, and name the files. Raises `Unavailable` (`out_unwritable`)."""
-    print(summary(write_report(report, out)))
+    print(format_summary(write_report(report, out)))
     print(f"  in {out}: {FILES}")
 
 

@@ -23,9 +23,9 @@ from assistant.evaluate.report.report import (
     Findings,
     Gap,
     Group,
-    measured_figures,
-    rounded,
-    typed,
+    round_number,
+    to_measured,
+    to_struct,
 )
 from assistant.evaluate.run.engine import Outcome
 from assistant.evaluate.tables.manifest import Row
@@ -37,7 +37,7 @@ _LARGE = 4_000_000
 """Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
 
 
-def sheet_of(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
+def make_sheet(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
     """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
     used: dict[str, None] = {}
     answered, speakers = [], []
@@ -70,7 +70,7 @@ def sheet_of(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
     return sheet
 
 
-def findings(
+def compute_findings(
     sheet: Sheet,
     outcomes: Sequence[Outcome],
     *,
@@ -85,8 +85,8 @@ def findings(
     `columns` names those that groups are made by. `task` is the sheet's own where none is given.
     """
 
-    def measured(part: Sheet) -> Figures:
-        return measured_figures(figures(part, drop=drop, replicates=replicates, seed=seed))
+    def measure(part: Sheet) -> Figures:
+        return to_measured(figures(part, drop=drop, replicates=replicates, seed=seed))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -94,8 +94,8 @@ def findings(
         if outcome.abstained:
             abstained[outcome.abstained] += 1
         for name, column in values.items():
-            column.append(sys.intern(value_of(outcome.row, name)))
-    whole = measured(sheet)
+            column.append(sys.intern(read_column(outcome.row, name)))
+    whole = measure(sheet)
     return Findings(
         task=task or sheet.task,
         n=len(sheet),
@@ -105,31 +105,31 @@ def findings(
         per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
         label_counts=_label_counts(sheet),
         confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        curves=typed(curves(sheet, whole.get("aurc"), drop=drop), Curves),
-        groups={key: _group(column, sheet.take(rows), measured) for key, column, rows in groups_of(values)},
-        gaps=[typed(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
+        curves=to_struct(curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in groups_of(values)},
+        gaps=[to_struct(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
     )
 
 
-def further(columns: Sequence[str]) -> list[str]:
+def list_extra_columns(columns: Sequence[str]) -> list[str]:
     """Those columns that a row has only if they are asked for.
 
-    >>> further(["gender", "accent", "accent"])
+    >>> list_extra_columns(["gender", "accent", "accent"])
     ['accent']
     """
     return [name for name in dict.fromkeys(columns) if name not in _OWN]
 
 
-def grouped(columns: Sequence[str]) -> list[str]:
+def list_group_columns(columns: Sequence[str]) -> list[str]:
     """The columns that groups are made by: those asked for beside ours.
 
-    >>> grouped(["accent", "gender"])
+    >>> list_group_columns(["accent", "gender"])
     ['group', 'gender', 'accent']
     """
     return list(dict.fromkeys(("group", "gender", *columns)))
 
 
-def value_of(row: Row, column: str) -> str:
+def read_column(row: Row, column: str) -> str:
     """What a row says in a column, ours or any other that was asked for; empty where it says nothing."""
     return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
 
@@ -147,11 +147,11 @@ def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, ClassFigures]:
     areas = replace(ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
     return {
         name: ClassFigures(
-            precision=rounded(precision[at]),
-            recall=rounded(recall[at]),
-            f1=rounded(f1[at]),
+            precision=round_number(precision[at]),
+            recall=round_number(recall[at]),
+            f1=round_number(f1[at]),
             support=int(counts[2, at]),
-            auc=rounded(areas[at]),
+            auc=round_number(areas[at]),
         )
         for at, name in enumerate(sheet.names)
     }

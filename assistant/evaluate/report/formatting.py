@@ -14,10 +14,10 @@ _NEEDED = "\n\t\u200c\u200d"
 """Members of these categories that scripts and emoji need."""
 
 
-def visible(text: str) -> str:
+def escape_hidden(text: str) -> str:
     """Text in which nothing hides: control, format and stray characters are written as escapes.
 
-    >>> visible("a\\u202eb\\x00c"), visible("café, 快乐")
+    >>> escape_hidden("a\\u202eb\\x00c"), escape_hidden("café, 快乐")
     ('a\\\\u202eb\\\\x00c', 'café, 快乐')
     """
     if text.isascii() and text.isprintable():
@@ -28,11 +28,13 @@ def visible(text: str) -> str:
     )
 
 
-def number(value: float | None, places: int = 3) -> str:
+def format_number(value: float | None, places: int = 3) -> str:
     """A number for a table; a dash where it is undefined.
 
-    >>> number(0.5), number(-0.25, 2), number(None), number(12345.678), number(-0.00001)
-    ('0.500', '−0.25', '–', '12,346', '0.000')
+    >>> format_number(0.5), format_number(-0.25, 2), format_number(None)
+    ('0.500', '−0.25', '–')
+    >>> format_number(12345.678), format_number(-0.00001)
+    ('12,346', '0.000')
     """
     if value is None:
         return "–"
@@ -40,57 +42,57 @@ def number(value: float | None, places: int = 3) -> str:
     return "−" + text[1:] if text.startswith("-") and float(text.replace(",", "")) else text.lstrip("-")
 
 
-def measured(value: Number | UnsetType) -> Measured:
+def as_figure(value: Number | UnsetType) -> Measured:
     """A figure, also of a number that has no interval."""
     if isinstance(value, Measured):
         return value
     return Measured(None if isinstance(value, UnsetType) else value, None, None)
 
 
-def interval(figure: Measured, between: str = " to ") -> str:
+def format_interval(figure: Measured, between: str = " to ") -> str:
     """The ends of the interval; empty where there is none.
 
-    >>> interval(Measured(0.5, 0.4, 0.6)), interval(Measured(1.0, None, None))
+    >>> format_interval(Measured(0.5, 0.4, 0.6)), format_interval(Measured(1.0, None, None))
     ('0.400 to 0.600', '')
     """
     if figure.low is None or figure.high is None:
         return ""
-    return f"{number(figure.low)}{between}{number(figure.high)}"
+    return f"{format_number(figure.low)}{between}{format_number(figure.high)}"
 
 
-def figure_text(value: Number | UnsetType) -> str:
+def format_figure(value: Number | UnsetType) -> str:
     """A figure with its interval in one cell.
 
-    >>> figure_text(Measured(0.5, 0.4, 0.6)), figure_text(0.25)
+    >>> format_figure(Measured(0.5, 0.4, 0.6)), format_figure(0.25)
     ('0.500 [0.400, 0.600]', '0.250')
     """
-    figure = measured(value)
-    inside = interval(figure, ", ")
-    return number(figure.value) + (f" [{inside}]" if inside else "")
+    figure = as_figure(value)
+    inside = format_interval(figure, ", ")
+    return format_number(figure.value) + (f" [{inside}]" if inside else "")
 
 
-def p_text(value: float | None) -> str:
+def format_p(value: float | None) -> str:
     """A p value.
 
-    >>> p_text(0.0004), p_text(0.03), p_text(None)
+    >>> format_p(0.0004), format_p(0.03), format_p(None)
     ('< 0.001', '0.030', '–')
     """
-    return "< 0.001" if value is not None and value < 0.001 else number(value)
+    return "< 0.001" if value is not None and value < 0.001 else format_number(value)
 
 
-def count(number_of: int, one: str, many: str = "") -> str:
+def format_count(number_of: int, one: str, many: str = "") -> str:
     """A number with its noun.
 
-    >>> count(1, "row"), count(1440, "row"), count(2, "class", "classes")
+    >>> format_count(1, "row"), format_count(1440, "row"), format_count(2, "class", "classes")
     ('1 row', '1,440 rows', '2 classes')
     """
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
-def sentence(note: str) -> str:
+def make_sentence(note: str) -> str:
     """A note as a sentence.
 
-    >>> sentence("closed set")
+    >>> make_sentence("closed set")
     'Closed set.'
     """
     return f"{note[:1].upper()}{note[1:]}."

@@ -63,10 +63,10 @@ _HEADLINE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def metric(key: str) -> Metric:
+def get_metric(key: str) -> Metric:
     """The metric of a report's key; a key that nobody knows is told by its own words.
 
-    >>> metric("uar").name, metric("ccc_valence").name, metric("gain_of_mood").name
+    >>> get_metric("uar").name, get_metric("ccc_valence").name, get_metric("gain_of_mood").name
     ('UAR', 'CCC, valence', 'Gain of mood')
     """
     if key in _KNOWN:
@@ -76,7 +76,9 @@ def metric(key: str) -> Metric:
         of = _KNOWN[stem]
         return Metric(f"{of.name}, {last}", of.meaning, of.ends, of.better)
     if key.startswith("selective_"):
-        return Metric("Selective " + metric(stem.removeprefix("selective_") or last).name, f"at {last} % coverage")
+        return Metric(
+            "Selective " + get_metric(stem.removeprefix("selective_") or last).name, f"at {last} % coverage"
+        )
     words = key.replace("_", " ")
     if key.startswith("gain_"):
         return Metric(words.capitalize(), "a difference", (-1.0, 1.0))
@@ -85,10 +87,10 @@ def metric(key: str) -> Metric:
     return Metric(words[:1].upper() + words[1:], "", None, "")
 
 
-def headline(task: str, metrics: Collection[str]) -> tuple[str, ...]:
+def choose_headline(task: str, metrics: Collection[str]) -> tuple[str, ...]:
     """The keys of the figures that a report leads with: those of its task, else its first.
 
-    >>> headline("emotion", ["accuracy", "uar"])
+    >>> choose_headline("emotion", ["accuracy", "uar"])
     ('uar',)
     """
     wanted = tuple(key for key in _HEADLINE.get(task, ()) if key in metrics)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assistant.evaluate.report.formatting import count, figure_text, p_text, visible
-from assistant.evaluate.report.glossary import metric
-from assistant.evaluate.report.markdown import escaped, markdown_table
+from assistant.evaluate.report.formatting import escape_hidden, format_count, format_figure, format_p
+from assistant.evaluate.report.glossary import get_metric
+from assistant.evaluate.report.markdown import escape_markdown, make_table
 from assistant.evaluate.report.render import render_page
 from assistant.evaluate.report.report import Measured
 from assistant.evaluate.report.view import Section, Table
@@ -25,23 +25,23 @@ _ALPHA = 0.05
 Found = Mapping[str, Any]
 
 
-def columns(found: Found) -> list[str]:
+def choose_columns(found: Found) -> list[str]:
     """The figures that are shown: the headline, then others of different kinds."""
     known = found["models"][0]["metrics"]
     return list(dict.fromkeys([*found["headline"], *(key for key in _SHOWN if key in known)]))[:_MOST]
 
 
-def versus_best(found: Found) -> dict[str, Found]:
+def find_pairs_with_best(found: Found) -> dict[str, Found]:
     """Per model but the first, how it compares with the first in the headline figure."""
     best, key = found["models"][0]["name"], found["headline"][0]
     return {pair["second"]: pair for pair in found["pairs"] if pair["first"] == best and pair["metric"] == key}
 
 
-def caption(found: Found) -> str:
+def make_caption(found: Found) -> str:
     """What the table is of, in one sentence or two."""
     data = found["data"].get("name") or "the same data"
-    lead = metric(found["headline"][0]).name
-    rows = f"{count(found['n'], 'row')} in {count(found['clusters'], 'cluster')}"
+    lead = get_metric(found["headline"][0]).name
+    rows = f"{format_count(found['n'], 'row')} in {format_count(found['clusters'], 'cluster')}"
     return (
         f"{found['task'].capitalize()} on {data}: {rows} that all models scored. 95 % bootstrap intervals over "
         f"clusters; p of a paired permutation test of {lead} against the first model, corrected by Holm."
@@ -49,20 +49,20 @@ def caption(found: Found) -> str:
 
 
 def _board(found: Found) -> Table:
-    keys, against = columns(found), versus_best(found)
-    lead = metric(found["headline"][0]).name
-    head = ("", "model", *(metric(key).name for key in keys), f"{lead} behind", "p")
+    keys, against = choose_columns(found), find_pairs_with_best(found)
+    lead = get_metric(found["headline"][0]).name
+    head = ("", "model", *(get_metric(key).name for key in keys), f"{lead} behind", "p")
     rows = []
     for model in found["models"]:
         pair = against.get(model["name"])
         figures = [_figure(model["metrics"].get(key)) for key in keys]
-        behind = ["", ""] if pair is None else [_figure(pair["difference"]), p_text(pair["p_holm"])]
+        behind = ["", ""] if pair is None else [_figure(pair["difference"]), format_p(pair["p_holm"])]
         rows.append([str(model["rank"]), model["name"], *figures, *behind])
     return Table(head, rows, "tt" + "n" * (len(head) - 2))
 
 
 def _figure(figure: Mapping[str, float | None] | None) -> str:
-    return figure_text(None if figure is None else Measured(**figure))
+    return format_figure(None if figure is None else Measured(**figure))
 
 
 def _pairs(found: Found) -> Table:
@@ -70,55 +70,62 @@ def _pairs(found: Found) -> Table:
     for pair in found["pairs"]:
         p, value = pair["p_holm"], pair["difference"]["value"]
         sides = [pair["first"], pair["second"]]
-        ahead = sides[(value < 0) != (metric(pair["metric"]).better == "lower")] if value else ""
+        ahead = sides[(value < 0) != (get_metric(pair["metric"]).better == "lower")] if value else ""
         verdict = f"{ahead} is better" if ahead and p is not None and p < _ALPHA else "no difference shown"
-        shown = [metric(pair["metric"]).name, _figure(pair["difference"]), p_text(pair["p"]), p_text(p)]
+        shown = [
+            get_metric(pair["metric"]).name,
+            _figure(pair["difference"]),
+            format_p(pair["p"]),
+            format_p(p),
+        ]
         rows.append([*sides, *shown, verdict])
     return Table(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
 
 
-def text(found: Found) -> str:
+def format_text(found: Found) -> str:
     """For the terminal, aligned."""
     table = _board(found)
     rows = [[str(cell).replace("−", "-") for cell in row] for row in (table.head, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join([caption(found), "", *(line.rstrip() for line in lines), *(f"  {n}" for n in found["notes"])])
+    notes = (f"  {note}" for note in found["notes"])
+    return "\n".join([make_caption(found), "", *(line.rstrip() for line in lines), *notes])
 
 
-def documents(found: Found) -> dict[str, str]:
+def make_documents(found: Found) -> dict[str, str]:
     """File name to content, but for the JSON."""
-    return {"leaderboard.md": markdown(found), "leaderboard.tex": latex(found), "leaderboard.html": page(found)}
+    makers = {"md": make_markdown, "tex": make_latex, "html": make_page}
+    return {f"leaderboard.{ending}": make(found) for ending, make in makers.items()}
 
 
-def markdown(found: Found) -> str:
+def make_markdown(found: Found) -> str:
     """A Markdown table, then every pair."""
-    notes = "\n".join(f"- {escaped(note)}" for note in found["notes"])
-    parts = ["# Leaderboard", escaped(caption(found)), markdown_table(_board(found)), notes]
-    parts += ["## Every pair", markdown_table(_pairs(found))]
+    notes = "\n".join(f"- {escape_markdown(note)}" for note in found["notes"])
+    parts = ["# Leaderboard", escape_markdown(make_caption(found)), make_table(_board(found)), notes]
+    parts += ["## Every pair", make_table(_pairs(found))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def latex(found: Found) -> str:
+def make_latex(found: Found) -> str:
     """A table to be cited; it needs the packages booktabs and (for wide ones) graphicx.
 
-    >>> tex("50 % & a_b")
+    >>> escape_latex("50 % & a_b")
     '50 \\\\% \\\\& a\\\\_b'
     """
     table = _board(found)
     head = [str(cell) for cell in table.head]
-    body = [" & ".join(tex(str(cell)).replace("−", "$-$") for cell in row) + r" \\" for row in table.rows]
+    body = [" & ".join(escape_latex(str(cell)).replace("−", "$-$") for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{tex(caption(found))}}}",
+            rf"  \caption{{{escape_latex(make_caption(found))}}}",
             rf"  \label{{tab:leaderboard-{found['task']}}}",
             r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"  \begin{{tabular}}{{rl{'c' * (len(head) - 3)}r}}",
             r"    \toprule",
-            "    " + " & ".join(tex(cell) for cell in head) + r" \\",
+            "    " + " & ".join(escape_latex(cell) for cell in head) + r" \\",
             r"    \midrule",
             *(f"    {line}" for line in body),
             r"    \bottomrule",
@@ -129,17 +136,17 @@ def latex(found: Found) -> str:
     )
 
 
-def tex(said: str) -> str:
+def escape_latex(said: str) -> str:
     """Text as LaTeX sets it, whatever is in it.
 
-    >>> print(tex("50 % & a_b"))
+    >>> print(escape_latex("50 % & a_b"))
     50 \\% \\& a\\_b
     """
-    plain = " ".join(visible(said).replace("–", "--").split())
+    plain = " ".join(escape_hidden(said).replace("–", "--").split())
     return "".join(_TEX.get(c, c) for c in plain)
 
 
-def page(found: Found) -> str:
+def make_page(found: Found) -> str:
     """A self-contained page."""
     models = [
         (one["name"], one["folder"], one["model"]["name"], f"{one['n']:,}", f"{one['abstained']:,}")
@@ -156,5 +163,5 @@ def page(found: Found) -> str:
             Section("folders", "Sources", tables=[sources]),
         ],
         task=found["task"],
-        caption=caption(found),
+        caption=make_caption(found),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assistant.evaluate.figures.groups import INSUFFICIENT
-from assistant.evaluate.report.formatting import count, sentence
+from assistant.evaluate.report.formatting import format_count, make_sentence
 from assistant.evaluate.report.report import Report
 
 _COVERED = 0.97
@@ -16,7 +16,7 @@ _BAD = 0.01
 """Share of bad rows that is worth a sentence."""
 
 
-def limits(report: Report) -> list[str]:
+def list_limits(report: Report) -> list[str]:
     """The limits that a reader should know, the most serious first."""
     return [*_of_input(report), *_of_groups(report), *_always(report)]
 
@@ -31,7 +31,7 @@ def _of_input(report: Report) -> Iterator[str]:
         )
     leak = report.leakage
     if leak and not leak.verdict.startswith(("no ", "nothing ")):
-        yield f"{sentence(leak.verdict)} A model does better on what it was trained on."
+        yield f"{make_sentence(leak.verdict)} A model does better on what it was trained on."
     corpora = [one.name for one in report.model.training_data or () if one.name]
     if corpora and not leak and not report.folds:
         yield (
@@ -40,7 +40,7 @@ def _of_input(report: Report) -> Iterator[str]:
         )
     bad = report.bad_rows.count if report.bad_rows else 0
     if bad > _BAD * (rows + bad):
-        yield f"{count(bad, 'row')} could not be scored and are not part of any figure."
+        yield f"{format_count(bad, 'row')} could not be scored and are not part of any figure."
     if clusters is not None and clusters < 2:
         yield "All rows are one cluster, so there are no intervals."
     elif clusters is not None and clusters < _CLUSTERS and clusters < rows:
@@ -53,7 +53,7 @@ def _of_groups(report: Report) -> Iterator[str]:
     thin = [key for key, group in report.groups.items() if (group.note or "").startswith(INSUFFICIENT)]
     if thin:
         some = ", ".join(thin[:5]) + (" and more" if len(thin) > 5 else "")
-        yield f"Insufficient evidence for {count(len(thin), 'group')} ({some})."
+        yield f"Insufficient evidence for {format_count(len(thin), 'group')} ({some})."
     if not report.groups and report.task not in ("situnes", "logs"):
         yield "No groups are named, so nothing is known about differences between people."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assistant.evaluate.report.formatting import visible
+from assistant.evaluate.report.formatting import escape_hidden
 from assistant.evaluate.report.view import Cell, Scale, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
@@ -14,31 +14,31 @@ _ALIGNED = {"n": "---:"}
 _BAR = "p"
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Any text as Markdown that shows just that text, on one line.
 
-    >>> print(escaped("a|b <b>*c*</b>"), escaped("two\\nlines"))
+    >>> print(escape_markdown("a|b <b>*c*</b>"), escape_markdown("two\\nlines"))
     a\\|b \\<b\\>\\*c\\*\\</b\\> two lines
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(visible(text).split()))
+    return _SPECIAL.sub(r"\\\1", " ".join(escape_hidden(text).split()))
 
 
-def code_block(text: str) -> str:
+def make_code_block(text: str) -> str:
     """A block of code that its content cannot end.
 
-    >>> print(code_block("a ``` b"))
+    >>> print(make_code_block("a ``` b"))
     ````
     a ``` b
     ````
     """
     fence = "`" * max(3, max(map(len, _BACKTICKS.findall(text)), default=0) + 1)
-    return f"{fence}\n{visible(text)}\n{fence}"
+    return f"{fence}\n{escape_hidden(text)}\n{fence}"
 
 
-def markdown_table(table: Table) -> str:
+def make_table(table: Table) -> str:
     """A table without its bars; numbers are aligned to the right.
 
-    >>> print(markdown_table(Table(("name", "n"), [("a|b", "3")], "tn")))
+    >>> print(make_table(Table(("name", "n"), [("a|b", "3")], "tn")))
     | name | n |
     | :--- | ---: |
     | a\\|b | 3 |
@@ -53,7 +53,7 @@ def _cells(row: Sequence[str | Cell | Scale], kinds: str) -> list[str]:
     for kind, cell in zip(kinds, row, strict=True):
         text = cell if isinstance(cell, str) else cell.title if isinstance(cell, Scale) else cell.text
         if kind != _BAR:
-            texts.append(escaped(text))
+            texts.append(escape_markdown(text))
         elif text and texts and texts[-1] in ("", "–"):
-            texts[-1] = escaped(text)  # a note in the place of a bar
+            texts[-1] = escape_markdown(text)  # a note in the place of a bar
     return texts

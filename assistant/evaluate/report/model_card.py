@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from assistant.evaluate.report import comparisons, sections
-from assistant.evaluate.report.formatting import sentence
-from assistant.evaluate.report.limitations import limits
-from assistant.evaluate.report.markdown import code_block, escaped, markdown_table
-from assistant.evaluate.report.page import abstract, title
+from assistant.evaluate.report.formatting import make_sentence
+from assistant.evaluate.report.limitations import list_limits
+from assistant.evaluate.report.markdown import escape_markdown, make_code_block, make_table
+from assistant.evaluate.report.page import make_title, write_abstract
 from assistant.evaluate.report.report import ModelIdentity, Report
 from assistant.evaluate.report.run_details import file_text, machine, versions
 from assistant.evaluate.report.view import Section
@@ -22,11 +22,11 @@ def model_card(report: Report) -> str:
 
 def _parts(report: Report) -> Iterator[str]:
     made = report.provenance
-    yield f"# {escaped(title(report))}"
-    yield f"Measured on {escaped(made.when[:10])}." if made.when else ""
-    yield escaped(abstract(report))
+    yield f"# {escape_markdown(make_title(report))}"
+    yield f"Measured on {escape_markdown(made.when[:10])}." if made.when else ""
+    yield escape_markdown(write_abstract(report))
     yield "## The model"
-    yield escaped(report.model.summary or "")
+    yield escape_markdown(report.model.summary or "")
     yield _list(f"{what}: {said}" for what, said in _facts(report.model))
     yield _section(sections.figures(report))
     yield "Intervals are 95 % percentile bootstrap over whole clusters."
@@ -38,23 +38,23 @@ def _parts(report: Report) -> Iterator[str]:
     ):
         yield "" if section.empty else _section(section)
     if report.leakage:
-        yield f"## Leakage\n\n{escaped(report.leakage.verdict)}"
+        yield f"## Leakage\n\n{escape_markdown(report.leakage.verdict)}"
     yield "## Limits"
-    yield _list([*limits(report), *map(sentence, report.notes)])
+    yield _list([*list_limits(report), *map(make_sentence, report.notes)])
     yield "## How to make it again"
-    yield code_block(shlex.join(made.command)) if made.command else ""
+    yield make_code_block(shlex.join(made.command)) if made.command else ""
     yield _list(_made(report))
 
 
 def _section(section: Section) -> str:
     parts = [f"## {section.title}"]
     for table in section.tables:
-        parts += [escaped(table.caption), markdown_table(table)]
+        parts += [escape_markdown(table.caption), make_table(table)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {escaped(item)}" for item in items)
+    return "\n".join(f"- {escape_markdown(item)}" for item in items)
 
 
 def _facts(model: ModelIdentity) -> Iterator[tuple[str, str]]:

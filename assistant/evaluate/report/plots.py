@@ -102,10 +102,10 @@ def reliability(
         parts.append(shape("path", "line", d=axes.path(points)))
     parts += [shape("circle", "dot", cx=axes.x(x), cy=axes.y(y), r=3.2) for x, y in points]
     worst = max(points, key=lambda point: abs(point[0] - point[1]), default=None)
-    told = f"{len(points)} bins hold predictions."
+    description = f"{len(points)} bins hold predictions."
     if worst is not None:
-        told += f" The largest gap is where confidence is {worst[0]:.2f} and {worst[1]:.2f} were right."
-    return Plot(name, "Reliability diagram", told, axes.width, axes.height, parts)
+        description += f" The largest gap is where confidence is {worst[0]:.2f} and {worst[1]:.2f} were right."
+    return Plot(name, "Reliability diagram", description, axes.width, axes.height, parts)
 
 
 def risk_coverage(name: str, coverage: Sequence[float | None], risk: Sequence[float | None]) -> Plot:
@@ -121,10 +121,10 @@ def risk_coverage(name: str, coverage: Sequence[float | None], risk: Sequence[fl
         last = points[-1]
         parts.append(shape("circle", "dot", cx=axes.x(last[0]), cy=axes.y(last[1]), r=3.2))
         first = f"The risk is {points[0][1]:.3f} at a coverage of {points[0][0]:.2f}"
-        told = f"{first}, and {last[1]:.3f} at {last[0]:.2f}."
+        description = f"{first}, and {last[1]:.3f} at {last[0]:.2f}."
     else:
-        told = "No row was answered."
-    return Plot(name, "Risk-coverage curve", told, axes.width, axes.height, parts)
+        description = "No row was answered."
+    return Plot(name, "Risk-coverage curve", description, axes.width, axes.height, parts)
 
 
 def levels(name: str, what: str, up: str, curve: Sequence[tuple[float, Measured]], clean: float) -> Plot:
@@ -144,8 +144,8 @@ def levels(name: str, what: str, up: str, curve: Sequence[tuple[float, Measured]
     points = [(level, value) for level, value, _ in known]
     parts.append(shape("path", "line", d=axes.path(points)))
     parts += [shape("circle", "dot", cx=axes.x(x), cy=axes.y(y), r=3.2) for x, y in points]
-    told = "; ".join(f"{y:.3f} at {x:g}" for x, y in points) + f"; {clean:.3f} on clean input."
-    return Plot(name, f"{up} over {what}", told, axes.width, axes.height, parts)
+    description = "; ".join(f"{y:.3f} at {x:g}" for x, y in points) + f"; {clean:.3f} on clean input."
+    return Plot(name, f"{up} over {what}", description, axes.width, axes.height, parts)
 
 
 def confusion(name: str, counts: Mapping[str, Mapping[str, int]]) -> Plot:
@@ -179,8 +179,8 @@ def confusion(name: str, counts: Mapping[str, Mapping[str, int]]) -> Plot:
                 small = " small" if rows >= 10_000 else ""
                 parts.append(shape("text", on + small, f"{rows}", x=x + side / 2 - 0.75, y=y + side / 2 + 3.5))
     right = sum(counts[truth].get(truth, 0) for truth in truths)
-    told = f"{right} of {sum(sum(row.values()) for row in counts.values())} rows lie on the diagonal."
-    return Plot(name, "Confusion matrix", told, width, height, parts)
+    description = f"{right} of {sum(sum(row.values()) for row in counts.values())} rows lie on the diagonal."
+    return Plot(name, "Confusion matrix", description, width, height, parts)
 
 
 def _cut(name: str, most: int = 18) -> str:

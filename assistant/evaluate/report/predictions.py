@@ -23,7 +23,7 @@ _BLOCK = 10_000
 """Rows that are text at one time."""
 
 
-def lines(sheet: Sheet, outcomes: Sequence[Outcome], *, with_text: bool = False) -> Iterator[list[Any]]:
+def make_lines(sheet: Sheet, outcomes: Sequence[Outcome], *, with_text: bool = False) -> Iterator[list[Any]]:
     """The lines of `predictions.csv`, the header first."""
     affect = sheet.task == "affect"
     who = [name for name in ("speaker", "group", "gender") if any(getattr(o.row, name) for o in outcomes)]
@@ -149,20 +149,20 @@ def _masks(cells: Sequence[str], names: Sequence[str]) -> Bools:
     return found
 
 
-def common(scored: Sequence[Scored]) -> list[Ints]:
+def find_common_rows(scored: Sequence[Scored]) -> list[Ints]:
     """The rows that all of them scored, in the order of the first: their numbers in each, [models][rows]."""
     places = [{key: at for at, key in enumerate(one.keys)} for one in scored]
     keys = [key for key in places[0] if all(key in other for other in places[1:])]
     return [np.array([place[key] for key in keys], dtype=np.int64) for place in places]
 
 
-def aligned(scored: Sequence[Scored]) -> list[Sheet]:
+def align_sheets(scored: Sequence[Scored]) -> list[Sheet]:
     """Their sheets on the rows that all of them scored, with the same names and clusters.
 
     Where abstentions are left out, only rows that all of them answered. Raises `Invalid` (`not_comparable`) where
     there are none, or their labels differ.
     """
-    rows = common(scored)
+    rows = find_common_rows(scored)
     if scored[0].drop:
         answered = np.logical_and.reduce([one.sheet.answered[at] for one, at in zip(scored, rows, strict=True)])
         rows = [at[answered] for at in rows]

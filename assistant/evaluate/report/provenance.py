@@ -27,7 +27,7 @@ _PACKAGES = ("av", "numpy", "onnxruntime", "soundfile", "soxr", "tokenizers")
 _BLOCK = 1 << 20
 
 
-def provenance(
+def describe_run(
     data: Path, *, seed: int, label_map: Path | None = None, command: Sequence[str] | None = None
 ) -> Provenance:
     """All but `when` is the same for two runs of one command on one machine. `command` is this process's own."""
@@ -39,35 +39,35 @@ def provenance(
         platform=platform.platform(),
         machine=Machine(_cpu(), os.cpu_count() or 1),
         seed=seed,
-        data=File(short(data), digest(data)),
-        label_map=UNSET if label_map is None else File(label_map.name, digest(label_map)),
+        data=File(shorten_path(data), hash_file(data)),
+        label_map=UNSET if label_map is None else File(label_map.name, hash_file(label_map)),
         when=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def asked(options: DataclassInstance, *, without: Collection[str] = (), **read: Any) -> dict[str, Any]:
+def describe_options(options: DataclassInstance, *, without: Collection[str] = (), **read: Any) -> dict[str, Any]:
     """The options of a command as a report repeats them. `read` replaces files by what was read from them."""
     told = {name: value for name, value in (asdict(options) | read).items() if name not in without}
     return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
 
 
-def short(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     """A file by its name and the folder it was typed with: many are called manifest.csv.
 
-    >>> short(Path("/data/emodb/manifest.csv")), short(Path("clips.csv")), short(Path("../clips.csv"))
-    ('emodb/manifest.csv', 'clips.csv', 'clips.csv')
+    >>> [shorten_path(Path(path)) for path in ("/data/emodb/manifest.csv", "clips.csv", "../clips.csv")]
+    ['emodb/manifest.csv', 'clips.csv', 'clips.csv']
     """
     return "/".join(part for part in path.parts[-2:] if part not in ("..", path.anchor)) or str(path)
 
 
-def digest(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """SHA-256 of a file; of a folder, over the names and hashes of the files right in it, in order of name.
 
     Audio and other files that a manifest names are not part of it. A path that isn't there has the empty hash "".
     """
     if path.is_dir():
         inside = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        lines = (os.fsencode(f"{digest(file)}  {file.name}\n") for file in inside)
+        lines = (os.fsencode(f"{hash_file(file)}  {file.name}\n") for file in inside)
         return hashlib.sha256(b"".join(lines)).hexdigest()
     if not path.is_file():
         return ""
@@ -78,7 +78,7 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def identity(card: Card, *, stem: Card | None = None, beside: Card | None = None) -> ModelIdentity:
+def describe_model(card: Card, *, stem: Card | None = None, beside: Card | None = None) -> ModelIdentity:
     """A model as a report names it: its hash, and what its card says of it."""
     corpora = card.data.get("training_data", ())
     return ModelIdentity(
@@ -96,8 +96,8 @@ def identity(card: Card, *, stem: Card | None = None, beside: Card | None = None
         ]
         if isinstance(corpora, list | tuple)
         else UNSET,
-        stem=UNSET if stem is None else identity(stem),
-        beside=UNSET if beside is None else identity(beside),
+        stem=UNSET if stem is None else describe_model(stem),
+        beside=UNSET if beside is None else describe_model(beside),
     )
 
 

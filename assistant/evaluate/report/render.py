@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from assistant.evaluate.report.formatting import visible
+from assistant.evaluate.report.formatting import escape_hidden
 from assistant.evaluate.report.view import Section
 
 
@@ -28,4 +28,4 @@ def render_page(template: str, sections: Sequence[Section], **context: Any) -> s
 
 
 def _finalize(value: Any) -> Any:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -328,51 +328,51 @@ class Report(Findings, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA
     seconds: Annotated[float, Meta(ge=0, description="Duration of the whole run; differs from run to run")] = 0.0
 
 
-def rounded(value: float) -> float | None:
+def round_number(value: float) -> float | None:
     """A number as a report writes it: 6 places, and None for NaN and infinity.
 
-    >>> rounded(0.12345678), rounded(float("nan"))
+    >>> round_number(0.12345678), round_number(float("nan"))
     (0.123457, None)
     """
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def measured_figures(figures: Mapping[str, Figure]) -> Figures:
+def to_measured(figures: Mapping[str, Figure]) -> Figures:
     """Figures as a report writes them."""
     return {
-        name: Measured(rounded(figure.value), rounded(figure.low), rounded(figure.high))
+        name: Measured(round_number(figure.value), round_number(figure.low), round_number(figure.high))
         for name, figure in figures.items()
     }
 
 
-def members(found: Findings) -> dict[str, Any]:
+def get_members(found: Findings) -> dict[str, Any]:
     """The members of a part by name, to build the whole with."""
     return {name: getattr(found, name) for name in found.__struct_fields__}
 
 
-def typed(part: Any, form: type[Table]) -> Table:
+def to_struct(part: Any, form: type[Table]) -> Table:
     """Plain figures as one of the structs above, rounded as they are written.
 
     Raises `msgspec.ValidationError` for what does not fit.
     """
-    return msgspec.convert(plain(part), form)
+    return msgspec.convert(to_plain(part), form)
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """What JSON can hold: figures as objects, numbers rounded to 6 places, and null for NaN and infinity.
 
-    >>> plain({"a": float("nan"), "b": (0.12345678, 1)})
+    >>> to_plain({"a": float("nan"), "b": (0.12345678, 1)})
     {'a': None, 'b': [0.123457, 1]}
     """
     if isinstance(value, Struct):
-        return plain(msgspec.to_builtins(value))
+        return to_plain(msgspec.to_builtins(value))
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): to_plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return rounded(value) if isinstance(value, float) else value
+        return [to_plain(inner) for inner in value]
+    return round_number(value) if isinstance(value, float) else value
 
 
 def read_report(file: Path) -> Report:

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from assistant.evaluate.report.formatting import count, sentence
-from assistant.evaluate.report.limitations import limits
+from assistant.evaluate.report.formatting import format_count, make_sentence
+from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.report import File, Report
 from assistant.evaluate.report.view import Cell, Section, Table
 
@@ -46,7 +46,7 @@ def _pair(names: Any) -> str:
 
 def limits_and_notes(report: Report) -> Section:
     """What the figures do not show."""
-    return Section("limits", "Limits and notes", items=[*limits(report), *map(sentence, report.notes)])
+    return Section("limits", "Limits and notes", items=[*list_limits(report), *map(make_sentence, report.notes)])
 
 
 def bad_rows(report: Report) -> Section:
@@ -56,7 +56,7 @@ def bad_rows(report: Report) -> Section:
         return Section("bad-rows", "Bad rows")
     rows = [(f"{row.line:,}", row.reason) for row in bad.first]
     first = f" The first {len(rows)} are shown." if bad.count > len(rows) else ""
-    caption = f"{count(bad.count, 'row')} could not be scored.{first}"
+    caption = f"{format_count(bad.count, 'row')} could not be scored.{first}"
     return Section("bad-rows", "Bad rows", tables=[Table(("line", "reason"), rows, "nw", caption)])
 
 
@@ -120,4 +120,4 @@ def versions(report: Report) -> str:
 def machine(report: Report) -> str:
     """The machine that the run was on."""
     made = report.provenance
-    return f"{made.machine.cpu}, {count(made.machine.cores, 'core')}, {made.platform}"
+    return f"{made.machine.cpu}, {format_count(made.machine.cores, 'core')}, {made.platform}"

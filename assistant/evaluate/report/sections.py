@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assistant.evaluate.report import plots
-from assistant.evaluate.report.formatting import figure_text, interval, measured, number
-from assistant.evaluate.report.glossary import headline, metric
+from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number
+from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import Reliability, Report, RiskCoverage
 from assistant.evaluate.report.view import Cell, Illustration, Scale, Section, Table
 
@@ -17,7 +17,7 @@ _CLASS_FIGURES = ("precision", "recall", "f1", "auc")
 
 def figures(report: Report) -> Section:
     """All figures with their intervals."""
-    known = {key: metric(key) for key in report.metrics}
+    known = {key: get_metric(key) for key in report.metrics}
     ends = (min((m.ends[0] for m in known.values() if m.ends), default=0.0), 1.0)
     classes = len(report.confusion or ())
     chance = 1 / classes if classes > 1 else None
@@ -25,8 +25,8 @@ def figures(report: Report) -> Section:
     rows = [
         (
             Cell(m.name, detail=m.meaning),
-            number(report.metrics[key].value),
-            interval(report.metrics[key]),
+            format_number(report.metrics[key].value),
+            format_interval(report.metrics[key]),
             Cell(bar=plots.bar(report.metrics[key], ends, marks.get(key))) if m.ends and m.ends[1] <= 1 else "",
         )
         for key, m in known.items()
@@ -86,26 +86,26 @@ def _percent(part: int, whole: int) -> str:
 
 def classes(report: Report) -> Section:
     """Each class or label."""
-    lead = "recall" if headline(report.task, report.metrics)[:1] in (("uar",), ("macro_recall",)) else "f1"
+    lead = "recall" if choose_headline(report.task, report.metrics)[:1] in (("uar",), ("macro_recall",)) else "f1"
     every = report.per_class.values()
     keys = [key for key in _CLASS_FIGURES if any(getattr(row, key) or getattr(row, key) == 0 for row in every)]
     rows: list[tuple[str | Cell, ...]] = [
         (
             name,
             f"{row.support or 0:,}",
-            *(figure_text(getattr(row, key)) for key in keys),
-            Cell(bar=plots.bar(measured(getattr(row, lead)), _UNIT)),
+            *(format_figure(getattr(row, key)) for key in keys),
+            Cell(bar=plots.bar(as_figure(getattr(row, lead)), _UNIT)),
         )
         for name, row in report.per_class.items()
     ]
     head: tuple[str | Scale, ...] = (
         "",
         "rows",
-        *(metric(key).name for key in keys),
-        Scale(_UNIT, metric(lead).name),
+        *(get_metric(key).name for key in keys),
+        Scale(_UNIT, get_metric(lead).name),
     )
     what = "label" if report.task == "labels" else "class"
-    table = Table(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {metric(lead).name}.")
+    table = Table(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
     return Section("classes", f"By {what}", tables=[table] if rows else [])
 
 
@@ -122,7 +122,7 @@ def confidence(report: Report) -> Section:
 def _reliability(bins: Reliability) -> Illustration:
     columns = (bins.edges, bins.edges[1:], bins.n, bins.confidence, bins.hits)
     rows = [
-        (f"{low:.2f} to {high:.2f}", f"{n:,}", number(sure), number(hit))
+        (f"{low:.2f} to {high:.2f}", f"{n:,}", format_number(sure), format_number(hit))
         for low, high, n, sure, hit in zip(*columns, strict=False)
         if n
     ]
@@ -137,11 +137,16 @@ def _reliability(bins: Reliability) -> Illustration:
 def _risk_coverage(curve: RiskCoverage) -> Illustration:
     points = [(x, y) for x, y in zip(curve.coverage, curve.risk, strict=True) if x is not None]
     some = dict.fromkeys(min(points, key=lambda point: abs(point[0] - tenth / 10)) for tenth in range(1, 11))
-    area = f" Area under the curve: {figure_text(curve.aurc)}." if curve.aurc else ""
+    area = f" Area under the curve: {format_figure(curve.aurc)}." if curve.aurc else ""
     return Illustration(
         plots.risk_coverage("risk", curve.coverage, curve.risk),
         f"Risk and coverage. How often the model is wrong if it answers only its most confident rows.{area}",
-        Table(("coverage", "risk"), [(number(x, 2), number(y)) for x, y in some], "tn", "Risk by coverage."),
+        Table(
+            ("coverage", "risk"),
+            [(format_number(x, 2), format_number(y)) for x, y in some],
+            "tn",
+            "Risk by coverage.",
+        ),
     )
 
 
@@ -151,6 +156,6 @@ def emotion_sets(report: Report) -> Section:
     if sets and sets.held:
         text = (
             f"For {sets.said:.0%} of the rows the mood gives a set of emotions, with {sets.names or 0:.1f} names "
-            f"on average. Share of these sets that hold the label: {figure_text(sets.held)}; the target is 0.900."
+            f"on average. Share of these sets that hold the label: {format_figure(sets.held)}; the target is 0.900."
         )
     return Section("sets", "Sets of emotions", text)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from assistant.evaluate.report.glossary import headline
+from assistant.evaluate.report.glossary import choose_headline
 from assistant.evaluate.report.report import Measured, Number, Report
 
 
-def summary(report: Report) -> str:
+def format_summary(report: Report) -> str:
     """The figures, aligned: all, then the leading one by condition, fold and reading, and what was found beside."""
     places = 5 if report.task == "logs" else 3
     return "\n".join(
@@ -32,7 +32,7 @@ def _heading(report: Report) -> str:
 
 
 def _parts(report: Report) -> Iterator[str]:
-    key = next(iter(headline(report.task, report.metrics)), "")
+    key = next(iter(choose_headline(report.task, report.metrics)), "")
     parts: list[tuple[str, Mapping[str, Number]]] = []
     parts += [(f"{key}, {one.name}", one.metrics) for one in report.conditions or ()]
     if report.folds:

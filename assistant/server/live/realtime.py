@@ -126,7 +126,7 @@ class _Connection:
         try:
             self._send(SessionCreated(session=await self._describe()))
             self._disclose(again=True)
-            await self._stream.consented()
+            await self._stream.check_consent()
             await self._read()
         finally:
             await self._stream.close()
@@ -225,7 +225,7 @@ class _Connection:
             notice=update.notice,
             actor=self._caller.actor("stream"),
         )
-        await self._stream.consented()
+        await self._stream.check_consent()
 
     async def _update(self, update: SessionUpdate) -> None:
         old, new = self._options, self._options.updated(update.session)
@@ -239,7 +239,7 @@ class _Connection:
 
     async def _describe(self) -> TranscriptionSession:
         """The session; what it can infer depends on the person's grants, never on what is installed."""
-        grants = await self._services.storage.ledger.grants(self._conversation.subject)
+        grants = await self._services.storage.ledger.grants(self._conversation.readings.subject)
         words = self._stream.transcribes
         why_not = "off" if self._options.transcription is None else "absent"
         return TranscriptionSession(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from assistant.evaluate.report.page import report_page
-from assistant.evaluate.report.report import Report, typed
+from assistant.evaluate.report.report import Report, to_struct
 from tests.evaluate.report.reports import (
     bare_report,
     full_report,
@@ -79,7 +79,7 @@ def run(browser: str, folder: Path, *args: str) -> str:
 @pytest.fixture
 def look(browser: str, tmp_path: Path) -> Look:
     def looked(report: dict[str, Any], *, width: int = 1000, dark: bool = False) -> dict[str, Any]:
-        (tmp_path / "report.html").write_text(report_page(typed(report, Report)), encoding="utf-8")
+        (tmp_path / "report.html").write_text(report_page(to_struct(report, Report)), encoding="utf-8")
         (tmp_path / "look.html").write_text(LOOK % width, encoding="utf-8")
         scheme = ["--blink-settings=preferredColorScheme=0"] if dark else []
         page = run(browser, tmp_path, *scheme, "--dump-dom", (tmp_path / "look.html").as_uri())
@@ -119,7 +119,7 @@ def test_a_hostile_name_is_a_title_and_no_more(look: Look) -> None:
 
 @pytest.mark.parametrize("made", EVERY)
 def test_it_prints_on_a_few_pages(browser: str, tmp_path: Path, made: Any) -> None:
-    (tmp_path / "report.html").write_text(report_page(typed(made(), Report)), encoding="utf-8")
+    (tmp_path / "report.html").write_text(report_page(to_struct(made(), Report)), encoding="utf-8")
     paper = tmp_path / "report.pdf"
     run(browser, tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={paper}", (tmp_path / "report.html").as_uri())
     content = paper.read_bytes()

@@ -22,13 +22,13 @@ from assistant.cli import main
 from assistant.config import shipped_models
 from assistant.errors import Unavailable
 from assistant.evaluate.report import files
-from assistant.evaluate.report.glossary import headline, metric
-from assistant.evaluate.report.limitations import limits
+from assistant.evaluate.report.glossary import choose_headline, get_metric
+from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.page import report_page
 from assistant.evaluate.report.plots import bar, confusion, levels, reliability, risk_coverage, ticks
-from assistant.evaluate.report.provenance import digest, identity, provenance
-from assistant.evaluate.report.report import File, Measured, Report, plain, read_report, typed
+from assistant.evaluate.report.provenance import describe_model, describe_run, hash_file
+from assistant.evaluate.report.report import File, Measured, Report, read_report, to_plain, to_struct
 from assistant.evaluate.report.schema import schema
 from assistant.evaluate.report.view import Shape, Table
 from assistant.inference.card import read_card
@@ -99,11 +99,11 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def page_of(report: dict[str, Any]) -> str:
-    return report_page(typed(report, Report))
+    return report_page(to_struct(report, Report))
 
 
 def card_of(report: dict[str, Any]) -> str:
-    return model_card(typed(report, Report))
+    return model_card(to_struct(report, Report))
 
 
 def evaluated(out: Path, *args: str) -> dict[str, str]:
@@ -147,7 +147,7 @@ def test_what_is_not_a_report_does_not_fit_the_schema(key: str, value: Any) -> N
 def test_a_report_that_was_written_is_read_without_loss(made: Any, tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     file.write_text(json.dumps(made()), encoding="utf-8")
-    assert plain(read_report(file)) == plain(made())
+    assert to_plain(read_report(file)) == to_plain(made())
 
 
 def test_a_report_of_an_older_version_may_lack_members(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_what_a_run_writes_fits_the_schema(task: str, tmp_path: Path) -> None:
     report = json.loads(files["report.json"])
     jsonschema.validate(report, schema())
     assert not Tags(files["report.html"]).unbalanced
-    assert metric(headline(task, report["metrics"])[0]).name in files["report.html"]
+    assert get_metric(choose_headline(task, report["metrics"])[0]).name in files["report.html"]
 
 
 def test_sessions_have_a_page_and_a_card_too(tmp_path: Path) -> None:
@@ -257,36 +257,36 @@ def test_the_exact_command_is_told(tmp_path: Path) -> None:
 def test_hashes_tell_what_was_read(tmp_path: Path) -> None:
     data, mapped = a_table(tmp_path), tmp_path / "map.json"
     mapped.write_text("{}")
-    told = provenance(data, seed=7, label_map=mapped, command=["assistant"])
-    assert told.data == File(f"{tmp_path.name}/texts.csv", digest(data))
-    assert told.label_map == File("map.json", digest(mapped))
+    told = describe_run(data, seed=7, label_map=mapped, command=["assistant"])
+    assert told.data == File(f"{tmp_path.name}/texts.csv", hash_file(data))
+    assert told.label_map == File("map.json", hash_file(mapped))
     assert told.seed == 7
     assert {"numpy", "onnxruntime"} <= set(told.versions)
-    assert str(tmp_path) not in json.dumps(plain(told))
-    before = digest(data)
+    assert str(tmp_path) not in json.dumps(to_plain(told))
+    before = hash_file(data)
     data.write_text(data.read_text() + "more,joy\n")
-    assert digest(data) != before
+    assert hash_file(data) != before
 
 
 def test_a_folder_has_a_hash_of_the_files_in_it(tmp_path: Path) -> None:
     (tmp_path / "db.yaml").write_text("name: mine")
-    before = digest(tmp_path)
+    before = hash_file(tmp_path)
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "a.wav").write_bytes(b"x")
-    assert digest(tmp_path) == before
+    assert hash_file(tmp_path) == before
     (tmp_path / "table.csv").write_text("file")
-    assert digest(tmp_path) != before
-    assert digest(tmp_path / "nothing") == ""
+    assert hash_file(tmp_path) != before
+    assert hash_file(tmp_path / "nothing") == ""
 
 
 def test_a_model_is_told_by_its_hash_licence_and_training_data() -> None:
     card = read_card(shipped_models() / "voice")
-    told = identity(card)
+    told = describe_model(card)
     assert told.sha256 == card.sha256
     assert told.licence == card.licence
     assert told.training_data
-    assert {"name", "licence"} <= set(plain(told.training_data[0]))
-    json.dumps(plain(told))
+    assert {"name", "licence"} <= set(to_plain(told.training_data[0]))
+    json.dumps(to_plain(told))
 
 
 # the page
@@ -334,7 +334,7 @@ def test_hostile_names_stay_text_in_the_card() -> None:
 def test_a_file_name_that_is_no_utf8_is_written_as_an_escape(tmp_path: Path) -> None:
     report = full_report()
     report["options"]["data"] = "caf\udce9.csv"
-    files.write_report(typed(report, Report), tmp_path)
+    files.write_report(to_struct(report, Report), tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["options"]["data"] == "caf\udce9.csv"
     assert read_report(tmp_path / "report.json").options["data"] == "caf\udce9.csv"
     assert "caf\\udce9.csv" in (tmp_path / "report.html").read_text()
@@ -345,7 +345,7 @@ def test_numbers_that_are_not_numbers_are_null(tmp_path: Path) -> None:
     report["metrics"]["uar"] = {"value": float("nan"), "low": float("inf"), "high": 1.0}
     files.write_report(msgspec.convert(report, Report), tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["metrics"]["uar"]["value"] is None
-    assert plain(report["metrics"])["uar"] == {"value": None, "low": None, "high": 1.0}
+    assert to_plain(report["metrics"])["uar"] == {"value": None, "low": None, "high": 1.0}
 
 
 def test_every_plot_has_a_title_and_a_description_and_every_table_names_its_rows() -> None:
@@ -370,7 +370,7 @@ def test_every_figure_with_its_interval_is_on_the_page_and_in_the_card() -> None
     report = full_report()
     for made in (page_of(report), card_of(report)):
         for key, found in report["metrics"].items():
-            assert metric(key).name in made
+            assert get_metric(key).name in made
             assert f"{found['value']:.3f}" in made
             assert f"{found['low']:.3f} to {found['high']:.3f}" in made
 
@@ -425,7 +425,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def told_limits(**changed: Any) -> str:
-    return " ".join(limits(typed(full_report() | changed, Report)))
+    return " ".join(list_limits(to_struct(full_report() | changed, Report)))
 
 
 def test_limits_follow_from_the_report() -> None:
@@ -442,10 +442,10 @@ def test_limits_follow_from_the_report() -> None:
     assert "Leakage" not in told_limits(leakage={"verdict": "no leakage found"})
     without = full_report()
     del without["leakage"]
-    assert "Leakage" not in " ".join(limits(typed(without, Report)))
-    assert "trained on emodb" not in " ".join(limits(typed(without, Report)))
+    assert "Leakage" not in " ".join(list_limits(to_struct(without, Report)))
+    assert "trained on emodb" not in " ".join(list_limits(to_struct(without, Report)))
     del without["folds"]
-    assert "trained on emodb" in " ".join(limits(typed(without, Report)))
+    assert "trained on emodb" in " ".join(list_limits(to_struct(without, Report)))
 
 
 # plots
@@ -523,7 +523,7 @@ def test_a_disk_that_is_full_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".report.json.part").mkdir()
     with pytest.raises(Unavailable) as raised:
-        files.write_report(typed(full_report(), Report), tmp_path / "out")
+        files.write_report(to_struct(full_report(), Report), tmp_path / "out")
     assert raised.value.code == "out_unwritable"
 
 

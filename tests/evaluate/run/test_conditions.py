@@ -21,7 +21,7 @@ from assistant.errors import AssistantError, Invalid
 from assistant.evaluate.command import Options, evaluate
 from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.sheet import Sheet
-from assistant.evaluate.report.sweep import losses, same_rows
+from assistant.evaluate.report.robustness import compute_losses, match_rows
 from assistant.evaluate.run import disturbance
 from assistant.evaluate.run.conditions import Condition, parsed, prepared
 from assistant.evaluate.tables.manifest import Row
@@ -323,14 +323,14 @@ def a_sheet(said: list[int], sure: float = 0.8) -> Sheet:
 
 def test_no_change_is_no_loss_and_no_doubt() -> None:
     clean = a_sheet([0, 1] * 8 + [1, 1] * 2)
-    found = losses(clean, clean, drop=False, replicates=200, seed=0)
+    found = compute_losses(clean, clean, drop=False, replicates=200, seed=0)
     assert {(figure.value, figure.low, figure.high) for figure in found.values()} == {(0.0, 0.0, 0.0)}
     assert {"uar", "accuracy", "ece", "brier", "macro_auc"} <= set(found)
 
 
 def test_a_loss_is_positive_where_harm_is_done_whatever_the_figure() -> None:
     clean, worse = a_sheet([0, 1] * 10), a_sheet([0, 1] * 6 + [0, 0] * 4)
-    found = losses(clean, worse, drop=False, replicates=500, seed=0)
+    found = compute_losses(clean, worse, drop=False, replicates=500, seed=0)
     assert found["uar"].value == pytest.approx(0.2)
     assert 0 < found["uar"].low < 0.2 < found["uar"].high < 0.5
     for name in ("accuracy", "macro_f1", "brier", "nll", "aurc"):
@@ -341,7 +341,7 @@ def test_what_both_runs_share_does_not_widen_the_interval() -> None:
     """Speakers differ greatly, the loss is the same for all: resampled apart, the difference would be lost."""
     clean = a_sheet([0, 1] * 5 + [1, 1] * 5)
     noisier = replace(clean, given=np.where(clean.predicted, 0.7, 0.3))
-    paired = losses(clean, noisier, drop=False, replicates=500, seed=0)["nll"]
+    paired = compute_losses(clean, noisier, drop=False, replicates=500, seed=0)["nll"]
     before, after = (measures.figures(s, drop=False, replicates=500, seed=0)["nll"] for s in (clean, noisier))
     assert paired.value == pytest.approx(after.value - before.value)
     assert paired.high - paired.low < (before.high - before.low) / 2
@@ -350,9 +350,9 @@ def test_what_both_runs_share_does_not_widen_the_interval() -> None:
 def test_rows_that_only_one_run_could_read_are_left_out_of_the_loss() -> None:
     clean, worse = a_sheet([0, 1] * 10), a_sheet([0, 1] * 6 + [0, 0] * 4)
     keep = np.arange(20) < 12
-    before, after = same_rows(clean, range(2, 22), worse.take(keep), list(range(2, 14)))
+    before, after = match_rows(clean, range(2, 22), worse.take(keep), list(range(2, 14)))
     assert len(before) == len(after) == 12
-    assert losses(before, after, drop=False, replicates=50, seed=0)["uar"].value == 0.0
+    assert compute_losses(before, after, drop=False, replicates=50, seed=0)["uar"].value == 0.0
 
 
 def a_model_of_loudness(folder: Path) -> Path:

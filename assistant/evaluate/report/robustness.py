@@ -15,8 +15,8 @@ from assistant.evaluate.figures import measures, tally
 from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
-from assistant.evaluate.report.findings import sheet_of
-from assistant.evaluate.report.report import ConditionResult, measured_figures
+from assistant.evaluate.report.findings import make_sheet
+from assistant.evaluate.report.report import ConditionResult, to_measured
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.engine import Outcome
 from assistant.inference.card import Card
@@ -28,7 +28,7 @@ Hear = Callable[[Disturbance], Sequence[Outcome]]
 """Reads all rows again, with this done to each."""
 
 
-def swept(
+def measure_conditions(
     disturbances: Sequence[Disturbance],
     clean: Sheet,
     outcomes: Sequence[Outcome],
@@ -47,10 +47,10 @@ def swept(
     found = []
     for disturbance in disturbances:
         heard = hear(disturbance)
-        sheet = sheet_of(clean.task, card, heard)
+        sheet = make_sheet(clean.task, card, heard)
         abstained = Counter(o.abstained for o in heard if o.abstained)
-        costs = losses(
-            *same_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
+        costs = compute_losses(
+            *match_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
         )
         figures = measures.figures(sheet, drop=drop, replicates=replicates, seed=seed)
         condition = disturbance.condition
@@ -61,14 +61,14 @@ def swept(
                 level=condition.level,
                 n=len(sheet),
                 abstained=dict(sorted(abstained.items())),
-                metrics=measured_figures(figures),
-                loss=measured_figures(costs),
+                metrics=to_measured(figures),
+                loss=to_measured(costs),
             )
         )
     return found
 
 
-def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
+def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
     """How much worse each figure is than clean, over the same rows in the same order.
 
     Whole clusters are resampled for both at once, so that what is common to both cancels out of the interval. A
@@ -91,7 +91,7 @@ def losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int
     return {name: figures[name] for name in order}
 
 
-def same_rows(
+def match_rows(
     clean: Sheet, clean_lines: Sequence[int], found: Sheet, found_lines: Sequence[int]
 ) -> tuple[Sheet, Sheet]:
     """The rows that could be read in both runs, by their line of the manifest."""
