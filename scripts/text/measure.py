@@ -28,7 +28,7 @@ from tqdm import tqdm
 from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
-from assistant.text.tokens import Tokens, padded
+from assistant.text.tokenizer import TextTokenizer, padded
 from scripts.cards import card as cards
 from scripts.paths import ROOT
 from scripts.text.data import (
@@ -182,7 +182,7 @@ def probe(model: Path, train: Rows, dev: Rows) -> dict[str, Any]:
 def embeddings(model: Path, texts: Sequence[str]) -> np.ndarray:
     """The encoder's vector of each text's first window, [texts, width]."""
     opened = open_model(model)
-    tokens = Tokens(model, max_tokens=int(opened.card.data["max_tokens"]))
+    tokens = TextTokenizer(model, max_tokens=int(opened.card.data["max_tokens"]))
     found = []
     for text in tqdm(texts, desc="vectors", unit="text", mininterval=5):
         row = padded(tokens.windows(text)[0])
