@@ -20,7 +20,7 @@ import numpy as np
 
 from assistant.emotion import Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.tables.sessions import Rules, Turn, follow
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner
@@ -84,7 +84,7 @@ class Case:
     """Which turn of the person it answers."""
 
 
-def tones(turns: Sequence[Turn], places: Sequence[int]) -> list[tuple[Mood | None, Manner, Manner]]:
+def tones(turns: Sequence[SessionTurn], places: Sequence[int]) -> list[tuple[Mood | None, Manner, Manner]]:
     """The tone after each turn, held steady within its session; `places` counts the turns of a session from 1."""
     found = []
     held, session = NOTHING, None
@@ -98,7 +98,7 @@ def tones(turns: Sequence[Turn], places: Sequence[int]) -> list[tuple[Mood | Non
 
 def esconv_cases(options: Any) -> list[Case]:
     """Each supporter turn that answers the seeker, with the tone chosen from all that the seeker wrote before."""
-    turns: list[Turn] = []
+    turns: list[SessionTurn] = []
     places: list[int] = []
     asked: list[tuple[int, str]] = []
     for split in ("valid", "train"):
@@ -110,7 +110,7 @@ def esconv_cases(options: Any) -> list[Case]:
             for at, part in enumerate(dialogue["dialog"]):
                 if part["speaker"] == "usr":
                     place, answered = place + 1, False
-                    turns.append(Turn(f"{split} {number}", at * STEP_S, scored(next(read))))
+                    turns.append(SessionTurn(f"{split} {number}", at * STEP_S, scored(next(read))))
                     places.append(place)
                 elif not answered:
                     answered = True
@@ -127,7 +127,7 @@ def epitome_cases(options: Any, mechanism: str) -> list[Case]:
     """Each response to a post, with the tone chosen from the post."""
     rows = epitome(options.data, mechanism)
     read = read_texts([row["seeker_post"] for row in rows], options.work / "mood")
-    turns = [Turn(f"{at}", 0.0, scored(outcome)) for at, outcome in enumerate(read)]
+    turns = [SessionTurn(f"{at}", 0.0, scored(outcome)) for at, outcome in enumerate(read)]
     told = tones(turns, [1] * len(turns))
     return [Case(row["sp_id"], *one, int(row["level"])) for row, one in zip(rows, told, strict=True)]
 
