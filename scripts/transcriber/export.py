@@ -1,6 +1,6 @@
 """Export transcription: the rest of Whisper base's encoder behind the stem, and its decoder, in int8.
 
-    python scripts/transcriber/export.py        # models/transcriber-encoder and models/transcriber
+    python -m scripts.transcriber.export        # models/transcriber-encoder and models/transcriber
 
 Both start from Whisper base as published and are never trained. Clips of the corpora, none of them from the
 speakers that are held out, only tell what the stem makes of the silence behind speech.
@@ -62,8 +62,8 @@ ENCODER_CARD = {
     "kind": ENCODER.name,
     **COMMON,
     "summary": "From the stem's hidden states of 0.5 to 15 s of speech to what the transcriber attends to: the "
-    "last three layers of Whisper base's encoder, over the speech and the silence up to 30 s. It says nothing by "
-    "itself.",
+    "last three layers of Whisper base's encoder, over the speech and the silence up to 30 s. It gives no "
+    "estimate by itself.",
     "stem": STEM.name,
     "max_frames": LONGEST_S * FRAMES,
 }

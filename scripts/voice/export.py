@@ -1,7 +1,7 @@
 """Turn trained heads into graphs behind the stem: models/voice and models/voice-open, and a folder per fold.
 
-    python scripts/voice/export.py                     # the shipped heads
-    python scripts/voice/export.py --folds             # every other WORK/heads/... -> WORK/models/...
+    python -m scripts.voice.export                     # the shipped heads
+    python -m scripts.voice.export --folds             # every other WORK/heads/... -> WORK/models/...
 
 A graph holds the heads of all seeds of a job and averages their logits. Its temperatures come from heads that never
 heard the clips they are fitted on: other folds, or, for a head that meets strangers, corpora that were left out.
@@ -41,7 +41,7 @@ baseline around it helps speakers of both kinds."""
 LEAST_DEVIATION, MOST_DEVIATION = 0.1, 1.0
 SUMMARY = (
     "Emotion, valence, arousal and stress from 0.5 to 15 s of speech: an estimate of expression, learned from "
-    "actors. Stress is the probability of anger or fear; there is no corpus labelled stress behind it. It abstains "
+    "actors. Stress is the probability of anger or fear; no corpus of labelled stress is behind it. It abstains "
     "where it hears no speech, too much noise or several people at once."
 )
 LICENCES = {

@@ -1,7 +1,7 @@
 """Export the voice's stem: the log-mel and the first three layers of Whisper base's encoder, in int8.
 
-    python scripts/voice/export_stem.py           # models/stem
-    python scripts/voice/export_stem.py --fp32    # what it is compared with, to WORK/fp32
+    python -m scripts.voice.export_stem           # models/stem
+    python -m scripts.voice.export_stem --fp32    # what it is compared with, to WORK/fp32
 
 Every voice model is a small head behind this graph and names its hash, so after a change here all heads must be
 trained anew. It starts from Whisper base as published and is never trained; clips of the corpora, none of them from
@@ -48,8 +48,8 @@ CARD = {
     "version": "1",
     "licence": "MIT: OpenAI's Whisper base, copyright OpenAI.",
     "summary": "From 0.5 to 15 s of speech to the hidden states of the first three layers of Whisper base's "
-    "encoder, 50 frames a second, and how loud each frame is: what every voice model starts from. It says nothing "
-    "by itself.",
+    "encoder, 50 frames a second, and how loud each frame is: what every voice model starts from. It gives no "
+    "estimate by itself.",
     "sample_rate": RATE,
     "frames_per_second": 50,
     "min_samples": MIN_SAMPLES,

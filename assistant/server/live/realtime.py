@@ -71,7 +71,10 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if "device" in request.query and "person" not in request.query and caller.holder is None:
         person = await owner_of(services, caller, request.query["device"])
     else:
-        person = await caller.named(services, request.query.get("person", ME if caller.holder else ""))
+        named = request.query.get("person", ME if caller.holder else "")
+        if not named:
+            raise Invalid("name the person: `/v1/realtime?person=ID`", code="person_missing")
+        person = await caller.named(services, named)
     socket = web.WebSocketResponse(
         protocols=subprotocol(request, SUBPROTOCOL),
         heartbeat=HEARTBEAT_S,

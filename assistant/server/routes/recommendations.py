@@ -19,7 +19,7 @@ from assistant.recommend.ranking import RankRequest
 from assistant.recommend.slate import Knobs
 from assistant.server.contract.shapes import show_item, show_limits
 from assistant.server.http.caller import Caller
-from assistant.server.http.guard import body_of, converted
+from assistant.server.http.guard import body_of, converted, header_of
 from assistant.server.http.route import (
     DECISION,
     PERSON,
@@ -151,7 +151,7 @@ async def post_reward(request: web.Request) -> web.Response:
     """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
     services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody, services.settings.max_body_bytes)
-    key = body.key or request.headers.get("Idempotency-Key") or f"{body.kind} {body.item}"
+    key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
     recommender = services.recommender

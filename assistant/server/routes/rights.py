@@ -55,6 +55,8 @@ async def get_export(request: web.Request) -> web.StreamResponse:
         headers={"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
     )
     await answer.prepare(request)
+    if request.method == "HEAD":
+        return answer
     await answer.write(first)
     return await _rest(request, answer, chunks)
 
