@@ -47,6 +47,11 @@ _OF_SERVER: _Table = {
             "compare it with /openapi.json",
         ),
         "invalid_json": ("the body is not JSON or TOML", "send what the Content-Type says"),
+        "header_invalid": ("a header that is read is not UTF-8", "send it as UTF-8, or leave it out"),
+        "encoding_invalid": (
+            "the body is not what `Content-Encoding` or `Transfer-Encoding` says",
+            "leave the header out, or encode the body as it says",
+        ),
         "invalid_http": ("the bytes are not an HTTP request", "use an HTTP/1.1 client"),
         "invalid_patch": (
             "the patch has another type or is nested too deeply",
@@ -104,7 +109,10 @@ _OF_SERVER: _Table = {
             "the person's id is too long, empty or not printable",
             "use 1 to 128 printable characters",
         ),
-        "person_missing": ("the call does not name a person", "give the parameter `person` or `outbound_person`"),
+        "person_missing": (
+            "the stream or call does not name a person",
+            "give `?person=ID`; in a call the parameter `person` or `outbound_person`",
+        ),
         "policy_invalid": ("the tone policy breaks a rule", "correct what the message names"),
         "quiet_hours_invalid": ("quiet hours begin and end at the same time", "choose two different times"),
         "region_invalid": ("a region was given without its country", "give the country too"),

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from assistant.audio.encoder import Encoder
@@ -31,13 +32,16 @@ from assistant.consent.grant import Gate
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.conversation.readings import PersonReadings
+from assistant.conversation.services import ConversationServices
 from assistant.conversation.session import Conversation
-from assistant.conversation.tools import Tools
+from assistant.conversation.used import Used
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, ModelOpener, open_model
 from assistant.mood.conformal import read_calibration
+from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.service import Recommender
@@ -66,7 +70,9 @@ class Services:
 
     settings: Settings
     storage: Storage
-    tools: Tools
+    conversations: ConversationServices
+    """What conversations share."""
+    recommender: Recommender
     upstream: Upstream | None
     """The server of language models; None: the embedded replier answers."""
     budget: Budget
@@ -81,14 +87,22 @@ class Services:
 
     def conversation(self, app: App, person: Person, *, who: str = "", gpc: bool = False) -> Conversation:
         """A conversation with one person; `who` holds it, and `gpc`: their browser sent `Sec-GPC: 1`."""
-        return Conversation(self.tools, app, person, who=who, gpc=gpc)
+        return Conversation(self.conversations, app, person, who=who, gpc=gpc)
+
+    def readings(self, app: App, person: Person) -> PersonReadings:
+        """What is read of one person, and their mood."""
+        return PersonReadings(self.conversations, app, person)
+
+    def moods_used(self, decision: str) -> Used | None:
+        """The moods that a decision used, while they are in memory and not expired."""
+        return self.conversations.memory.used.of(decision, self.clock())
 
     async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
         """Forget people everywhere: what is stored about them, and their moods in memory."""
         await self.storage.erase(app, people, actor)
         for person in people:
-            self.tools.memory.forget(person.pseudonym)
-            self.tools.recommender.forget(person.pseudonym)
+            self.conversations.memory.forget(person.pseudonym)
+            self.recommender.forget(person.pseudonym)
 
     def health(self) -> dict[str, str]:
         """Which parts work; `absent` is a choice, `unavailable` a fault."""
@@ -96,9 +110,9 @@ class Services:
         mute = "absent" if self.settings.transcriber_model == "none" else "unavailable"
         return {
             "vad": "ready",
-            "text": missing if self.tools.text is None else "ready",
-            "voice": missing if self.tools.voice is None else "ready",
-            "transcription": mute if self.tools.dictation is None else "ready",
+            "text": missing if self.conversations.text is None else "ready",
+            "voice": missing if self.conversations.voice is None else "ready",
+            "transcription": mute if self.conversations.dictation is None else "ready",
         }
 
 
@@ -117,15 +131,17 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(open_storage(settings, clock=clock, new_id=new_id))
-        memory = Memory(
+        new_timeline = partial(
+            Timeline,
             half_life_s=settings.mood_half_life_s,
             expires_s=settings.mood_expires_s,
             calibration=read_calibration(),
         )
+        memory = Memory(new_timeline, expires_s=settings.mood_expires_s)
         recommender = Recommender(
             storage.catalogues, storage.rewards, storage.decisions, storage.exposures, exploration=Exploration()
         )
-        for listener in (memory.decided, recommender.decided):
+        for listener in (memory.apply_consent, recommender.apply_consent):
             storage.ledger.listen(None, listener)
         changes = changes_of(storage.database, storage.records)
         await stack.enter_async_context(storage.ledger.following(changes))
@@ -134,7 +150,7 @@ async def open_services(
             open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
         )
         unpredictable = random.SystemRandom()
-        tools = Tools(
+        conversations = ConversationServices(
             ledger=storage.ledger,
             memory=memory,
             text=readers.text,
@@ -145,7 +161,7 @@ async def open_services(
             decisions=storage.decisions,
             baselines=storage.baselines,
             moods=storage.moods,
-            moments=storage.contexts,
+            contexts=storage.contexts,
             uses=storage.access,
             policies=storage.policies,
             affect_budget_s=settings.affect_budget_ms / 1000,
@@ -159,7 +175,8 @@ async def open_services(
         yield Services(
             settings=settings,
             storage=storage,
-            tools=tools,
+            conversations=conversations,
+            recommender=recommender,
             upstream=upstream,
             budget=budget_of(settings),
             readers=tuple(reader.card for reader in (readers.text, readers.voice) if reader is not None),

@@ -371,8 +371,8 @@ async def open_house(
             if words is not None:
                 stem = Batcher(shared_model(services.settings.models_folder / "stem", spy), pool)
                 stack.push_async_callback(stem.close)
-                tools = replace(services.tools, dictation=Dictation(Encoder(stem), scribe))
-                services = replace(services, tools=tools)
+                conversations = replace(services.conversations, dictation=Dictation(Encoder(stem), scribe))
+                services = replace(services, conversations=conversations)
             address = await stack.enter_async_context(running(services))
             client = await stack.enter_async_context(aiohttp.ClientSession(address))
             key = await services.storage.apps.create_key(f"test-{context}", context)

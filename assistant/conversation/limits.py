@@ -23,25 +23,25 @@ RESTRICTED = Limit("restricted", "The person had the use of their data restricte
 OBJECTED = Limit("objected", "The person objects to profiling: nothing about them chose what is shown.")
 
 
-def limits(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ...]:
+def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ...]:
     """Those that hold.
 
-    >>> [limit.code for limit in limits(gpc=True, restricted=False, objected=True)]
+    >>> [limit.code for limit in limits_of(gpc=True, restricted=False, objected=True)]
     ['gpc', 'objected']
     """
-    held = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
-    return tuple(limit for holds, limit in held if holds)
+    possible = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
+    return tuple(limit for holds, limit in possible if holds)
 
 
-def content_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
-    """What of the profile may choose content: any limit leaves the language, without which nothing could be read.
+def content_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
+    """The part of a profile that may choose content: under any limit only the language, which every choice needs.
 
     >>> content_profile(Profile(language="de", interests=("music",)), (GPC,)).interests
     ()
     """
-    return Profile(language=profile.language) if held else profile
+    return Profile(language=profile.language) if limits else profile
 
 
-def tone_profile(profile: Profile, held: Sequence[Limit]) -> Profile:
-    """What of the profile may choose the tone."""
-    return Profile(language=profile.language) if RESTRICTED in held else profile
+def tone_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
+    """The part of a profile that may choose the tone."""
+    return Profile(language=profile.language) if RESTRICTED in limits else profile

@@ -1,10 +1,15 @@
-"""The moment in which something is recommended: what the app says of time, place and activity. Nothing inferred."""
+"""The moment in which something is recommended: time, place and activity, as the app says. Nothing inferred."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo
+
+from assistant.profile.context import ContextPart
 
 Place = Literal["home", "work", "transit", "out"]
 Activity = Literal["still", "walking", "running", "driving"]
@@ -46,6 +51,24 @@ class Moment:
 
 NOWHERE = Moment()
 """A moment of which nothing is known."""
+
+
+def complete_moment(said: Moment, context: Mapping[str, ContextPart], now: float) -> Moment:
+    """What the app said with the request, and for the rest the person's recent context at unix time `now`.
+
+    The kept location is no kind of place, so it isn't used; neither is an activity without a feature of its own.
+
+    >>> complete_moment(Moment(place="home"), {"time_zone": ContextPart("Europe/Berlin", 0.0, 9.0)}, 0.0)
+    Moment(hour=1.0, weekday=3, place='home', activity=None, searches=())
+    """
+    if said.hour is None and said.weekday is None and "time_zone" in context:
+        local = datetime.fromtimestamp(now, ZoneInfo(context["time_zone"].value))
+        said = replace(said, hour=local.hour + local.minute / 60, weekday=local.weekday())
+    if said.activity is None and "activity" in context and context["activity"].value in get_args(Activity):
+        said = replace(said, activity=context["activity"].value)
+    if not said.searches and "searches" in context:
+        said = replace(said, searches=tuple(context["searches"].value[:SEARCHES]))
+    return said
 
 
 def context_numbers(moment: Moment) -> tuple[float, ...]:

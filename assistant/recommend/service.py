@@ -317,8 +317,8 @@ class Recommender:
         self._likes.forget(person)
         self._unfeel(person)
 
-    def decided(self, record: Record) -> None:
-        """Hear of a decision about consent: whatever ends one drops what decisions knew of the person's mood."""
+    def apply_consent(self, record: Record) -> None:
+        """A decision about consent was recorded: where one ends, drop what decisions knew of the person's mood."""
         if record.event == "erased":
             self.forget(record.person)
         elif record.event in ("withdrawn", "expired"):

@@ -16,8 +16,8 @@ from assistant.errors import ConfigInvalid
 from assistant.server.docs.asyncapi import describe_events
 from assistant.server.docs.openapi import describe
 from assistant.server.http.connection import listen
-from assistant.server.http.cors import Origins, cors
-from assistant.server.http.guard import SERVICES, guard
+from assistant.server.http.cors import Origins, cors, tell_origin
+from assistant.server.http.guard import SERVICES, close_unreadable, guard
 from assistant.server.http.metrics import METRICS, Metrics, measured
 from assistant.server.http.oidc import OPERATORS, Operators
 from assistant.server.http.openai import openai_errors
@@ -62,6 +62,7 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(
         middlewares=[measured, cors(origins), guard, openai_errors], client_max_size=settings.max_body_bytes
     )
+    app.on_response_prepare.extend([tell_origin(origins), close_unreadable])
     app[SERVICES] = services
     app[STREAMS] = Streams()
     app[METRICS] = metrics = Metrics(services.batchers)
@@ -104,6 +105,8 @@ def make_app(services: Services) -> web.Application:
     document = cache(lambda: describe(routes))
     for route in routes:
         app.router.add_route(route.method, route.path, admitted(route))
+        if route.method == "GET" and not route.socket:
+            app.router.add_route("HEAD", route.path, admitted(route))
     add_twilio(app)
     metrics.add_gauge("streams_open", "Live WebSocket streams", lambda: len(app[STREAMS].open))
     metrics.add_gauge("calls_waiting", "Calls whose first event has not come yet", lambda: len(app[WAITING].open))
@@ -157,7 +160,8 @@ async def running(services: Services) -> AsyncIterator[str]:
                 code="address_unavailable",
             ) from error
         try:
-            yield f"http://{settings.host}:{listening.sockets[0].getsockname()[1]}"
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            yield f"http://{host}:{listening.sockets[0].getsockname()[1]}"
         finally:
             listening.close()
     finally:

@@ -62,8 +62,8 @@ ENCODER_CARD = {
     "kind": ENCODER.name,
     **COMMON,
     "summary": "From the stem's hidden states of 0.5 to 15 s of speech to what the transcriber attends to: the "
-    "last three layers of Whisper base's encoder, over the speech and the silence up to 30 s. It says nothing by "
-    "itself.",
+    "last three layers of Whisper base's encoder, over the speech and the silence up to 30 s. It gives no "
+    "estimate by itself.",
     "stem": STEM.name,
     "max_frames": LONGEST_S * FRAMES,
 }

@@ -41,7 +41,7 @@ baseline around it helps speakers of both kinds."""
 LEAST_DEVIATION, MOST_DEVIATION = 0.1, 1.0
 SUMMARY = (
     "Emotion, valence, arousal and stress from 0.5 to 15 s of speech: an estimate of expression, learned from "
-    "actors. Stress is the probability of anger or fear; there is no corpus labelled stress behind it. It abstains "
+    "actors. Stress is the probability of anger or fear; no corpus of labelled stress is behind it. It abstains "
     "where it hears no speech, too much noise or several people at once."
 )
 LICENCES = {

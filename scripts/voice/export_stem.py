@@ -48,8 +48,8 @@ CARD = {
     "version": "1",
     "licence": "MIT: OpenAI's Whisper base, copyright OpenAI.",
     "summary": "From 0.5 to 15 s of speech to the hidden states of the first three layers of Whisper base's "
-    "encoder, 50 frames a second, and how loud each frame is: what every voice model starts from. It says nothing "
-    "by itself.",
+    "encoder, 50 frames a second, and how loud each frame is: what every voice model starts from. It gives no "
+    "estimate by itself.",
     "sample_rate": RATE,
     "frames_per_second": 50,
     "min_samples": MIN_SAMPLES,

@@ -418,7 +418,7 @@ async def test_a_server_refuses_a_head_of_eight_classes(
 async def test_batch_mates_do_not_change_a_reading_by_one_bit(house: House, recording: Samples) -> None:
     await house.person()
     await house.consent("voice", "tone")
-    tools = house.services.tools
+    tools = house.services.conversations
     person = await house.known("ada")
     (grant,) = await tools.ledger.grants(Subject(person.pseudonym))
     clips = [recording[8_000:56_000], recording[64_000:112_000], recording[40_000:72_000]]

@@ -156,7 +156,7 @@ class TestRemember:
         await _allow(house, "text")
         await house.consent("voice", "remember")
         person = await house.known("ada")
-        kept = house.services.tools.baselines
+        kept = house.services.conversations.baselines
         await house.message(DELIGHT)
         assert [await kept.recall(person.pseudonym, modality) for modality in ("voice", "text")] == [None, None]
         await house.consent("text", "remember")
@@ -172,7 +172,7 @@ class TestRemember:
         person = await house.known("ada")
         for purpose in ("content", "tone"):
             await house.message(DELIGHT)
-            timeline = house.services.tools.memory.find(person.pseudonym)
+            timeline = house.services.conversations.memory.find(person.pseudonym)
             assert timeline is not None
             assert timeline.baseline("text").count == 1
             await house.consent("text", purpose, granted=False)

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from assistant.conversation.services import ConversationServices
 from assistant.conversation.session import Conversation
-from assistant.conversation.tools import Tools
 from assistant.decision import Decision
 from assistant.emotion import Abstention, Estimate, Reading
 from assistant.profile.context import ContextPart
@@ -128,10 +128,10 @@ async def twins(house: Any) -> Callable[..., Any]:
     rest: Any = {
         "decisions": DecisionsInMemory(),
         "recommender": recommender,
-        "moments": nothing,
+        "contexts": nothing,
         "policies": Shipped(),
     }
-    tools: Tools = replace(house.services.tools, **rest)
+    shared: ConversationServices = replace(house.services.conversations, **rest)
 
     async def made(name: str, first: Any, second: Any, *, grant: bool = True, **profile: Any) -> Twins:
         found = []
@@ -140,7 +140,7 @@ async def twins(house: Any) -> Callable[..., Any]:
             if grant:
                 await house.consent("text", "tone", name=who)
             person = await house.services.storage.people.get(app, who)
-            found.append(Conversation(replace(tools, text=reader), app, person))
+            found.append(Conversation(replace(shared, text=reader), app, person))
         return found[0], found[1]
 
     return made
@@ -200,7 +200,7 @@ async def test_a_goodbye_and_a_repetition_are_the_only_words_that_count_and_only
 
 @pytest.mark.timeout(300)
 async def test_with_the_real_reader_the_instructions_follow_from_what_it_said(house: Any, twins: Any) -> None:
-    recorder = Recorder(house.services.tools.text)
+    recorder = Recorder(house.services.conversations.text)
     one, two = await twins("ada", recorder, Replayer(recorder))
     read = 0
     for number, text in enumerate(hostile_texts(200, seed=5)):

@@ -70,9 +70,9 @@ class TestLaw1NoGrantNoInference:
         self, open_house: OpenHouse, recording: Samples, words: list[str] | None
     ) -> None:
         present, absent = await open_house(words=words), await open_house(affect="absent", words=words)
-        assert present.services.tools.text is not None
-        assert present.services.tools.voice is not None
-        assert absent.services.tools.text is None
+        assert present.services.conversations.text is not None
+        assert present.services.conversations.voice is not None
+        assert absent.services.conversations.text is None
 
         assert await _answers(present) == await _answers(absent)
         assert await _heard(present, recording) == await _heard(absent, recording)
@@ -100,7 +100,7 @@ class TestLaw1NoGrantNoInference:
         await house.person()
         await house.consent("text", "tone")
         await house.consent("voice", "tone")
-        tools = house.services.tools
+        tools = house.services.conversations
         person = await house.known("ada")
         issued = await tools.ledger.grants(Subject(person.pseudonym))
         assert len(issued) == 2

@@ -169,9 +169,18 @@ async def test_the_table_has_every_route_and_says_what_the_server_says(world: Wo
     served = {
         (route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None
     }
-    assert served == set(TABLE), "a route without a row, or a row without a route"
+    heads = {("HEAD", r.path) for r in app[ROUTES] if r.method == "GET" and not r.socket}
+    assert served - heads == set(TABLE), "a route without a row, or a row without a route"
+    assert heads < served
     said = {(r.method, r.path): None if r.open else r.scope for r in app[ROUTES]}
     assert said == {route: row.scope for route, row in TABLE.items()}
+
+
+async def test_the_head_of_an_answer_is_as_closed_as_the_answer(world: World) -> None:
+    for method, path in TABLE:
+        if method == "GET" and TABLE[method, path].scope is not None:
+            async with world.house.client.head(path.replace("{", "").replace("}", "")) as answer:
+                assert answer.status in (401, 405), path
 
 
 async def test_nothing_opens_without_a_good_credential(world: World) -> None:

@@ -284,7 +284,7 @@ async def test_an_erased_person_s_likes_are_gone_and_every_worker_counts_the_sam
     await _catalogue(house)
     await _like_both(house, "ann", "bob", "cy")
     app = (await house.app()).id
-    known = await house.services.tools.recommender.state(app, house.clock.now)
+    known = await house.services.conversations.recommender.state(app, house.clock.now)
     number, rewards = await house.services.storage.rewards.after(app, 0)
     assert same(known.together, learned(State(), rewards, number).together)
     assert known.together.pairs[FIRST] == {SECOND: 3}

@@ -251,7 +251,7 @@ async def test_rewards_change_what_is_recommended_and_survive_a_restart(house: H
             await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     assert "learned" in (await _decided(house, path))["recommendations"][0]["parts"]
     app = (await house.app()).id
-    known = await house.services.tools.recommender.state(app, NOW)
+    known = await house.services.conversations.recommender.state(app, NOW)
     number, rewards = await house.services.storage.rewards.after(app, 0)
     assert known.belief.count == len(rewards) == 36
     assert same(known, learned(State(), rewards, number))
@@ -263,11 +263,11 @@ async def test_rewards_change_what_is_recommended_and_survive_a_restart(house: H
 async def _tense(house: House, path: str, name: str = "ada") -> None:
     await house.consent("text", "content")
     app = await house.app()
-    conversation = house.services.conversation(app, await house.services.storage.people.get(app, name))
-    grant = await conversation.grant("text")
+    readings = house.services.readings(app, await house.services.storage.people.get(app, name))
+    grant = await readings.grant("text")
     assert grant is not None
     tense = Reading("text", Estimate(-0.6, 0.1), Estimate(0.6, 0.1), 0.9, {"fear": 1.0})
-    await conversation.take_in(grant, tense)
+    await readings.take_in(grant, tense)
 
 
 async def test_explain_tells_parts_that_sum_and_what_it_would_have_been_without_the_mood(house: House) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.conversation.turns import Turns
+from assistant.conversation.progress import ProgressMemory
 from assistant.text.goodbye import says_goodbye
 from assistant.tone.directive import Manner
 from assistant.tone.policy import choose, directed
@@ -88,47 +88,45 @@ def test_what_only_mentions_a_goodbye_is_none(text: str) -> None:
 
 
 def test_turns_are_counted_until_a_long_silence() -> None:
-    turns = Turns(expires_s=900.0)
-    assert [turns.heard("ada", text, at).count for at, text in ((0.0, "a"), (10.0, None), (909.0, "b"))] == [
-        1,
-        2,
-        3,
-    ]
-    assert turns.heard("ada", "c", 1809.0).count == 1
-    assert turns.heard("bob", "c", 1809.0).count == 1
+    progress = ProgressMemory(expires_s=900.0)
+    said = ((0.0, "a"), (10.0, None), (909.0, "b"))
+    assert [progress.add_message("ada", text, at).count for at, text in said] == [1, 2, 3]
+    assert progress.add_message("ada", "c", 1809.0).count == 1
+    assert progress.add_message("bob", "c", 1809.0).count == 1
 
 
 def test_the_same_in_a_row_counts_as_repeated_and_only_then() -> None:
-    turns = Turns(expires_s=900.0)
+    progress = ProgressMemory(expires_s=900.0)
     said = ["Where is it?", " where  is IT?", "Where is it?", "There", "Where is it?", None, None, "Where is it?"]
-    assert [turns.heard("ada", text, 0.0).repeated for text in said] == [0, 1, 2, 0, 0, 0, 0, 0]
+    assert [progress.add_message("ada", text, 0.0).repeated for text in said] == [0, 1, 2, 0, 0, 0, 0, 0]
 
 
 def test_nothing_that_was_said_is_kept_to_count_turns() -> None:
-    turns = Turns(expires_s=900.0)
-    turn = turns.heard("ada", "my secret", 0.0)
-    assert len(turn.mark) == 16
-    assert Turns(expires_s=900.0).heard("ada", "my secret", 0.0).mark != turn.mark  # each process has its own key
+    progress = ProgressMemory(expires_s=900.0)
+    after = progress.add_message("ada", "my secret", 0.0)
+    assert len(after.mark) == 16
+    elsewhere = ProgressMemory(expires_s=900.0)  # each process has its own key
+    assert elsewhere.add_message("ada", "my secret", 0.0).mark != after.mark
 
 
 async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_held(house: Any) -> None:
     path = await house.person()
     await house.consent("text", "tone")
     person = (await house.known("ada")).pseudonym
-    turns = house.services.tools.memory.turns
+    progress = house.services.conversations.memory.progress
     _, held = directed(Situation(PLAIN, TENSE))
-    turns.heard(person, "Hello", house.clock.now)
-    turns.hold(person, held, house.clock.now)
+    progress.add_message(person, "Hello", house.clock.now)
+    progress.hold_tone(person, held, house.clock.now)
     await house.consent("text", "tone", granted=False)
-    assert turns.now(person, house.clock.now).held == NOTHING
-    turns.hold(person, held, house.clock.now)
+    assert progress.current(person, house.clock.now).held == NOTHING
+    progress.hold_tone(person, held, house.clock.now)
     await house.call("DELETE", path, status=204)
-    assert turns.now(person, house.clock.now) is None
+    assert progress.current(person, house.clock.now) is None
 
 
 def test_only_so_many_conversations_are_kept() -> None:
-    turns = Turns(expires_s=900.0)
+    progress = ProgressMemory(expires_s=900.0)
     for number in range(20_001):
-        turns.heard(f"p{number}", None, 0.0)
-    assert turns.now("p0", 0.0) is None
-    assert turns.now("p1", 0.0) is not None
+        progress.add_message(f"p{number}", None, 0.0)
+    assert progress.current("p0", 0.0) is None
+    assert progress.current("p1", 0.0) is not None

@@ -11,7 +11,6 @@ from assistant.audio import SAMPLE_RATE
 from assistant.audio.encoder import States
 from assistant.audio.pcm import Samples
 from assistant.conversation.live.captions import Captions
-from assistant.conversation.live.estimate import estimate
 from assistant.conversation.live.events import Affect, Event, Failed, Replied
 from assistant.conversation.session import Conversation
 from assistant.emotion import Abstention, Mood, Reading
@@ -24,7 +23,7 @@ _UNANSWERED = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spoken:
+class FinishedUtterance:
     """A finished utterance."""
 
     item: str
@@ -34,7 +33,7 @@ class Spoken:
     """Where it ends in the stream, with the silence that ended it."""
     audio: Samples
     readable: Samples | None
-    """What of the audio may be read for affect, the very same array where all may; None where nothing may."""
+    """The part of the audio that may be read for affect: the same array where all may, None where nothing may."""
 
 
 class Answers:
@@ -43,13 +42,15 @@ class Answers:
     def __init__(
         self, conversation: Conversation, emit: Callable[[Event], None], may_read: Callable[[], bool]
     ) -> None:
+        services = conversation.services
         self._conversation = conversation
-        self._tools = conversation.tools
+        self._dictation, self._clock = services.dictation, services.clock
+        self._budget_s = services.affect_budget_s
         self._emit = emit
         self._may_read = may_read
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def add(self, spoken: Spoken) -> None:
+    async def add(self, spoken: FinishedUtterance) -> None:
         """Begin to answer; returns at once unless too many answers are due."""
         task = asyncio.create_task(self._answer(spoken, self._tasks[-1] if self._tasks else None))
         self._tasks.append(task)
@@ -69,23 +70,23 @@ class Answers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def tell(
+    async def emit_estimate(
         self,
         item: str,
         said: Reading | Abstention,
         window: Samples,
         end_ms: int,
         *,
-        current: Callable[[], bool] | None = None,
+        is_current: Callable[[], bool] | None = None,
     ) -> None:
-        """Tell an estimate that ends at `end_ms`: the last of an utterance, or one to be `current` still."""
-        mood = await self._conversation.mood()
+        """Tell an estimate that ends at `end_ms`: the last of an utterance, or one that must be current still."""
+        mood = await self._conversation.readings.mood()
         if mood is None and isinstance(said, Abstention):
-            mood = Mood.unsaid(said.reason, self._tools.clock())
-        if self._may_read() and (current is None or current()):  # consent may have gone meanwhile
-            self._emit(Affect(item, current is None, len(window) / SAMPLE_RATE, end_ms, said, mood))
+            mood = Mood.unsaid(said.reason, self._clock())
+        if self._may_read() and (is_current is None or is_current()):  # consent may have gone meanwhile
+            self._emit(Affect(item, is_current is None, len(window) / SAMPLE_RATE, end_ms, said, mood))
 
-    async def _answer(self, spoken: Spoken, before: asyncio.Task[None] | None) -> None:
+    async def _answer(self, spoken: FinishedUtterance, before: asyncio.Task[None] | None) -> None:
         heard = self._shared(spoken, before)
         try:
             said = await self._read(spoken, heard)
@@ -101,26 +102,26 @@ class Answers:
             if heard is not None:
                 heard.cancel()
 
-    def _shared(self, spoken: Spoken, before: asyncio.Task[None] | None) -> asyncio.Future[list[States]] | None:
+    def _shared(
+        self, spoken: FinishedUtterance, before: asyncio.Task[None] | None
+    ) -> asyncio.Future[list[States]] | None:
         """One pass of the stem for voice and words: where both want the same audio, and the words are next.
 
         Where the words have to wait, so much that was heard would only fill the memory.
         """
-        dictation = self._tools.dictation
+        dictation = self._dictation
         if spoken.captions is None or dictation is None or spoken.readable is not spoken.audio:
             return None
         if before is not None or dictation.crowded:
             return None
-        return asyncio.ensure_future(dictation.encode(spoken.audio, prompt_s=self._tools.affect_budget_s))
+        return asyncio.ensure_future(dictation.encode(spoken.audio, prompt_s=self._budget_s))
 
     async def _read(
-        self, spoken: Spoken, heard: asyncio.Future[list[States]] | None
+        self, spoken: FinishedUtterance, heard: asyncio.Future[list[States]] | None
     ) -> Reading | Abstention | None:
         if spoken.readable is None or not self._may_read():
             return None
-        said = await estimate(
-            self._conversation, spoken.readable, budget_s=self._tools.affect_budget_s, heard=heard
-        )
+        said = await self._conversation.readings.read_voice(spoken.readable, budget_s=self._budget_s, heard=heard)
         if said is not None:
-            await self.tell(spoken.item, said, spoken.readable, spoken.end_ms)
+            await self.emit_estimate(spoken.item, said, spoken.readable, spoken.end_ms)
         return said

@@ -9,32 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import Samples
-from assistant.audio.segment import Edge, SegmentEnd, SegmentRules, SegmentStart, UtteranceState, step
+from assistant.audio.segment import SegmentRules
 from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
-from assistant.consent.policy import duties
-from assistant.consent.receipt import ENDINGS, Actor, Record
+from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Transcription
-from assistant.conversation.live.answers import Answers, Spoken
+from assistant.conversation.live.answers import Answers, FinishedUtterance
 from assistant.conversation.live.captions import Captions
-from assistant.conversation.live.estimate import estimate
-from assistant.conversation.live.events import (
-    Committed,
-    ConsentChanged,
-    Event,
-    NoticeDue,
-    Replied,
-    SpeechStarted,
-    SpeechStopped,
-    Written,
-)
-from assistant.conversation.live.newest import Newest
+from assistant.conversation.live.consent_gate import ConsentGate
+from assistant.conversation.live.events import Committed, Event, Replied, SpeechStarted, SpeechStopped, Written
+from assistant.conversation.live.latest import LatestWork
+from assistant.conversation.live.listening import Change, Listening, Utterance, UtteranceBegan, UtteranceEnded
 from assistant.conversation.session import Conversation
 from assistant.emotion import Reading
 from assistant.errors import Invalid, TooLarge, Unavailable
@@ -43,31 +33,22 @@ log = logging.getLogger(__name__)
 
 LONGEST_COMMIT_S = 60
 """Of audio that waits for a commit, where the client says when an utterance ends."""
-_CHUNK_S = CHUNK / SAMPLE_RATE
 _AT_ONCE = 8 * CHUNK
 """Samples that are taken in together: one row for the model that says whether they are speech."""
 _WINDOW = 3 * SAMPLE_RATE
-_EVERY_S = 0.5
-"""Of speech, between two estimates."""
 _GRID = SAMPLE_RATE // 2
 """Windows are cut to multiples of this, so that different streams share batches."""
-_WORDS_EVERY_S = 1.0
-"""Of speech, between two looks for new words."""
 _RULES = SegmentRules()
 _TRANSCRIPTION = Transcription()
-_SERVER = Actor("app", "stream")
 
 
-@dataclass(slots=True)
-class _Utterance:
-    item: str
-    start: int
-    """Position of its first sample in the stream."""
+@dataclass(slots=True, eq=False)
+class _Item:
+    """The utterance that is spoken, as clients see it."""
+
+    id: str
+    utterance: Utterance
     captions: Captions | None
-    speech: int = 0
-    """Samples of speech so far, without pauses."""
-    next_estimate: int = round(_EVERY_S * SAMPLE_RATE)
-    next_words: int = round(_WORDS_EVERY_S * SAMPLE_RATE)
 
 
 class Stream:
@@ -81,114 +62,96 @@ class Stream:
         *,
         transcription: Transcription | None = _TRANSCRIPTION,
     ) -> None:
+        services = conversation.services
         self._conversation = conversation
-        self._tools = conversation.tools
+        self._vad, self._dictation, self._new_id = services.vad, services.dictation, services.new_id
+        self._update_budget_s = services.update_budget_s
         self._emit = emit
         self._transcription = transcription
         self._tape = Tape()
-        self._judged = 0
-        """Position up to which it is known whether there is speech."""
-        self._free = 0
-        """Position before which all audio belongs to earlier utterances."""
-        self._acknowledged = False
-        self._noticed = False
-        self._changed = True
-        self._since: int | None = None
-        """Position from which the voice may be read; None while it may not."""
+        self._listening = Listening(rules)
+        self._vad_state = VadState()
+        self._vad_failed = False
+        self._item: _Item | None = None
         self._last_item: str | None = None
-        self._utterance: _Utterance | None = None
-        self._estimating = Newest()
-        self._wording = Newest()
-        self._answers = Answers(conversation, emit, lambda: self._since is not None)
-        self._asking: set[asyncio.Task[None]] = set()
-        self._deaf = False
-        self._stop_listening = self._tools.ledger.listen(conversation.person.pseudonym, self._decided)
-        self._restart(rules)
+        self._estimating = LatestWork()
+        self._wording = LatestWork()
+        self._gate = ConsentGate(
+            conversation.readings,
+            services.ledger,
+            emit,
+            position=lambda: self._tape.end,
+            on_close=self._stop_reading,
+        )
+        self._answers = Answers(conversation, emit, lambda: self._gate.is_open)
 
     def segment(self, rules: SegmentRules | None) -> None:
         """Cut utterances by these rules; None leaves it to `commit`. What was not committed is forgotten."""
+        self._listening.rules = rules
         self.clear()
-        self._restart(rules)
 
     def transcribe(self, wanted: Transcription | None) -> None:
         """Tell the words of the utterances to come, or don't. Raises `Invalid` (`unknown_language`)."""
-        if wanted is not None and self._tools.dictation is not None:
-            self._tools.dictation.check(wanted)
+        if wanted is not None and self._dictation is not None:
+            self._dictation.check(wanted)
         self._transcription = wanted
-        if wanted is None and self._utterance is not None:
-            self._utterance.captions = None
-        if not self._keeps:
-            self._tape.forget(self._tape.end)
+        if wanted is None and self._item is not None:
+            self._item.captions = None
+        self._forget_unneeded()
 
     @property
     def transcribes(self) -> bool:
         """Whether the words will be told."""
-        return self._transcription is not None and self._tools.dictation is not None
+        return self._transcription is not None and self._dictation is not None
 
     @property
     def shed(self) -> int:
         """Interim updates that were never begun, as newer audio came first."""
         return self._estimating.shed + self._wording.shed
 
-    async def consented(self) -> None:
-        """Look at the grants again; done by itself before the next frame after a change."""
-        self._changed = False
-        granted = await self._conversation.grant("voice") is not None
-        if not (granted and self._acknowledged):
-            self._since = None
-        elif self._since is None:
-            self._since = self._tape.end
-        if granted and not self._acknowledged and not self._noticed:
-            self._noticed = True
-            also = tuple(duty.says for duty in duties(self._conversation.subject, "notice"))
-            self._emit(NoticeDue(self._tools.ledger.notice, also))
-            self._begin_task(self._shown())
+    async def check_consent(self) -> None:
+        """Look at the grants now; done by itself before the next frame after a change."""
+        await self._gate.check()
 
     async def acknowledge(self, notice: str, actor: Actor | None = None) -> None:
-        """The notice was shown to the person, says `actor`, and it is on record before the voice is read.
-
-        Raises `Invalid` (`notice_outdated`) for another version.
-        """
-        if notice != self._tools.ledger.notice:
-            raise Invalid(f"the current notice is version {self._tools.ledger.notice}", code="notice_outdated")
-        if not self._acknowledged:
-            await self._note("notice_acknowledged", actor or _SERVER)
-        self._acknowledged = True
-        await self.consented()
+        """The notice was shown to the person, says `actor`. Raises `Invalid` (`notice_outdated`)."""
+        await self._gate.acknowledge(notice, actor)
 
     async def hear(self, samples: Samples) -> None:
         """Take in samples at 16 kHz, any number of them.
 
-        Raises `TooLarge` (`buffer_full`) where too much waits for a commit, and `Unavailable` once when it can't be
-        told any more what is speech; in both cases the stream goes on.
+        Raises `TooLarge` (`buffer_full`) where too much waits for a commit, and `Unavailable` (`vad_unavailable`)
+        once when voice activity detection begins to fail; in both cases the stream goes on.
         """
         fault: Exception | None = None
         for start in range(0, len(samples), _AT_ONCE):
-            if self._changed:
-                await self.consented()
+            await self._gate.refresh()
             part = samples[start : start + _AT_ONCE]
-            if self._rules is None:
+            if self._listening.rules is None:
                 self._hear_openly(part)
             else:
-                fault = await self._hear_turns(part, self._rules) or fault
+                fault = await self._hear_turns(part) or fault
         if fault is not None:
             log.error("voice activity detection failed (%s)", type(fault).__name__)
-            raise Unavailable("it can't be told what is speech at the moment", code="vad_unavailable") from fault
+            raise Unavailable(
+                "voice activity detection is unavailable; the stream goes on", code="vad_unavailable"
+            ) from fault
 
     async def commit(self) -> None:
         """End the utterance here. Raises `Invalid` (`buffer_empty`) where there is none."""
-        if self._utterance is None:
+        ended = self._listening.end(self._tape.end)
+        if ended is None:
             raise Invalid("no speech to commit", code="buffer_empty")
-        silence = round(self._turn.silence_s * SAMPLE_RATE)
-        await self._end(self._utterance, self._tape.end, silence=silence)
-        self._restart(self._rules)
+        self._vad_state = VadState()
+        await self._end(ended)
 
     def clear(self) -> None:
         """Forget the audio that was not committed."""
         self._drop_updates()
-        self._utterance = None
+        self._item = None
         self._tape.forget(self._tape.end)
-        self._restart(self._rules)
+        self._listening.restart(self._listening.rules, self._tape.end)
+        self._vad_state = VadState()
 
     async def read(self, item: str, text: str) -> None:
         """Take in something written, or transcribed by somebody else, once what was said before is answered."""
@@ -203,191 +166,126 @@ class Stream:
 
     async def close(self) -> None:
         """Let go of everything."""
-        self._stop_listening()
+        gate_stopped = self._gate.stop()
         self.clear()
-        tasks = tuple(self._asking)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(self._answers.close(), *tasks, return_exceptions=True)
+        await asyncio.gather(self._answers.close(), gate_stopped, return_exceptions=True)
 
-    @property
-    def _keeps(self) -> bool:
-        """Whether anybody needs the audio."""
-        return self._since is not None or self.transcribes
-
-    def _restart(self, rules: SegmentRules | None) -> None:
-        self._rules = rules
-        self._turn = UtteranceState()
-        self._vad = VadState()
-        self._said = 0.0
-        self._judged = self._free = self._tape.end
-
-    def _take(self, samples: Samples) -> None:
-        if self._keeps:
+    def _append(self, samples: Samples) -> None:
+        """Keep the audio if anybody needs it."""
+        if self._gate.is_open or self.transcribes:
             self._tape.append(samples)
         else:
             self._tape.skip(len(samples))
 
+    def _forget_unneeded(self) -> None:
+        if not (self._gate.is_open or self.transcribes):
+            self._tape.forget(self._tape.end)
+
+    def _stop_reading(self) -> None:
+        self._estimating.drop()
+        self._forget_unneeded()
+
     def _hear_openly(self, samples: Samples) -> None:
-        utterance = self._utterance
-        if utterance is None:
-            utterance = self._utterance = self._new_utterance(self._tape.end)
+        """Take in audio that is all of one utterance."""
         if len(self._tape) + len(samples) > LONGEST_COMMIT_S * SAMPLE_RATE:
             raise TooLarge(f"commit or clear: {LONGEST_COMMIT_S} s of audio wait already", code="buffer_full")
-        self._take(samples)
-        self._judged = self._tape.end
-        utterance.speech += len(samples)
-        self._update(utterance)
+        self._append(samples)
+        utterance = self._listening.extend(len(samples))
+        if self._item is None:
+            self._item = self._new_item(utterance)
+        self._update(self._item)
 
-    async def _hear_turns(self, samples: Samples, rules: SegmentRules) -> Exception | None:
-        """Give the first error when it can't be told what is speech; what is going on is then taken to go on."""
-        self._take(samples)
+    async def _hear_turns(self, samples: Samples) -> Exception | None:
+        """Give the first error of voice activity detection; speech, or silence, is then taken to go on."""
+        self._append(samples)
         fault: Exception | None = None
+        probabilities: list[float] | list[None]
         try:
-            said = await self._tools.vad.probabilities(self._vad, samples)
+            probabilities = await self._vad.probabilities(self._vad_state, samples)
         except Exception as error:
-            fault, self._deaf = None if self._deaf else error, True
-            said = [self._said] * ((self._tape.end - self._judged) // CHUNK)
+            fault, self._vad_failed = None if self._vad_failed else error, True
+            probabilities = [None] * ((self._tape.end - self._listening.judged) // CHUNK)
         else:
-            self._deaf = self._deaf and not said
-        for probability in said:
-            self._said = probability
-            self._judged += CHUNK
-            is_speech = rules.is_speech(probability, speaking=self._turn.speaking)
-            if is_speech and self._utterance is not None:
-                self._utterance.speech += CHUNK
-            self._turn, edge = step(self._turn, _CHUNK_S, is_speech, rules)
-            if edge is not None:
-                await self._turned(edge, rules)
-        if self._utterance is not None:
-            self._update(self._utterance)
+            self._vad_failed = self._vad_failed and not probabilities
+        for probability in probabilities:
+            for change in self._listening.judge(probability):
+                await self._apply(change)
+        if self._item is not None:
+            self._update(self._item)
         else:
-            self._tape.forget(self._judged - round((rules.prefix_s + rules.start_s + _CHUNK_S) * SAMPLE_RATE))
+            self._tape.forget(self._listening.needed_from)
         return fault
 
-    async def _turned(self, edge: Edge, rules: SegmentRules) -> None:
-        if isinstance(edge, SegmentStart):
-            length = round(edge.length_s * SAMPLE_RATE)
-            speech = length - round(rules.prefix_s * SAMPLE_RATE)
-            self._begin(max(self._free, self._judged - length), speech)
-            return
-        assert self._utterance is not None
-        if isinstance(edge, SegmentEnd):
-            await self._end(self._utterance, self._judged, silence=round(edge.silence_s * SAMPLE_RATE))
-        else:
-            at = self._judged - round(edge.rest_s * SAMPLE_RATE)
-            await self._end(self._utterance, at, silence=0)
-            self._begin(at)
+    async def _apply(self, change: Change) -> None:
+        match change:
+            case UtteranceBegan(utterance):
+                self._item = self._new_item(utterance)
+                self._emit(SpeechStarted(self._item.id, _ms(utterance.start)))
+            case UtteranceEnded():
+                await self._end(change)
 
-    def _new_utterance(self, start: int) -> _Utterance:
-        item, captions = self._tools.new_id(), None
-        if self._transcription is not None and self._tools.dictation is not None:
-            captions = Captions(self._tools.dictation, self._transcription, item, self._emit)
-        return _Utterance(item, start, captions)
+    def _new_item(self, utterance: Utterance) -> _Item:
+        item, captions = self._new_id(), None
+        if self._transcription is not None and self._dictation is not None:
+            captions = Captions(self._dictation, self._transcription, item, self._emit)
+        return _Item(item, utterance, captions)
 
-    def _begin(self, start: int, speech: int = 0) -> None:
-        self._utterance = self._new_utterance(start)
-        self._utterance.speech = speech
-        self._emit(SpeechStarted(self._utterance.item, _ms(start)))
-
-    async def _end(self, utterance: _Utterance, at: int, *, silence: int) -> None:
-        """The utterance is over: what comes after `at` is not part of it, and before it lies some silence."""
-        spoken = self._spoken(utterance, at, silence)
+    async def _end(self, ended: UtteranceEnded) -> None:
+        """The utterance is over: begin to answer it."""
+        assert self._item is not None
+        item, self._item = self._item, None
+        finished = self._finish(item, ended)
         self._drop_updates()
-        self._utterance, self._free = None, at
-        self._changed = True  # a grant may have expired
-        self._tape.forget(at)
-        if self._rules is not None:
-            self._emit(SpeechStopped(utterance.item, _ms(at)))
-        previous, self._last_item = self._last_item, utterance.item
-        self._emit(Committed(utterance.item, previous))
-        await self._answers.add(spoken)
+        self._gate.mark_stale()  # a grant may have expired
+        self._tape.forget(ended.end)
+        if self._listening.rules is not None:
+            self._emit(SpeechStopped(item.id, _ms(ended.end)))
+        previous, self._last_item = self._last_item, item.id
+        self._emit(Committed(item.id, previous))
+        await self._answers.add(finished)
 
     def _drop_updates(self) -> None:
         self._estimating.drop()
         self._wording.drop()
 
-    def _spoken(self, utterance: _Utterance, at: int, silence: int) -> Spoken:
+    def _finish(self, item: _Item, ended: UtteranceEnded) -> FinishedUtterance:
         """Its audio, with only so much of the silence at its end that its length is a multiple of the grid."""
-        ends = min(at, utterance.start + _GRID * -(-(at - silence - utterance.start) // _GRID))
-        audio = self._tape.read(utterance.start, ends)
+        start, since = ended.utterance.start, self._gate.since
+        ends = min(ended.end, start + _GRID * -(-(ended.end - ended.silence - start) // _GRID))
+        audio = self._tape.read(start, ends)
         readable: Samples | None = None
-        if self._since is not None:
-            readable = audio if self._since <= utterance.start else self._tape.read(self._since, ends)
-        return Spoken(utterance.item, utterance.captions, _ms(at), audio, readable)
+        if since is not None:
+            readable = audio if since <= start else self._tape.read(since, ends)
+        return FinishedUtterance(item.id, item.captions, _ms(ended.end), audio, readable)
 
-    def _update(self, utterance: _Utterance) -> None:
+    def _update(self, item: _Item) -> None:
         """Every so often, ask for an estimate and for words; a look that has not begun yet will see the newest."""
-        if utterance.speech >= utterance.next_estimate:
-            utterance.next_estimate = _after(utterance.speech, _EVERY_S)
-            if self._since is not None:
-                self._estimating.ask(lambda: self._estimate(utterance))
-        if utterance.captions is not None and utterance.speech >= utterance.next_words:
-            utterance.next_words = _after(utterance.speech, _WORDS_EVERY_S)
-            self._wording.ask(lambda: self._word(utterance))
+        if item.utterance.take_estimate_due() and self._gate.is_open:
+            self._estimating.ask(lambda: self._estimate(item))
+        if item.captions is not None and item.utterance.take_words_due():
+            self._wording.ask(lambda: self._word(item))
 
-    async def _estimate(self, utterance: _Utterance) -> None:
-        if self._utterance is not utterance or self._since is None:
+    async def _estimate(self, item: _Item) -> None:
+        since, end = self._gate.since, self._listening.judged
+        if self._item is not item or since is None:
             return
-        start = max(utterance.start, self._since, self._judged - _WINDOW)
-        end = self._judged
+        start = max(item.utterance.start, since, end - _WINDOW)
         window = self._tape.read(start + (end - start) % _GRID, end)
         if not len(window):
             return
 
-        def current() -> bool:
-            return self._utterance is utterance
+        def is_current() -> bool:
+            return self._item is item
 
-        budget_s = self._tools.update_budget_s
-        said = await estimate(self._conversation, window, budget_s=budget_s, current=current)
-        if isinstance(said, Reading):
-            await self._answers.tell(utterance.item, said, window, _ms(end), current=current)
-
-    async def _word(self, utterance: _Utterance) -> None:
-        if self._utterance is utterance and utterance.captions is not None:
-            await utterance.captions.partly(self._tape.read(utterance.start, self._judged))
-
-    def _decided(self, record: Record) -> None:
-        """A decision about consent, from here or elsewhere, in any process: what ends a grant stops all at once."""
-        if record.event in ENDINGS and record.modality in (None, "voice"):
-            self._since = None
-            self._estimating.drop()
-            if not self._keeps:
-                self._tape.forget(self._tape.end)
-        self._changed = True
-        self._emit(ConsentChanged(record))
-        self._begin_task(self._ask_again())
-
-    def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
-    async def _shown(self) -> None:
-        try:
-            await self._note("notice_shown", _SERVER)
-        except Unavailable as error:  # nothing is read before the acknowledgement is on record
-            log.error("a notice was shown and not recorded (%s)", error.code)
-
-    async def _note(self, event: Literal["notice_shown", "notice_acknowledged"], actor: Actor) -> None:
-        subject, ledger = self._conversation.subject, self._tools.ledger
-        await ledger.record_event(
-            subject.person, event, actor, app=subject.app, modality="voice", notice=ledger.notice
+        said = await self._conversation.readings.read_voice(
+            window, budget_s=self._update_budget_s, is_current=is_current
         )
+        if isinstance(said, Reading):
+            await self._answers.emit_estimate(item.id, said, window, _ms(end), is_current=is_current)
 
-    async def _ask_again(self) -> None:
-        if self._changed:
-            await self.consented()
-
-
-def _after(speech: int, every_s: float) -> int:
-    """The next multiple of `every_s` seconds, in samples, so that frames of any length keep the pace.
-
-    >>> [_after(samples, 0.5) for samples in (0, 8_192, 16_000)]
-    [8000, 16000, 24000]
-    """
-    every = round(every_s * SAMPLE_RATE)
-    return (speech // every + 1) * every
+    async def _word(self, item: _Item) -> None:
+        if self._item is item and item.captions is not None:
+            await item.captions.partly(self._tape.read(item.utterance.start, self._listening.judged))
 
 
 def _ms(position: int) -> int:

@@ -10,7 +10,7 @@ from assistant.consent.receipt import Actor
 from assistant.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from assistant.profile.access import Scope
 from assistant.profile.person import App, Person
-from assistant.server.http.guard import checked_id
+from assistant.server.http.guard import checked_id, header_of
 from assistant.server.http.signing import read
 from assistant.services import Services
 
@@ -84,7 +84,7 @@ OPERATOR: web.RequestKey[Operator] = web.RequestKey("operator", Operator)
 
 def credential_of(request: web.Request) -> str:
     """The key or token that a request brings. Raises `Unauthenticated` (`key_missing`)."""
-    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, credential = header_of(request, "Authorization").partition(" ")
     if scheme.lower() == "bearer" and credential.strip():
         return credential.strip()
     if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -96,7 +96,7 @@ def credential_of(request: web.Request) -> str:
 
 def protocols_of(request: web.Request) -> list[str]:
     """The subprotocols that a WebSocket client offers."""
-    return [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+    return [name.strip() for name in header_of(request, "Sec-WebSocket-Protocol").split(",")]
 
 
 def is_token(credential: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,7 +13,8 @@ from assistant.config import ANY_ORIGIN, ANY_ORIGIN_WITH_KEY
 from assistant.server.http.guard import Handler
 
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
-_HEADERS = "Content-Type, If-Match, If-None-Match, Sec-GPC"
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+_MOST_HEADERS = 64
 _SHOWN = "ETag, Retry-After"
 _REMEMBERED_S = 600
 
@@ -44,36 +47,50 @@ class Origins:
             return None if origin is None else "*"
         return origin if origin in self.exact else None
 
-    @property
-    def headers(self) -> str:
-        """Names of the headers that a page may send."""
-        return f"Authorization, {_HEADERS}" if self.with_key else _HEADERS
+    def headers(self, asked: str) -> str:
+        """Of the headers that a page asks for, those that it may send: all but a key, where that may not be sent.
+
+        Official clients add headers of their own to every request; what isn't read here does no harm.
+
+        >>> Origins.of("*").headers("authorization, x-stainless-os")
+        'x-stainless-os'
+        """
+        names = [name.strip() for name in asked.split(",")[:_MOST_HEADERS]]
+        return ", ".join(
+            name for name in names if _HEADER.fullmatch(name) and (self.with_key or name.lower() != "authorization")
+        )
 
 
 def cors(origins: Origins) -> Middleware:
-    """Answer preflights, and tell browsers who may read the other answers."""
+    """Answer preflights."""
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = origins.allowed(request.headers.get("Origin"))
         if (
-            origin is not None
-            and request.method == "OPTIONS"
-            and "Access-Control-Request-Method" in request.headers
+            request.method != "OPTIONS"
+            or "Access-Control-Request-Method" not in request.headers
+            or origins.allowed(request.headers.get("Origin")) is None
         ):
-            answer: web.StreamResponse = web.Response(status=204)
-            answer.headers["Access-Control-Allow-Methods"] = _METHODS
-            answer.headers["Access-Control-Allow-Headers"] = origins.headers
-            answer.headers["Access-Control-Max-Age"] = str(_REMEMBERED_S)
-        else:
-            answer = await handler(request)
-        if answer.prepared:
-            return answer
-        if origins.exact:
-            answer.headers.add("Vary", "Origin")
-        if origin is not None:
-            answer.headers["Access-Control-Allow-Origin"] = origin
-            answer.headers["Access-Control-Expose-Headers"] = _SHOWN
+            return await handler(request)
+        answer = web.Response(status=204)
+        answer.headers["Access-Control-Allow-Methods"] = _METHODS
+        asked = request.headers.get("Access-Control-Request-Headers", "")
+        answer.headers["Access-Control-Allow-Headers"] = origins.headers(asked)
+        answer.headers["Access-Control-Max-Age"] = str(_REMEMBERED_S)
         return answer
 
     return handle
+
+
+def tell_origin(origins: Origins) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Tell browsers who may read an answer, just before its head is sent: of streamed answers too."""
+
+    async def add_headers(request: web.Request, answer: web.StreamResponse) -> None:
+        if origins.exact:
+            answer.headers.add("Vary", "Origin")
+        origin = origins.allowed(request.headers.get("Origin"))
+        if origin is not None:
+            answer.headers["Access-Control-Allow-Origin"] = origin
+            answer.headers["Access-Control-Expose-Headers"] = _SHOWN
+
+    return add_headers

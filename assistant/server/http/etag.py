@@ -34,11 +34,12 @@ def expected(request: web.Request, version: int) -> int | None:
 def known(request: web.Request, version: int) -> bool:
     """Whether the client has this version already, so that it need not be sent."""
     none_match = request.if_none_match
-    return none_match is not None and _among(version, none_match, weakly=True)
+    return none_match is not None and _among(version, none_match)
 
 
-def _among(version: int, tags: tuple[ETag, ...], *, weakly: bool = False) -> bool:
-    return any(t.value == _ANY or (t.value == str(version) and (weakly or not t.is_weak)) for t in tags)
+def _among(version: int, tags: tuple[ETag, ...]) -> bool:
+    """Whether one of the tags is the version's. A weak one counts too: proxies that compress make ours weak."""
+    return any(tag.value in (_ANY, str(version)) for tag in tags)
 
 
 def _changed() -> Conflict:

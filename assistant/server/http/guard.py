@@ -30,11 +30,14 @@ from assistant.errors import (
     Unauthenticated,
     Unavailable,
 )
+from assistant.lenient_json import decode_json
 from assistant.services import Services
 
 log = logging.getLogger(__name__)
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+
+UNREADABLE: web.RequestKey[bool] = web.RequestKey("unreadable", bool)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
@@ -54,6 +57,8 @@ _STATUS: tuple[tuple[type[AssistantError], int], ...] = (
 )
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"}
 _MAX_PERSON = 128
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What aiohttp makes of bytes of a header that are not UTF-8."""
 _QUOTE = re.compile("[`']")
 _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
@@ -98,6 +103,13 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problem(500, "internal", "something went wrong here; it was logged")
 
 
+async def close_unreadable(request: web.Request, answer: web.StreamResponse) -> None:
+    """End the connection with the answer where the rest of the body can't be read: nothing tells where it ends."""
+    if UNREADABLE in request:
+        answer.headers["Connection"] = "close"
+        answer.force_close()
+
+
 def _headers(error: AssistantError, status: int) -> dict[str, str] | None:
     if isinstance(error, TooMany):
         return {"Retry-After": str(math.floor(error.wait_s) + 1)}
@@ -119,6 +131,14 @@ def checked_id(person: str) -> str:
     return person
 
 
+def header_of(request: web.Request, name: str, missing: str = "") -> str:
+    """A header's text. Raises `Invalid` (`header_invalid`) for bytes that are not UTF-8."""
+    value = request.headers.get(name, missing)
+    if not value.isascii() and _SURROGATE.search(value):
+        raise Invalid(f"the header `{name}` is not UTF-8", code="header_invalid")
+    return value
+
+
 async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
     """The JSON body, checked against `kind`.
 
@@ -132,10 +152,16 @@ async def body_bytes(request: web.Request, limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body may have at most {limit} bytes")
     data = bytearray()
-    async for part in request.content.iter_any():
-        data += part
-        if len(data) > limit:
-            raise TooLarge(f"the body may have at most {limit} bytes")
+    try:
+        async for part in request.content.iter_any():
+            data += part
+            if len(data) > limit:
+                raise TooLarge(f"the body may have at most {limit} bytes")
+    except web.RequestPayloadError:
+        request[UNREADABLE] = True
+        request.content.feed_eof()
+        about = "the body is not what `Content-Encoding` or `Transfer-Encoding` says"
+        raise Invalid(about, code="encoding_invalid") from None
     return bytes(data)
 
 
@@ -156,12 +182,15 @@ def difference(told: str) -> str:
 
 
 def decoded(data: bytes | str, kind: type[Body]) -> Body:
-    """JSON of a known shape. The errors say where it differs, not what stood there."""
+    """JSON of a known shape. The errors say where it differs, not what stood there.
+
+    Half a surrogate pair, which a slice in JavaScript leaves, is read as U+FFFD.
+    """
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decode_json(data, kind)
     except msgspec.ValidationError as error:
         raise Invalid(f"not the expected shape: {difference(str(error))}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise Invalid("this is not JSON", code="invalid_json") from None
 
 

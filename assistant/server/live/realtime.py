@@ -71,7 +71,10 @@ async def realtime(request: web.Request) -> web.StreamResponse:
     if "device" in request.query and "person" not in request.query and caller.holder is None:
         person = await owner_of(services, caller, request.query["device"])
     else:
-        person = await caller.named(services, request.query.get("person", ME if caller.holder else ""))
+        named = request.query.get("person", ME if caller.holder else "")
+        if not named:
+            raise Invalid("name the person: `/v1/realtime?person=ID`", code="person_missing")
+        person = await caller.named(services, named)
     socket = web.WebSocketResponse(
         protocols=subprotocol(request, SUBPROTOCOL),
         heartbeat=HEARTBEAT_S,
@@ -126,7 +129,7 @@ class _Connection:
         try:
             self._send(SessionCreated(session=await self._describe()))
             self._disclose(again=True)
-            await self._stream.consented()
+            await self._stream.check_consent()
             await self._read()
         finally:
             await self._stream.close()
@@ -225,7 +228,7 @@ class _Connection:
             notice=update.notice,
             actor=self._caller.actor("stream"),
         )
-        await self._stream.consented()
+        await self._stream.check_consent()
 
     async def _update(self, update: SessionUpdate) -> None:
         old, new = self._options, self._options.updated(update.session)
@@ -239,7 +242,7 @@ class _Connection:
 
     async def _describe(self) -> TranscriptionSession:
         """The session; what it can infer depends on the person's grants, never on what is installed."""
-        grants = await self._services.storage.ledger.grants(self._conversation.subject)
+        grants = await self._services.storage.ledger.grants(self._conversation.readings.subject)
         words = self._stream.transcribes
         why_not = "off" if self._options.transcription is None else "absent"
         return TranscriptionSession(

@@ -102,7 +102,7 @@ class Track:
         await self._stream.close()
 
     async def _hear(self, data: bytes) -> None:
-        allowed = self._acknowledged and await self._conversation.grant("voice") is not None
+        allowed = self._acknowledged and await self._conversation.readings.grant("voice") is not None
         if self._hearing and not allowed:
             self._intake.flush()
             self._stream.clear()

@@ -150,7 +150,7 @@ async def _turn(
     if person is None:
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
-        directive, _ = directed(situation, await services.tools.policies.get(caller.app.id))
+        directive, _ = directed(situation, await services.storage.policies.get(caller.app.id))
         told = phrases(Profile().language).disclosure if asked.first else None
         return Turn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person.pseudonym)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -11,11 +12,9 @@ from msgspec import Meta
 
 from assistant.errors import Invalid
 from assistant.mood.correction import DIMENSIONS, Correction
-from assistant.profile.person import Person
 from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond
-from assistant.services import Services
 
 _PATH = f"{PERSON}/mood/corrections"
 
@@ -46,31 +45,27 @@ async def post_correction(request: web.Request) -> web.Response:
     ]
     if not said:
         raise Invalid(f"say one of {', '.join(DIMENSIONS)}")
-    conversation = services.conversation(caller.app, person, who=caller.key)
-    await conversation.correct(said)
-    mood = await conversation.mood()
-    return respond({"mood": None if mood is None else show_mood(mood), **_held(services, person)})
+    readings = services.readings(caller.app, person)
+    await readings.correct(said)
+    mood = await readings.mood()
+    return respond({"mood": None if mood is None else show_mood(mood), **_shown(readings.corrections())})
 
 
 async def get_corrections(request: web.Request) -> web.Response:
     """What the person said of themself in this session."""
-    services, _, person = await enter_person(request)
-    return respond(_held(services, person))
+    services, caller, person = await enter_person(request)
+    return respond(_shown(services.readings(caller.app, person).corrections()))
 
 
 async def delete_corrections(request: web.Request) -> web.Response:
     """Take it back: the estimates count again."""
-    services, _, person = await enter_person(request)
-    timeline = services.tools.memory.find(person.pseudonym)
-    if timeline is not None:
-        timeline.remove_corrections()
+    services, caller, person = await enter_person(request)
+    services.readings(caller.app, person).drop_corrections()
     return web.Response(status=204)
 
 
-def _held(services: Services, person: Person) -> dict[str, Any]:
-    timeline = services.tools.memory.find(person.pseudonym)
-    corrections = {} if timeline is None else timeline.corrections(services.clock())
-    return {"corrections": [asdict(correction) for correction in corrections.values()]}
+def _shown(corrections: Sequence[Correction]) -> dict[str, Any]:
+    return {"corrections": [asdict(correction) for correction in corrections]}
 
 
 ROUTES: tuple[Route, ...] = (

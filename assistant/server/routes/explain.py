@@ -84,8 +84,8 @@ async def get_explanation(request: web.Request) -> web.Response:
     kept = await services.storage.decisions.get(decision, made.person)
     person, _ = await services.storage.people.holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
-    used = services.tools.memory.used.of(decision, services.clock())
-    mood_parts = services.tools.recommender.felt(decision, services.clock())
+    used = services.moods_used(decision)
+    mood_parts = services.recommender.felt(decision, services.clock())
     explanation = explain(kept, used, mood_parts, ways_out(person, kept, grants))
     head = {"decision": decision, "person": person.id, "at": made.at}
     return respond(head | msgspec.structs.asdict(explanation))

@@ -13,7 +13,7 @@ from assistant.server.http.route import PERSON, Route, enter_person, gpc_of, res
 async def get_mood(request: web.Request) -> web.Response:
     """The current mood, or null."""
     services, caller, person = await enter_person(request)
-    mood = await services.conversation(caller.app, person).mood()
+    mood = await services.readings(caller.app, person).mood()
     return respond(None if mood is None else show_mood(mood))
 
 

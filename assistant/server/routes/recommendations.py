@@ -19,7 +19,7 @@ from assistant.recommend.service import Wish
 from assistant.recommend.slate import Knobs
 from assistant.server.contract.shapes import show_item, show_limits
 from assistant.server.http.caller import Caller
-from assistant.server.http.guard import body_of, converted
+from assistant.server.http.guard import body_of, converted, header_of
 from assistant.server.http.route import (
     DECISION,
     PERSON,
@@ -103,7 +103,7 @@ async def get_catalogue(request: web.Request) -> web.Response:
     services, caller = await enter(request)
     catalogue = await services.storage.catalogues.get(caller.app.id)
     now = services.clock()
-    shelf = await services.tools.recommender.shelf(caller.app.id)
+    shelf = await services.recommender.shelf(caller.app.id)
     kinds: dict[str, int] = {}
     for item in catalogue.items:
         kinds[item.kind] = kinds.get(item.kind, 0) + 1
@@ -151,10 +151,10 @@ async def post_reward(request: web.Request) -> web.Response:
     """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
     services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody, services.settings.max_body_bytes)
-    key = body.key or request.headers.get("Idempotency-Key") or f"{body.kind} {body.item}"
+    key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
-    recommender = services.tools.recommender
+    recommender = services.recommender
     standing = await services.storage.ledger.standing(made.person)
     reward, new = await recommender.reward(
         caller.app.id,
@@ -173,7 +173,7 @@ async def post_reward(request: web.Request) -> web.Response:
 async def post_activate(request: web.Request) -> web.Response:
     """What was ranked ahead is shown now."""
     services, caller, decision, _ = await enter_decision(request)
-    await services.tools.recommender.activate(caller.app.id, decision)
+    await services.recommender.activate(caller.app.id, decision)
     return respond({"decision": decision, "active": True})
 
 

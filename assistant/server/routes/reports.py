@@ -111,7 +111,7 @@ async def get_exposure(request: web.Request) -> web.Response:
     }
     if not held:
         now = services.clock()
-        seen = await services.tools.recommender.bubble(caller.app.id, person.pseudonym, now)
+        seen = await services.recommender.bubble(caller.app.id, person.pseudonym, now)
         measured = {"coverage": seen.coverage, "entropy": seen.entropy, "drift": seen.drift}
         said = {
             "measured": asdict(seen) | {name: round(value, 4) for name, value in measured.items()},

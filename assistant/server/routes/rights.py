@@ -55,6 +55,8 @@ async def get_export(request: web.Request) -> web.StreamResponse:
         headers={"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
     )
     await answer.prepare(request)
+    if request.method == "HEAD":
+        return answer
     await answer.write(first)
     return await _rest(request, answer, chunks)
 
@@ -75,11 +77,10 @@ async def _rest(
 
 
 async def _momentary(services: Services, app: App, person: Person) -> list[dict[str, Any]]:
-    mood = await services.conversation(app, person).mood()
-    timeline = services.tools.memory.find(person.pseudonym)
-    corrections = {} if timeline is None else timeline.corrections(services.clock())
+    readings = services.readings(app, person)
+    mood = await readings.mood()
     moods = [] if mood is None else [{"kind": "mood", "data": msgspec.to_builtins(show_mood(mood))}]
-    return [*moods, *({"kind": "correction", "data": asdict(said)} for said in corrections.values())]
+    return [*moods, *({"kind": "correction", "data": asdict(correction)} for correction in readings.corrections())]
 
 
 async def get_export_schema(request: web.Request) -> web.Response:

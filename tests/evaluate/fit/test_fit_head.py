@@ -284,7 +284,7 @@ async def test_the_server_loads_a_head_beside_the_shipped_models(
     folder = tmp_path / "mine"
     card = model_folder.save(folder, head, read_card(shipped_models() / "voice"), {})
     async with open_services(replace(settings, voice_model=str(folder))) as services:
-        reader = services.tools.voice
+        reader = services.conversations.voice
         assert reader is not None
         assert reader.model == card.fingerprint
         assert reader.population == head.center

@@ -49,7 +49,7 @@ class TestHttp:
             (b'{"text": 5}', "invalid_request"),
             (b'{"text": "x", "surprise": 1}', "invalid_request"),
             (b'{"text": "' + b"x" * 20_001 + b'"}', "invalid_request"),
-            (b'{"text": "\\ud800"}', "invalid_json"),
+            (b'{"text": "\\ud80"}', "invalid_json"),
         ],
     )
     async def test_a_body_that_is_not_what_it_should_be(self, house: House, body: bytes, code: str) -> None:

@@ -29,6 +29,7 @@ from assistant.conversation.live.events import (
     Words,
 )
 from assistant.conversation.live.stream import Stream
+from assistant.conversation.session import Conversation
 from assistant.errors import TooLarge, Unavailable
 from assistant.server.contract.session import TurnDetection
 from assistant.server.live.dialect import SessionOptions
@@ -65,9 +66,8 @@ async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
     """A stream without a socket, that takes loud for speech."""
     app = await house.app()
     person = await house.services.storage.people.get(app, "ada")
-    conversation = house.services.conversation(app, person)
     ear = Ear()
-    conversation.tools = replace(conversation.tools, vad=ear)
+    conversation = Conversation(replace(house.services.conversations, vad=ear), app, person)
     events: list[Event] = []
     return Stream(conversation, events.append, **options), events, ear
 
@@ -356,7 +356,7 @@ class TestWords:
 class TestTheShippedTranscriber:
     async def test_finds_the_words_of_a_recording(self, open_house: OpenHouse, recording: Samples) -> None:
         house = await open_house(transcriber_model="transcriber")
-        if house.services.tools.dictation is None:
+        if house.services.conversations.dictation is None:
             pytest.skip("the transcriber is not here")
         await house.person()
         microphone = await house.stream()
@@ -695,7 +695,7 @@ class TestLimits:
             await asyncio.wait_for(asked, 60)
         writer.transport.abort()
         await microphone.settle()
-        assert len(house.services.tools.ledger._listeners) <= 2, "its stream is gone, and ours is not"
+        assert len(house.services.conversations.ledger._listeners) <= 2, "its stream is gone, and ours is not"
 
 
 def _upgrade(key: str) -> dict[str, str]:

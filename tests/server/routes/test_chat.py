@@ -380,7 +380,7 @@ async def test_a_broken_store_of_decisions_doesn_t_keep_the_answer_back(
         async def add(self, *_: Any) -> None:
             raise OSError("no space left on the purple disk")
 
-    object.__setattr__(house.services.tools, "decisions", Full())
+    object.__setattr__(house.services.conversations, "decisions", Full())
     answer = await client.chat.completions.create(model="m", messages=SAID, user="ada")
     assert answer.choices[0].message.content == "Hello there."
     assert "could not be kept" in caplog.text

@@ -203,7 +203,7 @@ async def test_a_bubble_survives_a_restart_and_other_workers_know_it(open_house:
         await one.call("POST", f"{path}/rank", {"slots": 4})
     known = await one.call("GET", f"{path}/exposure")
     app = await one.app()
-    recommender = one.services.tools.recommender
+    recommender = one.services.conversations.recommender
     person = await one.services.storage.people.get(app, "ada")
     fresh = ShownLately(one.services.storage.exposures)
     shelf = await recommender.shelf(app.id)
@@ -297,7 +297,7 @@ async def test_the_history_of_an_erased_person_is_gone(open_house: Any) -> None:
     pseudonym = (await house.services.storage.people.get(app, "ada")).pseudonym
     await house.call("DELETE", path, status=204)
     assert list(await house.services.storage.exposures.kinds(pseudonym, LATELY)) == []
-    assert (await house.services.tools.recommender.bubble(app.id, pseudonym, NOW)).shown == 0
+    assert (await house.services.conversations.recommender.bubble(app.id, pseudonym, NOW)).shown == 0
 
 
 def test_a_drift_that_narrows_is_told_as_one() -> None:

@@ -17,8 +17,8 @@ _PEOPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One conversation, as of its last message."""
+class Progress:
+    """How far one conversation is, as of its last message."""
 
     at: float
     """Unix seconds."""
@@ -34,51 +34,51 @@ class Turn:
     """What the tone still holds."""
 
 
-class Turns:
-    """The conversations of late; the longest unused goes first."""
+class ProgressMemory:
+    """The recent conversations; the longest unused goes first."""
 
     def __init__(self, *, expires_s: float) -> None:
         self._expires_s = expires_s
         self._key = os.urandom(32)
-        self._turns: OrderedDict[str, Turn] = OrderedDict()
+        self._progress: OrderedDict[str, Progress] = OrderedDict()
 
-    def heard(self, person: str, words: str | None, at: float) -> Turn:
+    def add_message(self, person: str, words: str | None, at: float) -> Progress:
         """A message or utterance came at unix time `at`; after a long silence it begins another conversation."""
         mark = b"" if words is None else self._mark(words)
-        before = self.now(person, at)
-        turn = Turn(at, goodbye=words is not None and says_goodbye(words), mark=mark)
+        before = self.current(person, at)
+        progress = Progress(at, goodbye=words is not None and says_goodbye(words), mark=mark)
         if before is not None:
             again = bool(mark) and mark == before.mark
             repeated = before.repeated + 1 if again else 0
-            turn = replace(turn, count=before.count + 1, repeated=repeated, held=before.held)
-        self._keep(person, turn)
-        return turn
+            progress = replace(progress, count=before.count + 1, repeated=repeated, held=before.held)
+        self._keep(person, progress)
+        return progress
 
-    def now(self, person: str, at: float) -> Turn | None:
+    def current(self, person: str, at: float) -> Progress | None:
         """The conversation that goes on at unix time `at`, if there is one."""
-        turn = self._turns.get(person)
-        return None if turn is None or at - turn.at >= self._expires_s else turn
+        progress = self._progress.get(person)
+        return None if progress is None or at - progress.at >= self._expires_s else progress
 
-    def hold(self, person: str, held: Held, at: float) -> None:
+    def hold_tone(self, person: str, held: Held, at: float) -> None:
         """Keep what the tone holds from now on."""
-        turn = self.now(person, at)
-        if held or turn is not None:
-            self._keep(person, replace(turn or Turn(at, count=0), held=held))
+        progress = self.current(person, at)
+        if held or progress is not None:
+            self._keep(person, replace(progress or Progress(at, count=0), held=held))
 
-    def ease(self, person: str) -> None:
+    def release_tone(self, person: str) -> None:
         """Hold nothing any more: consent to what it was derived from is gone."""
-        if person in self._turns:
-            self._turns[person] = replace(self._turns[person], held=NOTHING)
+        if person in self._progress:
+            self._progress[person] = replace(self._progress[person], held=NOTHING)
 
     def forget(self, person: str) -> None:
         """Drop everything about a person."""
-        self._turns.pop(person, None)
+        self._progress.pop(person, None)
 
-    def _keep(self, person: str, turn: Turn) -> None:
-        self._turns[person] = turn
-        self._turns.move_to_end(person)
-        if len(self._turns) > _PEOPLE:
-            self._turns.popitem(last=False)
+    def _keep(self, person: str, progress: Progress) -> None:
+        self._progress[person] = progress
+        self._progress.move_to_end(person)
+        if len(self._progress) > _PEOPLE:
+            self._progress.popitem(last=False)
 
     def _mark(self, words: str) -> bytes:
         plain = " ".join(words.casefold().split())

@@ -66,7 +66,7 @@ class Uses(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ConversationServices:
     """What conversations share. A reader is None where the server has no such model."""
 
     ledger: Ledger
@@ -74,13 +74,13 @@ class Tools:
     text: ReadsText | None
     voice: ReadsVoice | None
     dictation: Dictation | None
-    """What finds the words; no reader, and needs no grant."""
+    """Finds the words; it infers nothing about the person, and needs no grant."""
     vad: Vad
     recommender: Recommender
     decisions: DecisionLog
     baselines: Baselines
     moods: MoodLog
-    moments: ContextStore
+    contexts: ContextStore
     uses: Uses
     policies: Policies
     """Apps' own tables of tone."""

@@ -1,4 +1,4 @@
-"""Work that is worth doing only for what is newest."""
+"""Work of which only the latest is worth doing."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ log = logging.getLogger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Newest:
-    """Does one thing at a time; of those asked for meanwhile only the last is done."""
+class LatestWork:
+    """Does one piece of work at a time; of those asked for meanwhile only the last is done."""
 
     def __init__(self) -> None:
         self._next: Work | None = None
         self._task: asyncio.Task[None] | None = None
         self.shed = 0
-        """What was asked for and never begun, as something newer came."""
+        """How many were never begun, because something newer was asked for."""
 
     def ask(self, work: Work) -> None:
-        """Do this as soon as what is being done is over, unless something newer is asked for by then."""
+        """Do this once the present work is done, unless something newer is asked for by then."""
         self.shed += self._next is not None
         self._next = work
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
 
     def drop(self) -> None:
-        """Give up on everything, also on what is being done."""
+        """Give up on everything, the present work too."""
         self._next = None
         if self._task is not None:
             self._task.cancel()
