@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.commands import audit, catalogue, exceptions, keys, master, models, people, reference
-from assistant.commands.logs import write_logs
+from assistant.commands import audit, catalogue, exceptions, keys, models, people, reference
+from assistant.commands.log_format import write_logs
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
 from assistant.version import __version__
@@ -53,9 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, about: str) -> argparse._SubParsersAction[argparse.ArgumentParser]:
         return commands.add_parser(name, help=about).add_subparsers(required=True, metavar="ACTION")
 
-    actions = add("keys", "create, list, rotate and revoke API keys; rotate the master key")
-    keys.configure(actions, common)
-    master.configure(actions, common)
+    keys.configure(add("keys", "create, list, rotate and revoke API keys; rotate the master key"), common)
     catalogue.configure(add("catalogue", "give an app something to recommend"), common)
     people.configure(add("people", "export, erase or restrict people's data"), common)
     audit.configure(add("audit", "check the consent ledger"), common)

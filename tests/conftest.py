@@ -28,7 +28,7 @@ from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.transcribe import Transcript
 from assistant.config import Settings, shipped_models
-from assistant.consent.policy import Context
+from assistant.consent.legal_rules import Context
 from assistant.conversation.dictation import Dictation
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card

@@ -33,6 +33,8 @@ POSITIONAL = {
 # Constants that hold codes: of a tuple the first text, of a dictionary its keys, or its values where the keys are
 # numbers.
 CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL", "_UNEXPECTED")
+# How an error may get its code other than as a text: from a rule, a fault or a table whose codes the search finds.
+FROM_TABLES = {"code", "rule.code", "refused.code", "found[0].code", "ended"}
 # These name the code of something else: examples for the documents, and the table itself.
 LEFT_OUT = ("server/docs/examples.py", "error_codes.py")
 
@@ -149,6 +151,19 @@ def test_the_search_finds_what_is_known_to_be_raised() -> None:
         "idle_timeout",
         "attribute_price",
     } <= set(RAISED)
+
+
+def test_no_error_gets_a_code_that_the_search_cannot_see() -> None:
+    families = _families()
+    given = {
+        ast.unparse(keyword.value)
+        for tree in TREES.values()
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and (_name(call) in families or ast.unparse(call.func) == "super().__init__")
+        for keyword in call.keywords
+        if keyword.arg == "code" and not _choices(keyword.value)
+    }
+    assert given <= FROM_TABLES
 
 
 def test_a_code_and_its_family_are_listed_once_and_say_what_to_do() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from assistant.config import Settings
 from assistant.consent.exceptions import Terms, exceptions_of, sign
-from assistant.consent.policy import CONTEXTS, EXEMPTION_REASONS
+from assistant.consent.legal_rules import CONTEXTS, EXEMPTION_REASONS
 from assistant.errors import ConfigInvalid, Invalid
 
 _DAY_S = 86_400.0

@@ -1,4 +1,4 @@
-"""`assistant keys`: create, list, rotate and revoke API keys."""
+"""`assistant keys`: create, list, rotate and revoke API keys; rotate the master key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from assistant.config import Settings
-from assistant.consent.policy import CONTEXTS
+from assistant.consent.legal_rules import CONTEXTS
 from assistant.profile.access import APP_SCOPES, SCOPES, ApiKey, as_words, scopes_of
 
 if TYPE_CHECKING:  # the database is loaded when it is needed
@@ -52,6 +54,9 @@ def configure(
     add("revoke", "revoke a key at once", revoke).add_argument(
         "--key", required=True, metavar="ID", help="the key's id"
     )
+    add(
+        "rotate-master", "replace the master key, and wrap every person's key with the new one", rotate_master
+    ).add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
 
 
 def create(args: argparse.Namespace, settings: Settings) -> int:
@@ -141,3 +146,35 @@ async def _apps(settings: Settings) -> AsyncIterator[Apps]:
 
 def _date(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%MZ")
+
+
+def rotate_master(args: argparse.Namespace, settings: Settings) -> int:
+    """Add a new master key and wrap every person's key with it; servers may keep running.
+
+    An interrupted run continues where it stopped. The old master keys stay in the file until `--retire`. If the
+    master keys are in ATTUNE_MASTER_KEY, put the new one first there, restart the servers, then run this.
+    """
+    from assistant.store.database import Database
+    from assistant.store.keys.masters import add_master_key, masters_of, retire_master_keys
+    from assistant.store.keys.vault import open_vault
+
+    async def done() -> int:
+        database = Database(settings.keys, shreds=True)
+        try:
+            vault = await open_vault(database, masters_of(settings))
+            if not settings.master_key and not await vault.outdated():
+                add_master_key(settings.master_key_file)
+            with tqdm(total=await vault.outdated(), unit="key", desc="wrapping") as bar:
+                return await vault.rewrap(lambda count: _advance(bar, count))
+        finally:
+            await database.close()
+
+    print(f"{asyncio.run(done())} keys are wrapped by the newest master key")
+    if args.retire and not settings.master_key:
+        gone = retire_master_keys(settings.master_key_file)
+        print(f"{gone} old master keys were removed from {settings.master_key_file}")
+    return 0
+
+
+def _advance(bar: tqdm[Any], count: int) -> None:
+    bar.update(count)

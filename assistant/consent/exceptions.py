@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from assistant.config import Settings
-from assistant.consent.policy import Context, Exemption, ExemptionReason
+from assistant.consent.legal_rules import Context, Exemption, ExemptionReason
 from assistant.errors import ConfigInvalid
 
 _MEANING = b"attune:exception:1\n"

@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager
 
 from assistant.consent.changes import SILENCE_S, Changes, Follower
 from assistant.consent.grant import Grant
+from assistant.consent.legal_rules import Subject, forbidden, needed_exemption
 from assistant.consent.listeners import Listener, Listeners
-from assistant.consent.policy import Subject, forbidden, needed_exemption
 from assistant.consent.receipt import NOTICES, Actor, Event, Record
 from assistant.consent.records import Records, RecordWriter
 from assistant.consent.register import Held, Register

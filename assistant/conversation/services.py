@@ -17,7 +17,7 @@ from assistant.conversation.memory import Memory
 from assistant.decision import DecisionLog
 from assistant.emotion import Abstention, Usual
 from assistant.mood.baseline import Baselines
-from assistant.mood.history import MoodLog
+from assistant.mood.timeline import MoodLog
 from assistant.profile.context import ContextStore
 from assistant.recommend.service import Recommender
 from assistant.text.reader import TextScores

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from assistant.consent.policy import disclosure, is_disclosure_due
+from assistant.consent.legal_rules import disclosure, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.limits import GPC, Limit, content_profile, limits_of, tone_profile
 from assistant.conversation.readings import Moods, PersonReadings
@@ -15,8 +15,7 @@ from assistant.conversation.services import ConversationServices
 from assistant.conversation.used import Used
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
-from assistant.profile.hours import is_quiet
-from assistant.profile.person import App, Person
+from assistant.profile.person import App, Person, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
 from assistant.recommend.ranking import Recommendation
 from assistant.recommend.service import Chosen, Wish

@@ -19,8 +19,8 @@ from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.evaluate import mood
 from assistant.evaluate.arguments import parse_count, parse_weight
 from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
-from assistant.evaluate.fit import flow as fitting
-from assistant.evaluate.fit import protocol
+from assistant.evaluate.fit import command as fitting
+from assistant.evaluate.fit.model_folder import learned_from
 from assistant.evaluate.leakage.check import leakage, read_against
 from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, Options, add_arguments
@@ -153,7 +153,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     started = time.monotonic()
     if not options.data.exists():
         raise NotFound(f"there is no file {options.data}", code="file_missing")
-    protocol.check(options)
+    fitting.check(options)
     if options.fit:
         return fitting.evaluate(options, session=session)
     folder = options.model or shipped_models() / options.modality
@@ -262,7 +262,7 @@ def _notes(options: Options, card: Card, sheet: Sheet, table: _Table) -> list[st
         unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
         if unsaid:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model does not give it")
-    return notes + foreign_notes(card, options.task) + protocol.seen(card, options.data)
+    return notes + foreign_notes(card, options.task) + learned_from(card, options.data)
 
 
 def _said(options: Options) -> tuple[str, ...]:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Protocol
 
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, updated
 from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.correction import Correction, Dimension, corrected
 from assistant.mood.fusion import Aged, fuse, unless_unsure
+
+
+class MoodLog(Protocol):
+    """Storage of readings of whole utterances and messages."""
+
+    async def add_reading(self, person: str, reading: Reading, at: float) -> None:
+        """Store a reading made at Unix time `at`."""
+
+    async def forget(self, person: str, modality: Modality) -> None:
+        """Remove a person's readings of one modality."""
+
 
 _KEPT = 64
 

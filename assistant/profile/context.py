@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from assistant.errors import Invalid
-from assistant.profile.hours import time_zone
+from assistant.profile.person import time_zone
 
 Part = Literal["time_zone", "location", "searches", "activity"]
 

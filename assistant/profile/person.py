@@ -1,11 +1,14 @@
-"""A person's profile: what they or their app declared. Nothing in it is inferred."""
+"""A person, their devices, and their profile: what they or their app declared. Nothing in it is inferred."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from assistant.consent.policy import AgeBand, Context, Exemption, Subject
+from assistant.consent.legal_rules import AgeBand, Context, Exemption, Subject
+from assistant.errors import Invalid
 
 Formality = Literal["casual", "neutral", "formal"]
 
@@ -26,7 +29,7 @@ class AppSettings:
     stored_in: tuple[str, ...] = ()
     """Places where the data is stored: ISO 3166, for receipts."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """Further attributes of a profile: a JSON Schema for each, by name; see `profile.schema`."""
+    """Further attributes of a profile: a JSON Schema for each, by name; see `profile.attribute_schema`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +110,51 @@ def subject(app: App, person: Person) -> Subject:
         require_person=app.settings.require_person,
         exemptions=app.exemptions,
     )
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name. Raises `Invalid` (`time_zone_unknown`).
+
+    >>> time_zone("Europe/Berlin").key
+    'Europe/Berlin'
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Invalid("a time zone must be an IANA name such as Europe/Berlin", code="time_zone_unknown") from error
+
+
+def is_quiet(hours: QuietHours | None, now: float, zone: str | None = None) -> bool:
+    """Whether Unix time `now` is in the quiet hours; `zone` is the person's current time zone, if it is known.
+
+    >>> nights = QuietHours("22:00", "07:00", "Europe/Berlin")
+    >>> is_quiet(nights, 1_800_000_000)  # 09:00 in Berlin
+    False
+    >>> is_quiet(nights, 1_800_000_000, "America/New_York")  # 03:00 there
+    True
+    """
+    if hours is None:
+        return False
+    local = datetime.fromtimestamp(now, time_zone(zone or hours.time_zone)).strftime("%H:%M")
+    if hours.start <= hours.end:
+        return hours.start <= local < hours.end
+    return local >= hours.start or local < hours.end
+
+
+DeviceKind = Literal["phone", "web", "speaker", "watch", "car", "other"]
+
+MAX_DEVICES = 32
+"""Most devices of one person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device, linked to a person."""
+
+    id: str
+    """The app's id for the device."""
+    kind: DeviceKind
+    name: str
+    """The person's name for the device."""
+    linked_at: float
+    """Unix seconds."""

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Select, insert, select, update
 
 from assistant.consent.exceptions import Exceptions
-from assistant.consent.policy import CONTEXTS, Context
+from assistant.consent.legal_rules import CONTEXTS, Context
 from assistant.errors import Invalid, NotFound, Unauthenticated
 from assistant.profile.access import APP_SCOPES, ApiKey, Scope, as_words, scopes_of
 from assistant.profile.person import App, AppSettings

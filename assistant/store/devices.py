@@ -11,8 +11,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from assistant.errors import AlreadyTaken, Invalid, NotFound
-from assistant.profile.device import MAX_DEVICES, Device
-from assistant.profile.person import App, Person
+from assistant.profile.person import MAX_DEVICES, App, Device, Person
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
 from assistant.store.keys.vault import Vault

@@ -14,7 +14,6 @@ from assistant.profile.person import App, Person
 from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
 from assistant.store.apps import Apps
-from assistant.store.baselines import StoredBaselines
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.contexts import Contexts
@@ -25,10 +24,10 @@ from assistant.store.export import Exports
 from assistant.store.exposures import Exposures
 from assistant.store.keys.masters import masters_of
 from assistant.store.keys.vault import Vault, open_vault
-from assistant.store.moods import Moods
 from assistant.store.people import People
 from assistant.store.policies import AppPolicies
 from assistant.store.purge import Purge
+from assistant.store.remembered import Moods, StoredBaselines
 from assistant.store.rewards import Rewards
 
 

@@ -14,8 +14,8 @@ from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card
 from assistant.text.clean import clean
-from assistant.text.language import prepare, unreadable
-from assistant.text.tokens import Tokens, padded
+from assistant.text.readability import prepare, unreadable
+from assistant.text.tokenizer import TextTokenizer, padded
 
 FINE_TO_SHARED: Mapping[str, str] = {
     **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),
@@ -99,7 +99,7 @@ class TextReader:
         self.card = batcher.model.card
         self._batcher = batcher
         self._gate = gate
-        self._tokens = Tokens(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
+        self._tokens = TextTokenizer(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
         self._detector = prepare()
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:

@@ -1,4 +1,4 @@
-"""Held-out last interactions of MovieLens small: `python scripts/bench/movielens.py FOLDER`.
+"""Held-out last interactions of MovieLens small: `python -m scripts.bench.movielens FOLDER`.
 
 For each person the newest rating is held out, and every film that they had not rated before is ranked: recall and
 NDCG at 10. A fifth of the people, drawn by seed, are new: of them only the first three ratings are known. What the

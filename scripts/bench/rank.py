@@ -1,4 +1,4 @@
-"""How long ranking takes in process: `python scripts/bench/rank.py [--items 1000 100000]`.
+"""How long ranking takes in process: `python -m scripts.bench.rank [--items 1000 100000]`.
 
 One thread, one core; every request has another seed, time and mood. Prints p50 and p99 in milliseconds: of the
 clock, and of the processor, which other programs on the machine disturb less.

@@ -1,4 +1,4 @@
-"""Regret over simulated rounds, beside VowpalWabbit and MABWiser: `python scripts/bench/regret.py`.
+"""Regret over simulated rounds, beside VowpalWabbit and MABWiser: `python -m scripts.bench.regret`.
 
 The environment is linear in the crossed features of a context and an item, as the product's are, and known: 10
 items, 4 numbers of a context, rewards 0 or 1. Every learner sees the same contexts and the same luck. Regret is the

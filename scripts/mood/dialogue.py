@@ -13,7 +13,7 @@ from assistant.evaluate.figures import metrics
 from assistant.evaluate.run.engine import Outcome
 from assistant.evaluate.tables.sessions import Rules, Turn, follow
 from assistant.mood.conformal import read_calibration
-from assistant.mood.decay import CARRY, HalfLives
+from assistant.mood.fusion import CARRY, HalfLives
 from scripts.mood.data import Line, emocontext, meld
 from scripts.mood.lab import (
     Figures,

@@ -1,6 +1,6 @@
 """Does the mood help? Compare the tone that is chosen with what skilled supporters did, on ESConv and EPITOME.
 
-    python scripts/mood/help.py
+    python -m scripts.mood.help
 
 No model learns here, and no threshold is chosen. What counts as agreement was written down before any figure was
 computed, and stands in the tables below. The tone is that of the shipped policy for an empty profile, with the mood
@@ -172,7 +172,7 @@ def compared(cases: Sequence[Case], did: np.ndarray, choice: Choice, what: str, 
         measure, name = key.split("|")
         more = {"chosen": chosen[name]} if name in chosen else {}
         one = record(measure, f"{data}: {what}; {name}", figure, len(cases), "help", done=done, **more)
-        found.append({**one, "command": "scripts/mood/help.py"})
+        found.append({**one, "command": "python -m scripts.mood.help"})
     return found
 
 

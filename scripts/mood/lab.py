@@ -54,7 +54,7 @@ def figures_of(statistics: Mapping[str, Statistic], clusters: np.ndarray) -> dic
 def record(measure: str, data: str, figure: bootstrap.Figure, n: int, part: str, **more: Any) -> dict[str, Any]:
     """A figure as it is kept."""
     values = {name: round(float(getattr(figure, name)), 4) for name in ("value", "low", "high")}
-    command = f"scripts/mood/measure.py --folds WORK/models --only {part}"
+    command = f"python -m scripts.mood.measure --folds WORK/models --only {part}"
     return {"measure": measure, "data": data, **values, "n": n, **more, "part": part, "command": command}
 
 

@@ -1,7 +1,7 @@
 """Measure the mood: how long readings last, which emotions can't be ruled out, what history and fusion add.
 
-    python scripts/mood/measure.py --folds WORK/models             # everything but `decay` and `trust`
-    python scripts/mood/measure.py --folds WORK/models --only decay
+    python -m scripts.mood.measure --folds WORK/models             # everything but `decay` and `trust`
+    python -m scripts.mood.measure --folds WORK/models --only decay
 
 WORK is the folder that scripts/voice/train.py, export.py and `measure.py --folds` filled: every clip is read by
 a head that never heard its speaker. Intervals are 95 % percentile bootstrap over dialogues or speakers. `sets`

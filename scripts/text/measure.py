@@ -28,7 +28,7 @@ from tqdm import tqdm
 from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
-from assistant.text.tokens import Tokens, padded
+from assistant.text.tokenizer import TextTokenizer, padded
 from scripts.cards import card as cards
 from scripts.paths import ROOT
 from scripts.text.data import (
@@ -182,7 +182,7 @@ def probe(model: Path, train: Rows, dev: Rows) -> dict[str, Any]:
 def embeddings(model: Path, texts: Sequence[str]) -> np.ndarray:
     """The encoder's vector of each text's first window, [texts, width]."""
     opened = open_model(model)
-    tokens = Tokens(model, max_tokens=int(opened.card.data["max_tokens"]))
+    tokens = TextTokenizer(model, max_tokens=int(opened.card.data["max_tokens"]))
     found = []
     for text in tqdm(texts, desc="vectors", unit="text", mininterval=5):
         row = padded(tokens.windows(text)[0])
@@ -222,7 +222,7 @@ def _paired(measure: str, statistics: Sequence[bootstrap.Statistic], rows: int) 
         "ours": round(figures["ours"].value, 4),
         "plain": round(figures["plain"].value, 4),
         "n": rows,
-        "command": "scripts/text/measure.py --plain",
+        "command": "python -m scripts.text.measure --plain",
     }
 
 
@@ -258,7 +258,7 @@ def figures(test: Test, report: dict[str, Any], floor: dict[str, float]) -> list
             "n": report["n"],
             "abstained": sum(report["abstained"].values()),
             **({"floor": round(floor[name], 4)} if name in floor else {}),
-            "command": "scripts/text/measure.py",
+            "command": "python -m scripts.text.measure",
         }
         for name in kept
     ]
@@ -300,7 +300,7 @@ def main() -> None:
                 "n": len(dev["tweeteval_emotion"]),
                 "abstained": 0,
                 "floor": round(floor[PROBE]["macro_f1"], 4),
-                "command": "scripts/text/measure.py",
+                "command": "python -m scripts.text.measure",
             }
         )
     card = {**cards.read_card(model), "figures": found}

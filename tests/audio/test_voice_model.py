@@ -20,7 +20,7 @@ from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceReader, VoiceScores, check_baseline
 from assistant.config import Settings, shipped_models
 from assistant.consent.grant import EvaluationGate
-from assistant.consent.policy import Subject
+from assistant.consent.legal_rules import Subject
 from assistant.emotion import Abstention
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher

@@ -16,7 +16,7 @@ import pytest
 import assistant
 from assistant.consent.grant import EvaluationGate, Grant, purposes
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import PROHIBITIONS, Exemption, Prohibition, Subject, forbidden
+from assistant.consent.legal_rules import PROHIBITIONS, Exemption, Prohibition, Subject, forbidden
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable

@@ -15,7 +15,7 @@ from assistant.cli import main
 from assistant.config import Settings
 from assistant.consent.exceptions import Exceptions, Terms, exceptions_of, read_exceptions, sign
 from assistant.consent.jurisdiction import CONSENT_AGES, EU, UNKNOWN_AGE, consent_age, holds
-from assistant.consent.policy import (
+from assistant.consent.legal_rules import (
     CONTEXTS,
     DISCLOSE_EVERY_S,
     DUTIES,

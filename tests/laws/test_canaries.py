@@ -23,7 +23,7 @@ import pytest
 from aiohttp import web
 
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import log_handler
+from assistant.commands.log_format import log_handler
 from assistant.errors import Invalid
 from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen

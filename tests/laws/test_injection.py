@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -150,9 +151,12 @@ def shown(answer: Any) -> str:
     return msgspec.json.encode(show_directive(answer.directive)).decode()
 
 
-async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(house: Any, twins: Any) -> None:
+@pytest.mark.parametrize("quarter", range(4))
+async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(
+    house: Any, twins: Any, quarter: int
+) -> None:
     one, two = await twins("ada", Reader(STRESSED), Reader(STRESSED))
-    for number, text in enumerate(hostile_texts(10_000)):
+    for number, text in enumerate(islice(hostile_texts(10_000), quarter, None, 4)):
         hostile = await one.read(text)
         if number < 100:  # what is harmless is always answered the same from here on
             harmless = shown(await two.read(f"Could you move meeting {number}, please?"))

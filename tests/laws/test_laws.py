@@ -19,7 +19,7 @@ from assistant.audio.pcm import Samples, to_pcm16
 from assistant.audio.voice import VoiceReader
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
-from assistant.consent.policy import Context, Subject
+from assistant.consent.legal_rules import Context, Subject
 from assistant.errors import ConsentRequired
 from assistant.text.reader import TextReader
 from tests.conftest import House, OpenHouse

@@ -24,9 +24,8 @@ from assistant.consent.receipt import Actor
 from assistant.emotion import Baseline, Estimate, Reading
 from assistant.errors import NotFound
 from assistant.profile.context import ContextPart
-from assistant.profile.device import Device
 from assistant.profile.export import SCHEMA
-from assistant.profile.person import App, Person, Profile, subject
+from assistant.profile.person import App, Device, Person, Profile, subject
 from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import Outcome
 from assistant.store import schema

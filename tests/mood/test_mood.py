@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Evidence, Modality, Mood, Reading
 from assistant.mood.baseline import BLUR, KNOWN_AFTER, PRIOR_COUNT, STORED_COUNT, blurred, updated, usual
 from assistant.mood.conformal import LARGEST
-from assistant.mood.decay import CARRY, HalfLives
-from assistant.mood.fusion import IGNORANCE, TRUST, USUAL_STRESS, Aged, fuse, unless_unsure
+from assistant.mood.fusion import CARRY, IGNORANCE, TRUST, USUAL_STRESS, Aged, HalfLives, fuse, unless_unsure
 from assistant.mood.timeline import Timeline
 from assistant.server.contract.shapes import show_mood
 

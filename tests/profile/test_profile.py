@@ -18,12 +18,10 @@ from assistant.emotion import Estimate, Reading
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
+from assistant.profile.attribute_schema import SENSITIVE, check_attributes, check_schema, sensitive
 from assistant.profile.context import LIFETIMES_S, PARTS, ContextPart, check_part, lifetime_s
-from assistant.profile.device import MAX_DEVICES, Device
-from assistant.profile.hours import is_quiet, time_zone
-from assistant.profile.patch import apply_merge_patch
-from assistant.profile.person import App, Person, Profile, QuietHours
-from assistant.profile.schema import SENSITIVE, check_attributes, check_schema, sensitive
+from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile, QuietHours, is_quiet, time_zone
+from assistant.server.routes.people import apply_merge_patch
 from assistant.store import schema as tables
 from assistant.store.access_log import AccessLog
 from assistant.store.apps import Apps

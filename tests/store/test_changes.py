@@ -18,7 +18,7 @@ import pytest
 
 from assistant.consent.grant import Grant
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import Subject
+from assistant.consent.legal_rules import Subject
 from assistant.consent.receipt import Actor, Record
 from assistant.emotion import Modality, Purpose
 from assistant.errors import ConsentRequired, Unavailable
@@ -391,7 +391,7 @@ async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: A
 _ELSEWHERE = """
 import asyncio, secrets, sys, time
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import Subject
+from assistant.consent.legal_rules import Subject
 from assistant.consent.receipt import Actor
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database

@@ -23,7 +23,6 @@ from assistant.profile.person import App, Profile, subject
 from assistant.recommend.catalogue import Catalogue, starter
 from assistant.store import schema
 from assistant.store.apps import Apps
-from assistant.store.baselines import StoredBaselines
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
@@ -31,6 +30,7 @@ from assistant.store.decisions import Decisions
 from assistant.store.keys.masters import LocalKeys, make_master_key, read_master_keys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
+from assistant.store.remembered import StoredBaselines
 from tests.decisions import a_decision, an_item
 
 NOW = 1_800_000_000.0

@@ -9,7 +9,7 @@ from assistant.config import shipped_models
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
 from assistant.text.clean import clean
-from assistant.text.tokens import Tokens
+from assistant.text.tokenizer import TextTokenizer
 
 MODELS = shipped_models()
 TEXTS = [
@@ -28,11 +28,11 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def tokens(model: Model) -> Tokens:
-    return Tokens(model.card.folder, max_tokens=int(model.card.data["max_tokens"]))
+def tokens(model: Model) -> TextTokenizer:
+    return TextTokenizer(model.card.folder, max_tokens=int(model.card.data["max_tokens"]))
 
 
-def rows(tokens: Tokens, texts: list[str], size: int) -> dict[str, np.ndarray]:
+def rows(tokens: TextTokenizer, texts: list[str], size: int) -> dict[str, np.ndarray]:
     ids = [tokens.windows(clean(text))[0][:size] for text in texts]
     return {
         "input_ids": np.array([[*row, *[0] * (size - len(row))] for row in ids], np.int64),
@@ -40,7 +40,7 @@ def rows(tokens: Tokens, texts: list[str], size: int) -> dict[str, np.ndarray]:
     }
 
 
-def test_company_changes_no_bit(model: Model, tokens: Tokens) -> None:
+def test_company_changes_no_bit(model: Model, tokens: TextTokenizer) -> None:
     together = model.run(rows(tokens, TEXTS + OUTLIERS * 7, 32))
     for at, text in enumerate(TEXTS):
         alone = model.run(rows(tokens, [text], 32))
@@ -48,7 +48,7 @@ def test_company_changes_no_bit(model: Model, tokens: Tokens) -> None:
             assert np.array_equal(values[0], together[name][at]), f"{name} of {text!r} depends on its neighbours"
 
 
-def test_padding_changes_no_bit(model: Model, tokens: Tokens) -> None:
+def test_padding_changes_no_bit(model: Model, tokens: TextTokenizer) -> None:
     short = model.run(rows(tokens, TEXTS, 16))
     for size in (32, 48, 128):
         padded = model.run(rows(tokens, TEXTS, size))
@@ -56,7 +56,7 @@ def test_padding_changes_no_bit(model: Model, tokens: Tokens) -> None:
             assert np.array_equal(values, padded[name]), f"{name} depends on padding to {size}"
 
 
-def test_the_neighbours_are_read_differently(model: Model, tokens: Tokens) -> None:
+def test_the_neighbours_are_read_differently(model: Model, tokens: TextTokenizer) -> None:
     """Or the tests above would pass with a model that says the same of everything."""
     found = model.run(rows(tokens, TEXTS, 16))["sentiment"]
     assert len({row.tobytes() for row in found}) == len(TEXTS)

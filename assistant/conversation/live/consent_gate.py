@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 from assistant.consent.ledger import Ledger
-from assistant.consent.policy import duties
+from assistant.consent.legal_rules import duties
 from assistant.consent.receipt import ENDINGS, Actor, Record
 from assistant.conversation.live.events import ConsentChanged, Event, NoticeDue
 from assistant.conversation.readings import PersonReadings

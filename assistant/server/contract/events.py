@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from assistant.consent.policy import DISCLOSE_EVERY_S
+from assistant.consent.legal_rules import DISCLOSE_EVERY_S
 from assistant.consent.receipt import DECISIONS, NOTICES, ConsentReceipt, receipt
 from assistant.conversation.live.events import (
     Affect,

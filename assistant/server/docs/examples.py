@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from assistant.consent.policy import MACHINE
+from assistant.consent.legal_rules import MACHINE
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.live.events import (
     Affect,

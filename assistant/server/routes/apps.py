@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
+from assistant.profile.attribute_schema import check_schema
 from assistant.profile.person import App
-from assistant.profile.schema import check_schema
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import Route, enter, respond
 

@@ -23,7 +23,7 @@ from assistant.chat.embedded import MODEL, help_text, phrases, reply, stream_pie
 from assistant.chat.relay import Addition, StreamRelay, relay_completion
 from assistant.chat.sse import DONE, END, event
 from assistant.chat.upstream import Upstream
-from assistant.consent.policy import MACHINE
+from assistant.consent.legal_rules import MACHINE
 from assistant.errors import AssistantError, Invalid, NotFound, Unavailable
 from assistant.profile.person import App, Person, Profile
 from assistant.server.contract.shapes import show_directive, show_help

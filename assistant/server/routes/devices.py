@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from assistant.profile.device import Device, DeviceKind
+from assistant.profile.person import Device, DeviceKind
 from assistant.server.http.caller import owner_of
 from assistant.server.http.guard import body_of, checked_id
 from assistant.server.http.route import PERSON, Route, enter, enter_person, noted, respond

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.policy import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
+from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
 from assistant.errors import Invalid
 from assistant.profile.person import subject
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond

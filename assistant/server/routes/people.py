@@ -8,12 +8,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from assistant.consent.policy import AgeBand
+from assistant.consent.legal_rules import AgeBand
 from assistant.errors import Conflict, Invalid, NotFound
-from assistant.profile.hours import time_zone
-from assistant.profile.patch import apply_merge_patch
-from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject
-from assistant.profile.schema import check_attributes, sensitive
+from assistant.profile.attribute_schema import check_attributes, sensitive
+from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject, time_zone
 from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
 from assistant.server.http.etag import expected, known, tag
@@ -151,6 +149,23 @@ def _shown(person: Person, status: int) -> web.Response:
     )
     answer.headers["ETag"] = tag(person.version)
     return answer
+
+
+def apply_merge_patch(target: Any, patch: Any) -> Any:
+    """`target` with `patch` applied: objects are merged, null removes, anything else replaces.
+
+    >>> apply_merge_patch({"a": "b", "c": {"d": "e", "f": "g"}}, {"a": "z", "c": {"f": None}})
+    {'a': 'z', 'c': {'d': 'e'}}
+    """
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = apply_merge_patch(result.get(name), value)
+    return result
 
 
 ROUTES: tuple[Route, ...] = (

@@ -14,8 +14,8 @@ import soxr
 
 from assistant.audio.g711 import ULAW
 from assistant.audio.pcm import Samples
-from assistant.commands.logs import is_logged
-from assistant.consent.policy import Context
+from assistant.commands.log_format import is_logged
+from assistant.consent.legal_rules import Context
 from tests.conftest import House, OpenHouse
 
 STREAM = "MZ18ad3ab5a668481ce02b83e7395059f0"

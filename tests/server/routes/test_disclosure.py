@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assistant.consent.policy import DISCLOSE_EVERY_S, MACHINE
+from assistant.consent.legal_rules import DISCLOSE_EVERY_S, MACHINE
 from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."

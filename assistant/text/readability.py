@@ -9,12 +9,94 @@ from typing import Literal
 
 from py3langid import rank
 
-from assistant.text.code import is_code
-from assistant.text.noise import is_noise
+_NOISE_LETTER = re.compile(r"[^\W\d_]")
+_SEPARATORS = ".,;:!?'\"()[]{}<>*#-"
+_LEAST_LENGTH = 8
+"""Shortest string that can count as meaningless, in characters."""
+_DIGIT_CHANGE = re.compile(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", re.IGNORECASE)
+_CASE_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_LEAST_CHANGES = 3
+# Consonants that English writes in a row, and a row that it doesn't.
+_CLUSTER = re.compile(r"ngth|ght|tch|sch|phr|chr|thr|str|spr|scr|[cgpstw]h|ck|([b-df-hj-np-tv-z])\1")
+_UNSPEAKABLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}")
+
+
+def is_noise(text: str) -> bool:
+    """Whether `text` has no letters, or strings without meaning make up most of it.
+
+    >>> is_noise("8274619 0283"), is_noise("?!"), is_noise("d41d8cd98f00b204e9800998ecf8427e")
+    (True, True, True)
+    >>> is_noise("dfkjghdfkjgh"), is_noise("a nightstand with strengths"), is_noise("omg brb gr8 COVID19 iPhone")
+    (True, False, False)
+    """
+    if not _NOISE_LETTER.search(text):
+        return True
+    strings = text.split()
+    meaningless = sum(len(string) for string in strings if _meaningless(string.strip(_SEPARATORS)))
+    return 2 * meaningless > sum(map(len, strings))
+
+
+def _meaningless(string: str) -> bool:
+    if len(string) < _LEAST_LENGTH:
+        return False
+    if len(_DIGIT_CHANGE.findall(string)) >= _LEAST_CHANGES:
+        return True
+    if string.isascii() and string.isalnum() and len(_CASE_CHANGE.findall(string)) > _LEAST_CHANGES:
+        return True
+    return string.isalpha() and bool(_UNSPEAKABLE.search(_CLUSTER.sub("h", string.lower())))
+
+
+_MARKS = (
+    # calls, blocks, ends of statements
+    r"[\w\])]\((?!s\))",
+    r"[{}]",
+    r";[ \t]*$|\) ?[;:](?=\s|$)",
+    # operators, assignments, places in lists, names across modules
+    r"[=!<>+*|-]=(?=[\s\w\"'])|&&|\|\||[=-]>(?=\s)|\w::\w|\+\+|\w \+ \w|\w \* \w",
+    r"\w\s=\s[\w\[{(\"'$-]|\w=[\"'\w$\[{]",
+    r"\w\[\w*\]|\w\.\w+\(",
+    # tags, keys of records
+    r"</?[a-z]\w*(?:\s[^<>]{0,200})?/?>|<![A-Z]+",
+    r"\"[\w ]{1,40}\"\s*:|^[ \t]*[a-z][\w.-]*:(?:\s|$)|^[ \t]*-\s\w+[:\s]|\b[a-z-]+:\s?[^\s;:]{1,40};",
+    # statements
+    r"^[ \t]*(?:def|class|import|from|return|if|elif|else|for|while|with|try|except|raise|fn|func|let|const|var"
+    r"|public|private|static|struct|impl|export|async|await|function)\b(?=.*[(){}\[\];:=])",
+    r"^[ \t]*(?:#include|#!|\$ |@\w+[.(]|git\s|docker\s|npm\s|pip\s)",
+    r"\b(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|FROM|WHERE|SET|VALUES|GROUP BY|ORDER BY|JOIN"
+    r"|PRIMARY KEY|NOT NULL|DEFAULT|COUNT|ON CONFLICT)\b(?=.*[=(),;*])",
+    # traces and logs
+    r"^[ \t]*File \"|, line \d+|^[ \t]*at \S+ ?\(\w+|^Traceback \("
+    r"|[A-Za-z](?:Error|Exception)\b|^(?:Error|Exception)\b",
+    r"\b(?:INFO|WARN|DEBUG|ERROR)\b|\d\d:\d\d:\d\d[.,]\d+|HTTP/\d",
+    # commands and names
+    r"\bsudo\s|(?<=\s)--?[A-Za-z][\w-]*\b|\s\|\s\w|\$\w|\*\.\w+|(?<=\s)/\w+/?",
+    r"(?<![@\w])[A-Za-z0-9]+_[A-Za-z0-9]|\b[a-z]{2,}[A-Z][a-z]\w*",
+)
+_MARK = re.compile("|".join(_MARKS), re.MULTILINE)
+_CODE_WORD = re.compile(r"[^\W\d_]{2,}")
+_LEAST_MARKS = 3
+_LEAST_DENSITY = 0.35
+"""Marks per word. Prose has less than 0.1, a message that quotes a line of code about 0.2."""
+
+
+def is_code(text: str) -> bool:
+    """Whether marks of code are at least as dense as in a plain program.
+
+    >>> is_code("for (int i = 0; i < 3; i++) { sum += i; }"), is_code('{"id": 7, "tags": ["a", "b"]}')
+    (True, True)
+    >>> is_code("why does foo() return None when x == 3? I'm so frustrated")
+    False
+    """
+    marks = sum(1 for _ in _MARK.finditer(text))
+    if marks < _LEAST_MARKS:
+        return False
+    words = min(len(text.split()), sum(1 for _ in _CODE_WORD.finditer(text)))
+    return marks >= _LEAST_DENSITY * words
+
 
 log = logging.getLogger(__name__)
 
-Reason = Literal["empty", "other_language", "code", "random_characters"]
+UnreadableReason = Literal["empty", "other_language", "code", "random_characters"]
 
 _SAMPLE = 1000
 """Characters in a sample; of a longer text the start, middle and end are samples."""
@@ -37,7 +119,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-z\u00aa-\u036f\u1d00-\u1eff]")
 
 
-def unreadable(text: str, plain: str, *, detector: bool = True) -> Reason | None:
+def unreadable(text: str, plain: str, *, detector: bool = True) -> UnreadableReason | None:
     """The reason why `text` (`plain` after cleaning) cannot be read; None if it may be English.
 
     `empty`: nothing is visible. `other_language`: mostly another script, or another language is much more probable
@@ -81,7 +163,7 @@ def _samples(text: str) -> list[str]:
     return [text[:_SAMPLE], text[middle : middle + _SAMPLE], text[-_SAMPLE:]]
 
 
-def _reason(sample: str, detector: bool) -> Reason | None:
+def _reason(sample: str, detector: bool) -> UnreadableReason | None:
     named = _NAME.sub(" ", sample)
     if named != sample and not _LETTER.search(named):  # names and tags alone
         return None

@@ -22,7 +22,7 @@ from assistant.emotion import Abstention
 from assistant.errors import ConsentRequired
 from assistant.inference.card import read_card
 from assistant.text.clean import clean
-from assistant.text.language import unreadable
+from assistant.text.readability import unreadable
 from assistant.text.reader import TextReader
 from tests.conftest import DATA as ALL_DATA
 

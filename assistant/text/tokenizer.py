@@ -14,7 +14,7 @@ PAD_TO = 16
 """Rows are padded to a multiple of this, so that texts of similar length share a batch."""
 
 
-class Tokens:
+class TextTokenizer:
     """The tokenizer of a model folder."""
 
     def __init__(self, folder: Path, *, max_tokens: int) -> None:

@@ -1,14 +1,14 @@
-"""The mood history of people who grant `remember`. It is sealed, and kept for a limited number of days."""
+"""Mood history and baselines of people who granted `remember`. Both are sealed and kept for a limited time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
 
-from assistant.emotion import STATEMENT, Estimate, Modality, Reading
+from assistant.emotion import STATEMENT, Baseline, Estimate, Modality, Reading
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.keys.vault import Vault
@@ -26,7 +26,7 @@ class PastMood:
 
 
 class Moods:
-    """Readings of whole utterances and messages, in the order in which they were made; `mood.history.MoodLog`."""
+    """Readings of whole utterances and messages, in the order in which they were made; `mood.timeline.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -72,3 +72,37 @@ def _kept(reading: Reading) -> dict[str, Any]:
 
 def _rounded(estimate: Estimate) -> dict[str, float]:
     return {"mean": round(estimate.mean, 4), "deviation": round(estimate.deviation, 4)}
+
+
+class StoredBaselines:
+    """At most one baseline for each person and modality; `mood.baseline.Baselines`."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
+        """Store a person's baseline. The caller has their grant to `remember`."""
+        body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
+        values = {"person": person, "modality": modality, "at": at, "body": body}
+        async with self._database.write() as connection:
+            await connection.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
+
+    async def recall(self, person: str, modality: Modality) -> Baseline | None:
+        """The stored baseline, if any."""
+        table = schema.remembered
+        query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
+        async with self._database.read() as connection:
+            sealed = await connection.scalar(query)
+        if sealed is None:
+            return None
+        opened = await self._vault.open(person, f"baseline {modality}", sealed)
+        baseline = msgspec.json.decode(opened, type=Baseline)
+        return replace(baseline, source="stored")
+
+    async def forget(self, person: str, modality: Modality) -> None:
+        """Remove the stored baseline."""
+        table = schema.remembered
+        gone = delete(table).where(table.c.person == person, table.c.modality == modality)
+        async with self._database.write() as connection:
+            await connection.execute(gone)
