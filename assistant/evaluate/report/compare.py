@@ -42,7 +42,7 @@ example:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompareOptions:
     """What was asked for."""
 
     folders: Sequence[Path]
@@ -67,7 +67,7 @@ def configure(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when compared, 2 when it couldn't be, 130 when interrupted."""
-    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    options = CompareOptions(**{name: getattr(args, name) for name in CompareOptions.__dataclass_fields__})
     try:
         return evaluate(options)
     except AssistantError as error:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: CompareOptions) -> int:
     """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
     found = compare_reports(options)
     print(leaderboard.format_text(found))
@@ -88,7 +88,7 @@ def evaluate(options: Options) -> int:
     return 0
 
 
-def compare_reports(options: Options) -> Leaderboard:
+def compare_reports(options: CompareOptions) -> Leaderboard:
     """The leaderboard as it is written. Raises `Invalid` (`not_comparable`), and what `read_scored` raises."""
     scored = [read_scored(*one) for one in zip(options.folders, _choose_names(options), strict=True)]
     _check(scored)
@@ -126,7 +126,7 @@ def compare_reports(options: Options) -> Leaderboard:
     )
 
 
-def _choose_names(options: Options) -> list[str]:
+def _choose_names(options: CompareOptions) -> list[str]:
     if len(options.folders) < 2:
         raise Invalid("name two or more folders to compare", code="not_comparable")
     if len({folder.resolve() for folder in options.folders}) < len(options.folders):
@@ -158,7 +158,9 @@ def _check(scored: Sequence[Scored]) -> None:
                 )
 
 
-def _pairs(names: Sequence[str], sheets: Sequence[Sheet], options: Options, *, drop: bool) -> list[ModelPair]:
+def _pairs(
+    names: Sequence[str], sheets: Sequence[Sheet], options: CompareOptions, *, drop: bool
+) -> list[ModelPair]:
     """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
     pairs = list(combinations(range(len(names)), 2))
     chance: Any = {"drop": drop, "replicates": options.bootstrap, "seed": options.seed}
