@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -24,6 +25,8 @@ from assistant.cli import main
 from assistant.config import load_settings, shipped_models
 from assistant.inference.card import read_card
 from assistant.services import open_services
+from assistant.store.keys.masters import make_master_key
+from assistant.store.storage import open_storage
 from tests.conftest import ROOT, OpenHouse
 
 HEAVY = ("torch", "transformers", "librosa", "pandas", "sklearn", "scipy", "av")
@@ -45,6 +48,18 @@ def _assistant(*arguments: str, environment: dict[str, str]) -> str:
         [sys.executable, "-m", "assistant", *arguments], env=environment, check=True, capture_output=True, text=True
     )
     return done.stdout
+
+
+def _new_key(environment: dict[str, str]) -> str:
+    """Make the master key, the databases and an app; returns its API key."""
+    settings = load_settings(None, environment)
+    make_master_key(settings.master_key_file)
+
+    async def made() -> str:
+        async with open_storage(settings, clock=time.time, new_id=lambda: "id") as storage:
+            return await storage.apps.create_key("a", "general")
+
+    return asyncio.run(made())
 
 
 @contextlib.contextmanager
@@ -77,12 +92,14 @@ def _call(address: str, key: str, method: str, path: str, body: Any = None) -> A
 
 
 def test_serving_imports_no_training_library(environment: dict[str, str]) -> None:
-    _assistant("keys", "create", "--app", "a", environment=environment)
+    _new_key(environment)
     code = """
 import asyncio, os, sys
 from assistant.config import load_settings
 from assistant.server.app import running
 from assistant.services import open_services
+from assistant.store.keys.masters import make_master_key
+from assistant.store.storage import open_storage
 
 async def serve():
     async with open_services(load_settings(None, os.environ)) as services, running(services):
@@ -104,7 +121,7 @@ def test_a_server_writes_nothing_outside_its_own_files(environment: dict[str, st
     environment = {**environment, "HOME": str(home), "TMPDIR": str(home)}
     for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):  # the first is set in this process already
         environment.pop(name, None)
-    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    key = _new_key(environment)
     with _server(environment) as (_, address):
         _call(address, key, "PUT", "/v1/people/ada", {})
         grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
@@ -114,7 +131,7 @@ def test_a_server_writes_nothing_outside_its_own_files(environment: dict[str, st
 
 
 def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(environment: dict[str, str]) -> None:
-    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    key = _new_key(environment)
     grant = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
     with _server(environment) as (process, address):
         assert _call(address, key, "GET", "/readyz")["status"] == "ready"
@@ -132,7 +149,8 @@ def test_an_idle_server_takes_less_than_500_mb_and_a_killed_one_loses_nothing(en
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="this system can't limit the size of files")
 def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environment: dict[str, str]) -> None:
-    key = _assistant("keys", "create", "--app", "a", environment=environment).splitlines()[-1]
+    environment |= {"ATTUNE_AFFECT": "absent"}  # it starts sooner
+    key = _new_key(environment)
     kept: list[str] = []
 
     def fill(address: str) -> None:

@@ -18,11 +18,11 @@ from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.evaluate import mood
 from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
-from assistant.evaluate.fit import flow as fitting
-from assistant.evaluate.fit import protocol
+from assistant.evaluate.fit import command as fitting
+from assistant.evaluate.fit.model_folder import learned_from
 from assistant.evaluate.leakage.check import leakage, read_against
 from assistant.evaluate.model_run import JOURNAL, ModelRun
-from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, Options, add_arguments, count
+from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments, count
 from assistant.evaluate.ranking import logs, recommend
 from assistant.evaluate.report import compare, files, schema
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
@@ -48,7 +48,7 @@ from assistant.evaluate.tables.manifest import (
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import SessionFactory, onnx_session
 
-__all__ = ["JOURNAL", "Options", "configure", "evaluate", "run"]
+__all__ = ["JOURNAL", "RunOptions", "configure", "evaluate", "run"]
 
 _WHAT: Mapping[Literal["voice", "text"], str] = {"voice": "clips of speech", "text": "texts"}
 
@@ -132,8 +132,8 @@ def _positive(written: str) -> float:
 
 def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
-    names = Options.__dataclass_fields__
-    options = Options(**{name: value for name, value in vars(args).items() if name in names})
+    names = RunOptions.__dataclass_fields__
+    options = RunOptions(**{name: value for name, value in vars(args).items() if name in names})
     try:
         return evaluate(options, session=session)
     except AssistantError as error:
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> 
 
 def _run_recommend(args: argparse.Namespace) -> int:
     try:
-        options: Any = logs.Options if args.task == "logs" else recommend.Options
+        options: Any = logs.LogsOptions if args.task == "logs" else recommend.RecommendOptions
         names = options.__dataclass_fields__
         chosen = options(**{name: value for name, value in vars(args).items() if name in names})
         return logs.evaluate(chosen) if args.task == "logs" else recommend.evaluate(chosen)
@@ -157,12 +157,12 @@ def _run_recommend(args: argparse.Namespace) -> int:
         return 2
 
 
-def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
+def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
     """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
     started = time.monotonic()
     if not options.data.exists():
         raise NotFound(f"there is no file {options.data}", code="file_missing")
-    protocol.check(options)
+    fitting.check(options)
     if options.fit:
         return fitting.evaluate(options, session=session)
     folder = options.model or shipped_models() / options.modality
@@ -218,7 +218,7 @@ class _Table:
     """Ends of the affect labels, which the rows have moved to -1 to 1."""
 
 
-def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
+def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
     """Raises `Invalid` for bad rows where the run is strict, and what `read_manifest` raises."""
     label_map = read_label_map(options.label_map, names)
     rows = Rows()
@@ -251,7 +251,7 @@ def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
     return _Table(rows, bad, manifest, dict(label_map), scale)
 
 
-def _notes(options: Options, card: Card, sheet: Sheet, table: _Table) -> list[str]:
+def _notes(options: RunOptions, card: Card, sheet: Sheet, table: _Table) -> list[str]:
     notes = []
     if options.task in ("emotion", "sentiment"):
         notes.append(f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})")
@@ -269,8 +269,8 @@ def _notes(options: Options, card: Card, sheet: Sheet, table: _Table) -> list[st
         unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
         if unsaid:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model doesn't say it")
-    return notes + foreign_notes(card, options.task) + protocol.seen(card, options.data)
+    return notes + foreign_notes(card, options.task) + learned_from(card, options.data)
 
 
-def _said(options: Options) -> tuple[str, ...]:
+def _said(options: RunOptions) -> tuple[str, ...]:
     return SENTIMENTS if options.task == "sentiment" else EMOTIONS if options.modality == "text" else ()

@@ -76,11 +76,11 @@ probable one of those. Intervals are 95 % percentile bootstrap, over whole speak
 
 
 SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
-"""Options that change no figure, so a report leaves them out."""
+"""RunOptions that change no figure, so a report leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """What was asked for; the report repeats it."""
 
     modality: Literal["voice", "text"]

@@ -27,7 +27,7 @@ FOLDER = ROOT / "models" / "text"
 UNREADABLE = ROOT / "tests" / "text" / "unreadable.csv"
 TEXTS = 500
 NAMED = 150
-COMMAND = "scripts/behaviour/measure.py"
+COMMAND = "python -m scripts.behaviour.measure"
 
 Entry = dict[str, Any]
 

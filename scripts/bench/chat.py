@@ -1,7 +1,7 @@
 """Time to the first token of a streamed chat: through Attune, and through a proxy that does nothing else.
 
-    python scripts/bench/chat.py                 # a fake upstream that answers at once; each request in turn
-    python scripts/bench/chat.py --first-ms 200  # one that takes as long as a language model
+    python -m scripts.bench.chat                 # a fake upstream that answers at once; each request in turn
+    python -m scripts.bench.chat --first-ms 200  # one that takes as long as a language model
 
 In each round the same text goes through a bare proxy, through Attune for nobody, for a person who granted nothing
 and for one who lets text be read, and through the text reader alone, in this process; who is first changes, so that

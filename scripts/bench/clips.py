@@ -1,6 +1,6 @@
 """How long `assistant evaluate voice` takes for many clips, and in how much memory.
 
-    python scripts/bench/clips.py ravdess/manifest.csv emodb/manifest.csv --clips 10000
+    python -m scripts.bench.clips ravdess/manifest.csv emodb/manifest.csv --clips 10000
 
 The clips are cut from those of the manifests (columns `file`, `speaker`, `emotion`), no two of them alike: 70 %
 FLAC and 10 % Opus at 16 kHz, 20 % WAV at 44.1 kHz. Making them isn't part of the time.

@@ -7,7 +7,7 @@ UAR is not shown. Machines differ and so do their neighbours: read the ratios, a
 the ratios of CPU seconds, which are those of all cores together.
 
     python -m venv bench && bench/bin/pip install opensmile scikit-learn torch transformers nkululeko soundfile
-    bench/bin/python scripts/bench/evaluate.py --data emodb/manifest.csv --attune .venv/bin/python --whisper FOLDER
+    bench/bin/python -m scripts.bench.evaluate --data emodb/manifest.csv --attune .venv/bin/python --whisper FOLDER
 
 Whatever isn't installed is left out and said so. --whisper is a folder with Whisper base as `save_pretrained`
 writes it. openSMILE's licence allows research only: it is compared with, and no part of this project.

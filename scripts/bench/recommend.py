@@ -1,4 +1,4 @@
-"""Ranking and rewards through HTTP, beside a bare handler: `python scripts/bench/recommend.py [--items 1000]`.
+"""Ranking and rewards through HTTP, beside a bare handler: `python -m scripts.bench.recommend [--items 1000]`.
 
 Server and client share one process and one loop, so the figures are a floor. A ranking reads consent and the
 catalogue, ranks, and keeps its decision durably before it is answered; so is a reward.

@@ -1,4 +1,4 @@
-"""Regret over simulated rounds, beside VowpalWabbit and MABWiser: `python scripts/bench/regret.py`.
+"""Regret over simulated rounds, beside VowpalWabbit and MABWiser: `python -m scripts.bench.regret`.
 
 The environment is linear in the crossed features of a context and an item, as the product's are, and known: 10
 items, 4 numbers of a context, rewards 0 or 1. Every learner sees the same contexts and the same luck. Regret is the
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from assistant.recommend.bandits import Exploration, bonus, folded, prior
+from assistant.recommend.bandits import Exploration, bonus, fold, prior
 from assistant.recommend.slate import draw, generator
 
 ITEMS, CONTEXT, EACH = 10, 4, 6
@@ -44,13 +44,13 @@ def ours(world: Environment, algorithm: str, width: float, temperature: float) -
     how = Exploration(algorithm, width)  # type: ignore[arg-type]
 
     def choose(at: int, context: np.ndarray) -> int:
-        inner = folded(state["belief"], context)
+        inner = fold(state["belief"], context)
         scores = inner.expected(world.items) + bonus(inner, world.items, how, generator(f"{at}", "weights"))
         noise = -np.log(generator(f"{at}").standard_exponential(ITEMS))
         return draw(scores, noise, 1, temperature)[0].row
 
     def learn(at: int, context: np.ndarray, item: int, reward: float) -> None:
-        state["belief"] = state["belief"].learned(np.outer(context, world.items[item]).ravel(), reward)
+        state["belief"] = state["belief"].learn(np.outer(context, world.items[item]).ravel(), reward)
 
     return choose, learn
 

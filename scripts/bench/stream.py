@@ -1,10 +1,10 @@
 """Live microphones: WebSocket clients in another process play real recordings in real time. How late is the answer?
 
-    python scripts/bench/stream.py live --streams 50 100 200    # estimates of the voice, while and after it speaks
-    python scripts/bench/stream.py words --streams 4            # end of speech to transcript
-    python scripts/bench/stream.py ingest --streams 2000        # frames in and nothing else; a core each
-    python scripts/bench/stream.py idle --streams 500           # memory of a stream
-    python scripts/bench/stream.py withdraw --streams 200       # a withdrawal to the last estimate
+    python -m scripts.bench.stream live --streams 50 100 200    # estimates of the voice, while and after it speaks
+    python -m scripts.bench.stream words --streams 4            # end of speech to transcript
+    python -m scripts.bench.stream ingest --streams 2000        # frames in and nothing else; a core each
+    python -m scripts.bench.stream idle --streams 500           # memory of a stream
+    python -m scripts.bench.stream withdraw --streams 200       # a withdrawal to the last estimate
 
 Lateness is counted from when the client began to send the frame in which a window ends. Updates are due where the
 same recording brings them on a server that has nothing else to do; one that never came is as bad as a late one.

@@ -61,14 +61,14 @@ print(read_text("What a lovely evening, thank you all so much!", model="{name}")
         "little too good.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/text/train.py train    # about an hour and a half on two cores
-python scripts/text/export.py
-python scripts/text/train.py plain    # what it is compared with
-python scripts/text/export.py --weights plain --out build/text/plain
-python scripts/text/measure.py --plain build/text/plain
-python scripts/behaviour/measure.py
-python scripts/crisis/measure.py
+python -m scripts.weights.download
+python -m scripts.text.train train    # about an hour and a half on two cores
+python -m scripts.text.export
+python -m scripts.text.train plain    # what it is compared with
+python -m scripts.text.export --weights plain --out build/text/plain
+python -m scripts.text.measure --plain build/text/plain
+python -m scripts.behaviour.measure
+python -m scripts.crisis.measure
 python -m scripts.cards.tables   # this page
 """,
 )
@@ -111,13 +111,13 @@ print(read_voice(RECORDING, model="{name}"))
         "Age, illness, accent and microphone change a voice too; no figure here says how much that matters.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/voice/export_stem.py     # only for a new stem: every voice model must then be trained anew
-python scripts/voice/train.py --folds   # two hours on one core; runs with other --only share it
-python scripts/voice/export.py && python scripts/voice/export.py --folds
-python scripts/voice/export_stem.py --fp32    # what the stem is compared with
-python scripts/voice/measure.py         # figures
-python scripts/bench/voice.py           # milliseconds
+python -m scripts.weights.download
+python -m scripts.voice.export_stem     # only for a new stem: every voice model must then be trained anew
+python -m scripts.voice.train --folds   # two hours on one core; runs with other --only share it
+python -m scripts.voice.export && python -m scripts.voice.export --folds
+python -m scripts.voice.export_stem --fp32    # what the stem is compared with
+python -m scripts.voice.measure         # figures
+python -m scripts.bench.voice           # milliseconds
 python -m scripts.cards.tables   # this page
 """,
 )
@@ -154,8 +154,8 @@ print(encoded["states"].shape, encoded["loudness"].min())  # (1, 150, 3, 512): f
         "without VNNI or AMX sums may saturate: `assistant models check` shows it.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/voice/export_stem.py
+python -m scripts.weights.download
+python -m scripts.voice.export_stem
 python -m scripts.cards.tables   # this page
 """,
 )
@@ -184,8 +184,8 @@ print(model.run(silence)["probabilities"])  # of speech in each of three chunks,
         "Two or three of the 24 angry clips of RAVDESS actors 16 to 18 are taken for noise.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/voice/export_vad.py
+python -m scripts.weights.download
+python -m scripts.voice.export_vad
 python -m scripts.cards.tables   # this page
 """,
 )
@@ -238,9 +238,9 @@ print(asyncio.run(words(read_audio(RECORDING, end_s=7.1))))
         "where two are about as likely.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/transcriber/export.py
-python scripts/transcriber/measure.py
+python -m scripts.weights.download
+python -m scripts.transcriber.export
+python -m scripts.transcriber.measure
 python -m scripts.cards.tables   # this page
 """,
 )
@@ -274,8 +274,8 @@ print(found["value_0"].shape, found["value_0"].std())  # (8, 400, 64): heads, fr
         "The silence behind the speech is stored, as the stem gives it on average, not heard.",
     ),
     reproduce="""\
-python scripts/weights/download.py
-python scripts/transcriber/export.py
+python -m scripts.weights.download
+python -m scripts.transcriber.export
 python -m scripts.cards.tables   # this page
 """,
 )

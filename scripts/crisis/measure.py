@@ -18,7 +18,7 @@ from scripts.crisis.sample import Sentence, load, read_set
 from scripts.paths import DATA, ROOT
 
 OUT = ROOT / "models" / "text" / "crisis.toml"
-COMMAND = "scripts/crisis/measure.py"
+COMMAND = "python -m scripts.crisis.measure"
 SAMPLES = {
     "dev": "labelled sample, dev (shaped the rules)",
     "test": "labelled sample, test",

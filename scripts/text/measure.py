@@ -222,7 +222,7 @@ def _paired(measure: str, statistics: Sequence[bootstrap.Statistic], rows: int) 
         "ours": round(figures["ours"].value, 4),
         "plain": round(figures["plain"].value, 4),
         "n": rows,
-        "command": "scripts/text/measure.py --plain",
+        "command": "python -m scripts.text.measure --plain",
     }
 
 
@@ -258,7 +258,7 @@ def figures(test: Test, report: dict[str, Any], floor: dict[str, float]) -> list
             "n": report["n"],
             "abstained": sum(report["abstained"].values()),
             **({"floor": round(floor[name], 4)} if name in floor else {}),
-            "command": "scripts/text/measure.py",
+            "command": "python -m scripts.text.measure",
         }
         for name in kept
     ]
@@ -300,7 +300,7 @@ def main() -> None:
                 "n": len(dev["tweeteval_emotion"]),
                 "abstained": 0,
                 "floor": round(floor[PROBE]["macro_f1"], 4),
-                "command": "scripts/text/measure.py",
+                "command": "python -m scripts.text.measure",
             }
         )
     card = {**cards.read_card(model), "figures": found}

@@ -1,6 +1,6 @@
 """Export transcription: the rest of Whisper base's encoder behind the stem, and its decoder, in int8.
 
-    python scripts/transcriber/export.py        # models/transcriber-encoder and models/transcriber
+    python -m scripts.transcriber.export        # models/transcriber-encoder and models/transcriber
 
 Both start from Whisper base as published and are never trained. Clips of the corpora, none of them from the
 speakers that are held out, only tell what the stem makes of the silence behind speech.

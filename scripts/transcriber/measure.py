@@ -1,7 +1,7 @@
 """Measure transcription with the served class, next to the published model in fp32, and write it on the card.
 
-    python scripts/transcriber/measure.py                                  # all that has transcripts
-    python scripts/transcriber/measure.py --only commands --labels label.json
+    python -m scripts.transcriber.measure                                  # all that has transcripts
+    python -m scripts.transcriber.measure --only commands --labels label.json
 
 - `readings`: LibriVox, of Debian's package pocketsphinx-testdata (`--readings` names their folder).
 - `commands`: picovoice_s2i. Its labels are the values of the slots, not transcripts: what is counted are the values
@@ -42,7 +42,7 @@ from scripts.voice.export_stem import SHIPPED as STEM
 from scripts.voice.whisper_encoder import RATE, read_variables
 from scripts.weights.download import whisper_base
 
-COMMAND = "python scripts/transcriber/measure.py"
+COMMAND = "python -m scripts.transcriber.measure"
 READINGS = Path("/usr/share/pocketsphinx/test/data/librivox")
 FOREVER_S = 1e6
 ENGLISH = {"kids": "kids are talking by the door", "dogs": "dogs are sitting by the door"}

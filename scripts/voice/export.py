@@ -1,7 +1,7 @@
 """Turn trained heads into graphs behind the stem: models/voice and models/voice-open, and a folder per fold.
 
-    python scripts/voice/export.py                     # the shipped heads
-    python scripts/voice/export.py --folds             # every other WORK/heads/... -> WORK/models/...
+    python -m scripts.voice.export                     # the shipped heads
+    python -m scripts.voice.export --folds             # every other WORK/heads/... -> WORK/models/...
 
 A graph holds the heads of all seeds of a job and averages their logits. Its temperatures come from heads that never
 heard the clips they are fitted on: other folds, or, for a head that meets strangers, corpora that were left out.

@@ -1,7 +1,7 @@
 """Export the voice's stem: the log-mel and the first three layers of Whisper base's encoder, in int8.
 
-    python scripts/voice/export_stem.py           # models/stem
-    python scripts/voice/export_stem.py --fp32    # what it is compared with, to WORK/fp32
+    python -m scripts.voice.export_stem           # models/stem
+    python -m scripts.voice.export_stem --fp32    # what it is compared with, to WORK/fp32
 
 Every voice model is a small head behind this graph and names its hash, so after a change here all heads must be
 trained anew. It starts from Whisper base as published and is never trained; clips of the corpora, none of them from

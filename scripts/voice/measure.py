@@ -1,7 +1,7 @@
 """Measure the voice models with the served readers and write the figures on their cards.
 
-    python scripts/voice/measure.py                    # everything, after train.py and export.py
-    python scripts/voice/measure.py --only emodb       # one test, printed and put beside the other figures
+    python -m scripts.voice.measure                    # everything, after train.py and export.py
+    python -m scripts.voice.measure --only emodb       # one test, printed and put beside the other figures
 
 Both need --folds first. Each test runs the graphs of its folds, every one on speakers (or a corpus) that its heads
 never heard, and scores the readings of all folds together, with 95 % bootstrap intervals over speakers, by the
@@ -185,7 +185,7 @@ EXTRA: dict[str, Callable[[Lab], list[Figure]]] = {
 
 def write(model: str, name: str, found: Sequence[Figure]) -> None:
     """Put the figures of one test on the card, in the place of the old ones."""
-    command = f"scripts/voice/measure.py --only {name}"
+    command = f"python -m scripts.voice.measure --only {name}"
     rows = [{key: _rounded(value) for key, value in figure.items()} | {"command": command} for figure in found]
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items() if key != "command"), flush=True)

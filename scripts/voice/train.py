@@ -1,8 +1,8 @@
 """Train the voice heads on the frozen stem: hear every clip once, then fit heads that each miss some speakers.
 
-    python scripts/voice/train.py                      # the shipped heads, voice and voice-open
-    python scripts/voice/train.py --folds              # and the heads of every fold over speakers or corpora
-    python scripts/voice/train.py --folds --only cross # some of them; several such runs share the work
+    python -m scripts.voice.train                      # the shipped heads, voice and voice-open
+    python -m scripts.voice.train --folds              # and the heads of every fold over speakers or corpora
+    python -m scripts.voice.train --folds --only cross # some of them; several such runs share the work
 
 Clips are heard by models/stem and kept in WORK/states; each head is kept in WORK/heads, so a run that was stopped
 goes on where it was. export.py turns heads into graphs.

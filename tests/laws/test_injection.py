@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from assistant.emotion import Abstention, Estimate, Reading
 from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
-from assistant.recommend.feedback import Outcome
+from assistant.recommend.feedback import Reward
 from assistant.recommend.service import Recommender
 from assistant.server.contract.shapes import show_directive
 from assistant.tone.policy import choose
@@ -93,10 +94,10 @@ class Nothing:
     async def get(self, app: str) -> Catalogue:
         return Catalogue(version="", items=())
 
-    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+    async def after(self, app: str, number: int) -> tuple[int, list[Reward]]:
         return number, []
 
-    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         return number, []
 
     async def snapshot(self, app: str) -> None:
@@ -150,9 +151,12 @@ def shown(answer: Any) -> str:
     return msgspec.json.encode(show_directive(answer.directive)).decode()
 
 
-async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(house: Any, twins: Any) -> None:
+@pytest.mark.parametrize("quarter", range(4))
+async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(
+    house: Any, twins: Any, quarter: int
+) -> None:
     one, two = await twins("ada", Reader(STRESSED), Reader(STRESSED))
-    for number, text in enumerate(hostile_texts(10_000)):
+    for number, text in enumerate(islice(hostile_texts(10_000), quarter, None, 4)):
         hostile = await one.read(text)
         if number < 100:  # what is harmless is always answered the same from here on
             harmless = shown(await two.read(f"Could you move meeting {number}, please?"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 NAMED = re.compile(r"(?<![\w/.-])scripts/[\w/-]+(?:\.\w+)?")
+RUN = re.compile(r"python -m (scripts\.[\w.]*\w)")
 SUFFIXES = {".md", ".py", ".toml", ".sh", ".yml", ".yaml", ".txt", ".json", ""}
 FOLDERS = ("assistant", "models", "scripts", "tests", ".ci", ".github")
 
@@ -25,7 +26,8 @@ def test_every_script_that_is_named_anywhere_exists() -> None:
         (path, file.relative_to(ROOT))
         for file in texts()
         if "__pycache__" not in file.parts and file.suffix in SUFFIXES
-        for path in NAMED.findall(file.read_text(encoding="utf-8", errors="ignore"))
+        for text in (file.read_text(encoding="utf-8", errors="ignore"),)
+        for path in (*NAMED.findall(text), *(f"{module.replace('.', '/')}.py" for module in RUN.findall(text)))
     }
     assert len(named) > 50
     assert not sorted((path, str(file)) for path, file in named if not (ROOT / path).exists())

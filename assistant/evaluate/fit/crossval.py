@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,18 @@ import numpy as np
 from tqdm import tqdm
 
 from assistant.arrays import Ints
+from assistant.bootstrap import Figure
 from assistant.errors import Invalid
-from assistant.evaluate.fit import features, head, method, model_folder, outside
+from assistant.evaluate.fit import features, head
 from assistant.evaluate.fit.feature_cache import Clip
-from assistant.evaluate.fit.folds import left_out, shared_speakers, speaker_folds
-from assistant.evaluate.fit.head import Head, TrainingSet, ordered_labels, training_set
-from assistant.evaluate.fit.softmax import log_chances
+from assistant.evaluate.fit.fold_figures import Protocol, fold_figures
+from assistant.evaluate.fit.folds import fold_names, left_out, shared_speakers, speaker_folds
+from assistant.evaluate.fit.head import Head, TrainingSet, hash_of_heads, ordered_labels, training_set
+from assistant.evaluate.fit.softmax import Linear, log_chances
 from assistant.evaluate.leakage import check as leakage
-from assistant.evaluate.options import Options
 from assistant.evaluate.run.baseline import BaselineMode, with_baseline
-from assistant.evaluate.run.outcomes import Outcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
-from assistant.evaluate.tables.tables import plain
 from assistant.inference.card import Card
 from assistant.inference.model import Model
 
@@ -32,35 +32,43 @@ _FEWEST_ROWS = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """What fitting found: readings of every clip by a head that knew nothing of its speaker."""
+class CrossValidated:
+    """Readings of every clip by a head that knew nothing of its speaker, and their figures."""
 
     card: Card
     """Of the heads: their labels, a name, and a hash of all that was learned."""
-    outcomes: list[Outcome]
+    rows: list[Row]
+    """Those that could be heard."""
+    outcomes: list[RowOutcome]
     """In the order of the rows, with the baseline that was asked for."""
-    found: dict[str, Any]
-    """Keys of the report: `folds`, `compared` and `leakage`."""
+    folds: dict[str, Any]
+    compared: dict[str, dict[str, Figure]]
+    copies: dict[str, Any]
+    """Speakers and near-duplicates that are in two folds."""
+    known: TrainingSet
+    """The clips that were read."""
+    place: Ints
+    """Fold of each of them."""
     notes: list[str]
-    saved: Path | None
 
 
-def fitted(
-    options: Options,
+def cross_validate(
     rows: Sequence[Row],
     beside: Model,
     stem: Model,
+    protocol: Protocol,
     *,
+    cache: Path,
     unread: Callable[[Sequence[BadRow]], None],
     quiet: bool = False,
-) -> Fitted:
+) -> CrossValidated:
     """Hear every clip, learn in folds, and read each clip with the head that did not learn from its speaker.
 
-    `beside` is the shipped head: it decides what is too noisy to read, and gives valence and arousal.
-    `unread` is told of the rows that can't be read, before anything is learned. Raises `Invalid`:
-    `too_few_speakers`, `too_few_parts`, `too_few_rows`, `one_class`; and what `model_folder.save` does.
+    `beside` is the shipped head: it decides what is too noisy to read, and gives valence and arousal. What the stem
+    hears is kept in the folder `cache`. `unread` is told of the rows that can't be read, before anything is
+    learned. Raises `Invalid`: `too_few_speakers`, `too_few_parts`, `too_few_rows`, `one_class`.
     """
-    column = None if options.leave_out is None else plain(options.leave_out)
+    column, seed = protocol.column, protocol.scoring.seed
     kept = [row for row in rows if column is None or value_of(row, column)]
     known_lines = {row.line for row in kept}
     lost = [
@@ -68,43 +76,69 @@ def fitted(
         for row in rows
         if row.line not in known_lines
     ]
-    heard, bad = asyncio.run(features.hear(kept, stem, beside, options.out / "features", quiet=quiet))
+    heard, bad = asyncio.run(features.hear(kept, stem, beside, cache, quiet=quiet))
     unread([*lost, *bad])
     named = [row for row, _ in heard]
     if column is not None:
         heard = [(replace(row, speaker=f"{value_of(row, column)}/{row.speaker}"), clip) for row, clip in heard]
     read = [(row, clip) for row, clip in heard if not clip.abstained]
     known, simple = _training_sets(read, column)
-    speakers = [row.speaker for row, _ in read]
-    if column is None:
-        place = speaker_folds(speakers, known.target, options.folds, options.seed)
-        names = method.names_of_folds(speakers, place)
+    place, names = _folds([row for row, _ in read], known, protocol)
+    heads, floors = _learned(known, simple, place, names, seed, quiet=quiet)
+    labels, licence = known.labels, beside.card.licence
+    card = Card(beside.card.folder, "fitted head", "voice", hash_of_heads(heads), licence, labels, {}, {}, {})
+    parts = _parts(heard, place, column)
+    raw = [
+        RowOutcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
+        for (row, clip), part in zip(heard, parts.tolist(), strict=True)
+    ]
+    outcomes = {mode: moved(raw, parts, heads, mode) for mode in BASELINES}
+    floor = [
+        _floor(outcome, clip, floors[part])
+        for outcome, (_, clip), part in zip(raw, heard, parts.tolist(), strict=True)
+    ]
+    found = fold_figures(protocol, card, outcomes, floor, parts, names)
+    copies = leakage.across(named, parts.tolist(), quiet=quiet)
+    folds = found["folds"] | {"heads": [one.choices() for one in heads], "leakage": copies}
+    notes = _notes(protocol, names, copies)
+    return CrossValidated(
+        card, named, outcomes[protocol.baseline], folds, found["compared"], copies, known, place, notes
+    )
+
+
+def _folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -> tuple[Ints, list[str]]:
+    """The fold of each row, [rows], and what is left out of each fold."""
+    speakers = [row.speaker for row in rows]
+    if protocol.column is None:
+        place = speaker_folds(speakers, known.target, protocol.folds, protocol.scoring.seed)
+        names = fold_names(speakers, place)
     else:
-        place, values = left_out([value_of(row, column) for row, _ in read], column)
+        place, values = left_out([value_of(row, protocol.column) for row in rows], protocol.column)
         names = list(values)
     if both := shared_speakers(speakers, place):
         raise AssertionError(f"a speaker is on both sides: {both[0]}")
-    card = Card(beside.card.folder, "fitted head", "voice", "", beside.card.licence, known.labels, {}, {}, {})
-    heads, floors = _learned(known, simple, place, names, options.seed, quiet=quiet)
-    card = replace(card, sha256=method.hash_of(heads))
+    return place, names
+
+
+def _parts(heard: Sequence[tuple[Row, Clip]], place: Ints, column: str | None) -> Ints:
+    """The fold of every clip, [clips]; one that was not read belongs where its speaker is."""
     groups = [row.speaker if column is None else value_of(row, column) for row, _ in heard]
     answered = (group for group, (_, clip) in zip(groups, heard, strict=True) if not clip.abstained)
     fold_of = dict(zip(answered, place.tolist(), strict=True))
-    # a clip that was not read belongs where its speaker is
-    parts = np.array([fold_of.get(group, 0) for group in groups], dtype=np.int64)
-    plainly = [
-        Outcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
-        for (row, clip), part in zip(heard, parts.tolist(), strict=True)
+    return np.array([fold_of.get(group, 0) for group in groups], dtype=np.int64)
+
+
+def _notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, Any]) -> list[str]:
+    column = protocol.column
+    tested = f"each value of {column}" if column else f"{len(names)} folds of speakers"
+    notes = [
+        f"measured a method, not one model: for {tested} a linear head on the frozen stem learned from the others, "
+        "with its ridge and temperature chosen on inner folds of those",
     ]
-    every = {mode: moved(plainly, parts, heads, mode) for mode in BASELINES}
-    floor = [_floor(outcome, clip, floors[part], card)
-             for outcome, (_, clip), part in zip(plainly, heard, parts.tolist(), strict=True)]  # fmt: skip
-    found = outside.found(options, card, every, floor, parts, names, floor_name=method.FLOOR)
-    found["folds"]["heads"] = [method.told(one) for one in heads]
-    copies = leakage.across(named, parts.tolist(), quiet=quiet)
-    found["folds"]["leakage"] = copies
-    found["leakage"] = copies if options.against is None else _against(options, named, quiet)
-    notes = method.notes_of(options, names)
+    if column is None and len(names) < protocol.folds:
+        notes.append(
+            f"there are only {len(names)} speakers, so there are {len(names)} folds and not {protocol.folds}"
+        )
     if column is not None and (shared := copies["speakers"]["shared"]):
         notes.append(
             f"{shared} names of speakers are in more than one {column} and were taken for different people: where "
@@ -115,22 +149,7 @@ def fitted(
             f"{copies['audio']['shared']} clips have a copy in another fold, so the figures are too good: leave "
             "one of each pair out; leakage.audio.first names them"
         )
-    saved = None
-    if options.save_model is not None:
-        whole = head.train(known, np.arange(len(read)), seed=options.seed, place=place)
-        saved = options.save_model
-        model_folder.save(saved, whole, beside.card, method.about(options, known, found))
-        if len(known.labels) + 1 > 8:
-            notes.append(
-                f"{saved} names {len(known.labels)} emotions: it can be evaluated, but a server takes at most 7"
-            )
-    return Fitted(card, every[options.baseline], found, notes, saved)
-
-
-def _against(options: Options, rows: Sequence[Row], quiet: bool) -> dict[str, Any]:
-    assert options.against is not None
-    trained = leakage.read_against(options.against, options.modality, dict(options.columns), options.table)
-    return leakage.leakage(rows, trained, against=options.against.name, quiet=quiet)
+    return notes
 
 
 def value_of(row: Row, column: str) -> str:
@@ -139,7 +158,9 @@ def value_of(row: Row, column: str) -> str:
     return own.get(column) or row.more.get(column, "")
 
 
-def moved(outcomes: Sequence[Outcome], parts: Ints, heads: Sequence[Head], mode: BaselineMode) -> list[Outcome]:
+def moved(
+    outcomes: Sequence[RowOutcome], parts: Ints, heads: Sequence[Head], mode: BaselineMode
+) -> list[RowOutcome]:
     """Each fold with a personal baseline around the mean speaker of its own head."""
     found = list(outcomes)
     for part, one in enumerate(heads):
@@ -173,7 +194,7 @@ def _training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) -> tupl
 
 def _learned(
     known: TrainingSet, simple: TrainingSet, place: Ints, names: Sequence[str], seed: int, *, quiet: bool
-) -> tuple[list[Head], list[Any]]:
+) -> tuple[list[Head], list[Linear]]:
     heads, floors = [], []
     for part in tqdm(range(len(names)), desc="fit", unit="fold", disable=quiet):
         rows = np.flatnonzero(place != part)
@@ -182,7 +203,7 @@ def _learned(
     return heads, floors
 
 
-def _floor(outcome: Outcome, clip: Clip, floor: Any, card: Card) -> Outcome:
+def _floor(outcome: RowOutcome, clip: Clip, floor: Linear) -> RowOutcome:
     if outcome.scores is None:
         return outcome
     said = np.exp(log_chances(floor(clip.prosody[None])))[0]

@@ -87,3 +87,12 @@ def shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...]:
         sorted({name for name, fold in zip(speakers, place.tolist(), strict=True)
                 if seen.setdefault(name, fold) != fold})
     )  # fmt: skip
+
+
+def fold_names(speakers: Sequence[str], place: Ints) -> list[str]:
+    """What is left out of each fold: the name of the speaker, or how many there are."""
+    found = []
+    for part in range(int(place.max()) + 1):
+        names = sorted({name for name, at in zip(speakers, place.tolist(), strict=True) if at == part})
+        found.append(f"speaker {names[0]}" if len(names) == 1 else f"fold {part + 1}: {len(names)} speakers")
+    return found

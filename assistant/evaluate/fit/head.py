@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +84,10 @@ class Head:
     factors: tuple[float, float]
     """Their inverse temperatures."""
 
+    def choices(self) -> dict[str, Any]:
+        """What was chosen for both readings, the raw first."""
+        return {"ridge": list(self.penalties), "temperature": [round(1 / factor, 4) for factor in self.factors]}
+
     def scores(self, clip: Clip, card: Card) -> VoiceScores:
         """What the served reader says of a clip with this head behind it, without a baseline."""
         emotions = np.exp(softmax.log_chances(self.raw(clip.windows))).mean(axis=0)
@@ -121,6 +128,15 @@ def train(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None = Non
     return Head(
         known.labels, final, moved, center, spread, (raw.penalty, relative.penalty), (raw.factor, relative.factor)
     )
+
+
+def hash_of_heads(heads: Sequence[Head]) -> str:
+    """Of all that was learned, so that a report says which heads it is about."""
+    learned = hashlib.sha256()
+    for one in heads:
+        for linear in (one.raw, one.relative):
+            learned.update(linear.weight.tobytes() + linear.bias.tobytes())
+    return learned.hexdigest()
 
 
 def inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:

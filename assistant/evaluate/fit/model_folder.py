@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from assistant.bootstrap import Figure
+from assistant.emotion import Baseline
 from assistant.errors import Conflict, ModelInvalid, Unavailable
 from assistant.evaluate.extras import optional
-from assistant.evaluate.fit.head import Head
+from assistant.evaluate.fit.fold_figures import FLOOR, Protocol
+from assistant.evaluate.fit.head import Head, TrainingSet
 from assistant.evaluate.fit.head_graph import graph_of
+from assistant.evaluate.report.provenance import hash_file
 from assistant.inference.card import Card
 from assistant.inference.model import golden_error, onnx_session, open_model
 
+MOST_SERVED = Baseline.SIZE - 1
+"""Emotions that a server takes: a baseline keeps one number fewer than there are emotions, and two of affect."""
 _TOLERANCE = 0.02
 _OURS = "fitted"
 """The key of the card that says who wrote the folder: only such a folder is ever replaced."""
@@ -89,6 +96,40 @@ def save(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Car
     if (apart := golden_error(opened)) > _TOLERANCE:
         raise ModelInvalid(f"{folder} gives other values than when it was written: they differ by {apart:.3g}")
     return opened.card
+
+
+def training_card(
+    data: Path, known: TrainingSet, protocol: Protocol, compared: Mapping[str, Mapping[str, Figure]], folds: int
+) -> dict[str, Any]:
+    """What the card says of its training on the table `data`, and of the folds."""
+    uar, floor = compared[f"baseline: {protocol.baseline}"]["uar"], compared[FLOOR]["uar"]
+    tested = f"{protocol.column} left out in turn" if protocol.column else f"{folds} folds of speakers"
+    figure = {
+        "measure": "uar",
+        **{name: round(value, 4) for name, value in asdict(uar).items() if np.isfinite(value)},
+        "floor": round(floor.value, 4),
+        "data": f"{data.name}, {len(known.labels)} classes, {tested}; baseline: {protocol.baseline}",
+        "n": len(known.target),
+        "command": "assistant evaluate voice --fit head",
+    }
+    training = {
+        "name": data.name,
+        "licence": "say it here",
+        "rows": len(known.target),
+        "note": f"{int(known.who.max()) + 1} speakers; only the emotions were learned from it",
+    }
+    return {_OURS: {"data_sha256": hash_file(data)}, "training_data": [training], "figures": [figure]}
+
+
+def learned_from(card: Card, data: Path) -> list[str]:
+    """A note where a fitted head is measured on the very table that it learned from."""
+    own = card.data.get(_OURS, {}).get("data_sha256")
+    if not own or own != hash_file(data):
+        return []
+    return [
+        f"{card.name} learned from this very table: these figures say nothing of voices that it doesn't know; "
+        "those of its folds are on its card and in the report of --fit"
+    ]
 
 
 def _write_golden(folder: Path, beside: Card, states: Sequence[int | str]) -> None:

@@ -48,7 +48,7 @@ _FAR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LogsOptions:
     """What was asked for."""
 
     data: Path
@@ -121,7 +121,7 @@ def _number(cell: Mapping[str, str], column: str) -> float:
     return value
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: LogsOptions) -> int:
     """Estimate, write `report.json` and `predictions.csv`, and print the figures.
 
     0 when measured, 1 when no row could be used. Raises `NotFound` (`file_missing`) and `Invalid`

@@ -39,7 +39,7 @@ example:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompareOptions:
     """What was asked for."""
 
     folders: Sequence[Path]
@@ -74,7 +74,7 @@ def _count(written: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when compared, 2 when it couldn't be, 130 when interrupted."""
-    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    options = CompareOptions(**{name: getattr(args, name) for name in CompareOptions.__dataclass_fields__})
     try:
         return evaluate(options)
     except AssistantError as error:
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: CompareOptions) -> int:
     """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
     found = compare_reports(options)
     print(leaderboard.format_text(found))
@@ -95,7 +95,7 @@ def evaluate(options: Options) -> int:
     return 0
 
 
-def compare_reports(options: Options) -> dict[str, Any]:
+def compare_reports(options: CompareOptions) -> dict[str, Any]:
     """The leaderboard as it is written. Raises `Invalid` (`not_comparable`), and what `read_scored` raises."""
     scored = [read_scored(*one) for one in zip(options.folders, _called(options), strict=True)]
     _check(scored)
@@ -140,7 +140,7 @@ def _value(model: Mapping[str, Any], metric: str) -> float:
     return float("-inf") if value is None else float(value)
 
 
-def _called(options: Options) -> list[str]:
+def _called(options: CompareOptions) -> list[str]:
     if len(options.folders) < 2:
         raise Invalid("name two or more folders to compare", code="not_comparable")
     if len({folder.resolve() for folder in options.folders}) < len(options.folders):
@@ -172,7 +172,9 @@ def _check(scored: Sequence[Scored]) -> None:
                 )
 
 
-def _pairs(names: Sequence[str], sheets: Sequence[Sheet], options: Options, *, drop: bool) -> list[dict[str, Any]]:
+def _pairs(
+    names: Sequence[str], sheets: Sequence[Sheet], options: CompareOptions, *, drop: bool
+) -> list[dict[str, Any]]:
     """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
     pairs = list(combinations(range(len(names)), 2))
     found = {}

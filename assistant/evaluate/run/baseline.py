@@ -9,7 +9,7 @@ from typing import Literal
 from assistant.audio.voice import VoiceScores, relative_to
 from assistant.emotion import NO_BASELINE, Baseline, Usual
 from assistant.errors import Invalid
-from assistant.evaluate.run.outcomes import Outcome, Outcomes
+from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes
 from assistant.mood.baseline import updated, usual
 
 BaselineMode = Literal["none", "speaker", "online"]
@@ -43,8 +43,8 @@ def _parts(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
 
 
 def with_baseline(
-    outcomes: Sequence[Outcome], mode: BaselineMode, population: Sequence[float]
-) -> Sequence[Outcome]:
+    outcomes: Sequence[RowOutcome], mode: BaselineMode, population: Sequence[float]
+) -> Sequence[RowOutcome]:
     """Take each speaker's habit out of the scores, without labels.
 
     `online` knows the utterances before each one, in the order of the manifest: what users get. `speaker` knows
@@ -61,12 +61,12 @@ def with_baseline(
             code="baseline_unsupported",
         )
     found = moved(outcomes, mode, population)
-    return outcomes.with_scores(found) if isinstance(outcomes, Outcomes) else list(found)
+    return outcomes.with_scores(found) if isinstance(outcomes, RowOutcomes) else list(found)
 
 
 def moved(
-    outcomes: Sequence[Outcome], mode: Literal["speaker", "online"], population: Sequence[float]
-) -> Iterator[Outcome]:
+    outcomes: Sequence[RowOutcome], mode: Literal["speaker", "online"], population: Sequence[float]
+) -> Iterator[RowOutcome]:
     """One after the other, the outcomes relative to how their speakers usually sound."""
     habits: dict[str, Habit] = {}
     if mode == "speaker":

@@ -32,7 +32,7 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SessionTurn:
     """A turn as the readers took it; without scores where they abstained or there was nothing."""
 
     session: str
@@ -56,7 +56,7 @@ class Rules:
 
 
 def follow(
-    turns: Iterable[Turn],
+    turns: Iterable[SessionTurn],
     rules: Rules,
     *,
     modalities: Sequence[Modality] = MODALITIES,

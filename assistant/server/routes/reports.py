@@ -15,7 +15,7 @@ from assistant.profile.person import App, Profile
 from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
 from assistant.recommend.measures.exposure import Sample
-from assistant.recommend.measures.fairness import Compared, Group
+from assistant.recommend.measures.fairness import Compared, GroupExposure
 from assistant.server.contract.shapes import show_limits
 from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services
@@ -170,7 +170,7 @@ def _rates(found: rates.Rates) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: GroupExposure) -> dict[str, Any]:
     return {
         "group": group.name,
         "people": publishable(group.people),

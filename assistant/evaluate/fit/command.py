@@ -1,0 +1,174 @@
+"""The flow of `assistant evaluate voice --fit head`: from a table to a report of a method, and perhaps a model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant.config import shipped_models
+from assistant.errors import Invalid, ModelInvalid
+from assistant.evaluate.extras import optional
+from assistant.evaluate.fit import head, model_folder
+from assistant.evaluate.fit.crossval import cross_validate
+from assistant.evaluate.fit.fold_figures import Protocol, Scoring
+from assistant.evaluate.leakage.check import leakage, read_against
+from assistant.evaluate.options import SAME_FIGURES, RunOptions
+from assistant.evaluate.report import files
+from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
+from assistant.evaluate.report.predictions import make_lines
+from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
+from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
+from assistant.evaluate.run.worker import stem_folder
+from assistant.evaluate.tables.labels import read_label_map
+from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse
+from assistant.evaluate.tables.tables import Table, plain
+from assistant.inference.card import read_card
+from assistant.inference.model import SessionFactory, onnx_session, open_model
+
+_MOST_LABELS = 64
+
+
+def check(options: RunOptions) -> None:
+    """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`.
+
+    And `Unavailable` (`extra_missing`) where the libraries that fit are missing: better at once than after an hour.
+    """
+    if options.fit is None:
+        for name, given in (("--leave-out", options.leave_out), ("--save-model", options.save_model)):
+            if given is not None:
+                raise Invalid(f"{name} goes with --fit head: nothing is trained without it", code="fit_unsupported")
+        return
+    if options.modality == "text":
+        raise Invalid(
+            "--fit head needs the features of a frozen stem, and the text model gives only its answers; "
+            "measure it as it is, or fit a voice model",
+            code="fit_unsupported",
+        )
+    if options.task != "emotion":
+        raise Invalid(
+            f"--fit head learns emotions; the task {options.task} is not one of them: write your classes, whatever "
+            "their names, in a column `emotion`",
+            code="fit_unsupported",
+        )
+    for other, wrong in (("--conditions", bool(options.conditions)), ("--engine ray", options.engine == "ray")):
+        if wrong:
+            raise Invalid(
+                f"{other} doesn't go with --fit: save the head with --save-model, then measure it with --model",
+                code="fit_unsupported",
+            )
+    if options.leave_out is None and options.folds < 2:
+        raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+    optional("scipy.optimize", "--fit head")
+    if options.save_model is not None:
+        model_folder.check_place(options.save_model)
+
+
+def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
+    """Fit, measure, write the report and print it; 0. Raises `AssistantError` for what keeps it from measuring."""
+    started = time.monotonic()
+    check(options)
+    columns = dict(options.columns)
+    table = open_table(options.data, columns=columns, table=options.table, wanted=[options.task])
+    names = own_labels(table, options.label_map)
+    label_map = read_label_map(options.label_map, names)
+    left_out = None if options.leave_out is None else plain(options.leave_out)
+    manifest = read_manifest(
+        options.data,
+        options.modality,
+        options.task,
+        allowed=names,
+        label_map=label_map,
+        need_speaker=True,
+        columns=columns,
+        table=options.table,
+        strict=options.strict,
+        more=list_extra_columns((*options.groups, *(() if left_out is None else (left_out,)))),
+    )
+    folder = options.model or shipped_models() / options.modality
+    card = read_card(folder)
+    if "states" not in card.inputs:
+        raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
+    files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
+    model, stem = open_model(folder, session), open_model(stem_folder(card), session)
+    bad = list(manifest.bad)
+
+    def unread(rows: Sequence[BadRow]) -> None:
+        bad.extend(rows)
+        if options.strict:
+            refuse(options.data, bad)
+        files.report_bad_rows(options.out, options.data, bad)
+
+    scoring = Scoring(options.task, options.abstain == "drop", options.bootstrap, options.seed)
+    protocol = Protocol(options.folds, left_out, options.baseline, scoring)
+    found = cross_validate(manifest.rows, model, stem, protocol, cache=options.out / "features", unread=unread)
+    shared, notes = found.copies, list(found.notes)
+    if options.against is not None:
+        trained = read_against(options.against, options.modality, columns, options.table)
+        shared = leakage(found.rows, trained, against=options.against.name)
+    if options.save_model is not None:
+        every = np.arange(len(found.known.target))
+        whole = head.train(found.known, every, seed=options.seed, place=found.place)
+        told = model_folder.training_card(options.data, found.known, protocol, found.compared, found.folds["k"])
+        model_folder.save(options.save_model, whole, card, told)
+        if (emotions := len(whole.labels)) > model_folder.MOST_SERVED:
+            notes.append(
+                f"{options.save_model} names {emotions} emotions: it can be evaluated, but a server takes at most "
+                f"{model_folder.MOST_SERVED}"
+            )
+    outcomes = found.outcomes
+    sheet = make_sheet(options.task, found.card, outcomes)
+    measured = compute_findings(
+        sheet,
+        outcomes,
+        drop=scoring.drop,
+        replicates=scoring.replicates,
+        seed=scoring.seed,
+        columns=list_group_columns(options.groups),
+    )
+    report = Report(
+        **get_members(measured),
+        provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
+        leakage=to_struct(shared, Leakage),
+        folds=to_struct(found.folds, Folds),
+        compared={name: dict(to_measured(one)) for name, one in found.compared.items()},
+        model=describe_model(found.card, stem=stem.card, beside=card),
+        options=describe_options(options, without=SAME_FIGURES, label_map=dict(label_map)),
+        bad_rows=files.list_bad_rows(bad),
+        left_out=manifest.left_out,
+        notes=[f"{len(sheet.names)} classes: {', '.join(sheet.names)}", *notes, *manifest.notes],
+        seconds=round(time.monotonic() - started, 3),
+    )
+    files.write_predictions(options.out, make_lines(sheet, outcomes))
+    files.write_and_print(report, options.out)
+    if (saved := options.save_model) is not None:
+        print(f"  in {saved}: a model folder. Use it with --model {saved}, or serve it with")
+        print(f"  ATTUNE_VOICE_MODEL={saved.resolve()}")
+    return 0
+
+
+def own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
+    """Every label that the table has, or that the map turns it into: a fitted head takes any name.
+
+    Raises `Invalid` (`fit_unsupported`) for more than 64, which are no classes.
+    """
+    known: Mapping[str, Any] = {}
+    if label_map is not None:
+        try:
+            known = {plain(theirs): ours for theirs, ours in json.loads(label_map.read_text("utf-8-sig")).items()}
+        except (OSError, ValueError, AttributeError):
+            known = {}  # whoever reads the map next says what is wrong with it
+    found = {plain(ours) for ours in known.values() if isinstance(ours, str)}
+    for _, cells in table.rows():
+        if not isinstance(cells, str) and (name := plain(cells.get("emotion", ""))) and name not in known:
+            found.add(name)
+        if len(found) > _MOST_LABELS:
+            raise Invalid(
+                f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map",
+                code="fit_unsupported",
+            )
+    return head.ordered_labels(found)
