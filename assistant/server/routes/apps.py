@@ -49,7 +49,7 @@ async def get_schema(request: web.Request) -> web.Response:
 
 
 async def put_schema(request: web.Request) -> web.Response:
-    """Replace the attributes that the app adds to profiles. Profiles keep theirs; the next change of one must fit."""
+    """Replace the attributes that the app adds to profiles. Those that exist stay until they change."""
     services, caller = await enter(request)
     body = await body_of(request, SchemaBody, services.settings.max_body_bytes)
     check_schema(body.properties)
