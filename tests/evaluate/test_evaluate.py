@@ -557,8 +557,8 @@ def test_a_head_that_gives_no_number_costs_its_row_and_teaches_no_baseline(
     [
         ("qualities", "kinds", "lacks a list of qualities"),
         ("fine_threshold", "threshold", "fine_threshold must be a number"),
-        ("relative", "relation", "gives no relative"),
-        ("quality", "noise", "gives no quality"),
+        ("relative", "relation", "no output relative"),
+        ("quality", "noise", "no output quality"),
     ],
 )
 def test_a_voice_whose_card_says_too_little_is_refused(

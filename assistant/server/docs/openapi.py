@@ -46,7 +46,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": getattr(route.handler, "__name__", route.path),
-        "summary": route.summary,
+        "summary": (route.handler.__doc__ or "").partition(".")[0].partition("\n")[0],
         "responses": {
             "2XX": {"description": "Done", "content": {"application/json": {}}},
             "default": {

@@ -91,7 +91,7 @@ class ChatTurn:
 
 
 async def post_completion(request: web.Request) -> web.StreamResponse:
-    """An answer to a chat, whole or in parts."""
+    """An answer to a chat, whole or in parts, in the tone for the person in `user`."""
     services, caller = await enter(request)
     asked = read_request(await body_bytes(request, services.settings.max_body_bytes))
     answer: web.StreamResponse = web.Response()  # for nobody
@@ -109,7 +109,7 @@ async def post_completion(request: web.Request) -> web.StreamResponse:
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """Chat models; beside them the readers that this server loaded."""
+    """Chat models, and beside them the readers that this server loaded."""
     services, _ = await enter(request)
     readers = [
         {
@@ -270,14 +270,6 @@ async def _parts(turn: ChatTurn, text: str, usage: Usage) -> AsyncIterator[dict[
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(
-        "POST",
-        CHAT,
-        post_completion,
-        "An answer to a chat, in the tone for the person in `user`",
-        ChatBody,
-        scope="infer",
-        personal=True,
-    ),
-    Route("GET", MODELS, get_models, "Chat models, and the readers that are loaded", scope="infer"),
+    Route("POST", CHAT, post_completion, ChatBody, scope="infer", personal=True),
+    Route("GET", MODELS, get_models, scope="infer"),
 )

@@ -54,7 +54,7 @@ class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def put_person(request: web.Request) -> web.Response:
-    """Make a person, or replace their profile; with `If-Match` or `If-None-Match: *` only if it is as expected."""
+    """Make a person, or replace their profile. With `If-Match` or `If-None-Match: *` only if it is as expected."""
     services, caller = await enter(request)
     body = await body_of(request, PersonBody, services.settings.max_body_bytes)
     name = checked_id(request.match_info["person"])
@@ -70,7 +70,7 @@ async def put_person(request: web.Request) -> web.Response:
 
 
 async def patch_person(request: web.Request) -> web.Response:
-    """Change parts of a profile, null removes one; with `If-Match` only if it is as expected."""
+    """Change parts of a profile: a merge patch (RFC 7396). With `If-Match` only if it is as expected."""
     services, caller, person = await enter_person(request)
     if request.content_type not in ("application/merge-patch+json", "application/json"):
         raise Invalid("a patch is application/merge-patch+json", code="invalid_patch")
@@ -103,7 +103,7 @@ async def get_person(request: web.Request) -> web.Response:
 
 
 async def delete_person(request: web.Request) -> web.Response:
-    """Erase a person: their grants at once, then their key, then every row about them."""
+    """Erase a person. First go their grants at once, then their key, then every row about them."""
     services, caller, person = await enter_person(request)
     await services.erase(caller.app, [person], caller.actor("api"))
     return web.Response(status=204)
@@ -169,8 +169,8 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", PERSON, put_person, "Make a person, or replace their profile", PersonBody),
-    Route("PATCH", PERSON, patch_person, "Change parts of a profile: a merge patch (RFC 7396)", PersonBody),
-    Route("GET", PERSON, get_person, "A person's profile"),
-    Route("DELETE", PERSON, delete_person, "Erase a person", scope="rights"),
+    Route("PUT", PERSON, put_person, PersonBody),
+    Route("PATCH", PERSON, patch_person, PersonBody),
+    Route("GET", PERSON, get_person),
+    Route("DELETE", PERSON, delete_person, scope="rights"),
 )

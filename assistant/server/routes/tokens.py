@@ -54,7 +54,7 @@ async def post_token(request: web.Request) -> web.Response:
 
 
 async def delete_tokens(request: web.Request) -> web.Response:
-    """Make every token of a person void; their live streams that a token opened end at once."""
+    """Make every token of a person void. Live streams that a token opened end at once."""
     services, _, person = await enter_person(request)
     await services.storage.people.void_tokens(person)
     request.app[WATCH].look_soon()
@@ -62,6 +62,6 @@ async def delete_tokens(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", f"{PERSON}/tokens", post_token, "A token for a person's browser", TokenBody, scope="tokens"),
-    Route("DELETE", f"{PERSON}/tokens", delete_tokens, "Make a person's tokens void", scope="tokens"),
+    Route("POST", f"{PERSON}/tokens", post_token, TokenBody, scope="tokens"),
+    Route("DELETE", f"{PERSON}/tokens", delete_tokens, scope="tokens"),
 )
