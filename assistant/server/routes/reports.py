@@ -99,7 +99,7 @@ async def get_fairness(request: web.Request) -> web.Response:
 
 
 async def get_exposure(request: web.Request) -> web.Response:
-    """How varied what a person was shown of late is, and whether the limit on filter bubbles acts."""
+    """How varied what a person was shown lately is, and whether the limit on filter bubbles acts."""
     services, caller, person = await enter_person(request)
     conversation = services.conversation(caller.app, person, gpc=gpc_of(request))
     held = await conversation.limits()
