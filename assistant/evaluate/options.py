@@ -76,7 +76,7 @@ probable one of those. Intervals are 95 % percentile bootstrap, over whole speak
 
 
 SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
-"""RunOptions that change no figure, so a report leaves them out."""
+"""Options that change no figure, so a report leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
