@@ -24,7 +24,7 @@ from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.situation import Situation
 from assistant.tone.steady import NOTHING
 from scripts.mood.data import epitome, esconv, read_texts
@@ -91,7 +91,7 @@ def tones(turns: Sequence[SessionTurn], places: Sequence[int]) -> list[tuple[Moo
     rules = Rules(calibration=read_calibration())
     for turn, mood, place in zip(turns, follow(turns, rules), places, strict=True):
         held, session = held if turn.session == session else NOTHING, turn.session
-        directive, held = directed(Situation(Profile(), mood, turns=place), held=held, now=turn.at_s)
+        directive, held = direct(Situation(Profile(), mood, turns=place), held=held, now=turn.at_s)
         found.append((mood, directive.manner, directive.without_mood))
     return found
 

@@ -123,7 +123,7 @@ def served_scores(heard: situnes.Interactions, splits: Sequence[situnes.Split]) 
 def _served_split(features: Floats, heard: situnes.Interactions, split: situnes.Split) -> Floats:
     belief: Belief = prior()
     for row in split.train.tolist():
-        belief = belief.learned(features[row], (heard.rating[row] - 1) / 4)
+        belief = belief.learn(features[row], (heard.rating[row] - 1) / 4)
     return np.asarray(features[split.test] @ belief.mean)
 
 

@@ -35,14 +35,14 @@ from assistant.server.http.sse import begin_events, gone, while_connected
 from assistant.services import Services
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.situation import Situation
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ChatTurn:
     """One request and what is ours in its answer."""
 
     asked: Request
@@ -141,7 +141,7 @@ class _Listed(msgspec.Struct):
 
 async def _turn(
     request: web.Request, services: Services, caller: Caller, asked: Request
-) -> tuple[Turn, Callable[[], Awaitable[None]] | None]:
+) -> tuple[ChatTurn, Callable[[], Awaitable[None]] | None]:
     """What is ours in the answer, and what writes the decision."""
     chat, created = f"chatcmpl-{services.new_id()}", int(services.clock())
     person = caller.holder if not asked.user else None
@@ -150,16 +150,16 @@ async def _turn(
     if person is None:
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
-        directive, _ = directed(situation, await services.storage.policies.get(caller.app.id))
+        directive, _ = direct(situation, await services.storage.policies.get(caller.app.id))
         told = phrases(Profile().language).disclosure if asked.first else None
-        return Turn(asked, chat, created, None, directive, None, safety, told), None
+        return ChatTurn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person.pseudonym)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     tuned = await conversation.tune(asked.text, fresh=asked.fresh)
     told = conversation.disclosure(again=asked.first)
     if told is not None:
         told = told.replace(MACHINE, phrases(person.profile.language).disclosure)
-    turn = Turn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
+    turn = ChatTurn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
     return turn, tuned.keep
 
 
@@ -190,7 +190,7 @@ class Keeping:
 
 
 async def _answered(
-    request: web.Request, services: Services, app: App, turn: Turn, keeping: Keeping
+    request: web.Request, services: Services, app: App, turn: ChatTurn, keeping: Keeping
 ) -> web.StreamResponse:
     if services.upstream is None:
         return await _embedded(request, turn, keeping)
@@ -214,7 +214,7 @@ async def _streamed(
     request: web.Request,
     upstream: Upstream,
     payload: bytes,
-    turn: Turn,
+    turn: ChatTurn,
     spending: Spending,
     keeping: Keeping,
 ) -> web.StreamResponse:
@@ -244,7 +244,7 @@ async def _streamed(
     return response
 
 
-async def _embedded(request: web.Request, turn: Turn, keeping: Keeping) -> web.StreamResponse:
+async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> web.StreamResponse:
     """The embedded replier's answer."""
     text = turn.embedded()
     usage = Usage(turn.asked.most.prompt, tokens_in(text))
@@ -259,7 +259,7 @@ async def _embedded(request: web.Request, turn: Turn, keeping: Keeping) -> web.S
     return response
 
 
-async def _parts(turn: Turn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
+async def _parts(turn: ChatTurn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
     head = (turn.chat, turn.created, MODEL)
     yield chunk(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
     for piece in stream_pieces(text):

@@ -85,8 +85,10 @@ async def get_explanation(request: web.Request) -> web.Response:
     person, _ = await services.storage.people.holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.moods_used(decision)
-    mood_parts = services.recommender.felt(decision, services.clock())
-    explanation = explain(kept, used, mood_parts, ways_out(person, kept, grants))
+    mood_part = services.recommender.mood_parts(decision, services.clock())
+    explanation = explain(
+        kept, used, None if mood_part is None else mood_part.parts, ways_out(person, kept, grants)
+    )
     head = {"decision": decision, "person": person.id, "at": made.at}
     return respond(head | msgspec.structs.asdict(explanation))
 

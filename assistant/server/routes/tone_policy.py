@@ -11,7 +11,7 @@ from assistant.errors import Invalid, TooLarge
 from assistant.server.http.route import Route, enter, respond
 from assistant.tone.law import LAWS
 from assistant.tone.render import NEVER
-from assistant.tone.rules import MAX_BYTES, SHIPPED, Policy, checked, schema
+from assistant.tone.rules import MAX_BYTES, SHIPPED, Policy, check_policy, schema
 
 _PATH = "/v1/tone-policy"
 _SCHEMA = schema()
@@ -26,7 +26,7 @@ async def get_policy(request: web.Request) -> web.Response:
 async def put_policy(request: web.Request) -> web.Response:
     """The app's own policy, from now on; as JSON, or as TOML with `Content-Type: application/toml`."""
     services, caller = await enter(request)
-    policy = checked(await _body(request), own=True)
+    policy = check_policy(await _body(request), own=True)
     await services.storage.policies.put(caller.app.id, policy)
     return respond(_shown(policy))
 
