@@ -14,9 +14,9 @@ from typing import Any
 from tqdm import tqdm
 
 from assistant.errors import AssistantError, Invalid, Unavailable
-from assistant.evaluate.figures.measures import figures
-from assistant.evaluate.figures.paired import contrasts
-from assistant.evaluate.figures.permutation import holm
+from assistant.evaluate.figures.measures import compute_figures
+from assistant.evaluate.figures.paired import compare_models
+from assistant.evaluate.figures.permutation import adjust_p
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import glossary, leaderboard
 from assistant.evaluate.report.predictions import Scored, align_sheets, read_scored
@@ -102,7 +102,7 @@ def compare_reports(options: CompareOptions) -> dict[str, Any]:
     sheets = align_sheets(scored)
     first, drop = sheets[0], scored[0].drop
     own = [
-        to_plain(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        to_plain(compute_figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
         for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
     ]
     headline = glossary.choose_headline(scored[0].report.task, own[0])
@@ -179,11 +179,11 @@ def _pairs(
     pairs = list(combinations(range(len(names)), 2))
     found = {}
     for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None):
-        found[a, b] = contrasts(
+        found[a, b] = compare_models(
             sheets[a], sheets[b], drop=drop, replicates=options.bootstrap, seed=options.seed
         )  # fmt: skip
     adjusted = {
-        metric: holm({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]
+        metric: adjust_p({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]
     }  # fmt: skip
     return [
         {
