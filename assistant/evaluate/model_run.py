@@ -12,6 +12,7 @@ from typing import Any
 from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run import cost
+from assistant.evaluate.run.baseline import apply_baseline
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.engine import Engine, Pace, read_rows
 from assistant.evaluate.run.foreign_card import is_foreign

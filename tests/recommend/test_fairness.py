@@ -21,7 +21,7 @@ from assistant.recommend.measures.interval import (
     widen_z,
     wilson_interval,
 )
-from assistant.recommend.measures.rates import compute_rates
+from assistant.recommend.measures.rates import compare_arms, compute_rates
 
 MUSIC, OFFER = Piece("song", "music", False), Piece("sale", "voucher", True)
 

@@ -63,8 +63,8 @@ async def read_rows(
 
     A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
     unless they tell of other lines. The default `engine` is `make_thread_engine` with `workers` of them. The result
-    depends on the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a head that
-    doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
+    depends on the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a
+    head that doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
     """
     size = PIECE[modality]
     journal = Journal.temporary() if journal is None else journal

@@ -24,6 +24,7 @@ def pack_rows(rows: Sequence[Row]) -> bytes:
 def unpack_rows(data: bytes) -> list[Row]:
     """What `pack_rows` made of rows.
 
+    >>> from pathlib import Path
     >>> row = Row(2, "a.flac", Path("x/a.flac"), labels=("joy",), affect={"valence": 0.1})
     >>> unpack_rows(pack_rows([row])) == [row]
     True

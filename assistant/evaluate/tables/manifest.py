@@ -118,9 +118,9 @@ def open_table(
 ) -> Table:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
-    `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a database
-    must have one of, and `more` those that it may take from other tables, as we call them. Raises `NotFound`
-    (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
+    `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a
+    database must have one of, and `more` those that it may take from other tables, as we call them. Raises
+    `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
     `table_unclear`, `table_pickled`).
     """
     if audformat.is_database(file):
