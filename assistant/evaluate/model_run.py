@@ -12,7 +12,7 @@ from typing import Any
 from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run import cost
-from assistant.evaluate.run.baseline import apply_baseline
+from assistant.evaluate.run.baseline import subtract_baselines
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.engine import Engine, Pace, read_rows
 from assistant.evaluate.run.foreign_card import is_foreign
@@ -84,7 +84,7 @@ class ModelRun:
     def with_baseline(self, outcomes: Sequence[RowOutcome]) -> Sequence[RowOutcome]:
         """The outcomes relative to how each speaker usually sounds, if that was asked for."""
         population = self.card.data.get("population", {}).get("center", ())
-        return apply_baseline(outcomes, self.options.baseline, population)
+        return subtract_baselines(outcomes, self.options.baseline, population)
 
     def cost(self, outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
         """Time and memory, as `cost.measure_cost` measures them."""

@@ -1,4 +1,4 @@
-"""`assistant evaluate mood`: how good the fused mood is on sessions of your own, and each modality beside it."""
+"""`assistant evaluate mood`: how good the fused mood is on your own sessions, and each modality alone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
+from assistant.evaluate.arguments import parse_count, parse_seconds
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.report import files
@@ -41,7 +42,7 @@ from assistant.mood.conformal import read_calibration
 
 EPILOG = """\
 The file has the columns `session` (of one person), `order` (a number), `emotion`, and `text`, `file` (relative to
-it) or both, either of which may be empty; `at_s` gives seconds, else --gap-s lie between two turns.
+the table) or both; either may be empty. `at_s` gives the time in seconds; without it turns are --gap-s apart.
 
 example:
   session,order,text,file,emotion
@@ -76,25 +77,11 @@ def configure(sub: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
     add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
     add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-    add("--gap-s", type=_seconds, default=GAP_S, metavar="S", help=f"between turns (default {GAP_S:g})")
-    add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
-
-
-def _count(written: str) -> int:
-    if not written.isdecimal():
-        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
-    return int(written)
-
-
-def _seconds(written: str) -> float:
-    try:
-        value = float(written)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{written!r} is no number of seconds")
-    return value
+    add(
+        "--gap-s", type=parse_seconds, default=GAP_S, metavar="S", help=f"seconds between turns (default {GAP_S:g})"
+    )
+    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
+    add("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -148,7 +135,7 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
         bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[
-            f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})",
+            f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})",
             "a mood that abstains counts as wrong; intervals are over whole sessions",
         ],
         seconds=round(time.monotonic() - started, 3),

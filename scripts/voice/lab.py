@@ -16,7 +16,7 @@ import numpy as np
 from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.baseline import apply_baseline
+from assistant.evaluate.run.baseline import subtract_baselines
 from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
@@ -171,7 +171,7 @@ def outcomes_of(lab: Lab, job: Job, rows: Array, mode: Mode = "none") -> list[Ro
         return chosen
     order = np.random.default_rng(0).permutation(len(rows))
     population = read_card(lab.folder(job))["population"]["center"]
-    moved = apply_baseline([chosen[index] for index in order], mode, population)
+    moved = subtract_baselines([chosen[index] for index in order], mode, population)
     back = np.argsort(order)
     return [moved[index] for index in back]
 

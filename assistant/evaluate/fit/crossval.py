@@ -21,7 +21,7 @@ from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, 
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
-from assistant.evaluate.run.baseline import BaselineMode, apply_baseline
+from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.card import Card
@@ -165,7 +165,7 @@ def move_outcomes(
     found = list(outcomes)
     for part, one in enumerate(heads):
         at = np.flatnonzero(parts == part).tolist()
-        for index, outcome in zip(at, apply_baseline([outcomes[i] for i in at], mode, one.center), strict=True):
+        for index, outcome in zip(at, subtract_baselines([outcomes[i] for i in at], mode, one.center), strict=True):
             found[index] = outcome
     return found
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from assistant.audio.voice import VoiceScores, relative_to
+from assistant.audio.voice import VoiceScores, apply_baseline
 from assistant.emotion import NO_BASELINE, Baseline, Usual
 from assistant.errors import Invalid
 from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes
-from assistant.mood.baseline import updated, usual
+from assistant.mood.baseline import update_baseline, usual_from
 
 BaselineMode = Literal["none", "speaker", "online"]
 
@@ -29,12 +29,12 @@ class Habit:
         """One more utterance."""
         parts = list(_split_numbers(observation))
         known = self._parts or (NO_BASELINE,) * len(parts)
-        self._parts = tuple(updated(old, part) for old, part in zip(known, parts, strict=True))
+        self._parts = tuple(update_baseline(old, part) for old, part in zip(known, parts, strict=True))
 
     def usual(self, population: Sequence[float]) -> Usual | None:
         """What is known of the speaker; None before the first utterance."""
         pairs = zip(self._parts, _split_numbers(population), strict=False)
-        known = [found for part, most in pairs if (found := usual(part, most))]
+        known = [found for part, most in pairs if (found := usual_from(part, most))]
         return Usual(tuple(x for part in known for x in part.shift), known[0].trust) if known else None
 
 
@@ -42,7 +42,7 @@ def _split_numbers(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
     return (tuple(numbers[at : at + Baseline.SIZE]) for at in range(0, len(numbers), Baseline.SIZE))
 
 
-def apply_baseline(
+def subtract_baselines(
     outcomes: Sequence[RowOutcome], mode: BaselineMode, population: Sequence[float]
 ) -> Sequence[RowOutcome]:
     """Take each speaker's habit out of the scores, without labels.
@@ -78,7 +78,7 @@ def move_outcomes(
         if isinstance(scores, VoiceScores):
             habit = habits.setdefault(outcome.row.speaker, Habit())
             if known := habit.usual(population):
-                outcome = replace(outcome, scores=relative_to(known, scores))
+                outcome = replace(outcome, scores=apply_baseline(known, scores))
             if mode == "online":
                 habit.learn(scores.observation)
         yield outcome

@@ -24,16 +24,16 @@ Kind = Literal["noise", "telephone", "opus", "clip", "gain", "reverb"]
 USUAL = ("noise@20,10,0", "telephone", "opus:16", "clip:10", "gain:-20,20", "reverb:0.5")
 """What `all` stands for; the noise is pink."""
 HELP = """\
-conditions, any number of them after --conditions; all means """ + " ".join(USUAL) + """:
-  noise:DIR@20,10,0   a stretch of a file in DIR, so many dB below the active speech; without DIR pink noise
+conditions, any number after --conditions; all means """ + " ".join(USUAL) + """:
+  noise:DIR@20,10,0   part of a file in DIR, this many dB below the active speech; without DIR pink noise
   telephone           8 kHz, 300 to 3,400 Hz, mu-law
-  opus:16             coded at so many kbit/s and back
-  clip:10             the loudest so many percent of the samples cut off
-  gain:-20,20         so many dB louder, in 16 bits: what is beyond full scale is cut off
-  reverb:0.3,0.6      a made-up room whose echo falls by 60 dB in so many seconds; reverb:DIR takes measured
+  opus:16             coded and decoded at this many kbit/s
+  clip:10             this many percent of the samples clipped, the loudest
+  gain:-20,20         this many dB louder, in 16 bits: samples beyond full scale are clipped
+  reverb:0.3,0.6      a simulated room whose echo falls by 60 dB in this many seconds; reverb:DIR takes measured
                       impulse responses from a folder
-Each clip is read once clean and once under each condition. What is left to chance is drawn from --seed and the
-clip's name, and is the same at every level. A loss is how much worse a figure is than clean, on the same rows.
+Each clip is read once clean and once under each condition. Random choices depend on --seed and the name of the
+clip, and are the same at every level. A loss is how much worse a figure is than on clean input, on the same rows.
 """  # fmt: skip
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "noise": (-40.0, 80.0, "dB"),

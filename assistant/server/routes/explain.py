@@ -79,7 +79,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get_explanation(request: web.Request) -> web.Response:
-    """What one decision was made from and why. Raises `NotFound` (`decision_unknown`)."""
+    """What a decision was made from, why, and what to do about it. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
     kept = await services.storage.decisions.get(decision, made.person)
     person, _ = await services.storage.people.holder(caller.app, made.person)
@@ -273,13 +273,4 @@ def _choices(manner: Manner) -> str:
     return ", ".join(f"{name} {value.replace('_', ' ')}" for name, value in manner.choices().items())
 
 
-ROUTES: tuple[Route, ...] = (
-    Route(
-        "GET",
-        f"{DECISION}/explain",
-        get_explanation,
-        "Why it was chosen, and what to do about it",
-        scope="infer",
-        personal=True,
-    ),
-)
+ROUTES: tuple[Route, ...] = (Route("GET", f"{DECISION}/explain", get_explanation, scope="infer", personal=True),)

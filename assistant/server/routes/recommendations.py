@@ -134,7 +134,7 @@ async def post_rank(request: web.Request) -> web.Response:
 
 
 async def post_batch(request: web.Request) -> web.Response:
-    """Rank for several people at once, each by their own consent."""
+    """Rank the catalogue for several people at once, each by their own consent."""
     services, caller = await enter(request)
     body = await body_of(request, BatchBody, services.settings.max_body_bytes)
     people = [await caller.named(services, one.person) for one in body.requests]
@@ -207,33 +207,11 @@ async def _ranked(
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue, scope="catalogue"),
-    Route("GET", "/v1/catalogue", get_catalogue, "Which catalogue is in use", scope="catalogue"),
-    Route(
-        "POST",
-        "/v1/catalogue/validate",
-        validate_catalogue,
-        "Everything wrong with a catalogue",
-        Catalogue,
-        scope="catalogue",
-    ),
-    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody, scope="infer"),
-    Route("POST", "/v1/rank", post_batch, "Rank for several people", BatchBody, scope="infer"),
-    Route(
-        "POST",
-        f"{DECISION}/reward",
-        post_reward,
-        "What came of a decision",
-        RewardBody,
-        scope="infer",
-        personal=True,
-    ),
-    Route(
-        "POST",
-        f"{DECISION}/activate",
-        post_activate,
-        "What was ranked ahead is shown now",
-        scope="infer",
-        personal=True,
-    ),
+    Route("PUT", "/v1/catalogue", put_catalogue, Catalogue, scope="catalogue"),
+    Route("GET", "/v1/catalogue", get_catalogue, scope="catalogue"),
+    Route("POST", "/v1/catalogue/validate", validate_catalogue, Catalogue, scope="catalogue"),
+    Route("POST", f"{PERSON}/rank", post_rank, RankBody, scope="infer"),
+    Route("POST", "/v1/rank", post_batch, BatchBody, scope="infer"),
+    Route("POST", f"{DECISION}/reward", post_reward, RewardBody, scope="infer", personal=True),
+    Route("POST", f"{DECISION}/activate", post_activate, scope="infer", personal=True),
 )

@@ -152,7 +152,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     stopped = as_a_process(data, model, tmp_path / "out", "SIGINT")
     assert stopped.returncode == 130
     assert stopped.stderr.splitlines()[-1] == (
-        "assistant evaluate: stopped; the same command with --resume goes on from here"
+        "assistant evaluate: stopped; the same command with --resume continues from here"
     )
     assert "Traceback" not in stopped.stderr
     assert "text/s" in stopped.stderr  # how fast it went, in a line of its own
