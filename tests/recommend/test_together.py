@@ -33,8 +33,8 @@ from assistant.recommend.together import (
     together,
     unpacked,
 )
+from tests.conftest import House
 
-House = Any
 ACTOR = Actor("app", "api")
 NOW = 1_800_000_000.0
 NAMES = st.sampled_from("abcdefghijkl")

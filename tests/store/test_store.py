@@ -31,6 +31,7 @@ from assistant.store.keys.masters import LocalKeys, make_master_key, read_master
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
 from assistant.store.remembered import StoredBaselines
+from tests.conftest import Databases
 from tests.decisions import a_decision, an_item
 
 NOW = 1_800_000_000.0
@@ -55,7 +56,7 @@ class Store:
 
 
 @asynccontextmanager
-async def opening(databases: Any, master_key: bytes = MASTER) -> AsyncIterator[Store]:
+async def opening(databases: Databases, master_key: bytes = MASTER) -> AsyncIterator[Store]:
     main, keys = Database(databases.main), Database(databases.keys, shreds=True)
     try:
         store = Store(main, keys, await open_vault(keys, LocalKeys([master_key])))
@@ -68,19 +69,19 @@ async def opening(databases: Any, master_key: bytes = MASTER) -> AsyncIterator[S
 
 
 @pytest.fixture
-async def store(databases: Any) -> AsyncIterator[Store]:
+async def store(databases: Databases) -> AsyncIterator[Store]:
     async with opening(databases) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sqlite_store(sqlite_databases: Any) -> AsyncIterator[Store]:
+async def sqlite_store(sqlite_databases: Databases) -> AsyncIterator[Store]:
     async with opening(sqlite_databases) as opened:
         yield opened
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sqlite_databases: Any) -> Path:
+def folder(tmp_path: Path, sqlite_databases: Databases) -> Path:
     """Where the files of `sqlite_store` lie."""
     return tmp_path
 
@@ -291,7 +292,7 @@ async def test_apps_do_not_share_people(store: Store) -> None:
     assert theirs.pseudonym != mine.pseudonym
 
 
-async def test_people_survive_a_restart(databases: Any) -> None:
+async def test_people_survive_a_restart(databases: Databases) -> None:
     async with opening(databases) as store:
         app = await store.app()
         put, _ = await store.people.put(app, "ada", PROFILE)
@@ -366,7 +367,7 @@ async def test_a_backup_made_before_an_erasure_can_not_be_read_after_it(store: S
         await store.decisions.get("d", ada.pseudonym)
 
 
-async def test_a_restored_file_can_not_be_read_either(sqlite_databases: Any, folder: Path) -> None:
+async def test_a_restored_file_can_not_be_read_either(sqlite_databases: Databases, folder: Path) -> None:
     async with opening(sqlite_databases) as store:
         app = await store.app()
         ada, _ = await store.people.put(app, "ada", PROFILE)
@@ -426,7 +427,7 @@ async def test_a_consent_record_is_never_replaced(store: Store) -> None:
 # Catalogues and decisions
 
 
-async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(databases: Any) -> None:
+async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(databases: Databases) -> None:
     async with opening(databases) as store:
         app = await store.app()
         assert await store.catalogues.get(app.id) == Catalogue("", ())
@@ -441,7 +442,7 @@ async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(database
         assert await later.catalogues.get(app.id) == Catalogue("2", starter().items[:1])
 
 
-async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Any) -> None:
+async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Databases) -> None:
     async with opening(databases) as server, opening(databases) as command:
         app = await server.app()
         assert await server.catalogues.get(app.id) == Catalogue("", ())
