@@ -591,7 +591,7 @@ async def test_a_change_that_expects_another_version_is_refused(house: House) ->
         )
         assert conflict["code"] == "version_conflict"
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": '"7", "2"'}))[0] == 200
-    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 412, "a weak tag is not enough"
+    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 200, "proxies make tags weak"
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": "*"}))[0] == 200
     assert (await house.call("GET", PATH))["profile"]["language"] == "de"
 

@@ -25,7 +25,7 @@ from assistant.store import schema
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, StorageFailed, migrate
+from assistant.store.database import Database, StorageFailed, finish_connecting, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.keys.masters import LocalKeys, make_master_key, read_master_keys
 from assistant.store.keys.vault import Vault, open_vault
@@ -554,6 +554,28 @@ async def test_a_database_that_can_not_be_opened_is_a_storage_failure(tmp_path: 
         for thread in threading.enumerate():  # aiosqlite doesn't wait for the thread of a failed connection
             if "_connection_worker_thread" in thread.name:
                 await asyncio.to_thread(thread.join, 10)
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed() -> None:
+    class Made:
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+
+    made, may_go = Made(), asyncio.Event()
+
+    async def connect() -> Made:
+        await may_go.wait()
+        return made
+
+    waiting = asyncio.create_task(finish_connecting(connect()))
+    await asyncio.sleep(0)  # so that it has begun
+    waiting.cancel()
+    may_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert made.closed
 
 
 async def test_a_file_that_is_no_database_is_a_storage_failure(tmp_path: Path) -> None:
