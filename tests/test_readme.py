@@ -56,6 +56,16 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_of_the_project_that_is_named_exists(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    paths = re.findall(r"`((?:assistant|models|scripts|tests)/[\w./-]+)`", text)
+    modules = re.findall(r"`(\w+\.py)`", text)
+    known = {file.name for folder in ("assistant", "scripts") for file in (ROOT / folder).rglob("*.py")}
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [name for name in modules if name not in known] == []
+
+
 def test_the_pages_that_are_linked_are_found() -> None:
     found = {str(page.relative_to(ROOT)) for page in pages()}
     assert {"README.md", ".github/CONTRIBUTING.md", "assistant/mood/README.md", "models/text/README.md"} <= found

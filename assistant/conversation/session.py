@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from assistant.consent.legal_rules import disclosure, is_disclosure_due
+from assistant.consent.legal_rules import disclosure_text, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.limits import GPC, Limit, content_profile, limits_of, tone_profile
 from assistant.conversation.readings import Moods, PersonReadings
@@ -17,11 +17,11 @@ from assistant.decision import Decision, ReadModalities, ToneDecision, modalitie
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
 from assistant.profile.person import App, Person, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
-from assistant.recommend.ranking import Recommendation
-from assistant.recommend.service import Chosen, Wish
+from assistant.recommend.ranking import RankRequest, Recommendation
+from assistant.recommend.service import Chosen, Viewer
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.rules import Policy
 from assistant.tone.situation import Situation, Urgency
 from assistant.tone.steady import NOTHING
@@ -134,17 +134,17 @@ class Conversation:
         policy, quiet = await self.services.policies.get(self.app.id), await self._is_quiet()
         begun = await self._begin(tone=True, content=True, shown=True)
         directive = self._direct(begun, policy, crisis=safety is not None, urgency=urgency, quiet=quiet)
-        chosen = await self._rank(begun, Wish(_SLOTS))
+        chosen = await self._rank(begun, RankRequest(_SLOTS))
         await self._keep(begun, chosen=chosen, directive=directive)
         shown = begun.moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, begun.now)
         return Answer(shown, directive, chosen.ranking.slate, begun.decision, safety, begun.limits, quiet)
 
-    async def choose(self, wish: Wish) -> Selection:
-        """Rank as wished; the mood counts only with a grant for content."""
+    async def choose(self, request: RankRequest) -> Selection:
+        """Rank as asked; the mood counts only with a grant for content."""
         begun = await self._begin(content=True)
-        chosen = await self._rank(begun, wish)
+        chosen = await self._rank(begun, request)
         await self._keep(begun, chosen=chosen)
         return Selection(begun.decision, chosen, begun.limits)
 
@@ -162,7 +162,7 @@ class Conversation:
         if not again and not is_disclosure_due(memory.disclosed_at(self.person.pseudonym), now):
             return None
         memory.note_disclosure(self.person.pseudonym, now)
-        return disclosure(self.readings.subject)
+        return disclosure_text(self.readings.subject)
 
     async def decide(
         self, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor
@@ -213,29 +213,27 @@ class Conversation:
             situation = replace(
                 situation, turns=progress.count, goodbye=progress.goodbye, repeated=progress.repeated
             )
-        directive, held = directed(situation, policy, held=held, now=begun.now)
+        directive, held = direct(situation, policy, held=held, now=begun.now)
         all_progress.hold_tone(person, held, begun.now)
         return directive
 
-    async def _rank(self, begun: _Beginning, wish: Wish) -> Chosen:
-        """Rank as wished. What a person asked not to be used is no part of it, nor is the moment they are in."""
+    async def _rank(self, begun: _Beginning, request: RankRequest) -> Chosen:
+        """Rank as asked. What a person asked not to be used is no part of it, nor is the moment they are in."""
         limits, moods = begun.limits, begun.moods
         if limits:
-            wish = replace(wish, moment=NOWHERE, offers=wish.offers and GPC not in limits)
+            request = replace(request, moment=NOWHERE, offers=request.offers and GPC not in limits)
         else:
             context = await self.services.contexts.read_context(self.person.pseudonym)
-            wish = replace(wish, moment=complete_moment(wish.moment, context, begun.now))
-        return await self.services.recommender.choose(
+            request = replace(request, moment=complete_moment(request.moment, context, begun.now))
+        viewer = Viewer(
             self.app,
             self.person,
             moods.content,
-            wish,
-            decision=begun.decision,
-            now=begun.now,
-            arm=moods.arm,
-            remembers=moods.remembers,
-            profile=content_profile(self.person.profile, limits) if limits else None,
+            moods.arm,
+            moods.remembers,
+            limited_to=content_profile(self.person.profile, limits) if limits else None,
         )
+        return await self.services.recommender.choose(viewer, request, decision=begun.decision, now=begun.now)
 
     async def _keep(
         self, begun: _Beginning, *, chosen: Chosen | None = None, directive: Directive | None = None

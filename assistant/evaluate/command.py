@@ -1,4 +1,4 @@
-"""`assistant evaluate voice|text|mood|recommend`: how good the served models are on files of your own."""
+"""`assistant evaluate voice|text|mood|recommend`: how good the served models are on your own files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.evaluate import mood
+from assistant.evaluate.arguments import parse_count, parse_weight
 from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
 from assistant.evaluate.fit import command as fitting
 from assistant.evaluate.fit.model_folder import learned_from
 from assistant.evaluate.leakage.check import leakage, read_against
 from assistant.evaluate.model_run import JOURNAL, ModelRun
-from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, Options, add_arguments, count
+from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments
 from assistant.evaluate.ranking import logs, recommend
 from assistant.evaluate.report import compare, files, schema
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
@@ -48,7 +49,7 @@ from assistant.evaluate.tables.manifest import (
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import SessionFactory, onnx_session
 
-__all__ = ["JOURNAL", "Options", "configure", "evaluate", "run"]
+__all__ = ["JOURNAL", "RunOptions", "configure", "evaluate", "run"]
 
 _WHAT: Mapping[Literal["voice", "text"], str] = {"voice": "clips of speech", "text": "texts"}
 
@@ -60,8 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     _configure_recommend(commands.add_parser(
         "recommend",
-        help="measure what knowing the moment is worth, or another policy from a log",
-        description="Fit and measure recommendations with and without the moment, or estimate from a log what "
+        help="measure recommendations with and without the situation, or another policy from a log",
+        description="Fit and measure recommendations with and without the situation, or estimate from a log what "
         "another policy would have earned; write a report and predictions.csv.",
         epilog=EPILOG["recommend"] + logs.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -70,7 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub = commands.add_parser(
             modality,
             help=f"measure a {modality} model on labelled {what}",
-            description=f"Run the served {modality} model over labelled {what} of your own; write a report "
+            description=f"Run the served {modality} model over your own labelled {what}; write a report "
             "(JSON, HTML, a model card) and predictions.csv.",
             epilog=EPILOG[modality] + MORE,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,9 +81,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     compare.configure(
         commands.add_parser(
             "compare",
-            help="a leaderboard over several reports, with tests on the rows that all scored",
-            description="Compare models on the rows that all of them scored; print a leaderboard, and write it for "
-            "papers.",
+            help="rank several reports, with tests on the rows that all models scored",
+            description="Compare models on the rows that all of them scored; print a leaderboard, and write it as "
+            "Markdown, LaTeX and HTML.",
             epilog=compare.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -100,7 +101,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         commands.add_parser(
             "mood",
             help="measure the fused mood on labelled sessions",
-            description="Run the served readers and the fusion over sessions of your own, turn by turn; write "
+            description="Run the served readers and the fusion over your own sessions, turn by turn; write "
             "a report (JSON, HTML, a model card) and predictions.csv.",
             epilog=mood.EPILOG + MORE,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -112,28 +113,18 @@ def _configure_recommend(sub: argparse.ArgumentParser) -> None:
     sub.set_defaults(run=_run_recommend)
     sub.add_argument("--data", type=Path, required=True, metavar="PATH", help="folder of the data set, or the log")
     sub.add_argument("--task", choices=("situnes", "logs"), default="situnes", help="default: situnes")
-    sub.add_argument("--clip", type=_positive, default=math.inf, metavar="WEIGHT", help="logs: largest weight")
+    sub.add_argument("--clip", type=parse_weight, default=math.inf, metavar="WEIGHT", help="logs: largest weight")
     sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
     sub.add_argument(
-        "--bootstrap", type=count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
+        "--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
     )
-    sub.add_argument("--seed", type=count, default=0, metavar="N", help="of the bootstrap (default 0)")
-
-
-def _positive(written: str) -> float:
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{written!r} is not a number greater than 0")
-    return value
+    sub.add_argument("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
 
 
 def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
-    names = Options.__dataclass_fields__
-    options = Options(**{name: value for name, value in vars(args).items() if name in names})
+    names = RunOptions.__dataclass_fields__
+    options = RunOptions(**{name: value for name, value in vars(args).items() if name in names})
     try:
         return evaluate(options, session=session)
     except AssistantError as error:
@@ -141,14 +132,14 @@ def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> 
         return 2
     except KeyboardInterrupt:
         kept = (options.out / JOURNAL).is_file()
-        told = "the same command with --resume goes on from here" if kept else "nothing was written"
-        print(f"assistant evaluate: stopped; {told}", file=sys.stderr)
+        advice = "the same command with --resume continues from here" if kept else "nothing was written"
+        print(f"assistant evaluate: stopped; {advice}", file=sys.stderr)
         return 130
 
 
 def _run_recommend(args: argparse.Namespace) -> int:
     try:
-        options: Any = logs.Options if args.task == "logs" else recommend.Options
+        options: Any = logs.LogsOptions if args.task == "logs" else recommend.RecommendOptions
         names = options.__dataclass_fields__
         chosen = options(**{name: value for name, value in vars(args).items() if name in names})
         return logs.evaluate(chosen) if args.task == "logs" else recommend.evaluate(chosen)
@@ -157,7 +148,7 @@ def _run_recommend(args: argparse.Namespace) -> int:
         return 2
 
 
-def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
+def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
     """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
     started = time.monotonic()
     if not options.data.exists():
@@ -169,7 +160,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     card = adapted(read_card(folder))
     names = answerable(card, options.task, allowed(options.task, options.modality, card))
     if options.baseline != "none" and is_foreign(card):
-        raise Invalid(f"{card.name} gives nothing that a baseline learns from", code="baseline_unsupported")
+        raise Invalid(f"{card.name} gives no features that a baseline can learn from", code="baseline_unsupported")
     disturbances = [prepared(condition, options.seed) for condition in parsed(options.conditions)]
     table = _read_table(options, names)
     trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
@@ -218,7 +209,7 @@ class _Table:
     """Ends of the affect labels, which the rows have moved to -1 to 1."""
 
 
-def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
+def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
     """Raises `Invalid` for bad rows where the run is strict, and what `read_manifest` raises."""
     label_map = read_label_map(options.label_map, names)
     rows = Rows()
@@ -251,26 +242,28 @@ def _read_table(options: Options, names: tuple[str, ...]) -> _Table:
     return _Table(rows, bad, manifest, dict(label_map), scale)
 
 
-def _notes(options: Options, card: Card, sheet: Sheet, table: _Table) -> list[str]:
+def _notes(options: RunOptions, card: Card, sheet: Sheet, table: _Table) -> list[str]:
     notes = []
     if options.task in ("emotion", "sentiment"):
-        notes.append(f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})")
+        notes.append(
+            f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})"
+        )
         if len(sheet.names) < 2:
-            notes.append("only one class is present: nothing to tell apart, so the figures are undefined")
+            notes.append("only one class occurs, so the figures are undefined")
         unsaid = [n for n in sheet.names if n not in (*card.labels, *_said(options))]
         if unsaid:
-            notes.append(f"the model never says {', '.join(unsaid)}")
+            notes.append(f"the model has no label for {', '.join(unsaid)}")
     if options.task == "labels" and (empty := int((sheet.truth.sum(axis=0) == 0).sum())):
-        notes.append(f"{empty} of the {len(sheet.names)} labels never occur here and count as F1 0 in macro_f1")
+        notes.append(f"{empty} of the {len(sheet.names)} labels never occur and count as F1 0 in macro_f1")
     if table.scale is not None and options.task == "affect":
         notes.append(
-            f"labels from {table.scale[0]:g} to {table.scale[1]:g} were moved to -1 to 1; abstentions are left out"
+            f"labels from {table.scale[0]:g} to {table.scale[1]:g} were scaled to -1 to 1; abstentions are left out"
         )
         unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
         if unsaid:
-            notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model doesn't say it")
+            notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model does not give it")
     return notes + foreign_notes(card, options.task) + learned_from(card, options.data)
 
 
-def _said(options: Options) -> tuple[str, ...]:
+def _said(options: RunOptions) -> tuple[str, ...]:
     return SENTIMENTS if options.task == "sentiment" else EMOTIONS if options.modality == "text" else ()

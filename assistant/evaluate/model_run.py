@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assistant.evaluate.options import Options
+from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run import cost
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.engine import Engine, Outcome, Pace, read_rows, with_baseline
+from assistant.evaluate.run.engine import Engine, Pace, RowOutcome, read_rows, with_baseline
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.journal import Journal
-from assistant.evaluate.run.worker import PIECE, Reading, stem_folder
+from assistant.evaluate.run.worker import PIECE, PieceReader, stem_folder
 from assistant.evaluate.tables.manifest import BadRow, Row, refuse
 from assistant.inference.card import Card
 from assistant.inference.model import Model, SessionFactory, open_model
@@ -30,7 +30,7 @@ JOURNAL = "run.journal"
 class ModelRun:
     """An open model, and how its rows are read."""
 
-    options: Options
+    options: RunOptions
     folder: Path
     card: Card
     """With our names for the labels of somebody else's model."""
@@ -40,7 +40,7 @@ class ModelRun:
     pace: Pace = field(default_factory=Pace)
 
     @classmethod
-    def open(cls, options: Options, folder: Path, card: Card, session: SessionFactory) -> ModelRun:
+    def open(cls, options: RunOptions, folder: Path, card: Card, session: SessionFactory) -> ModelRun:
         """Open the model, and the stem that it needs. Raises `ModelInvalid`."""
         model = open_model(folder, session)
         needs_stem = options.modality == "voice" and not is_foreign(card)
@@ -48,7 +48,7 @@ class ModelRun:
 
     def read(
         self, rows: Sequence[Row], disturb: Disturbance | None = None
-    ) -> tuple[Sequence[Outcome], list[BadRow]]:
+    ) -> tuple[Sequence[RowOutcome], list[BadRow]]:
         """Read all rows; the outcomes, and the rows that could not be read. Raises what `read_rows` raises."""
         clean = disturb is None
         strict = self.options.data if clean and self.options.strict else None
@@ -70,24 +70,26 @@ class ModelRun:
             refuse(strict, bad)
         return outcomes, bad
 
-    def hearing(self, rows: Sequence[Row]) -> Callable[[Disturbance], Sequence[Outcome]]:
+    def hearing(self, rows: Sequence[Row]) -> Callable[[Disturbance], Sequence[RowOutcome]]:
         """A function that reads the rows under a disturbance, with the baseline that was asked for."""
 
-        def hear(disturb: Disturbance) -> Sequence[Outcome]:
+        def hear(disturb: Disturbance) -> Sequence[RowOutcome]:
             print(f"under {disturb.condition.name}:", file=sys.stderr)
             return self.with_baseline(self.read(rows, disturb)[0])
 
         return hear
 
-    def with_baseline(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    def with_baseline(self, outcomes: Sequence[RowOutcome]) -> Sequence[RowOutcome]:
         """The outcomes relative to how each speaker usually sounds, if that was asked for."""
         population = self.card.data.get("population", {}).get("center", ())
         return with_baseline(outcomes, self.options.baseline, population)
 
-    def cost(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    def cost(self, outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
         """Time and memory, as `cost.cost` measures them."""
         models = [self.model] if self.stem is None else [self.model, self.stem]
-        return cost.cost(Reading(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace)
+        return cost.cost(
+            PieceReader(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace
+        )
 
     def _journal(self, disturb: Disturbance | None) -> Journal:
         """The journal of this run; what it may go on from must come from the same data, model and columns."""

@@ -1,4 +1,4 @@
-"""`assistant evaluate mood`: how good the fused mood is on sessions of your own, and each modality beside it."""
+"""`assistant evaluate mood`: how good the fused mood is on your own sessions, and each modality alone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
+from assistant.evaluate.arguments import parse_count, parse_seconds
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.report import files
@@ -31,16 +32,16 @@ from assistant.evaluate.report.report import (
     get_members,
     to_measured,
 )
-from assistant.evaluate.run.engine import Outcome, read_rows
+from assistant.evaluate.run.engine import RowOutcome, read_rows
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
-from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, Turn, follow, read_sessions
+from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, SessionTurn, follow, read_sessions
 from assistant.inference.card import Card, read_card, stem_of
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 from assistant.mood.conformal import read_calibration
 
 EPILOG = """\
 The file has the columns `session` (of one person), `order` (a number), `emotion`, and `text`, `file` (relative to
-it) or both, either of which may be empty; `at_s` gives seconds, else --gap-s lie between two turns.
+the table) or both; either may be empty. `at_s` gives the time in seconds; without it turns are --gap-s apart.
 
 example:
   session,order,text,file,emotion
@@ -57,7 +58,7 @@ _MODES: tuple[tuple[str, tuple[Modality, ...], bool], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class MoodOptions:
     """What was asked for; the report repeats it."""
 
     data: Path
@@ -75,30 +76,16 @@ def configure(sub: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
     add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
     add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-    add("--gap-s", type=_seconds, default=GAP_S, metavar="S", help=f"between turns (default {GAP_S:g})")
-    add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=_count, default=0, metavar="N", help="of the bootstrap (default 0)")
-
-
-def _count(written: str) -> int:
-    if not written.isdecimal():
-        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
-    return int(written)
-
-
-def _seconds(written: str) -> float:
-    try:
-        value = float(written)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"{written!r} is no number of seconds")
-    return value
+    add(
+        "--gap-s", type=parse_seconds, default=GAP_S, metavar="S", help=f"seconds between turns (default {GAP_S:g})"
+    )
+    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
+    add("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
-    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    options = MoodOptions(**{name: getattr(args, name) for name in MoodOptions.__dataclass_fields__})
     try:
         return evaluate(options)
     except AssistantError as error:
@@ -106,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
 
 
-def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
+def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) -> int:
     """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
     started = time.monotonic()
     if not options.data.is_file():
@@ -131,7 +118,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
     }
 
-    def measure(sheet: Sheet, outcomes: Sequence[Outcome]) -> Findings:
+    def measure(sheet: Sheet, outcomes: Sequence[RowOutcome]) -> Findings:
         chance: Any = {"replicates": options.bootstrap, "seed": options.seed}
         return compute_findings(sheet, outcomes, drop=False, task="mood", **chance)
 
@@ -147,7 +134,7 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
         bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[
-            f"closed set: argmax over the {len(sheet.names)} classes present ({', '.join(sheet.names)})",
+            f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})",
             "a mood that abstains counts as wrong; intervals are over whole sessions",
         ],
         seconds=round(time.monotonic() - started, 3),
@@ -157,7 +144,9 @@ def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int
     return 0
 
 
-def _read(rows: Sequence[SessionRow], session: SessionFactory) -> tuple[list[Turn], list[Card], list[BadRow]]:
+def _read(
+    rows: Sequence[SessionRow], session: SessionFactory
+) -> tuple[list[SessionTurn], list[Card], list[BadRow]]:
     """Every turn through the served readers, the models that read, and the rows that couldn't be read."""
     scores: dict[int, list[Any]] = {one.row.line: [] for one in rows}
     cards: list[Card] = []
@@ -177,12 +166,14 @@ def _read(rows: Sequence[SessionRow], session: SessionFactory) -> tuple[list[Tur
         cards.append(card)
     lost = {one.line for one in bad}
     turns = [
-        Turn(one.row.speaker, one.at_s, tuple(scores[one.row.line])) for one in rows if one.row.line not in lost
+        SessionTurn(one.row.speaker, one.at_s, tuple(scores[one.row.line]))
+        for one in rows
+        if one.row.line not in lost
     ]
     return turns, cards, bad
 
 
-def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[Outcome]]:
+def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[RowOutcome]]:
     """Labels beside the moods' emotions, over the classes present, and why a mood said nothing."""
     names = tuple(name for name in EMOTIONS if any(name in row.labels for row in rows))
     shape = (len(rows), len(names))
@@ -192,7 +183,7 @@ def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, li
     for at, (row, mood) in enumerate(zip(rows, moods, strict=True)):
         truth[at] = [float(name in row.labels) for name in names]
         reason = "not_read" if mood is None else mood.abstained
-        outcomes.append(Outcome(row, None, reason))
+        outcomes.append(RowOutcome(row, None, reason))
         if mood is not None and reason is None:
             shares = np.array([mood.emotions.get(name, 0.0) for name in names])
             given[at] = shares / shares.sum() if shares.sum() > 0 else 1 / len(names)
@@ -202,7 +193,7 @@ def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, li
     return Sheet("emotion", names, truth, given, np.empty((len(rows), 0)), predicted, answered, clusters), outcomes
 
 
-def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Options) -> EmotionSets:
+def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: MoodOptions) -> EmotionSets:
     """Of the sets of emotions: how many moods named one, how large they were, and how many held the label."""
     said = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
     if not said:

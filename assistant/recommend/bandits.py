@@ -28,7 +28,7 @@ RIDGE = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
-    """What is believed of the weights."""
+    """What is fold_beliefs of the weights."""
 
     precision: Floats
     """[d, d]."""
@@ -41,7 +41,7 @@ class Belief:
     count: int
     """Rewards learned from."""
 
-    def learned(self, features: Floats, target: float) -> Belief:
+    def learn(self, features: Floats, target: float) -> Belief:
         """After one more reward. Costs d squared."""
         step = self.covariance @ features
         gain = step / (1 + features @ step)
@@ -57,14 +57,14 @@ class Belief:
 def prior(size: int = SIZE, ridge: float = RIDGE) -> Belief:
     """Nothing learned yet.
 
-    >>> belief = prior(2).learned(np.array([1.0, 0.0]), 1.0)
+    >>> belief = prior(2).learn(np.array([1.0, 0.0]), 1.0)
     >>> belief.mean.tolist()  # shrunk half way to 0 by the prior
     [0.5, 0.0]
     """
     return Belief(ridge * np.eye(size), np.eye(size) / ridge, np.zeros(size), np.zeros(size), 0)
 
 
-def restored(precision: Floats, moment: Floats, count: int) -> Belief:
+def restore(precision: Floats, moment: Floats, count: int) -> Belief:
     """A belief from its sums, as they were kept."""
     inverse = np.linalg.inv(precision)
     inverse = (inverse + inverse.T) / 2
@@ -91,7 +91,7 @@ class Folded:
         return np.asarray(np.sqrt(variance, out=variance))
 
 
-def folded(belief: Belief, context: Floats) -> Folded:
+def fold(belief: Belief, context: Floats) -> Folded:
     """The belief in a context of c numbers: mean (c' x I) m and covariance (c' x I) S (c x I)."""
     size = len(context)
     each = len(belief.moment) // size

@@ -115,10 +115,10 @@ def bubble(kinds: Sequence[str], catalogue: Collection[str]) -> Bubble:
     )
 
 
-def opened(knobs: Knobs, seen: Bubble) -> Knobs:
+def widen(knobs: Knobs, seen: Bubble) -> Knobs:
     """The knobs, with more serendipity where the limit acts.
 
-    >>> opened(Knobs(), bubble(["news"] * 30, {"news", "music"})).serendipity
+    >>> widen(Knobs(), bubble(["news"] * 30, {"news", "music"})).serendipity
     0.3
     """
     return replace(knobs, serendipity=max(knobs.serendipity, OPENING)) if seen.acts else knobs

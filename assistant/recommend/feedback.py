@@ -16,12 +16,12 @@ import numpy as np
 
 from assistant.arrays import Floats
 from assistant.errors import Invalid
-from assistant.recommend.bandits import Belief, Exploration, prior, restored
+from assistant.recommend.bandits import Belief, Exploration, prior, restore
 from assistant.recommend.features import ITEM, MOMENT, SIZE
 from assistant.recommend.holdout import Arm
-from assistant.recommend.item_table import Shelf
+from assistant.recommend.item_table import ItemTable
 from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned
-from assistant.recommend.together import LIKED, Like, Neighbours, Together, grown, packed, unpacked
+from assistant.recommend.together import LIKED, Like, Neighbours, Together, add_likes, pack_counts, unpack_counts
 
 Kind = Literal["click", "completion", "dwell", "rating", "conversion", "none"]
 
@@ -79,7 +79,7 @@ def reward_of(kind: Kind, value: float = 1.0) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Reward:
     """One acknowledged reward."""
 
     item: str
@@ -106,7 +106,7 @@ class Outcome:
     """Where it does: what they had liked last, the newest first."""
 
     @property
-    def blind(self) -> Outcome:
+    def blind(self) -> Reward:
         """The same without the mood."""
         features = np.array(self.features)
         features[len(MOMENT) * len(ITEM) :] = 0.0
@@ -119,22 +119,22 @@ class Outcome:
         return bool(self.features) and not late and not (self.commercial and self.kind == "conversion")
 
 
-def shows_taste(outcome: Outcome) -> bool:
+def shows_taste(reward: Reward) -> bool:
     """A reward says what a person likes: a click's worth or more, in time, and of nothing commercial."""
-    late = outcome.at - outcome.decided_at > LATE_S
-    return outcome.reward >= LIKED and not outcome.commercial and not late
+    late = reward.at - reward.decided_at > LATE_S
+    return reward.reward >= LIKED and not reward.commercial and not late
 
 
 class RewardLog(Protocol):
     """Where rewards are kept. `store` implements it."""
 
-    async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
+    async def add(self, app: str, person: str, decision: str, key: str, reward: Reward) -> bool:
         """Keep one; durable when this returns. False where this `key` was kept before: it counts once."""
 
-    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+    async def after(self, app: str, number: int) -> tuple[int, list[Reward]]:
         """The rewards after the `number`th of the log, in order, and the number of the last."""
 
-    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         """The last number, and a person's newest rewards after the `number`th, `most` at most, in order."""
 
     async def forget_mood(self, person: str) -> None:
@@ -160,36 +160,36 @@ class State:
     """Of the last reward in the log that is in it."""
 
 
-def learned(state: State, outcomes: Iterable[Outcome], number: int) -> State:
+def learn(state: State, rewards: Iterable[Reward], number: int) -> State:
     """The state after some more rewards, of which the last has this number."""
-    outcomes = list(outcomes)
+    rewards = list(rewards)
     belief, popularity = state.belief, dict(state.popularity)
-    for outcome in outcomes:
-        if outcome.teaches:
-            belief = belief.learned(np.array(outcome.features), outcome.reward - outcome.expected - outcome.felt)
-        if outcome.reward > 0 and not outcome.commercial:
-            mass, since = popularity.get(outcome.item, (0.0, outcome.at))
-            now = max(since, outcome.at)
-            mass = _decayed(mass, now - since) + _decayed(outcome.reward, now - outcome.at)
-            popularity[outcome.item] = (mass, now)
-    likes = (Like(outcome.item, outcome.beside) for outcome in outcomes if outcome.taste)
-    return State(belief, popularity, grown(state.together, likes), number)
+    for reward in rewards:
+        if reward.teaches:
+            belief = belief.learn(np.array(reward.features), reward.reward - reward.expected - reward.felt)
+        if reward.reward > 0 and not reward.commercial:
+            mass, since = popularity.get(reward.item, (0.0, reward.at))
+            now = max(since, reward.at)
+            mass = _decayed(mass, now - since) + _decayed(reward.reward, now - reward.at)
+            popularity[reward.item] = (mass, now)
+    likes = (Like(reward.item, reward.beside) for reward in rewards if reward.taste)
+    return State(belief, popularity, add_likes(state.together, likes), number)
 
 
 def _decayed(mass: float, age_s: float) -> float:
     return float(mass * 2.0 ** (-age_s / POPULARITY_HALF_LIFE_S))
 
 
-def laid_out(state: State, shelf: Shelf, now: float, exploration: Exploration) -> Learned:
-    """The state as ranking wants it: aligned with a shelf."""
-    known = [(shelf.place[item], *mass) for item, mass in state.popularity.items() if item in shelf.place]
+def align_state(state: State, table: ItemTable, now: float, exploration: Exploration) -> Learned:
+    """The state as ranking needs it: by the rows of a table."""
+    known = [(table.place[item], *mass) for item, mass in state.popularity.items() if item in table.place]
     return Learned(
         state.belief,
         exploration,
         popular=np.array([row for row, _, _ in known], dtype=np.int64),
         mass=np.array([_decayed(mass, max(0.0, now - at)) for _, mass, at in known]),
         at=now,
-        neighbours=Neighbours(state.together, shelf) if state.together.pairs else None,
+        neighbours=Neighbours(state.together, table) if state.together.pairs else None,
     )
 
 
@@ -199,7 +199,7 @@ _LAYOUT = 2
 def pack(state: State) -> bytes:
     """The state's sums as bytes."""
     belief: Floats = np.concatenate([state.belief.precision[np.triu_indices(SIZE)], state.belief.moment])
-    sums = (state.number, state.belief.count, belief.tobytes(), dict(state.popularity), packed(state.together))
+    sums = (state.number, state.belief.count, belief.tobytes(), dict(state.popularity), pack_counts(state.together))
     return msgspec.msgpack.encode((_LAYOUT, SIZE, msgspec.msgpack.encode(sums)))
 
 
@@ -216,5 +216,5 @@ def unpack(kept: bytes) -> State:
     precision = np.zeros((SIZE, SIZE))
     precision[np.triu_indices(SIZE)] = numbers[:-SIZE]
     precision += np.triu(precision, 1).T
-    belief_again = restored(precision, numbers[-SIZE:].copy(), count)
-    return State(belief_again, popularity, unpacked(*together), number)
+    belief_again = restore(precision, numbers[-SIZE:].copy(), count)
+    return State(belief_again, popularity, unpack_counts(*together), number)

@@ -18,7 +18,7 @@ _NEVER = 4e12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
+class ItemTable:
     """Items with what ranking needs of them."""
 
     items: tuple[Item, ...]
@@ -106,8 +106,8 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def lay_out(items: Sequence[Item]) -> Shelf:
-    """The shelf of some items. About 50 microseconds an item: do it aside where there are many."""
+def lay_out(items: Sequence[Item]) -> ItemTable:
+    """The table of some items. About 50 microseconds an item: do it aside where there are many."""
     items = tuple(items)
     hashes: dict[str, tuple[int, float]] = {}
     split = {text: words(text) for text in {text for item in items for text in (item.kind, *item.tags)}}
@@ -117,7 +117,7 @@ def lay_out(items: Sequence[Item]) -> Shelf:
         for item in items
     ]
     start = [-_NEVER if item.available_from is None else item.available_from for item in items]
-    return Shelf(
+    return ItemTable(
         items=items,
         place={item.id: row for row, item in enumerate(items)},
         numbers=numbers,
@@ -144,14 +144,14 @@ def _index(named: Sequence[Iterable[str]]) -> dict[str, Ints]:
     return {name: np.array(rows, dtype=np.int64) for name, rows in found.items()}
 
 
-class Shelves:
-    """The shelf of each app's present catalogue."""
+class ItemTables:
+    """The table of each app's present catalogue."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Catalogue, Shelf]] = {}
+        self._known: dict[str, tuple[Catalogue, ItemTable]] = {}
 
-    def of(self, app: str, catalogue: Catalogue) -> Shelf:
-        """The shelf; laid out anew when the catalogue is another one."""
+    def of(self, app: str, catalogue: Catalogue) -> ItemTable:
+        """The table; laid out anew when the catalogue is another one."""
         known = self._known.get(app)
         if known is None or known[0] is not catalogue:
             known = self._known[app] = (catalogue, lay_out(catalogue.items))

@@ -21,7 +21,7 @@ _PEOPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _KnownLikes:
     items: tuple[str, ...]
     """The newest first."""
     number: int
@@ -35,14 +35,14 @@ class LikedLately:
 
     def __init__(self, log: RewardLog) -> None:
         self._log = log
-        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._known: OrderedDict[str, _KnownLikes] = OrderedDict()
         self._forgets = 0
 
     async def of(self, person: str, now: float) -> tuple[str, ...]:
         """Ids of items, the newest first, at most `LIKES`; without what may not be used."""
         known = self._known.get(person)
         if known is None or abs(now - known.at) >= REFRESH_S:
-            known = await self._read(person, known or _Read((), 0, now), now)
+            known = await self._read(person, known or _KnownLikes((), 0, now), now)
         return known.items
 
     def outdate(self, person: str) -> None:
@@ -55,12 +55,12 @@ class LikedLately:
         self._known.pop(person, None)
         self._forgets += 1
 
-    async def _read(self, person: str, known: _Read, now: float) -> _Read:
+    async def _read(self, person: str, known: _KnownLikes, now: float) -> _KnownLikes:
         forgets = self._forgets
-        number, outcomes = await self._log.of_person(person, known.number, _READ)
-        liked = [one.item for one in reversed(outcomes) if one.taste and shows_taste(one)]
+        number, rewards = await self._log.of_person(person, known.number, _READ)
+        liked = [one.item for one in reversed(rewards) if one.taste and shows_taste(one)]
         items = tuple(sys.intern(item) for item in dict.fromkeys([*liked, *known.items]))[:LIKES]
-        read = _Read(items, max(number, known.number), now)
+        read = _KnownLikes(items, max(number, known.number), now)
         if forgets == self._forgets:  # else perhaps they were erased meanwhile
             self._known[person] = read
             self._known.move_to_end(person)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
 from assistant.arrays import Bools, Ints
-from assistant.emotion import Mood
-from assistant.profile.person import Profile
 from assistant.recommend.catalogue import Item
 from assistant.recommend.diversity import Price, price
 from assistant.recommend.features import usable
-from assistant.recommend.item_table import Shelf, lay_out
+from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import NOWHERE, Moment
-from assistant.recommend.scoring import Learned, Situation, View, believed, parts, totals, view
+from assistant.recommend.scoring import RankingContext, View, fold_beliefs, parts, totals, view
 from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
 from assistant.recommend.together import because
 
@@ -30,11 +27,11 @@ __all__ = [
     "TEMPERATURE",
     "VERSION",
     "WORDS",
+    "RankRequest",
     "Ranking",
-    "Reason",
     "Recommendation",
-    "rank",
-    "ranked",
+    "ScoreReason",
+    "rank_items",
 ]
 
 VERSION = "rank-3"
@@ -57,7 +54,22 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RankRequest:
+    """What an app asks of one ranking."""
+
+    slots: int = 5
+    candidates: Sequence[str] | None = None
+    """Ids of the only items that may be ranked; None: all."""
+    moment: Moment = NOWHERE
+    offers: bool = True
+    """Commercial items may be shown."""
+    active: bool = True
+    """It is shown at once; else rewards count only after it was activated."""
+    knobs: Knobs = Knobs()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReason:
     """One part of a score."""
 
     code: str
@@ -78,7 +90,7 @@ class Recommendation:
     """Probability of this item at this place, given those above it."""
     reason: str
     """The largest part, in words."""
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[ScoreReason, ...] = ()
     """The parts that are not 0, the largest first; they sum to the score."""
 
 
@@ -95,53 +107,30 @@ class Ranking:
     mood_used: bool
 
 
-def rank(
-    items: Sequence[Item] | Shelf, profile: Profile, mood: Mood | None, *, slots: int, seed: str, **more: Any
-) -> tuple[Recommendation, ...]:
-    """The slate of `ranked`."""
-    return ranked(items, profile, mood, slots=slots, seed=seed, **more).slate
-
-
-def ranked(
-    items: Sequence[Item] | Shelf,
-    profile: Profile,
-    mood: Mood | None,
-    *,
-    slots: int,
-    seed: str,
-    moment: Moment = NOWHERE,
-    now: float = 0.0,
-    candidates: Sequence[str] | None = None,
-    learned: Learned | None = None,
-    likes: Sequence[str] = (),
-    knobs: Knobs = Knobs(),  # noqa: B008
-    offers: bool = True,
-) -> Ranking:
-    """Choose up to `slots` items. `mood` is None where there is no consent to use it for content.
+def rank_items(table: ItemTable, who: RankingContext, request: RankRequest) -> Ranking:
+    """Choose up to `request.slots` items.
 
     Items in another language than the person's are left out, unless there are none in theirs; so is what isn't
-    available `now` (Unix seconds), and, without `offers`, everything commercial. `likes` are the ids of what the
-    person liked last, the newest first.
+    available now, and, without `request.offers`, everything commercial.
     """
-    mood = usable(mood)
-    shelf = items if isinstance(items, Shelf) else lay_out(items)
-    rows = shelf.rows(profile.language, now, candidates)
-    if not offers:
-        rows = rows[~shelf.commercial[rows]]
-    who = Situation(profile, mood, moment, now, learned, seed, likes=tuple(likes))
-    who = replace(who, beliefs=believed(who))
-    seen = view(shelf, rows, who)
+    who = replace(who, mood=usable(who.mood))
+    who = replace(who, beliefs=fold_beliefs(who))
+    knobs, seed = request.knobs, who.seed
+    rows = table.rows(who.profile.language, who.now, request.candidates)
+    if not request.offers:
+        rows = rows[~table.commercial[rows]]
+    seen = view(table, rows, who)
     scores = totals(seen, who)
     temperature = knobs.temperature
     if knobs.exploration_budget is not None:
-        temperature = temperature_of(scores if mood is None else totals(seen, who.blind), knobs)
+        temperature = temperature_of(scores if who.mood is None else totals(seen, who.blind), knobs)
     diverse = knobs.serendipity > 0
     noise = np.empty(0) if diverse else -np.log(generator(seed).standard_exponential(len(rows)))
-    vectors = shelf.vectors if len(rows) == len(shelf.items) else shelf.vectors[rows]
+    vectors = table.vectors if len(rows) == len(table.items) else table.vectors[rows]
     places: list[Drawn] = []
     cost = Price(0.0, 0.0)
-    for name, others in _tiers(seen.commercial, mood_used=mood is not None):
-        wanted = min(slots - len(places), len(rows) - len(others))
+    for name, others in _tiers(seen.commercial, mood_used=who.mood is not None):
+        wanted = min(request.slots - len(places), len(rows) - len(others))
         if wanted <= 0:
             continue
         of_tier = scores
@@ -154,7 +143,7 @@ def ranked(
             places += draw_diverse(of_tier, vectors, wanted, temperature, knobs.serendipity, rng)
         else:
             places += draw(of_tier, noise, wanted, temperature)
-    return Ranking(_slate(shelf, rows, places, seen, who), knobs, temperature, cost, mood is not None)
+    return Ranking(_slate(table, rows, places, seen, who), knobs, temperature, cost, who.mood is not None)
 
 
 def _tiers(commercial: Bools, *, mood_used: bool) -> list[tuple[str, Ints]]:
@@ -169,36 +158,38 @@ _NONE = np.empty(0, dtype=np.int64)
 
 
 def _slate(
-    shelf: Shelf, rows: Ints, places: Sequence[Drawn], seen: View, who: Situation
+    table: ItemTable, rows: Ints, places: Sequence[Drawn], seen: View, who: RankingContext
 ) -> tuple[Recommendation, ...]:
-    at = np.array([one.row for one in places], dtype=np.int64)
-    chosen, taken = rows[at], parts(seen.take(at), who)
-    plain, felt = ({name: part.tolist() for name, part in some.items()} for some in (taken.plain, taken.felt))
-    found = []
-    for place, (row, drawn) in enumerate(zip(chosen.tolist(), places, strict=True)):
-        item = shelf.items[row]
+    drawn_rows = np.array([drawn.row for drawn in places], dtype=np.int64)
+    scored = parts(seen.take(drawn_rows), who)
+    plain, of_mood = (
+        {name: part.tolist() for name, part in some.items()} for some in (scored.plain, scored.of_mood)
+    )
+    slate = []
+    for place, (row, drawn) in enumerate(zip(rows[drawn_rows].tolist(), places, strict=True)):
+        item = table.items[row]
         own = {name: part[place] for name, part in plain.items()}
         if not item.commercial:
-            for name, part in felt.items():
+            for name, part in of_mood.items():
                 own[name] = part[place]
-        reasons = _reasons(own, row, shelf, who)
-        said = reasons[0].words if reasons and reasons[0].part > 0 else WORDS["catalogue"]
-        found.append(Recommendation(item, sum(own.values()), own, drawn.propensity, said, reasons))
-    return tuple(found)
+        reasons = _reasons(own, row, table, who)
+        largest = reasons[0].words if reasons and reasons[0].part > 0 else WORDS["catalogue"]
+        slate.append(Recommendation(item, sum(own.values()), own, drawn.propensity, largest, reasons))
+    return tuple(slate)
 
 
-def _reasons(parts: dict[str, float], row: int, shelf: Shelf, who: Situation) -> tuple[Reason, ...]:
+def _reasons(parts: dict[str, float], row: int, table: ItemTable, who: RankingContext) -> tuple[ScoreReason, ...]:
     largest = sorted(((part, name) for name, part in parts.items() if part), key=itemgetter(0), reverse=True)
-    return tuple([Reason(name, _words(name, row, shelf, who), part) for part, name in largest])
+    return tuple([ScoreReason(name, _words(name, row, table, who), part) for part, name in largest])
 
 
-def _words(code: str, row: int, shelf: Shelf, who: Situation) -> str:
+def _words(code: str, row: int, table: ItemTable, who: RankingContext) -> str:
     """What a part says of one item, with what it is known from."""
     if code == "interest":
-        tags = sorted(set(shelf.items[row].tags) & set(who.profile.interests))
+        tags = sorted(set(table.items[row].tags) & set(who.profile.interests))
         return f"{WORDS[code]}: {', '.join(tags)}"
     if code == "together" and who.learned is not None and who.learned.neighbours is not None:
         liked = because(who.learned.neighbours, who.likes, row)
-        if liked in shelf.place:
-            return f"because people who liked {shelf.items[shelf.place[liked]].title} liked this too"
+        if liked in table.place:
+            return f"because people who liked {table.items[table.place[liked]].title} liked this too"
     return WORDS[code]

@@ -15,9 +15,9 @@ import numpy as np
 from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
-from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, folded
+from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, fold
 from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector
-from assistant.recommend.item_table import Shelf
+from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import Moment
 from assistant.recommend.slate import generator
 from assistant.recommend.together import Neighbours, together
@@ -37,7 +37,7 @@ FRESHNESS_HALF_LIFE_S = 3 * 86_400.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What rewards have taught, laid out for one shelf."""
+    """What rewards have taught, laid out for one table."""
 
     belief: Belief
     exploration: Exploration = field(default_factory=Exploration)
@@ -64,13 +64,13 @@ class Beliefs:
     """What was drawn, without and with the mood."""
 
 
-def believed(who: Situation) -> Beliefs | None:
-    """What is believed in a situation; None before the first reward."""
+def fold_beliefs(who: RankingContext) -> Beliefs | None:
+    """What was learned, folded over one context; None before the first reward."""
     if who.learned is None:
         return None
     how, context = who.learned.exploration, context_vector(who.moment, who.mood)
-    without = folded(who.learned.belief, blind(context))
-    knowing = without if who.mood is None else folded(who.learned.belief, context)
+    without = fold(who.learned.belief, blind(context))
+    knowing = without if who.mood is None else fold(who.learned.belief, context)
     if how.algorithm == "linucb":
         return Beliefs(how, without, knowing, None)
     lone = drawn_weights(without, how, generator(who.seed, "weights"))
@@ -79,8 +79,8 @@ def believed(who: Situation) -> Beliefs | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Situation:
-    """Who is asking, when, and what has been learned: everything that a score depends on besides the item."""
+class RankingContext:
+    """Whom a ranking is for, when, and what was learned: all that a score depends on besides the item."""
 
     profile: Profile
     mood: Mood | None
@@ -91,19 +91,19 @@ class Situation:
     learned: Learned | None
     seed: str
     beliefs: Beliefs | None = None
-    """What `believed` says, so that it is worked out once."""
+    """What `fold_beliefs` gives, so that it is worked out once."""
     likes: tuple[str, ...] = ()
     """Ids of what the person liked last, the newest first; empty where that may not be used."""
 
     @property
-    def blind(self) -> Situation:
+    def blind(self) -> RankingContext:
         """The same without the mood."""
         return self if self.mood is None else replace(self, mood=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """Some rows of a shelf as a person sees them, without a copy of the whole shelf."""
+    """Some rows of a table as a person sees them, without a copy of the whole table."""
 
     numbers: Floats
     light: Floats32
@@ -119,33 +119,33 @@ class View:
         return View(self.numbers[at], self.light[at], self.commercial[at], self.liked[at], self.searched[at], plain)
 
 
-def view(shelf: Shelf, rows: Ints, who: Situation) -> View:
-    """Rows of a shelf, ascending, as a person sees them in a situation."""
-    whole = len(rows) == len(shelf.items)
+def view(table: ItemTable, rows: Ints, who: RankingContext) -> View:
+    """Rows of a table, ascending, as a person sees them in a situation."""
+    whole = len(rows) == len(table.items)
 
     def taken(values: Floats) -> Floats:
         return values if whole else values[rows]
 
     plain: Parts = {}
-    if shelf.dated:
-        age = np.maximum(who.now - taken(shelf.published), 0.0)
+    if table.dated:
+        age = np.maximum(who.now - taken(table.published), 0.0)
         plain["freshness"] = FRESHNESS_WEIGHT * np.exp2(-age / FRESHNESS_HALF_LIFE_S)
     if who.learned is not None:
-        plain["popularity"] = taken(_popularity(who.learned, len(shelf.items), who.now))
+        plain["popularity"] = taken(_popularity(who.learned, len(table.items), who.now))
         if who.likes and who.learned.neighbours is not None:
-            plain["together"] = taken(together(who.learned.neighbours, who.likes, len(shelf.items)))
+            plain["together"] = taken(together(who.learned.neighbours, who.likes, len(table.items)))
     searches = who.moment.searches
     return View(
-        shelf.numbers if whole else shelf.numbers[rows],
-        shelf.light if whole else shelf.light[rows],
-        shelf.commercial if whole else shelf.commercial[rows],
-        taken(shelf.liked(who.profile.interests)),
-        taken(shelf.searched(searches)) if searches else np.zeros(len(rows)),
+        table.numbers if whole else table.numbers[rows],
+        table.light if whole else table.light[rows],
+        table.commercial if whole else table.commercial[rows],
+        taken(table.liked(who.profile.interests)),
+        taken(table.searched(searches)) if searches else np.zeros(len(rows)),
         plain,
     )
 
 
-def totals(seen: View, who: Situation) -> Floats:
+def totals(seen: View, who: RankingContext) -> Floats:
     """[rows]: the scores alone, of however many items. `parts` says what they are made of."""
     score = _weighed(seen, who, slice(None))
     if who.mood is not None and seen.commercial.any():
@@ -156,13 +156,13 @@ def totals(seen: View, who: Situation) -> Floats:
     return score
 
 
-def _weighed(seen: View, who: Situation, rows: Ints | slice) -> Floats:
+def _weighed(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
     """What the numbers of some rows come to, by the weights of the cold start and those learned."""
     weights = np.zeros(len(ITEM))
     weights[INTEREST], weights[SEARCH] = INTEREST_WEIGHT, SEARCH_WEIGHT
     if who.mood is not None:
-        weights[AFFINITY] = _felt(who.mood)
-    beliefs = who.beliefs or believed(who)
+        weights[AFFINITY] = _mood_weights(who.mood)
+    beliefs = who.beliefs or fold_beliefs(who)
     if beliefs is not None:
         belief = beliefs.without if who.mood is None else beliefs.knowing
         weights += belief.mean
@@ -182,42 +182,42 @@ def _weighed(seen: View, who: Situation, rows: Ints | slice) -> Floats:
     return score
 
 
-def _felt(mood: Mood) -> tuple[float, float, float]:
-    """What the cold start makes of each affinity: to stress, valence and arousal."""
+def _mood_weights(mood: Mood) -> tuple[float, float, float]:
+    """The weight of each affinity at the cold start: to stress, valence and arousal."""
     return mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taken:
+class ScoreParts:
     """The parts of the scores of some items. They sum to `totals`."""
 
     plain: Parts
     """Each [rows]; none depends on the mood."""
-    felt: Parts
+    of_mood: Parts
     """Each [rows]: what the mood adds; 0 for everything commercial. Empty without a mood."""
 
 
-def parts(seen: View, who: Situation) -> Taken:
+def parts(seen: View, who: RankingContext) -> ScoreParts:
     """The parts of the scores of a few rows, such as those of a slate."""
     numbers = seen.numbers.copy()
     numbers[:, INTEREST], numbers[:, SEARCH] = seen.liked, seen.searched
     plain: Parts = {"interest": INTEREST_WEIGHT * seen.liked}
-    felt: Parts = {}
+    of_mood: Parts = {}
     if who.moment.searches:
         plain["search"] = SEARCH_WEIGHT * seen.searched
     plain |= seen.plain
     free = ~seen.commercial
     if who.mood is not None:
-        for column, (name, weight) in enumerate(zip(_FELT, _felt(who.mood), strict=True)):
-            felt[name] = free * (numbers[:, AFFINITY][:, column] * weight)
-    beliefs = who.beliefs or believed(who)
+        for column, (name, weight) in enumerate(zip(_FELT, _mood_weights(who.mood), strict=True)):
+            of_mood[name] = free * (numbers[:, AFFINITY][:, column] * weight)
+    beliefs = who.beliefs or fold_beliefs(who)
     if beliefs is not None:
         plain["learned"] = beliefs.without.expected(numbers)
         plain["exploration"] = _bonus(beliefs, numbers, knowing=False)
         if who.mood is not None:
-            felt["mood_learned"] = free * (beliefs.knowing.expected(numbers) - plain["learned"])
-            felt["mood_exploration"] = free * (_bonus(beliefs, numbers, knowing=True) - plain["exploration"])
-    return Taken(plain, felt)
+            of_mood["mood_learned"] = free * (beliefs.knowing.expected(numbers) - plain["learned"])
+            of_mood["mood_exploration"] = free * (_bonus(beliefs, numbers, knowing=True) - plain["exploration"])
+    return ScoreParts(plain, of_mood)
 
 
 def _bonus(beliefs: Beliefs, numbers: Floats, *, knowing: bool) -> Floats:

@@ -1,17 +1,13 @@
 """Choosing what to recommend: from the catalogue, the moment, what was learned, and the mood where it may be used.
 
-Each worker holds what it has learned in memory and catches up with the log of rewards, so that all of them know the
-same. What a decision knew of the mood stays in memory, until the mood expires or any consent of the person is
-withdrawn; a reward that comes later teaches without it. So does every reward of a person who doesn't let their mood
-be remembered: the log of rewards is kept.
+A reward teaches with the mood only while that is in memory (`mood_parts`), and never that of a person who doesn't
+let their mood be remembered: the log of rewards is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,59 +16,45 @@ from assistant.consent.receipt import Record
 from assistant.emotion import Mood
 from assistant.errors import NotFound, Premature
 from assistant.profile.person import App, Person, Profile
-from assistant.recommend import ranking as policy
 from assistant.recommend.bandits import Exploration
-from assistant.recommend.bubble import Bubble, ShownKinds, opened
+from assistant.recommend.bubble import Bubble, ShownKinds, widen
 from assistant.recommend.catalogue import CatalogueSource
 from assistant.recommend.decision import DecidedItem, DecidedRanking, DecisionBook, Diversity, RankingDecision
-from assistant.recommend.features import (
-    INTEREST,
-    MOMENT,
-    SEARCH,
-    choice_features,
-    context_vector,
-    usable,
-)
-from assistant.recommend.feedback import (
-    Kind,
-    Outcome,
-    RewardLog,
-    State,
-    laid_out,
-    learned,
-    pack,
-    reward_of,
-    shows_taste,
-    unpack,
-)
+from assistant.recommend.features import INTEREST, MOMENT, MOOD, SEARCH, choice_features, context_vector, usable
+from assistant.recommend.feedback import Kind, Reward, RewardLog, reward_of, shows_taste
 from assistant.recommend.holdout import Arm
-from assistant.recommend.item_table import Shelf, Shelves
+from assistant.recommend.item_table import ItemTable, ItemTables
+from assistant.recommend.learner import Learner
 from assistant.recommend.likes import LikedLately
-from assistant.recommend.moment import NOWHERE, Moment
-from assistant.recommend.ranking import Ranking, Recommendation, ranked
-from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, Learned, cold_start
+from assistant.recommend.mood_parts import MoodPart, MoodParts
+from assistant.recommend.ranking import VERSION, Ranking, RankRequest, Recommendation, rank_items
+from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, RankingContext, cold_start
 from assistant.recommend.shown import ShownLately
-from assistant.recommend.slate import Knobs
 
-REFRESH_S = 1.0
-"""How old what was learned may be, beside this worker's own rewards."""
-SNAPSHOT_EVERY = 200
-"""Rewards after which the state is kept, so that a restart need not fold the whole log."""
-_DECISIONS = 20_000
+_LARGE = 2_000
+"""Items from which a catalogue is laid out in another thread."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What an app asks of one ranking."""
+class Viewer:
+    """Whom a ranking is for, and what of theirs may be used."""
 
-    slots: int = 5
-    candidates: Sequence[str] | None = None
-    moment: Moment = NOWHERE
-    offers: bool = True
-    """Commercial items may be shown."""
-    active: bool = True
-    """It is shown at once; else rewards count only after it was activated."""
-    knobs: Knobs = Knobs()
+    app: App
+    person: Person
+    mood: Mood | None = None
+    """None where it may not be used for content, or nothing is known."""
+    arm: Arm | None = None
+    """Of the standing experiment; None where no use of the mood was granted."""
+    remembers: bool = False
+    """They let their mood be kept, and so also the part that it had in a reward."""
+    limited_to: Profile | None = None
+    """What of the profile may be used, where that isn't all of it. Then nothing that they were shown or liked
+    before is used either."""
+
+    @property
+    def profile(self) -> Profile:
+        """The part of their profile that may be used."""
+        return self.person.profile if self.limited_to is None else self.limited_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +63,6 @@ class Chosen:
 
     ranking: Ranking
     decision: RankingDecision
-
-
-@dataclass(slots=True)
-class _Known:
-    """What one app's rewards have taught, as far as this worker knows."""
-
-    state: State = field(default_factory=State)
-    kept: int = 0
-    """Number of the last reward in the newest snapshot."""
-    looked_at: float = -np.inf
-    laid: tuple[Shelf, State, Learned] | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Felt:
-    """What a decision knew of the mood."""
-
-    person: str
-    expires_at: float
-    context: tuple[float, ...] | None
-    """What a reward may be learned with; None where the mood may not be remembered."""
-    parts: dict[str, dict[str, float]]
-    """Item to what the mood added to its score."""
 
 
 class Recommender:
@@ -122,125 +80,55 @@ class Recommender:
         self._catalogues = catalogues
         self._log = log
         self._book = book
-        self._exploration = exploration
-        self._shelves = Shelves()
-        self._apps: dict[str, _Known] = {}
-        self._felt: OrderedDict[str, _Felt] = OrderedDict()
+        self._tables = ItemTables()
+        self.learner = Learner(log, exploration)
+        self._mood_parts = MoodParts()
         self._shown = ShownLately(shown)
         self._likes = LikedLately(log)
 
-    async def choose(
-        self,
-        app: App,
-        person: Person,
-        mood: Mood | None,
-        wish: Wish,
-        *,
-        decision: str,
-        now: float,
-        arm: Arm | None,
-        remembers: bool = False,
-        profile: Profile | None = None,
-    ) -> Chosen:
-        """Choose for a person. `mood` is None where it may not be used, `arm` where no use of it was granted.
-
-        `remembers`: the person lets their mood be kept, and so also the part that it had in a reward.
-        `profile` is what of the profile may be used, where that isn't all of it: then nothing that the person was
-        shown or liked before is used either.
-        """
-        shelf = await self.shelf(app.id)
-        known = await self.learned(app.id, shelf, now)
-        knobs, likes = wish.knobs, tuple[str, ...]()
-        if profile is None:
-            likes = await self._likes.of(person.pseudonym, now) if known is not None else ()
-            knobs = opened(knobs, await self._shown.bubble(app.id, person.pseudonym, shelf, now))
-
-        def chosen(felt: Mood | None) -> Ranking:
-            return ranked(
-                shelf,
-                person.profile if profile is None else profile,
-                felt,
-                slots=wish.slots,
-                seed=decision,
-                moment=wish.moment,
-                now=now,
-                candidates=wish.candidates,
-                learned=known,
-                likes=likes,
-                knobs=knobs,
-                offers=wish.offers,
+    async def choose(self, viewer: Viewer, request: RankRequest, *, decision: str, now: float) -> Chosen:
+        """Choose for a person, at unix time `now`; the `decision`'s id is the seed of all chance."""
+        app, person = viewer.app.id, viewer.person.pseudonym
+        table = await self.item_table(app)
+        learned = await self.learner.learned(app, table, now)
+        wished, likes = request, tuple[str, ...]()
+        if viewer.limited_to is None:
+            likes = await self._likes.of(person, now) if learned is not None else ()
+            request = replace(
+                request, knobs=widen(request.knobs, await self._shown.bubble(app, person, table, now))
             )
-
-        inputs = [
-            "profile.language",
-            *(["profile.interests"] if profile is None else []),
-            *wish.moment.names,
-            *(["likes"] if likes else []),
-            *(["mood"] if mood is not None else []),
-        ]
-        mood, ranking = usable(mood), chosen(mood)
-        without = None
+        mood = usable(viewer.mood)
+        context = RankingContext(viewer.profile, mood, request.moment, now, learned, decision, likes=likes)
+        ranking, without = rank_items(table, context, request), None
         if mood is not None:
-            context = tuple(context_vector(wish.moment, mood).tolist()) if remembers else None
-            self._feel(decision, person.pseudonym, mood, context, ranking)
-            without = chosen(None)
-        if wish.active and profile is None:
-            self._shown.add(person.pseudonym, [said.item.kind for said in ranking.slate])
+            numbers = tuple(context_vector(request.moment, mood).tolist()) if viewer.remembers else None
+            self._mood_parts.remember(decision, person, mood, numbers, ranking)
+            without = rank_items(table, context.blind, request)
+        if request.active and viewer.limited_to is None:
+            self._shown.add(person, [ranked.item.kind for ranked in ranking.slate])
         kept = RankingDecision(
-            inputs=tuple(inputs),
-            policy=policy.VERSION,
+            inputs=_inputs(viewer, request, likes),
+            policy=VERSION,
             mood_used=ranking.mood_used,
-            arm=arm,
-            active=wish.active,
+            arm=viewer.arm,
+            active=request.active,
             temperature=ranking.temperature,
             serendipity=ranking.knobs.serendipity,
-            context=tuple(context_vector(wish.moment, None).tolist()[: len(MOMENT)]),
-            items=tuple(_decided_item(item) for item in ranking.slate),
-            diversity=_diversity(ranking, opened=ranking.knobs != wish.knobs),
-            without_mood=None if without is None else tuple(item.item.id for item in without.slate),
+            context=tuple(context_vector(request.moment, None).tolist()[: len(MOMENT)]),
+            items=tuple(_decided_item(ranked) for ranked in ranking.slate),
+            diversity=_diversity(ranking, widened=request.knobs != wished.knobs),
+            without_mood=None if without is None else tuple(ranked.item.id for ranked in without.slate),
             likes=len(likes),
-            taste=profile is None,
+            taste=viewer.limited_to is None,
         )
         return Chosen(ranking, kept)
 
-    async def shelf(self, app: str) -> Shelf:
+    async def item_table(self, app: str) -> ItemTable:
         """The app's catalogue, laid out; aside where it is large, since that takes a while."""
         catalogue = await self._catalogues.get(app)
-        if len(catalogue.items) > 2_000:
-            return await asyncio.to_thread(self._shelves.of, app, catalogue)
-        return self._shelves.of(app, catalogue)
-
-    async def learned(self, app: str, shelf: Shelf, now: float) -> Learned | None:
-        """What was learned, laid out for the shelf; None before the first reward."""
-        state = await self.state(app, now)
-        if not state.number:
-            return None
-        known = self._apps[app]
-        if known.laid is None or known.laid[0] is not shelf or known.laid[1] is not state:
-            known.laid = (shelf, state, laid_out(state, shelf, now, self._exploration))
-        return known.laid[2]
-
-    async def state(self, app: str, now: float) -> State:
-        """What the app's acknowledged rewards have taught, caught up to `REFRESH_S` ago."""
-        known = self._apps.get(app)
-        if known is None:
-            known = self._apps[app] = _Known()
-        if now - known.looked_at < REFRESH_S:
-            return known.state
-        async with known.lock:
-            if now - known.looked_at < REFRESH_S:
-                return known.state
-            if not known.state.number and (snapshot := await self._log.snapshot(app)) is not None:
-                known.state = unpack(snapshot[1])
-                known.kept = known.state.number
-            number, outcomes = await self._log.after(app, known.state.number)
-            if outcomes:
-                known.state = await asyncio.to_thread(learned, known.state, outcomes, number)
-            known.looked_at = now
-            if known.state.number - known.kept >= SNAPSHOT_EVERY:
-                await self._log.keep(app, known.state.number, await asyncio.to_thread(pack, known.state))
-                known.kept = known.state.number
-        return known.state
+        if len(catalogue.items) > _LARGE:
+            return await asyncio.to_thread(self._tables.of, app, catalogue)
+        return self._tables.of(app, catalogue)
 
     async def reward(
         self,
@@ -262,40 +150,50 @@ class Recommender:
         """
         worth = reward_of(kind, value)
         decided = await self._book.find(app, decision)
-        rewarded = next((one for one in decided.ranking.items if one.id == item), None)
-        if rewarded is None:
+        ranked = next((ranked for ranked in decided.ranking.items if ranked.id == item), None)
+        if ranked is None:
             raise NotFound("this decision didn't recommend such an item", code="item_not_recommended")
         if not decided.ranking.active:
             raise Premature("activate the decision first: it wasn't shown yet", code="decision_inactive")
-        shelf = await self.shelf(app)
-        row = shelf.place.get(item)
-        commercial = bool(row is not None and shelf.commercial[row])
+        table = await self.item_table(app)
+        row = table.place.get(item)
+        commercial = bool(row is not None and table.commercial[row])
         if commercial and kind == "conversion":
             worth = 0.0
-        felt_then = decision in self._felt
-        context, expected, felt = self._remembered(decision, decided, rewarded, commercial=commercial, now=now)
+        had_mood = decision in self._mood_parts
+        mood_part = None if commercial else self._mood_parts.get(decision, now)
+        context, felt = _learning_context(decided, ranked, mood_part)
         features: tuple[float, ...] = ()
         if row is not None:
-            numbers = shelf.numbers[row].copy()
-            numbers[INTEREST], numbers[SEARCH] = rewarded.own
+            numbers = table.numbers[row].copy()
+            numbers[INTEREST], numbers[SEARCH] = ranked.own
             features = tuple(choice_features(context, numbers).tolist())
-        arm = decided.ranking.arm
-        outcome = Outcome(item, kind, worth, expected, now, decided.at, features, felt, commercial, arm)
-        if row is not None and not limited and decided.ranking.taste and shows_taste(outcome):
+        reward = Reward(
+            item,
+            kind,
+            worth,
+            cold_start(ranked.parts),
+            now,
+            decided.at,
+            features,
+            felt,
+            commercial,
+            decided.ranking.arm,
+        )
+        if row is not None and not limited and decided.ranking.taste and shows_taste(reward):
             self._likes.outdate(decided.person)  # another worker may have taken one
-            outcome = replace(outcome, taste=True, beside=await self._likes.of(decided.person, now))
-        new = await self._log.add(app, decided.person, decision, key, outcome)
+            reward = replace(reward, taste=True, beside=await self._likes.of(decided.person, now))
+        new = await self._log.add(app, decided.person, decision, key, reward)
         self._likes.outdate(decided.person)
-        if felt_then and decision not in self._felt:  # withdrawn while it was written
+        if had_mood and decision not in self._mood_parts:  # withdrawn while it was written
             await self._log.forget_mood(decided.person)
-        if new and app in self._apps:
-            self._apps[app].looked_at = -np.inf
+        if new:
+            self.learner.outdate(app)
         return worth, new
 
-    def felt(self, decision: str, now: float) -> dict[str, dict[str, float]] | None:
-        """What the mood added to the score of each item of a decision; None once that isn't remembered any more."""
-        known = self._felt.get(decision)
-        return known.parts if known is not None and known.expires_at > now else None
+    def mood_parts(self, decision: str, now: float) -> MoodPart | None:
+        """What a decision knew of the mood; None once that isn't remembered any more."""
+        return self._mood_parts.get(decision, now)
 
     async def activate(self, app: str, decision: str) -> None:
         """What was ranked before is shown now. Raises `NotFound` (`decision_unknown`)."""
@@ -303,53 +201,49 @@ class Recommender:
         self._shown.forget((await self._book.find(app, decision)).person)
 
     async def bubble(self, app: str, person: str, now: float) -> Bubble:
-        """How narrow what the person was shown of late is."""
-        return await self._shown.bubble(app, person, await self.shelf(app), now)
+        """How narrow what the person was shown lately is."""
+        return await self._shown.bubble(app, person, await self.item_table(app), now)
 
     async def forget_mood(self, person: str) -> None:
         """The person doesn't let their mood be remembered any more: what rewards kept of it goes."""
-        self._unfeel(person)
+        self._mood_parts.forget(person)
         await self._log.forget_mood(person)
 
     def forget(self, person: str) -> None:
         """Drop everything about a person."""
         self._shown.forget(person)
         self._likes.forget(person)
-        self._unfeel(person)
+        self._mood_parts.forget(person)
 
     def apply_consent(self, record: Record) -> None:
         """A decision about consent was recorded: where one ends, drop what decisions knew of the person's mood."""
         if record.event == "erased":
             self.forget(record.person)
         elif record.event in ("withdrawn", "expired"):
-            self._unfeel(record.person)
+            self._mood_parts.forget(record.person)
         elif record.event in ("restricted", "objected"):
             self._likes.forget(record.person)
 
-    def _unfeel(self, person: str) -> None:
-        for decision in [name for name, felt in self._felt.items() if felt.person == person]:
-            del self._felt[decision]
 
-    def _feel(
-        self, decision: str, person: str, mood: Mood, context: tuple[float, ...] | None, ranking: Ranking
-    ) -> None:
-        parts = {
-            said.item.id: {name: part for name, part in said.parts.items() if name.startswith("mood_")}
-            for said in ranking.slate
-        }
-        self._felt[decision] = _Felt(person, mood.expires_at, context, parts)
-        if len(self._felt) > _DECISIONS:
-            self._felt.popitem(last=False)
+def _inputs(viewer: Viewer, request: RankRequest, likes: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of what a ranking looked at."""
+    names = ["profile.language", *request.moment.names]
+    if viewer.limited_to is None:
+        names.insert(1, "profile.interests")
+    if likes:
+        names.append("likes")
+    if viewer.mood is not None:
+        names.append("mood")
+    return tuple(names)
 
-    def _remembered(
-        self, decision: str, decided: DecidedRanking, item: DecidedItem, *, commercial: bool, now: float
-    ) -> tuple[Floats, float, float]:
-        """The context of a decision, what was expected of an item, and what the mood added to that, if it lives."""
-        expected = cold_start(item.parts)
-        felt = self._felt.get(decision)
-        if felt is None or felt.context is None or felt.expires_at <= now or commercial:
-            return np.array([*decided.ranking.context, *([0.0] * 3)]), expected, 0.0
-        return np.array(felt.context), expected, cold_start(felt.parts.get(item.id, {}))
+
+def _learning_context(
+    decided: DecidedRanking, item: DecidedItem, mood_part: MoodPart | None
+) -> tuple[Floats, float]:
+    """The context that a reward teaches in, and what the mood added to the item's score in it."""
+    if mood_part is None or mood_part.context is None:
+        return np.array([*decided.ranking.context, *[0.0] * len(MOOD)]), 0.0
+    return np.array(mood_part.context), cold_start(mood_part.parts.get(item.id, {}))
 
 
 def _decided_item(ranked: Recommendation) -> DecidedItem:
@@ -369,8 +263,8 @@ def _decided_item(ranked: Recommendation) -> DecidedItem:
     )
 
 
-def _diversity(ranking: Ranking, *, opened: bool) -> Diversity | None:
+def _diversity(ranking: Ranking, *, widened: bool) -> Diversity | None:
     if not ranking.knobs.serendipity:
         return None
     price, likeness = round(ranking.price.expected_reward, 6), round(ranking.price.likeness, 6)
-    return Diversity(price, likeness, "bubble_limit" if opened else "asked")
+    return Diversity(price, likeness, "bubble_limit" if widened else "asked")

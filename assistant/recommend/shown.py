@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from assistant.recommend.bubble import LATELY, Bubble, ShownKinds, bubble
-from assistant.recommend.item_table import Shelf
+from assistant.recommend.item_table import ItemTable
 
 REFRESH_S = 300.0
 """How old what was read may be, beside what this worker showed."""
@@ -20,7 +20,7 @@ _PEOPLE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _KnownKinds:
     at: float
     """Unix seconds."""
     kinds: deque[str] = field(default_factory=lambda: deque(maxlen=LATELY))
@@ -31,13 +31,13 @@ class ShownLately:
 
     def __init__(self, log: ShownKinds) -> None:
         self._log = log
-        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._known: OrderedDict[str, _KnownKinds] = OrderedDict()
         self._forgets = 0
-        self._kinds: dict[str, tuple[Shelf, frozenset[str]]] = {}
+        self._kinds: dict[str, tuple[ItemTable, frozenset[str]]] = {}
 
-    async def bubble(self, app: str, person: str, shelf: Shelf, now: float) -> Bubble:
+    async def bubble(self, app: str, person: str, table: ItemTable, now: float) -> Bubble:
         """How narrow what the person was shown of late is."""
-        return bubble(await self.kinds(person, now), self._of(app, shelf))
+        return bubble(await self.kinds(person, now), self._of(app, table))
 
     async def kinds(self, person: str, now: float) -> Sequence[str]:
         """The kinds of the last items that they were shown, oldest first."""
@@ -56,8 +56,8 @@ class ShownLately:
         self._known.pop(person, None)
         self._forgets += 1
 
-    async def _read(self, person: str, now: float) -> _Read:
-        forgets, read = self._forgets, _Read(now)
+    async def _read(self, person: str, now: float) -> _KnownKinds:
+        forgets, read = self._forgets, _KnownKinds(now)
         read.kinds.extend(sys.intern(kind) for kind in await self._log.kinds(person, LATELY))
         if forgets == self._forgets:  # else perhaps they were erased meanwhile
             self._known[person] = read
@@ -66,8 +66,8 @@ class ShownLately:
                 self._known.popitem(last=False)
         return read
 
-    def _of(self, app: str, shelf: Shelf) -> frozenset[str]:
+    def _of(self, app: str, table: ItemTable) -> frozenset[str]:
         known = self._kinds.get(app)
-        if known is None or known[0] is not shelf:
-            known = self._kinds[app] = (shelf, frozenset(item.kind for item in shelf.items))
+        if known is None or known[0] is not table:
+            known = self._kinds[app] = (table, frozenset(item.kind for item in table.items))
         return known[1]

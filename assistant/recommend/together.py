@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from assistant.arrays import Floats, Ints
-from assistant.recommend.item_table import Shelf
+from assistant.recommend.item_table import ItemTable
 
 LIKED = 0.3
 """The least reward of something liked: that of a click."""
@@ -68,10 +68,10 @@ class Together:
     """Item to other items, and how many like both."""
 
 
-def grown(known: Together, likes: Iterable[Like], bounds: Bounds = BOUNDS) -> Together:
+def add_likes(known: Together, likes: Iterable[Like], bounds: Bounds = BOUNDS) -> Together:
     """The counts after some more likes, in the order of the log.
 
-    >>> both = grown(Together(), [Like("a", ()), Like("b", ("a",)), Like("b", ("b", "a"))])
+    >>> both = add_likes(Together(), [Like("a", ()), Like("b", ("a",)), Like("b", ("b", "a"))])
     >>> both.people, both.pairs["a"]
     ({'a': 1, 'b': 1}, {'b': 1})
     """
@@ -115,7 +115,7 @@ def _commonest(counts: Mapping[str, int], most: int) -> dict[str, int]:
     return {name: count for name, count in counts.items() if name in kept}
 
 
-def packed(known: Together) -> tuple[list[str], list[int], list[list[int]]]:
+def pack_counts(known: Together) -> tuple[list[str], list[int], list[list[int]]]:
     """Names, how many like each, and for each its partners as place, count, place, count and so on."""
     names = list(dict.fromkeys([*known.people, *(name for row in known.pairs.values() for name in row)]))
     place = {name: at for at, name in enumerate(names)}
@@ -123,11 +123,11 @@ def packed(known: Together) -> tuple[list[str], list[int], list[list[int]]]:
     return names, list(known.people.values()), rows
 
 
-def unpacked(names: list[str], people: list[int], rows: list[list[int]]) -> Together:
-    """Undo `packed`.
+def unpack_counts(names: list[str], people: list[int], rows: list[list[int]]) -> Together:
+    """Undo `pack_counts`.
 
-    >>> known = grown(Together(), [Like("a", ()), Like("b", ("a",))])
-    >>> unpacked(*packed(known)).pairs == known.pairs
+    >>> known = add_likes(Together(), [Like("a", ()), Like("b", ("a",))])
+    >>> unpack_counts(*pack_counts(known)).pairs == known.pairs
     True
     """
     pairs = {
@@ -137,16 +137,16 @@ def unpacked(names: list[str], people: list[int], rows: list[list[int]]) -> Toge
 
 
 class Neighbours:
-    """What is liked together, laid out for one shelf; worked out for an item when it is first asked for."""
+    """What is liked together, laid out for one table; worked out for an item when it is first asked for."""
 
-    def __init__(self, known: Together, shelf: Shelf) -> None:
+    def __init__(self, known: Together, table: ItemTable) -> None:
         self._known = known
-        self._shelf = shelf
+        self._table = table
         self._found: dict[str, tuple[Ints, Floats]] = {}
         self._by_row: dict[str, dict[int, float]] = {}
 
     def of(self, item: str) -> tuple[Ints, Floats]:
-        """Rows of the shelf and how alike they are, without anything commercial."""
+        """Rows of the table and how alike they are, without anything commercial."""
         found = self._found.get(item)
         if found is None:
             found = self._found[item] = self._alike(item)
@@ -160,7 +160,7 @@ class Neighbours:
         return self._by_row[item].get(row, 0.0)
 
     def _alike(self, item: str) -> tuple[Ints, Floats]:
-        people, place, paid = self._known.people, self._shelf.place, self._shelf.commercial
+        people, place, paid = self._known.people, self._table.place, self._table.commercial
         partners = self._known.pairs.get(item, {})
         if item in place and paid[place[item]]:
             partners = {}
@@ -191,7 +191,7 @@ def together(neighbours: Neighbours, likes: Sequence[str], size: int) -> Floats:
 
 
 def because(neighbours: Neighbours, likes: Sequence[str], row: int) -> str | None:
-    """Which of the person's likes says most for a row of the shelf; None where none does."""
+    """Which of the person's likes says most for a row of the table; None where none does."""
     said = [(FADING**age * neighbours.likeness(item, row), item) for age, item in enumerate(likes[:LIKES])]
     most, item = max(said, key=lambda one: one[0], default=(0.0, ""))
     return item if most > 0 else None

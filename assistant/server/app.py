@@ -71,9 +71,11 @@ def make_app(services: Services) -> web.Application:
     app[WATCH] = Watch(services)
 
     async def openapi(request: web.Request) -> web.Response:
+        """This description."""
         return respond(document())
 
     async def asyncapi(request: web.Request) -> web.Response:
+        """The description of the WebSockets."""
         return respond(events())
 
     routes: tuple[Route, ...] = (
@@ -88,17 +90,15 @@ def make_app(services: Services) -> web.Application:
         *corrections.ROUTES,
         *rights.ROUTES,
         *tokens.ROUTES,
-        Route("GET", "/v1/realtime", realtime, "A live stream", scope="infer", socket=True, personal=True),
-        Route(
-            "GET", "/v1/twilio", twilio, "A phone call; who calls is said by its `start`", open=True, socket=True
-        ),
+        Route("GET", "/v1/realtime", realtime, scope="infer", socket=True, personal=True),
+        Route("GET", "/v1/twilio", twilio, open=True, socket=True),
         *chat.ROUTES,
         *recommending.ROUTES,
         *reports.ROUTES,
         *explain.ROUTES,
         *tones.ROUTES,
-        Route("GET", "/openapi.json", openapi, "This description", open=True),
-        Route("GET", "/asyncapi.json", asyncapi, "The description of the WebSockets", open=True),
+        Route("GET", "/openapi.json", openapi, open=True),
+        Route("GET", "/asyncapi.json", asyncapi, open=True),
     )
     app[ROUTES] = routes
     events = cache(describe_events)  # made when somebody asks: it takes longer than the rest of a start

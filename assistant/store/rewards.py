@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import func, insert, select, tuple_, update
 
 from assistant.errors import NotFound
-from assistant.recommend.feedback import Outcome
+from assistant.recommend.feedback import Reward
 from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
@@ -32,11 +32,11 @@ class Rewards:
         self._vault = vault
         self._writes = GroupCommit(self._write)
 
-    async def add(self, app: str, person: str, decision: str, key: str, outcome: Outcome) -> bool:
+    async def add(self, app: str, person: str, decision: str, key: str, reward: Reward) -> bool:
         """Store one reward; durable when this returns. False where one with this `key` is stored already."""
-        body = await self._vault.seal(person, "reward", msgspec.json.encode(outcome))
-        row = {"app": app, "person": person, "decision": decision, "key": key, "at": outcome.at, "body": body}
-        return await self._writes.write(row | {"felt": outcome != outcome.blind})
+        body = await self._vault.seal(person, "reward", msgspec.json.encode(reward))
+        row = {"app": app, "person": person, "decision": decision, "key": key, "at": reward.at, "body": body}
+        return await self._writes.write(row | {"felt": reward != reward.blind})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Store the rows whose key is new; returns for each whether it was."""
@@ -59,15 +59,15 @@ class Rewards:
         """Wait until everything is written."""
         await self._writes.close()
 
-    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+    async def after(self, app: str, number: int) -> tuple[int, list[Reward]]:
         """The number of the log's last reward, and the rewards after `number`, in order.
 
         Rewards of people who were erased are left out: they are gone, or can't be read any more.
         """
         number, found = await self._after(app, number)
-        return number, [outcome for _, outcome in found]
+        return number, [reward for _, reward in found]
 
-    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         """The number of the last, and a person's newest rewards after `number`, at most `most`, in order.
 
         None where the person was erased.
@@ -84,13 +84,13 @@ class Rewards:
         except NotFound:
             return number, []
 
-        def read() -> list[Outcome]:
-            return [msgspec.json.decode(opened("reward", row.body), type=Outcome) for row in reversed(rows)]
+        def read() -> list[Reward]:
+            return [msgspec.json.decode(opened("reward", row.body), type=Reward) for row in reversed(rows)]
 
         return rows[0].number, await asyncio.to_thread(read)
 
-    async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Outcome]]]:
-        found: list[tuple[str, Outcome]] = []
+    async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Reward]]]:
+        found: list[tuple[str, Reward]] = []
         while batch := await self._batch(app, number):
             for row in batch:
                 number = row.number
@@ -98,7 +98,7 @@ class Rewards:
                     opened = await self._vault.open(row.person, "reward", row.body)
                 except NotFound:
                     continue
-                found.append((row.person, msgspec.json.decode(opened, type=Outcome)))
+                found.append((row.person, msgspec.json.decode(opened, type=Reward)))
         return number, found
 
     async def _batch(self, app: str, number: int) -> list[Any]:
@@ -134,8 +134,8 @@ class Rewards:
                 opened = await self._vault.open(person, "reward", row.body)
             except NotFound:  # erased meanwhile
                 return
-            outcome = msgspec.json.decode(opened, type=Outcome)
-            sealed = await self._vault.seal(person, "reward", msgspec.json.encode(outcome.blind))
+            reward = msgspec.json.decode(opened, type=Reward)
+            sealed = await self._vault.seal(person, "reward", msgspec.json.encode(reward.blind))
             blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed, felt=False)
             async with self._database.write() as connection:
                 await connection.execute(blind)

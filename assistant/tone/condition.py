@@ -64,7 +64,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """The members that say something."""
         return tuple(name for name in self.__struct_fields__ if getattr(self, name) not in (None, ()))
 
-    def hold(self, situation: Situation) -> bool:
+    def holds(self, situation: Situation) -> bool:
         """Whether all of them hold."""
         mood = situation.known
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
@@ -84,12 +84,12 @@ class Condition(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     any_of: Annotated[tuple[Facts, ...], Meta(max_length=16)] = ()
     none_of: Annotated[tuple[Facts, ...], Meta(max_length=16)] = ()
 
-    def hold(self, situation: Situation) -> bool:
+    def holds(self, situation: Situation) -> bool:
         """Whether it holds."""
         return (
-            Facts.hold(self, situation)
-            and (not self.any_of or any(facts.hold(situation) for facts in self.any_of))
-            and not any(facts.hold(situation) for facts in self.none_of)
+            Facts.holds(self, situation)
+            and (not self.any_of or any(facts.holds(situation) for facts in self.any_of))
+            and not any(facts.holds(situation) for facts in self.none_of)
         )
 
     def parts(self) -> tuple[tuple[str, Facts], ...]:

@@ -136,11 +136,11 @@ LAWFUL_INPUTS = frozenset(
 """What the laws look at."""
 
 
-def lawful(manner: Manner, situation: Situation) -> tuple[Manner, tuple[Reason, ...]]:
+def apply_laws(manner: Manner, situation: Situation) -> tuple[Manner, tuple[Reason, ...]]:
     """The manner within all bounds, with a reason for each law that changed it or is always told.
 
     >>> from assistant.profile.person import Profile
-    >>> manner, reasons = lawful(Manner(pace="brisk"), Situation(Profile(), goodbye=True))
+    >>> manner, reasons = apply_laws(Manner(pace="brisk"), Situation(Profile(), goodbye=True))
     >>> manner.pace, manner.verbosity, [reason.code for reason in reasons]
     ('normal', 'brief', ['law_goodbye'])
     """
@@ -157,11 +157,11 @@ def lawful(manner: Manner, situation: Situation) -> tuple[Manner, tuple[Reason, 
     return manner, tuple(reasons)
 
 
-def forbidden(situation: Situation) -> tuple[Never, ...]:
+def find_prohibitions(situation: Situation) -> tuple[Never, ...]:
     """What a reply must not do now, in the order of the laws.
 
     >>> from assistant.profile.person import Profile
-    >>> forbidden(Situation(Profile()))
+    >>> find_prohibitions(Situation(Profile()))
     ('diagnose', 'claim_to_know')
     """
     return tuple(dict.fromkeys(never for law in LAWS if law.when(situation) for never in law.never))

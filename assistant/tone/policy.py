@@ -8,12 +8,12 @@ from assistant.emotion import Mood
 from assistant.profile.person import Profile
 from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Directive, Manner, Reason
-from assistant.tone.law import forbidden, lawful
+from assistant.tone.law import apply_laws, find_prohibitions
 from assistant.tone.render import difference, prompt, tag
 from assistant.tone.rules import SHIPPED, Policy
 from assistant.tone.situation import Situation
 from assistant.tone.speech import speech, ssml
-from assistant.tone.steady import NOTHING, Held, steadied
+from assistant.tone.steady import NOTHING, Held, steady_manner
 
 _DEFAULT = Reason("default", "Nothing calls for another tone.")
 _STEADY = Reason("steady", "Part of the tone is still that of a moment ago, so that it does not flap.")
@@ -24,10 +24,10 @@ def choose(mood: Mood | None, profile: Profile, *, crisis: bool = False, quiet: 
 
     `mood` is None where there is no consent to use it for tone, or nothing is known.
     """
-    return directed(Situation(profile, mood, crisis=crisis, quiet_hours=quiet))[0]
+    return direct(Situation(profile, mood, crisis=crisis, quiet_hours=quiet))[0]
 
 
-def directed(
+def direct(
     situation: Situation, policy: Policy = SHIPPED, *, held: Held = NOTHING, now: float = 0.0
 ) -> tuple[Directive, Held]:
     """The tone for a situation at unix time `now`, and what of it to hold for the next time.
@@ -39,11 +39,11 @@ def directed(
     usual = _wished(replace(situation, mood=None), policy)[0] if used else wish
     manner, holding = wish, NOTHING
     if used:
-        manner, holding = steadied(held, wish, usual, now)
-        manner, _ = lawful(manner, situation)
+        manner, holding = steady_manner(held, wish, usual, now)
+        manner, _ = apply_laws(manner, situation)
         if manner != wish:
             reasons = (*reasons, _STEADY)
-    never = forbidden(situation)
+    never = find_prohibitions(situation)
     directive = Directive(
         manner=manner,
         reasons=reasons or (_DEFAULT,),
@@ -69,5 +69,5 @@ def _wished(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason,
         manner = replace(manner, **rule.sets.named())
         reasons.append(Reason(rule.code, rule.says))
         correction = rule.corrects or correction
-    manner, by_law = lawful(manner, situation)
+    manner, by_law = apply_laws(manner, situation)
     return manner, (*reasons, *by_law), correction

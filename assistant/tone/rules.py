@@ -83,7 +83,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def fired(self, situation: Situation) -> Iterator[Rule]:
         """The rules whose condition holds, in their order."""
-        return (rule for rule in self.rules if rule.when.hold(situation))
+        return (rule for rule in self.rules if rule.when.holds(situation))
 
 
 class Policies(Protocol):
@@ -96,17 +96,17 @@ class Policies(Protocol):
 def read_policy(data: bytes) -> Policy:
     """A policy from TOML, checked. Raises `Invalid` (`policy_invalid`)."""
     try:
-        return checked(msgspec.toml.decode(data))
+        return check_policy(msgspec.toml.decode(data))
     except msgspec.DecodeError:
         raise Invalid("this is not TOML", code="policy_invalid") from None
 
 
-def checked(raw: Any, *, own: bool = False) -> Policy:
+def check_policy(raw: Any, *, own: bool = False) -> Policy:
     """A policy from parsed JSON or TOML; `own`: an app's, which can't take the name of a shipped one.
 
     Raises `Invalid` (`policy_invalid`) naming the rule and the member.
 
-    >>> checked({"version": "1", "rules": [{"code": "a", "says": "A.", "when": {}, "sets": {"pace": "slow"}}]})
+    >>> check_policy({"version": "1", "rules": [{"code": "a", "says": "A.", "when": {}, "sets": {"pace": "slow"}}]})
     Traceback (most recent call last):
     assistant.errors.Invalid: rule 1 (`a`), `when`: names nothing, so it would always hold; change `manner` instead
     """

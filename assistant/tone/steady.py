@@ -41,17 +41,17 @@ Held = Mapping[str, Kept]
 NOTHING: Held = {}
 
 
-def steadied(held: Held, wish: Manner, usual: Manner, now: float) -> tuple[Manner, Held]:
+def steady_manner(held: Held, wish: Manner, usual: Manner, now: float) -> tuple[Manner, Held]:
     """The manner to take, and what to hold from now on. `usual` is the manner without the mood, `now` in seconds.
 
     >>> calm, usual = Manner(pace="slow"), Manner()
-    >>> manner, held = steadied(NOTHING, calm, usual, 0.0)
+    >>> manner, held = steady_manner(NOTHING, calm, usual, 0.0)
     >>> manner.pace
     'slow'
-    >>> manner, held = steadied(held, usual, usual, 5.0)
+    >>> manner, held = steady_manner(held, usual, usual, 5.0)
     >>> manner.pace
     'slow'
-    >>> steadied(held, usual, usual, 25.0)[0].pace
+    >>> steady_manner(held, usual, usual, 25.0)[0].pace
     'normal'
     """
     chosen: dict[str, Any] = {}

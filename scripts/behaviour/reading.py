@@ -13,7 +13,7 @@ import numpy as np
 from assistant import bootstrap
 from assistant.emotion import SENTIMENTS
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome, read_rows
+from assistant.evaluate.run.engine import RowOutcome, read_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from assistant.text.reader import TextScores
@@ -78,7 +78,7 @@ class Served:
         return float(self.model.card.data.get("stress_threshold", 0.5))
 
 
-def _said(outcome: Outcome) -> Said:
+def _said(outcome: RowOutcome) -> Said:
     if not isinstance(outcome.scores, TextScores):
         return Said(abstained=outcome.abstained)
     reading, shared = outcome.scores.reading(), outcome.scores.shared

@@ -28,9 +28,9 @@ from assistant.recommend.catalogue import Item
 from assistant.recommend.feedback import reward_of
 from assistant.recommend.item_table import lay_out
 from assistant.recommend.moment import NOWHERE
-from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned, Situation, totals, view
+from assistant.recommend.scoring import POPULARITY_HALF_LIFE_S, Learned, RankingContext, totals, view
 from assistant.recommend.slate import Knobs, generator, temperature_of
-from assistant.recommend.together import LIKED, LIKES, Like, Neighbours, Together, grown
+from assistant.recommend.together import LIKED, LIKES, Like, Neighbours, Together, add_likes
 
 KNOWN_OF_NEW = 3
 
@@ -91,7 +91,7 @@ class Served:
         genres: Mapping[str, tuple[str, ...]],
         films: list[str],
     ) -> None:
-        self.shelf = lay_out([Item(film, film, "film", tags=genres[film]) for film in films])
+        self.table = lay_out([Item(film, film, "film", tags=genres[film]) for film in films])
         self.latest: dict[int, tuple[str, ...]] = {}
         self.told: dict[int, tuple[str, ...]] = {}
         self.rewards: dict[int, list[tuple[float, float]]] = {}
@@ -108,7 +108,7 @@ class Served:
         for person, rows in seen.items():
             told = Counter(genre for film, rating, _ in rows if rating >= 4 for genre in genres[films[film]])
             self.told[person] = tuple(genre for genre, count in told.most_common(3))
-        self.neighbours = Neighbours(grown(Together(), likes), self.shelf)
+        self.neighbours = Neighbours(add_likes(Together(), likes), self.table)
 
     def scores(
         self,
@@ -123,7 +123,7 @@ class Served:
 
         `long`: popularity fades over years here, not weeks: times the product's half-life.
         """
-        rows = np.arange(len(self.shelf.items))
+        rows = np.arange(len(self.table.items))
         popular = np.array(sorted(self.rewards))
         starts = np.cumsum([0, *(len(self.rewards[film]) for film in popular[:-1])])
         times, worths = np.array([reward for film in popular for reward in self.rewards[film]]).T
@@ -134,8 +134,8 @@ class Served:
             profile = Profile(interests=self.told.get(person, ()) if declared else ())
             learned = Learned(prior(), Exploration(width=0.0), popular, mass, at=now, neighbours=self.neighbours)
             likes = self.latest.get(person, ()) if taste else ()
-            who = Situation(profile, None, NOWHERE, now, learned, "s", likes=likes)
-            own = totals(view(self.shelf, rows, who), who)
+            who = RankingContext(profile, None, NOWHERE, now, learned, "s", likes=likes)
+            own = totals(view(self.table, rows, who), who)
             if drawn is not None:
                 luck = -np.log(generator(f"{person}").standard_exponential(len(rows)))
                 own = own / temperature_of(own, drawn) + luck

@@ -19,11 +19,11 @@ from assistant.recommend.bandits import Exploration, prior
 from assistant.recommend.catalogue import Affinity, Item
 from assistant.recommend.features import SIZE
 from assistant.recommend.item_table import lay_out
-from assistant.recommend.moment import Moment
-from assistant.recommend.ranking import ranked
-from assistant.recommend.scoring import Learned
+from assistant.recommend.moment import NOWHERE, Moment
+from assistant.recommend.ranking import RankRequest, rank_items
+from assistant.recommend.scoring import Learned, RankingContext
 from assistant.recommend.slate import Knobs
-from assistant.recommend.together import Like, Neighbours, Together, grown
+from assistant.recommend.together import Like, Neighbours, Together, add_likes
 
 TAGS = [f"tag{n}" for n in range(200)]
 KINDS = ("article", "music", "exercise", "video", "offer")
@@ -52,7 +52,7 @@ def liked_together(items: int) -> Together:
     chances = 1 / np.arange(1, items + 1) ** 0.8
     drawn = rng.choice(items, size=(2_000, 20), p=chances / chances.sum())
     people = [[f"i{n}" for n in dict.fromkeys(row)] for row in drawn.tolist()]
-    return grown(Together(), [Like(item, row[:at]) for row in people for at, item in enumerate(row)])
+    return add_likes(Together(), [Like(item, row[:at]) for row in people for at, item in enumerate(row)])
 
 
 def main() -> None:
@@ -63,14 +63,14 @@ def main() -> None:
     rng = np.random.default_rng(1)
     belief = prior()
     for _ in range(300):
-        belief = belief.learned(rng.normal(size=SIZE) * 0.3, float(rng.random()))
+        belief = belief.learn(rng.normal(size=SIZE) * 0.3, float(rng.random()))
     profile = Profile(interests=("tag1", "tag2", "tag3"))
     for count in args.items:
         started = time.perf_counter()
-        shelf = lay_out(catalogue(count))
+        table = lay_out(catalogue(count))
         laid_out = time.perf_counter() - started
         learned = Learned(belief, Exploration("linucb"), np.arange(min(count, 1000)), np.ones(min(count, 1000)))
-        tastes = replace(learned, neighbours=Neighbours(liked_together(min(count, 5000)), shelf))
+        tastes = replace(learned, neighbours=Neighbours(liked_together(min(count, 5000)), table))
         likes = tuple(f"i{n}" for n in range(1, 21))
         cases: dict[str, dict[str, Any]] = {
             "cold start, no mood": {"mood": False},
@@ -91,9 +91,18 @@ def main() -> None:
             for n in range(requests + 20):
                 mood = Mood(Estimate(0.1, 0.2), Estimate(0.2, 0.2), n % 100 / 100, {}, (), 0.0, 900.0, 0.8)
                 moment = Moment(hour=n % 24, weekday=n % 7, place="home", searches=("tag5 tag7",))
-                more: dict[str, Any] = {"moment": moment} if "learned" in case else {}
                 begun, worked = time.perf_counter(), time.thread_time()
-                ranked(shelf, profile, mood if with_mood else None, slots=5, seed=f"d{n}", now=1e9, **more, **case)
+                known = case.get("learned")
+                who = RankingContext(
+                    profile,
+                    mood if with_mood else None,
+                    NOWHERE if known is None else moment,
+                    1e9,
+                    known,
+                    f"d{n}",
+                    likes=case.get("likes", ()),
+                )
+                rank_items(table, who, RankRequest(knobs=case.get("knobs", Knobs())))
                 took.append(1000 * (time.perf_counter() - begun))
                 busy.append(1000 * (time.thread_time() - worked))
             p50, p99 = np.percentile(took[20:], [50, 99])

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from assistant.recommend.bandits import Exploration, bonus, folded, prior
+from assistant.recommend.bandits import Exploration, bonus, fold, prior
 from assistant.recommend.slate import draw, generator
 
 ITEMS, CONTEXT, EACH = 10, 4, 6
@@ -44,13 +44,13 @@ def ours(world: Environment, algorithm: str, width: float, temperature: float) -
     how = Exploration(algorithm, width)  # type: ignore[arg-type]
 
     def choose(at: int, context: np.ndarray) -> int:
-        inner = folded(state["belief"], context)
+        inner = fold(state["belief"], context)
         scores = inner.expected(world.items) + bonus(inner, world.items, how, generator(f"{at}", "weights"))
         noise = -np.log(generator(f"{at}").standard_exponential(ITEMS))
         return draw(scores, noise, 1, temperature)[0].row
 
     def learn(at: int, context: np.ndarray, item: int, reward: float) -> None:
-        state["belief"] = state["belief"].learned(np.outer(context, world.items[item]).ravel(), reward)
+        state["belief"] = state["belief"].learn(np.outer(context, world.items[item]).ravel(), reward)
 
     return choose, learn
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from assistant.emotion import EMOTIONS, Modality
-from assistant.evaluate.run.engine import Outcome, read_rows
+from assistant.evaluate.run.engine import RowOutcome, read_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from assistant.text.reader import FINE_TO_SHARED
@@ -131,15 +131,15 @@ def open_clips(data: Path, folds: Path) -> list[Clip]:
     return found
 
 
-def read_texts(texts: Sequence[str], keep: Path) -> list[Outcome]:
+def read_texts(texts: Sequence[str], keep: Path) -> list[RowOutcome]:
     """The served text reader's outcome of each text, kept in `keep`."""
     rows = [Row(line, str(line), text=text) for line, text in enumerate(texts, 1)]
     return _read(rows, MODELS / "text", None, keep, "".join(texts))
 
 
-def read_clips(found: Sequence[Clip], keep: Path) -> list[Outcome]:
+def read_clips(found: Sequence[Clip], keep: Path) -> list[RowOutcome]:
     """The served voice reader's outcome of each clip, with the head that the clip names."""
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, RowOutcome] = {}
     for model in dict.fromkeys(clip.model for clip in found):
         mine = [at for at, clip in enumerate(found) if clip.model == model]
         rows = [Row(at, str(found[at].file), file=found[at].file, speaker=found[at].speaker) for at in mine]
@@ -148,7 +148,7 @@ def read_clips(found: Sequence[Clip], keep: Path) -> list[Outcome]:
     return [outcomes[at] for at in range(len(found))]
 
 
-def _read(rows: list[Row], folder: Path, stem: Path | None, keep: Path, what: str) -> list[Outcome]:
+def _read(rows: list[Row], folder: Path, stem: Path | None, keep: Path, what: str) -> list[RowOutcome]:
     graphs = (folder, stem) if stem else (folder,)
     hashes = [hashlib.sha256((graph / "model.onnx").read_bytes()).hexdigest() for graph in graphs]
     path = keep / f"{hashlib.sha256(' '.join([*hashes, what]).encode()).hexdigest()[:16]}.pkl"

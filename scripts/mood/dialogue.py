@@ -10,8 +10,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome
-from assistant.evaluate.tables.sessions import Rules, Turn, follow
+from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood.conformal import read_calibration
 from assistant.mood.fusion import CARRY, HalfLives
 from scripts.mood.data import Line, emocontext, meld
@@ -87,7 +87,7 @@ def decay(lab: Lab) -> Figures:
     return [record(f"half_life_s of {name}", data, figure, len(pairs), "decay") for name, figure in result.items()]
 
 
-def over_time(lines: Sequence[Line], read: Sequence[Outcome], sessions: Sequence[Sequence[int]]) -> None:
+def over_time(lines: Sequence[Line], read: Sequence[RowOutcome], sessions: Sequence[Sequence[int]]) -> None:
     """Print what it is worth to weigh a person's earlier messages by their precision as well."""
     readings = {at: outcome.scores.reading() for at, outcome in enumerate(read) if outcome.scores is not None}
     lives, known = HalfLives(), list(readings)
@@ -108,11 +108,11 @@ def over_time(lines: Sequence[Line], read: Sequence[Outcome], sessions: Sequence
         print(f"valence over time {name}: AUC {metrics.auc(value, unpleasant, np.ones((1, len(known))))[0]:.4f}")
 
 
-def dialogue_turns(lines: Sequence[Line], read: Sequence[Outcome]) -> tuple[list[int], list[Turn]]:
+def dialogue_turns(lines: Sequence[Line], read: Sequence[RowOutcome]) -> tuple[list[int], list[SessionTurn]]:
     """Each speaker of each scene is a session; the order of `lines` is given back beside."""
     order = sorted(range(len(lines)), key=lambda at: (lines[at].dialogue, lines[at].speaker, lines[at].at_s, at))
     return order, [
-        Turn(f"{lines[at].dialogue} {lines[at].speaker}", lines[at].at_s, scored(read[at])) for at in order
+        SessionTurn(f"{lines[at].dialogue} {lines[at].speaker}", lines[at].at_s, scored(read[at])) for at in order
     ]
 
 
@@ -146,7 +146,7 @@ def dialogue(lab: Lab) -> Figures:
     rows = emocontext(lab.data, "valid")
     reads = [lab.texts([row[at] for row in rows]) for at in (0, 1)]
     turns = [
-        Turn(str(at), place * GAP_S, scored(read[at]))
+        SessionTurn(str(at), place * GAP_S, scored(read[at]))
         for at in range(len(rows))
         for place, read in enumerate(reads)
     ]

@@ -20,11 +20,11 @@ import numpy as np
 
 from assistant.emotion import Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.tables.sessions import Rules, Turn, follow
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.situation import Situation
 from assistant.tone.steady import NOTHING
 from scripts.mood.data import epitome, esconv, read_texts
@@ -84,21 +84,21 @@ class Case:
     """Which turn of the person it answers."""
 
 
-def tones(turns: Sequence[Turn], places: Sequence[int]) -> list[tuple[Mood | None, Manner, Manner]]:
+def tones(turns: Sequence[SessionTurn], places: Sequence[int]) -> list[tuple[Mood | None, Manner, Manner]]:
     """The tone after each turn, held steady within its session; `places` counts the turns of a session from 1."""
     found = []
     held, session = NOTHING, None
     rules = Rules(calibration=read_calibration())
     for turn, mood, place in zip(turns, follow(turns, rules), places, strict=True):
         held, session = held if turn.session == session else NOTHING, turn.session
-        directive, held = directed(Situation(Profile(), mood, turns=place), held=held, now=turn.at_s)
+        directive, held = direct(Situation(Profile(), mood, turns=place), held=held, now=turn.at_s)
         found.append((mood, directive.manner, directive.without_mood))
     return found
 
 
 def esconv_cases(options: Any) -> list[Case]:
     """Each supporter turn that answers the seeker, with the tone chosen from all that the seeker wrote before."""
-    turns: list[Turn] = []
+    turns: list[SessionTurn] = []
     places: list[int] = []
     asked: list[tuple[int, str]] = []
     for split in ("valid", "train"):
@@ -110,7 +110,7 @@ def esconv_cases(options: Any) -> list[Case]:
             for at, part in enumerate(dialogue["dialog"]):
                 if part["speaker"] == "usr":
                     place, answered = place + 1, False
-                    turns.append(Turn(f"{split} {number}", at * STEP_S, scored(next(read))))
+                    turns.append(SessionTurn(f"{split} {number}", at * STEP_S, scored(next(read))))
                     places.append(place)
                 elif not answered:
                     answered = True
@@ -127,7 +127,7 @@ def epitome_cases(options: Any, mechanism: str) -> list[Case]:
     """Each response to a post, with the tone chosen from the post."""
     rows = epitome(options.data, mechanism)
     read = read_texts([row["seeker_post"] for row in rows], options.work / "mood")
-    turns = [Turn(f"{at}", 0.0, scored(outcome)) for at, outcome in enumerate(read)]
+    turns = [SessionTurn(f"{at}", 0.0, scored(outcome)) for at, outcome in enumerate(read)]
     told = tones(turns, [1] * len(turns))
     return [Case(row["sp_id"], *one, int(row["level"])) for row, one in zip(rows, told, strict=True)]
 

@@ -12,7 +12,7 @@ from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome
+from assistant.evaluate.run.engine import RowOutcome
 from assistant.text.reader import TextScores
 from scripts.mood.data import Clip, clips, goemotions, meld, read_clips, read_texts
 
@@ -26,14 +26,14 @@ class Lab:
     def __init__(self, data: Path, folds: Path, keep: Path) -> None:
         self.data, self.folds, self.keep = data, folds, keep
 
-    def texts(self, texts: Sequence[str]) -> list[Outcome]:
+    def texts(self, texts: Sequence[str]) -> list[RowOutcome]:
         return read_texts(texts, self.keep)
 
-    def clips(self, listed: Callable[[Path, Path], list[Clip]] = clips) -> list[tuple[Clip, Outcome]]:
+    def clips(self, listed: Callable[[Path, Path], list[Clip]] = clips) -> list[tuple[Clip, RowOutcome]]:
         found = listed(self.data, self.folds)
         return [pair for pair in zip(found, read_clips(found, self.keep), strict=True) if pair[1].scores]
 
-    def pool(self, name: str) -> list[tuple[Outcome, str]]:
+    def pool(self, name: str) -> list[tuple[RowOutcome, str]]:
         """Texts that the text model never learned from, with their emotion."""
         if name == "goemotions":
             labelled = goemotions(self.data)
@@ -43,7 +43,7 @@ class Lab:
         return [(outcome, emotion) for outcome, (_, emotion) in zip(read, labelled, strict=True) if outcome.scores]
 
 
-def scored(outcome: Outcome | None) -> tuple[Any, ...]:
+def scored(outcome: RowOutcome | None) -> tuple[Any, ...]:
     return () if outcome is None or outcome.scores is None else (outcome.scores,)
 
 
@@ -99,13 +99,13 @@ def mean_of(statistics: Sequence[bootstrap.Statistic], weights: np.ndarray) -> n
     return np.mean([one(weights) for one in statistics], axis=0)
 
 
-def scores_of(outcome: Outcome) -> TextScores | VoiceScores:
+def scores_of(outcome: RowOutcome) -> TextScores | VoiceScores:
     """The scores of what was read and not abstained from."""
     assert outcome.scores is not None
     return outcome.scores
 
 
-def shares_of_outcomes(outcomes: Sequence[Outcome]) -> np.ndarray:
+def shares_of_outcomes(outcomes: Sequence[RowOutcome]) -> np.ndarray:
     return np.array([[scores_of(o).reading().emotions.get(name, 0.0) for name in EMOTIONS] for o in outcomes])
 
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome
-from assistant.evaluate.tables.sessions import Rules, Turn, follow
+from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood import conformal
 from assistant.mood.conformal import COVERAGE, LARGEST, read_calibration, score
 from scripts.cards.card import toml
@@ -56,26 +56,26 @@ def sets(lab: Lab) -> Figures:
     read = lab.texts([line.text for line in scenes])
     plain = Rules()
 
-    def written(sessions: Sequence[tuple[str, Clip, Outcome]]) -> list[Outcome]:
+    def written(sessions: Sequence[tuple[str, Clip, RowOutcome]]) -> list[RowOutcome]:
         """Texts for clips: every other one a post, every other one a line of a scene."""
         from_posts = partnered(sessions, posts, seed=4)
         lines = [(o, scenes[at].emotion) for at, o in enumerate(read) if o.scores]
         from_scenes = partnered(sessions, lines, seed=5)
         return [from_posts[at] if at % 2 else from_scenes[at] for at in range(len(sessions))]
 
-    def cases(kind: str, sessions: Sequence[tuple[str, Clip, Outcome]]) -> list[tuple[Mood, str, str]]:
+    def cases(kind: str, sessions: Sequence[tuple[str, Clip, RowOutcome]]) -> list[tuple[Mood, str, str]]:
         """Moods with what was meant and by whom."""
         texts = written(sessions) if kind == "both" else [None] * len(sessions)
         moods = moods_of(sessions, spoken(sessions, texts), plain)
         return [(m, c.emotion, c.speaker) for m, (_, c, _) in zip(moods, sessions, strict=True) if m and m.emotions]
 
-    def read_lines(lines: Sequence[Line], outcomes: Sequence[Outcome]) -> list[tuple[Mood, str, str]]:
+    def read_lines(lines: Sequence[Line], outcomes: Sequence[RowOutcome]) -> list[tuple[Mood, str, str]]:
         order, turns = dialogue_turns(lines, outcomes)
         moods = zip(order, follow(turns, plain), strict=True)
         return [(m, lines[at].emotion, lines[at].dialogue) for at, m in moods if m and m.emotions]
 
     in_scenes = read_lines(scenes, read)
-    posted = follow([Turn(str(at), 0.0, scored(outcome)) for at, (outcome, _) in enumerate(posts)], plain)
+    posted = follow([SessionTurn(str(at), 0.0, scored(outcome)) for at, (outcome, _) in enumerate(posts)], plain)
     in_posts = [
         (m, emotion, f"post {at}")
         for at, (m, (_, emotion)) in enumerate(zip(posted, posts, strict=True))

@@ -10,8 +10,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome
-from assistant.evaluate.tables.sessions import Rules, Turn, follow
+from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
 from assistant.mood import fusion
 from assistant.mood.conformal import read_calibration
 from scripts.mood.data import Clip
@@ -38,11 +38,11 @@ NO_HISTORY_S = 1e-3
 
 
 def simulated(
-    heard: Sequence[tuple[Clip, Outcome]], seed: int, stays: float = STAYS
-) -> list[tuple[str, Clip, Outcome]]:
+    heard: Sequence[tuple[Clip, RowOutcome]], seed: int, stays: float = STAYS
+) -> list[tuple[str, Clip, RowOutcome]]:
     """Sessions of at most `TURNS` turns of one speaker whose emotion mostly stays; every clip once."""
     rng = np.random.default_rng(seed)
-    by: dict[str, list[tuple[Clip, Outcome]]] = {}
+    by: dict[str, list[tuple[Clip, RowOutcome]]] = {}
     for clip, outcome in heard:
         by.setdefault(clip.speaker, []).append((clip, outcome))
     found = []
@@ -58,16 +58,18 @@ def simulated(
     return found
 
 
-def spoken(sessions: Sequence[tuple[str, Clip, Outcome]], texts: Sequence[Outcome | None]) -> list[Turn]:
+def spoken(
+    sessions: Sequence[tuple[str, Clip, RowOutcome]], texts: Sequence[RowOutcome | None]
+) -> list[SessionTurn]:
     """Turns of a session, `GAP_S` apart, each with its text where there is one."""
     return [
-        Turn(session, at * GAP_S, (*scored(outcome), *scored(text)))
+        SessionTurn(session, at * GAP_S, (*scored(outcome), *scored(text)))
         for at, ((session, _, outcome), text) in enumerate(zip(sessions, texts, strict=True))
     ]
 
 
 def moods_of(
-    sessions: Sequence[tuple[str, Clip, Outcome]], turns: Sequence[Turn], rules: Rules, **how: Any
+    sessions: Sequence[tuple[str, Clip, RowOutcome]], turns: Sequence[SessionTurn], rules: Rules, **how: Any
 ) -> list[Mood | None]:
     """The mood after each turn; each head has a population of its own."""
     found: dict[int, Mood | None] = {}
@@ -122,8 +124,8 @@ def halves(names: Sequence[str], seed: int = 0) -> np.ndarray:
 
 
 def partnered(
-    sessions: Sequence[tuple[str, Clip, Outcome]], pool: Sequence[tuple[Outcome, str]], seed: int
-) -> list[Outcome]:
+    sessions: Sequence[tuple[str, Clip, RowOutcome]], pool: Sequence[tuple[RowOutcome, str]], seed: int
+) -> list[RowOutcome]:
     """For each clip a text with the same emotion, drawn from the pool."""
     rng = np.random.default_rng(seed)
     by = {name: [outcome for outcome, emotion in pool if emotion == name] for name in EMOTIONS}

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
-from assistant.text.tokenizer import TextTokenizer, padded
+from assistant.text.tokenizer import TextTokenizer, pad_row
 from scripts.cards import card as cards
 from scripts.paths import ROOT
 from scripts.text.data import (
@@ -185,7 +185,7 @@ def embeddings(model: Path, texts: Sequence[str]) -> np.ndarray:
     tokens = TextTokenizer(model, max_tokens=int(opened.card.data["max_tokens"]))
     found = []
     for text in tqdm(texts, desc="vectors", unit="text", mininterval=5):
-        row = padded(tokens.windows(text)[0])
+        row = pad_row(tokens.windows(text)[0])
         found.append(opened.run({name: value[None] for name, value in row.items()})["embedding"][0])
     return np.array(found)
 

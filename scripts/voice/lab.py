@@ -16,7 +16,7 @@ import numpy as np
 from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import Outcome, read_rows, with_baseline
+from assistant.evaluate.run.engine import RowOutcome, read_rows, with_baseline
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from scripts.cards.card import read_card
@@ -140,7 +140,7 @@ class Lab:
 
 def read(
     folder: Path, files: Sequence[Path], speakers: Sequence[str], keep: Path, stem: Path = STEM_FOLDER
-) -> list[Outcome]:
+) -> list[RowOutcome]:
     """The served reader's outcome of each file, kept in `keep` for this graph and stem."""
     key = hashlib.sha256(
         "".join([read_card(folder)["sha256"], read_card(stem)["sha256"], *map(str, files)]).encode()
@@ -157,7 +157,7 @@ def read(
     return list(pickle.loads(path.read_bytes()))
 
 
-def outcomes_of(lab: Lab, job: Job, rows: Array, mode: Mode = "none") -> list[Outcome]:
+def outcomes_of(lab: Lab, job: Job, rows: Array, mode: Mode = "none") -> list[RowOutcome]:
     """Outcomes in the order of `rows`. All that is tested is read once; a baseline sees only `rows`, shuffled."""
     whole = np.flatnonzero((job.test & lab.clips.honest & (lab.clips.emotion != "")) | lab.rated(job))
     found = read(
@@ -181,7 +181,7 @@ def closed(scores: VoiceScores, names: Array) -> Array:
     return np.asarray(given / given.sum())
 
 
-def named(outcomes: Sequence[Outcome], names: Array, truth: Array, speaker: Array) -> Scored:
+def named(outcomes: Sequence[RowOutcome], names: Array, truth: Array, speaker: Array) -> Scored:
     """The likeliest of these classes for each outcome."""
     answers, sure = [], []
     for outcome in outcomes:

@@ -15,7 +15,7 @@ from assistant.conversation.memory import Memory
 from assistant.conversation.session import Conversation
 from assistant.emotion import Estimate, Modality, Mood, Reading
 from assistant.mood.timeline import Timeline
-from assistant.recommend.service import Wish
+from assistant.recommend.ranking import RankRequest
 from tests.conftest import House
 
 Fused = list[tuple[Modality, ...]]
@@ -73,7 +73,7 @@ async def test_purposes_of_different_modalities_have_a_fusion_each(house: House)
     [
         (lambda conversation: conversation.readings.mood(), [("voice", "text")]),
         (lambda conversation: conversation.tune("", fresh=False), [("voice",)]),
-        (lambda conversation: conversation.choose(Wish()), [("text",)]),
+        (lambda conversation: conversation.choose(RankRequest()), [("text",)]),
     ],
 )
 async def test_only_the_mood_that_is_asked_for_is_fused(house: House, ask: Any, modalities: Fused) -> None:

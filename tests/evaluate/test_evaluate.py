@@ -26,12 +26,12 @@ from tokenizers.processors import TemplateProcessing
 from assistant.config import shipped_models
 from assistant.emotion import NO_BASELINE, Usual
 from assistant.errors import AssistantError, Invalid, ModelInvalid, NotFound, Unavailable
-from assistant.evaluate.command import Options, configure, evaluate
+from assistant.evaluate.command import RunOptions, configure, evaluate
 from assistant.evaluate.run.engine import Habit, with_baseline
 from assistant.evaluate.tables.manifest import read_manifest
 from assistant.inference.card import read_card
-from assistant.inference.model import onnx_session
-from assistant.mood.baseline import updated, usual
+from assistant.mood.baseline import update_baseline, usual_from
+from tests.conftest import shared_session
 
 VOICES = ("anger", "joy", "neutral", "sadness")
 FINE = ("anger", "joy", "love", "optimism", "sadness", "neutral")
@@ -199,7 +199,7 @@ def measure(
         "stem": FakeSession(STEM_PORTS, encode),
         "voice": head or FakeSession(voice_ports(), read_voice),
     }
-    asked = Options(modality, data, model=model, out=out, **{"bootstrap": 50, **options})  # type: ignore[arg-type]
+    asked = RunOptions(modality, data, model=model, out=out, **{"bootstrap": 50, **options})  # type: ignore[arg-type]
     assert evaluate(asked, session=lambda graph: sessions[graph.parent.name]) == 0
 
     def refuse(constant: str) -> None:
@@ -395,7 +395,7 @@ def test_a_row_that_breaks_the_graph_or_gives_no_number_is_a_bad_row(tmp_path: P
 
 def test_with_no_row_to_score_the_exit_is_1(tmp_path: Path, text_model: Path, capsys: Any) -> None:
     data = a_table(tmp_path / "d.csv", "text,emotion", "joy,glee")
-    options = Options("text", data, model=text_model, out=tmp_path / "out")
+    options = RunOptions("text", data, model=text_model, out=tmp_path / "out")
     assert evaluate(options, session=lambda graph: FakeSession(TEXT_PORTS, read_text)) == 1
     assert "none of the rows" in capsys.readouterr().err
     assert not (tmp_path / "out" / "report.json").exists()
@@ -415,7 +415,7 @@ def test_interrupting_gives_one_line_and_no_trace(tmp_path: Path, text_model: Pa
 
     data = a_table(tmp_path / "d.csv", "text,emotion", "joy,joy")
     with pytest.raises(KeyboardInterrupt):
-        evaluate(Options("text", data, model=text_model, out=tmp_path / "out"), session=interrupted)
+        evaluate(RunOptions("text", data, model=text_model, out=tmp_path / "out"), session=interrupted)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -457,21 +457,21 @@ def test_an_out_that_cant_be_written_is_refused_before_the_run(tmp_path: Path, t
     data = a_table(tmp_path / "d.csv", "text,emotion", "joy,joy")
     session = FakeSession(TEXT_PORTS, read_text)
     with pytest.raises((Invalid, Unavailable)) as raised:
-        evaluate(Options("text", data, model=text_model, out=data / "out"), session=lambda graph: session)
+        evaluate(RunOptions("text", data, model=text_model, out=data / "out"), session=lambda graph: session)
     assert raised.value.code == "out_unwritable"
     assert not session.rows
 
 
 def test_a_model_of_the_other_kind_is_refused(tmp_path: Path, voice_model: Path) -> None:
     data = a_table(tmp_path / "d.csv", "text,emotion", "joy,joy")
-    options = Options("text", data, model=voice_model, out=tmp_path / "out")
+    options = RunOptions("text", data, model=voice_model, out=tmp_path / "out")
     with pytest.raises(ModelInvalid, match="no text model"):
         evaluate(options, session=lambda graph: FakeSession(voice_ports(), read_voice))
     with pytest.raises(AssistantError) as raised:
-        evaluate(Options("text", data, model=tmp_path / "nowhere", out=tmp_path / "out"))
+        evaluate(RunOptions("text", data, model=tmp_path / "nowhere", out=tmp_path / "out"))
     assert raised.value.code == "model_missing"
     with pytest.raises(NotFound):
-        evaluate(Options("text", tmp_path / "none.csv"))
+        evaluate(RunOptions("text", tmp_path / "none.csv"))
 
 
 def test_a_voice_is_read_with_the_stem_beside_it_and_the_report_names_both(
@@ -494,9 +494,9 @@ def test_a_voice_without_a_stem_beside_it_takes_the_shipped_one_if_that_is_its_o
     sessions = {"voice": FakeSession(voice_ports(), read_voice)}
 
     def session(graph: Path) -> Any:
-        return sessions.get(graph.parent.name) or onnx_session(graph)
+        return sessions.get(graph.parent.name) or shared_session(graph)
 
-    options = Options("voice", data, model=voice_model, out=tmp_path / "out")
+    options = RunOptions("voice", data, model=voice_model, out=tmp_path / "out")
     with pytest.raises(ModelInvalid) as raised:
         evaluate(options, session=session)
     assert SHA256 in raised.value.message
@@ -557,8 +557,8 @@ def test_a_head_that_gives_no_number_costs_its_row_and_teaches_no_baseline(
     [
         ("qualities", "kinds", "lacks a list of qualities"),
         ("fine_threshold", "threshold", "fine_threshold must be a number"),
-        ("relative", "relation", "gives no relative"),
-        ("quality", "noise", "gives no quality"),
+        ("relative", "relation", "no output relative"),
+        ("quality", "noise", "no output quality"),
     ],
 )
 def test_a_voice_whose_card_says_too_little_is_refused(
@@ -632,12 +632,12 @@ def test_an_online_baseline_knows_only_what_came_before(tmp_path: Path, voice_mo
 
 def test_a_habit_is_the_served_baseline_at_any_length() -> None:
     seen = [(0.5, -1.0, 2.0), (1.5, 0.0, 1.0)]
-    served = updated(updated(NO_BASELINE, seen[0]), seen[1])
+    served = update_baseline(update_baseline(NO_BASELINE, seen[0]), seen[1])
     habit, longer = Habit(), Habit()
     for observation in seen:
         habit.learn(observation)
         longer.learn(observation * 3)  # nine numbers, more than a baseline keeps
-    known = usual(served, (0.1, 0.2, 0.3))
+    known = usual_from(served, (0.1, 0.2, 0.3))
     assert known is not None
     assert habit.usual((0.1, 0.2, 0.3)) == known
     assert longer.usual((0.1, 0.2, 0.3) * 3) == Usual(known.shift * 3, known.trust)

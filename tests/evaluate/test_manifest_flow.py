@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from assistant.errors import Invalid
-from assistant.evaluate.command import Options, configure, evaluate
+from assistant.evaluate.command import RunOptions, configure, evaluate
 from assistant.evaluate.tables.manifest import BAD_ROWS, BadRow, write_bad_rows
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
 
@@ -45,7 +45,7 @@ def run(folder: Path, expected: int = 0, **options: Any) -> dict[str, Any]:
     """The report."""
     asked: dict[str, Any] = {"columns": COLUMNS, "label_map": folder / "map.json", "bootstrap": 20, **options}
     data = asked.pop("data", folder / "d.csv")
-    assert evaluate(Options("voice", data, model=folder / "model", out=folder / "out", **asked)) == expected
+    assert evaluate(RunOptions("voice", data, model=folder / "model", out=folder / "out", **asked)) == expected
     found: dict[str, Any] = json.loads((folder / "out" / "report.json").read_text())
     return found
 

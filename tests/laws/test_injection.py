@@ -22,7 +22,7 @@ from assistant.emotion import Abstention, Estimate, Reading
 from assistant.profile.context import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
-from assistant.recommend.feedback import Outcome
+from assistant.recommend.feedback import Reward
 from assistant.recommend.service import Recommender
 from assistant.server.contract.shapes import show_directive
 from assistant.tone.policy import choose
@@ -95,10 +95,10 @@ class Nothing:
     async def get(self, app: str) -> Catalogue:
         return Catalogue(version="", items=())
 
-    async def after(self, app: str, number: int) -> tuple[int, list[Outcome]]:
+    async def after(self, app: str, number: int) -> tuple[int, list[Reward]]:
         return number, []
 
-    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         return number, []
 
     async def snapshot(self, app: str) -> None:

@@ -28,7 +28,7 @@ from assistant.profile.context import ContextPart
 from assistant.profile.export import SCHEMA
 from assistant.profile.person import App, Device, Person, Profile, subject
 from assistant.recommend.features import SIZE
-from assistant.recommend.feedback import Outcome
+from assistant.recommend.feedback import Reward
 from assistant.store import schema
 from assistant.store.aggregates import TOO_FEW
 from assistant.store.export import SOURCES
@@ -73,7 +73,7 @@ class Office:
         await storage.moods.add_reading(who, a_reading(), at)
         for number in range(decisions):
             await storage.decisions.add(f"{name} {number}", who, at + number, a_decision(an_item(reason=CANARY)))
-        clicked = Outcome("a", "click", 0.3, 0.1, at, at)
+        clicked = Reward("a", "click", 0.3, 0.1, at, at)
         await storage.rewards.add(self.app.id, who, f"{name} 0", "click a", clicked)
         storage.access.note_access(who, "key_1", "GET /v1/people/{person}")
         await storage.access.flush()
@@ -296,7 +296,7 @@ async def test_the_purge_spares_whoever_had_the_use_of_their_data_restricted(off
 async def test_a_reward_is_blind_once_the_mood_may_not_be_remembered(databases: Databases, way: str) -> None:
     async with opening(databases, Clock(), grant_days=2) as office:
         ada, at = await office.full(), office.clock.now
-        knowing = Outcome("b", "click", 0.3, 0.1, at, at, features=(0.1,) * SIZE, felt=0.2)
+        knowing = Reward("b", "click", 0.3, 0.1, at, at, features=(0.1,) * SIZE, felt=0.2)
         await office.storage.rewards.add(office.app.id, ada.pseudonym, "ada 1", "click b", knowing)
         await office.storage.purge.run()
         assert (await office.storage.rewards.after(office.app.id, 0))[1][-1] == knowing

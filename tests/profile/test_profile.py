@@ -18,7 +18,7 @@ from assistant.emotion import Estimate, Reading
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
-from assistant.profile.attribute_schema import SENSITIVE, check_attributes, check_schema, sensitive
+from assistant.profile.attribute_schema import SENSITIVE, check_attributes, check_schema, sensitive_topic
 from assistant.profile.context import LIFETIMES_S, PARTS, ContextPart, check_part, lifetime_s
 from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile, QuietHours, is_quiet, time_zone
 from assistant.server.routes.people import apply_merge_patch
@@ -124,13 +124,13 @@ def test_an_attribute_may_not_be_named_after_what_a_profile_must_not_hold(name: 
 
 @pytest.mark.parametrize("name", ["team", "embrace_change", "temperature_unit", "seat", "nickname", "saddle"])
 def test_harmless_names_are_left_alone(name: str) -> None:
-    assert sensitive(name) is None
+    assert sensitive_topic(name) is None
 
 
 def test_every_kind_of_sensitive_name_is_found_in_camel_case_too() -> None:
     for what, roots in SENSITIVE.items():
         for root in roots:
-            assert sensitive(f"last{root.title().replace('_', '')}") or "_" in root, (what, root)
+            assert sensitive_topic(f"last{root.title().replace('_', '')}") or "_" in root, (what, root)
 
 
 # Quiet hours

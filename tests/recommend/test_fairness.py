@@ -11,7 +11,7 @@ import pytest
 from assistant.arrays import Floats
 from assistant.recommend.holdout import uplift
 from assistant.recommend.measures.exposure import Came, Piece, Shown
-from assistant.recommend.measures.fairness import FEWEST, Group, compared
+from assistant.recommend.measures.fairness import FEWEST, GroupExposure, compared
 from assistant.recommend.measures.interval import effective, mean, newcombe, share, shares_apart, wilson, z_of
 from assistant.recommend.measures.rates import rates, worth
 
@@ -28,7 +28,7 @@ def people(group: str, count: int, offers: Floats, *, slates: int = 4, seed: int
     ]
 
 
-def groups_of(shown: Sequence[Shown]) -> dict[str, Group]:
+def groups_of(shown: Sequence[Shown]) -> dict[str, GroupExposure]:
     declared = {one.person: one.person.rstrip("0123456789") for one in shown}
     return {group.name or "": group for group in compared(shown, declared)}
 

@@ -17,8 +17,8 @@ from assistant.emotion import Estimate, Mood
 from assistant.errors import Invalid
 from assistant.profile.person import Profile
 from assistant.recommend.attributes import OF_CONTEXTS, check_names
-from assistant.recommend.bandits import Belief, Exploration, folded, prior, restored
-from assistant.recommend.bubble import bubble, opened
+from assistant.recommend.bandits import Belief, Exploration, fold, prior, restore
+from assistant.recommend.bubble import bubble, widen
 from assistant.recommend.catalogue import Affinity, Catalogue, Item, check, faults
 from assistant.recommend.diversity import price, unit
 from assistant.recommend.features import (
@@ -31,12 +31,13 @@ from assistant.recommend.features import (
     context_vector,
     item_numbers,
 )
-from assistant.recommend.item_table import Shelf, lay_out
+from assistant.recommend.item_table import ItemTable, lay_out
 from assistant.recommend.moment import Moment
-from assistant.recommend.ranking import Recommendation, rank, ranked
-from assistant.recommend.scoring import Learned, Situation, totals, view
+from assistant.recommend.ranking import Recommendation
+from assistant.recommend.scoring import Learned, RankingContext, totals, view
 from assistant.recommend.slate import Knobs, draw, draw_diverse, expected_loss, generator, temperature_of
-from assistant.recommend.together import Like, Neighbours, Together, grown
+from assistant.recommend.together import Like, Neighbours, Together, add_likes
+from tests.rankings import rank, ranking_of
 
 few = settings(max_examples=25, deadline=None)
 TAGS = ("music", "walking", "cooking", "reading")
@@ -54,7 +55,7 @@ def taught(seed: int = 0, rewards: int = 60) -> Belief:
     rng = np.random.default_rng(seed)
     belief = prior()
     for _ in range(rewards):
-        belief = belief.learned(rng.normal(size=SIZE) * 0.3, float(rng.random()))
+        belief = belief.learn(rng.normal(size=SIZE) * 0.3, float(rng.random()))
     return belief
 
 
@@ -99,13 +100,13 @@ LIKES = Profile(interests=("music",))
 
 LIKED = st.lists(st.integers(0, 9).map(str), max_size=4, unique=True).map(tuple)
 """What a person may have liked, of the catalogues here."""
-BOTH = grown(Together(), [Like(str(n), tuple(str(m) for m in range(n))) for n in range(10)] * 4)
+BOTH = add_likes(Together(), [Like(str(n), tuple(str(m) for m in range(n))) for n in range(10)] * 4)
 """Four people who liked everything there is."""
 
 
-def knowing(how: Exploration, shelf: Shelf) -> Learned:
+def knowing(how: Exploration, table: ItemTable) -> Learned:
     """What was learned: weights, what is popular, and what is liked together."""
-    return Learned(TAUGHT, how, np.array([0]), np.array([3.0]), neighbours=Neighbours(BOTH, shelf))
+    return Learned(TAUGHT, how, np.array([0]), np.array([3.0]), neighbours=Neighbours(BOTH, table))
 
 
 def places(slate: tuple[Recommendation, ...]) -> dict[str, int]:
@@ -120,11 +121,11 @@ def test_updating_one_by_one_comes_to_the_regression_over_all() -> None:
     x, r = rng.normal(size=(200, 12)), rng.random(200)
     belief = prior(12, ridge=2.0)
     for row, reward in zip(x, r, strict=True):
-        belief = belief.learned(row, float(reward))
+        belief = belief.learn(row, float(reward))
     solved = np.linalg.solve(2 * np.eye(12) + x.T @ x, x.T @ r)
     assert belief.mean == pytest.approx(solved)
     assert belief.covariance @ belief.precision == pytest.approx(np.eye(12), abs=1e-9)
-    again = restored(belief.precision, belief.moment, belief.count)
+    again = restore(belief.precision, belief.moment, belief.count)
     assert again.mean == pytest.approx(belief.mean)
 
 
@@ -133,9 +134,9 @@ def test_the_order_of_rewards_does_not_matter() -> None:
     rows = [(rng.normal(size=6), float(rng.random())) for _ in range(40)]
     one, other = prior(6), prior(6)
     for x, r in rows:
-        one = one.learned(x, r)
+        one = one.learn(x, r)
     for x, r in reversed(rows):
-        other = other.learned(x, r)
+        other = other.learn(x, r)
     assert one.mean == pytest.approx(other.mean)
 
 
@@ -143,7 +144,7 @@ def test_folding_over_the_context_is_the_same_as_the_outer_product() -> None:
     rng = np.random.default_rng(3)
     context, numbers = rng.normal(size=len(CONTEXT)), rng.normal(size=(5, len(ITEM)))
     numbers[:, COMMERCIAL] = 0.0
-    inner = folded(TAUGHT, context)
+    inner = fold(TAUGHT, context)
     for row, mean, deviation in zip(numbers, inner.expected(numbers), inner.deviation(numbers), strict=True):
         whole = choice_features(context, row)
         assert mean == pytest.approx(whole @ TAUGHT.mean)
@@ -158,7 +159,7 @@ def test_what_is_expected_agrees_with_vowpal_wabbit() -> None:
     r = x @ truth + 0.02 * rng.normal(size=300)
     belief = prior(5, ridge=1e-3)
     for row, reward in zip(x, r, strict=True):
-        belief = belief.learned(row, float(reward))
+        belief = belief.learn(row, float(reward))
     other = vowpal.Workspace("--noconstant --quiet -l 1 --power_t 0.5")
     texts = ["| " + " ".join(f"f{k}:{value:.9f}" for k, value in enumerate(row)) for row in x]
     for _ in range(30):
@@ -177,14 +178,14 @@ def test_what_is_expected_agrees_with_vowpal_wabbit() -> None:
 def test_a_score_is_the_sum_of_its_parts_and_of_its_reasons(
     items: tuple[Item, ...], m: Mood | None, moment: Moment, how: Exploration, liked: tuple[str, ...], seed: str
 ) -> None:
-    shelf = lay_out(items)
-    learned = knowing(how, shelf)
-    rows = shelf.rows("en", 2e6)
-    who = Situation(LIKES, m, moment, 2e6, learned, seed, likes=liked)
-    scores = totals(view(shelf, rows, who), who)
-    of = {shelf.items[row].id: score for row, score in zip(rows.tolist(), scores, strict=True)}
+    table = lay_out(items)
+    learned = knowing(how, table)
+    rows = table.rows("en", 2e6)
+    who = RankingContext(LIKES, m, moment, 2e6, learned, seed, likes=liked)
+    scores = totals(view(table, rows, who), who)
+    of = {table.items[row].id: score for row, score in zip(rows.tolist(), scores, strict=True)}
     more = {"moment": moment, "now": 2e6, "learned": learned, "likes": liked}
-    for said in rank(shelf, LIKES, m, slots=20, seed=seed, **more):
+    for said in rank(table, LIKES, m, slots=20, seed=seed, **more):
         assert said.score == pytest.approx(sum(said.parts.values()))
         assert said.score == pytest.approx(sum(reason.part for reason in said.reasons), abs=1e-9)
         assert said.score == pytest.approx(of[said.item.id], abs=1e-6)
@@ -195,16 +196,16 @@ def test_a_score_is_the_sum_of_its_parts_and_of_its_reasons(
 def test_what_an_item_would_score_without_the_mood_is_what_it_scores_without_the_mood(
     items: tuple[Item, ...], m: Mood, moment: Moment, how: Exploration, liked: tuple[str, ...], seed: str
 ) -> None:
-    shelf = lay_out(items)
+    table = lay_out(items)
     more: dict[str, Any] = {
         "slots": 20,
         "seed": seed,
         "moment": moment,
-        "learned": knowing(how, shelf),
+        "learned": knowing(how, table),
         "likes": liked,
     }
-    blind_scores = {said.item.id: said.score for said in rank(shelf, LIKES, None, **more)}
-    for said in rank(shelf, LIKES, m, **more):
+    blind_scores = {said.item.id: said.score for said in rank(table, LIKES, None, **more)}
+    for said in rank(table, LIKES, m, **more):
         without_mood = sum(part for name, part in said.parts.items() if not name.startswith("mood_"))
         assert without_mood == pytest.approx(blind_scores[said.item.id])
 
@@ -235,7 +236,7 @@ def test_what_was_liked_in_a_moment_is_recommended_in_such_a_moment() -> None:
     for activity, liked in (("running", "run"), ("still", "rest")) * 60:
         context = context_vector(Moment(activity=activity), None)  # type: ignore[arg-type]
         for item in items:
-            belief = belief.learned(choice_features(context, numbers[item.id]), float(item.id == liked))
+            belief = belief.learn(choice_features(context, numbers[item.id]), float(item.id == liked))
     learned = Learned(belief, Exploration(width=0.0))
     for activity, liked in (("running", "run"), ("still", "rest")):
         moment = Moment(activity=activity)  # type: ignore[arg-type]
@@ -273,9 +274,9 @@ def test_more_stress_never_raises_the_score_or_place_of_anything_commercial_what
     seed: str,
 ) -> None:
     tense = replace(m, stress=m.stress + (1 - m.stress) * more)
-    shelf = lay_out(items)
-    given_all = {"moment": moment, "learned": knowing(how, shelf), "likes": liked, "knobs": knobs}
-    calm_slate, tense_slate = (rank(shelf, LIKES, felt, slots=slots, seed=seed, **given_all) for felt in (m, tense))
+    table = lay_out(items)
+    given_all = {"moment": moment, "learned": knowing(how, table), "likes": liked, "knobs": knobs}
+    calm_slate, tense_slate = (rank(table, LIKES, felt, slots=slots, seed=seed, **given_all) for felt in (m, tense))
     scores = {said.item.id: said.score for said in calm_slate}
     paid = [said.item.commercial for said in tense_slate]
     assert paid == sorted(paid)
@@ -298,10 +299,10 @@ def test_knowing_the_mood_never_brings_anything_commercial_onto_a_slate_or_forwa
     liked: tuple[str, ...],
     seed: str,
 ) -> None:
-    shelf = lay_out(items)
+    table = lay_out(items)
     knobs = replace(knobs, serendipity=0.0)  # with diversity each place has luck of its own
-    given_all = {"moment": moment, "learned": knowing(how, shelf), "likes": liked, "knobs": knobs}
-    blind_slate, felt_slate = (rank(shelf, LIKES, felt, slots=20, seed=seed, **given_all) for felt in (None, m))
+    given_all = {"moment": moment, "learned": knowing(how, table), "likes": liked, "knobs": knobs}
+    blind_slate, felt_slate = (rank(table, LIKES, felt, slots=20, seed=seed, **given_all) for felt in (None, m))
     for said in felt_slate:
         if said.item.commercial:
             assert places(felt_slate)[said.item.id] >= places(blind_slate)[said.item.id]
@@ -314,7 +315,7 @@ def test_how_much_is_explored_does_not_depend_on_the_mood(
 ) -> None:
     knobs, learned = Knobs(exploration_budget=0.005), Learned(TAUGHT, how)
     more: dict[str, Any] = {"slots": 3, "seed": seed, "moment": moment, "learned": learned, "knobs": knobs}
-    assert ranked(items, LIKES, m, **more).temperature == ranked(items, LIKES, None, **more).temperature
+    assert ranking_of(items, LIKES, m, **more).temperature == ranking_of(items, LIKES, None, **more).temperature
 
 
 @pytest.mark.parametrize(
@@ -429,8 +430,8 @@ def test_exploring_keeps_to_its_budget(scores: list[float], budget: float) -> No
 def test_serendipity_buys_variety_at_a_price_that_is_told() -> None:
     items = [Item(f"m{n}", "A", "music", tags=("music",)) for n in range(8)]
     items += [Item(f"c{n}", "B", "article", tags=("cooking",)) for n in range(2)]
-    plain = ranked(items, LIKES, None, slots=4, seed="s")
-    diverse = ranked(items, LIKES, None, slots=4, seed="s", knobs=Knobs(serendipity=0.6))
+    plain = ranking_of(items, LIKES, None, slots=4, seed="s")
+    diverse = ranking_of(items, LIKES, None, slots=4, seed="s", knobs=Knobs(serendipity=0.6))
     assert {said.item.kind for said in plain.slate} == {"music"}
     assert {said.item.kind for said in diverse.slate} == {"music", "article"}
     assert plain.price.expected_reward == 0
@@ -452,6 +453,6 @@ def test_a_narrow_person_gets_more_variety_and_a_broad_one_does_not() -> None:
     assert (narrow.coverage, narrow.acts) == (pytest.approx(1 / 3), True)
     assert (broad.coverage, broad.acts) == (1.0, False)
     assert turning.drift > broad.drift
-    assert opened(Knobs(), narrow).serendipity > 0
-    assert opened(Knobs(), broad) == Knobs()
+    assert widen(Knobs(), narrow).serendipity > 0
+    assert widen(Knobs(), broad) == Knobs()
     assert not bubble(["news"] * 5, kinds).acts  # too few to say

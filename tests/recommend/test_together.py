@@ -14,10 +14,10 @@ from assistant.profile.person import Profile
 from assistant.recommend.bandits import Exploration, prior
 from assistant.recommend.catalogue import Item
 from assistant.recommend.features import SIZE
-from assistant.recommend.feedback import LATE_S, Outcome, State, learned, pack, shows_taste, unpack
+from assistant.recommend.feedback import LATE_S, Reward, State, learn, pack, shows_taste, unpack
 from assistant.recommend.item_table import lay_out
 from assistant.recommend.likes import REFRESH_S, LikedLately
-from assistant.recommend.ranking import Recommendation, rank
+from assistant.recommend.ranking import Recommendation
 from assistant.recommend.scoring import Learned
 from assistant.recommend.together import (
     FEWEST,
@@ -27,13 +27,14 @@ from assistant.recommend.together import (
     Like,
     Neighbours,
     Together,
+    add_likes,
     because,
-    grown,
-    packed,
+    pack_counts,
     together,
-    unpacked,
+    unpack_counts,
 )
 from tests.conftest import House
+from tests.rankings import rank
 
 ACTOR = Actor("app", "api")
 NOW = 1_800_000_000.0
@@ -49,7 +50,7 @@ def same(one: Together, other: Together) -> bool:
 
 
 def everybody_likes(items: str, people: int = FEWEST) -> Together:
-    return grown(Together(), [Like(item, tuple(items[:n])) for n, item in enumerate(items)] * people)
+    return add_likes(Together(), [Like(item, tuple(items[:n])) for n, item in enumerate(items)] * people)
 
 
 # Counting
@@ -60,14 +61,14 @@ def everybody_likes(items: str, people: int = FEWEST) -> Together:
 def test_the_log_in_two_parts_with_a_snapshot_between_counts_the_same(
     log: list[Like], cut: int, bounds: Bounds
 ) -> None:
-    half = unpacked(*packed(grown(Together(), log[:cut], bounds)))
-    assert same(grown(half, log[cut:], bounds), grown(Together(), log, bounds))
+    half = unpack_counts(*pack_counts(add_likes(Together(), log[:cut], bounds)))
+    assert same(add_likes(half, log[cut:], bounds), add_likes(Together(), log, bounds))
 
 
 @settings(max_examples=100, deadline=None)
 @given(LOGS)
 def test_what_is_kept_is_bounded_and_of_what_is_known(log: list[Like]) -> None:
-    known = grown(Together(), log, NARROW)
+    known = add_likes(Together(), log, NARROW)
     assert len(known.people) <= 2 * NARROW.items
     assert all(len(row) <= 2 * NARROW.partners for row in known.pairs.values())
     assert known.pairs.keys() <= known.people.keys()
@@ -76,24 +77,24 @@ def test_what_is_kept_is_bounded_and_of_what_is_known(log: list[Like]) -> None:
 
 def test_learning_more_leaves_what_was_known_as_it_was() -> None:
     known = everybody_likes("ab")
-    grown(known, [Like("b", ("a",)), Like("c", ("a", "b"))])
+    add_likes(known, [Like("b", ("a",)), Like("c", ("a", "b"))])
     assert same(known, everybody_likes("ab"))
 
 
 def test_liking_something_again_counts_once() -> None:
-    assert grown(Together(), [Like("a", ()), Like("a", ("a",))]).people == {"a": 1}
+    assert add_likes(Together(), [Like("a", ()), Like("a", ("a",))]).people == {"a": 1}
 
 
 def test_a_state_with_tastes_comes_back_from_a_snapshot() -> None:
     none = (0.0,) * SIZE
     log = [
-        Outcome(item, "click", 0.3, 0.0, NOW, NOW, none, taste=True, beside=beside)
+        Reward(item, "click", 0.3, 0.0, NOW, NOW, none, taste=True, beside=beside)
         for item, beside in (("a", ()), ("b", ("a",)), ("c", ("b", "a")))
     ]
-    state = learned(State(), log, 3)
+    state = learn(State(), log, 3)
     assert state.together.pairs["c"] == {"b": 1, "a": 1}
     assert same(unpack(pack(state)).together, state.together)
-    assert same(learned(unpack(pack(learned(State(), log[:2], 2))), log[2:], 3).together, state.together)
+    assert same(learn(unpack(pack(learn(State(), log[:2], 2))), log[2:], 3).together, state.together)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_click_in_time_on_nothing_commercial_shows_taste(change: dict[str, Any
         "at": NOW,
         "decided_at": NOW,
     }
-    assert shows_taste(Outcome(**given | change)) is shows
+    assert shows_taste(Reward(**given | change)) is shows
 
 
 # Scoring
@@ -122,9 +123,9 @@ def test_a_click_in_time_on_nothing_commercial_shows_taste(change: dict[str, Any
 
 def slate(known: Together, likes: tuple[str, ...], *, paid: str = "") -> dict[str, Recommendation]:
     items = [Item(name, f"Title {name}", "article", commercial=name in paid) for name in "abcd"]
-    shelf = lay_out(items)
-    what = Learned(prior(), Exploration(width=0.0), neighbours=Neighbours(known, shelf))
-    return {s.item.id: s for s in rank(shelf, Profile(), None, slots=4, seed="s", learned=what, likes=likes)}
+    table = lay_out(items)
+    what = Learned(prior(), Exploration(width=0.0), neighbours=Neighbours(known, table))
+    return {s.item.id: s for s in rank(table, Profile(), None, slots=4, seed="s", learned=what, likes=likes)}
 
 
 def test_a_pair_says_nothing_before_a_few_people_share_it() -> None:
@@ -146,13 +147,13 @@ def test_nothing_commercial_is_recommended_because_of_tastes_or_speaks_for_anyth
 
 def test_what_is_liked_with_everything_is_less_alike_than_what_is_liked_with_this() -> None:
     log = [Like("a", ()), Like("b", ("a",)), Like("c", ("b", "a"))] * 4 + [Like("c", ()), Like("c", ())] * 10
-    said = slate(grown(Together(), log), ("a",))
+    said = slate(add_likes(Together(), log), ("a",))
     assert said["b"].parts["together"] > said["c"].parts["together"] > 0
 
 
 def test_the_newest_like_says_most() -> None:
     log = [Like("a", ()), Like("c", ("a",)), Like("b", ()), Like("d", ("b",))] * 4
-    said = slate(grown(Together(), log), ("b", "a"))
+    said = slate(add_likes(Together(), log), ("b", "a"))
     assert said["d"].parts["together"] > said["c"].parts["together"] > 0
 
 
@@ -161,8 +162,8 @@ def test_the_newest_like_says_most() -> None:
 def test_the_part_stays_within_its_bound_and_its_reason_is_one_of_the_likes(
     log: list[Like], likes: tuple[str, ...]
 ) -> None:
-    shelf = lay_out([Item(name, name, "article") for name in "abcdefgh"])
-    neighbours = Neighbours(grown(Together(), log * 3), shelf)
+    table = lay_out([Item(name, name, "article") for name in "abcdefgh"])
+    neighbours = Neighbours(add_likes(Together(), log * 3), table)
     part = together(neighbours, likes, 8)
     assert np.all((part >= 0) & (part < WEIGHT / 2))
     for row in range(8):
@@ -178,10 +179,10 @@ class Log:
     """A person's rewards, and how often they were read."""
 
     def __init__(self, *items: str) -> None:
-        self.kept = [Outcome(item, "click", 0.3, 0.0, NOW, NOW, taste=True) for item in items]
+        self.kept = [Reward(item, "click", 0.3, 0.0, NOW, NOW, taste=True) for item in items]
         self.reads: list[int] = []
 
-    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+    async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         self.reads.append(number)
         return len(self.kept), self.kept[number:][-most:]
 
@@ -199,7 +200,7 @@ async def test_likes_are_read_once_and_then_only_what_is_newer() -> None:
 
 async def test_of_whom_is_forgotten_while_being_read_nothing_stays() -> None:
     class Slow(Log):
-        async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Outcome]]:
+        async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
             likes.forget(person)
             return await super().of_person(person, number, most)
 
@@ -284,9 +285,9 @@ async def test_an_erased_person_s_likes_are_gone_and_every_worker_counts_the_sam
     await _catalogue(house)
     await _like_both(house, "ann", "bob", "cy")
     app = (await house.app()).id
-    known = await house.services.conversations.recommender.state(app, house.clock.now)
+    known = await house.services.recommender.learner.state(app, house.clock.now)
     number, rewards = await house.services.storage.rewards.after(app, 0)
-    assert same(known.together, learned(State(), rewards, number).together)
+    assert same(known.together, learn(State(), rewards, number).together)
     assert known.together.pairs[FIRST] == {SECOND: 3}
     await house.call("DELETE", "/v1/people/ann", status=204)
     await house.person("ann")

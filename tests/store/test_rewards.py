@@ -20,7 +20,7 @@ from assistant.emotion import Estimate, Reading
 from assistant.errors import Invalid
 from assistant.profile.person import Profile
 from assistant.recommend.features import SIZE
-from assistant.recommend.feedback import LATE_S, Outcome, State, learned, pack, reward_of, unpack
+from assistant.recommend.feedback import LATE_S, Reward, State, learn, pack, reward_of, unpack
 from assistant.store.apps import Apps
 from assistant.store.database import Database, migrate
 from assistant.store.keys.masters import LocalKeys
@@ -37,8 +37,8 @@ def features(seed: int) -> Features:
     return tuple((np.random.default_rng(seed).normal(size=SIZE) * 0.2).tolist())
 
 
-def outcome(seed: int = 0, **change: Any) -> Outcome:
-    made = Outcome("a", "click", 0.3, 0.1, NOW, NOW - 60, features(seed))
+def outcome(seed: int = 0, **change: Any) -> Reward:
+    made = Reward("a", "click", 0.3, 0.1, NOW, NOW - 60, features(seed))
     return replace(made, **change)
 
 
@@ -83,28 +83,28 @@ def test_an_impossible_value_is_refused(kind: Any, value: float) -> None:
 
 
 def test_a_packed_state_comes_back_as_it_was() -> None:
-    state = learned(State(), [outcome(n, item=f"i{n % 3}") for n in range(30)], 30)
+    state = learn(State(), [outcome(n, item=f"i{n % 3}") for n in range(30)], 30)
     assert same(unpack(pack(state)), state)
     assert state.belief.count == 30
 
 
 def test_a_snapshot_and_the_rest_of_the_log_are_the_whole_log() -> None:
     rewards = [outcome(n, reward=n / 40, at=NOW + n) for n in range(40)]
-    whole = learned(State(), rewards, 40)
-    half = unpack(pack(learned(State(), rewards[:25], 25)))
-    assert same(learned(half, rewards[25:], 40), whole)
+    whole = learn(State(), rewards, 40)
+    half = unpack(pack(learn(State(), rewards[:25], 25)))
+    assert same(learn(half, rewards[25:], 40), whole)
 
 
 def test_a_very_late_reward_and_the_sale_of_an_offer_teach_nothing() -> None:
     late = outcome(decided_at=NOW - LATE_S - 1)
     sold = outcome(kind="conversion", commercial=True)
-    state = learned(State(), [late, sold, outcome(features=())], 3)
+    state = learn(State(), [late, sold, outcome(features=())], 3)
     assert state.belief.count == 0
     assert state.number == 3
 
 
 def test_nothing_commercial_becomes_popular() -> None:
-    assert learned(State(), [outcome(commercial=True)], 1).popularity == {}
+    assert learn(State(), [outcome(commercial=True)], 1).popularity == {}
 
 
 # The log
@@ -189,7 +189,7 @@ async def test_after_kill_9_the_state_is_that_of_the_acknowledged_rewards(tmp_pa
     # every acknowledged one is there; the one that was being written may be there too
     assert len(rewards) in (acknowledged + 1, acknowledged + 2)
     wanted = [outcome(n % 50, reward=n % 7 / 7) for n in range(len(rewards))]
-    assert same(learned(State(), rewards, number), learned(State(), wanted, number))
+    assert same(learn(State(), rewards, number), learn(State(), wanted, number))
 
 
 # As an app sees it
@@ -250,10 +250,10 @@ async def test_rewards_change_what_is_recommended_and_survive_a_restart(house: H
             await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     assert "learned" in (await _decided(house, path))["recommendations"][0]["parts"]
     app = (await house.app()).id
-    known = await house.services.conversations.recommender.state(app, NOW)
+    known = await house.services.recommender.learner.state(app, NOW)
     number, rewards = await house.services.storage.rewards.after(app, 0)
     assert known.belief.count == len(rewards) == 36
-    assert same(known, learned(State(), rewards, number))
+    assert same(known, learn(State(), rewards, number))
 
 
 # The mood
@@ -294,7 +294,7 @@ async def test_what_is_kept_of_a_decision_has_no_number_of_the_mood(house: House
     assert not any(name.startswith("mood") for item in kept.items for name in item.parts)
 
 
-async def _taught(house: House, path: str, before: Callable[[], Any] | None = None) -> Outcome:
+async def _taught(house: House, path: str, before: Callable[[], Any] | None = None) -> Reward:
     """Rank, do something, reward the first item, and give what was kept of that."""
     decided = await _decided(house, path)
     if before is not None:
@@ -302,11 +302,11 @@ async def _taught(house: House, path: str, before: Callable[[], Any] | None = No
     body = {"item": decided["recommendations"][0]["id"], "kind": "click"}
     await house.call("POST", f"/v1/decisions/{decided['decision']}/reward", body, status=201)
     app = (await house.app()).id
-    latest: Outcome = (await house.services.storage.rewards.after(app, 0))[1][-1]
+    latest: Reward = (await house.services.storage.rewards.after(app, 0))[1][-1]
     return latest
 
 
-def _has_mood(one: Outcome) -> bool:
+def _has_mood(one: Reward) -> bool:
     return bool(np.any(np.reshape(one.features, (11, 16))[8:])) or one.felt != 0
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from assistant.conversation.progress import ProgressMemory
 from assistant.text.goodbye import says_goodbye
 from assistant.tone.directive import Manner
-from assistant.tone.policy import choose, directed
+from assistant.tone.policy import choose, direct
 from assistant.tone.situation import Situation
-from assistant.tone.steady import CALMER, HOLD_S, NOTHING, steadied
+from assistant.tone.steady import CALMER, HOLD_S, NOTHING, steady_manner
 from tests.conftest import House
 from tests.tone.tones import LIVELY, PLAIN, TENSE, codes, manners, many, mood
 
@@ -27,7 +27,7 @@ def test_calm_comes_at_once_and_goes_only_after_it_was_wished_for_a_while(
     history: list[tuple[float, Manner]] = []
     for wish, passed in wishes:
         now += passed
-        manner, held = steadied(held, wish, usual, now)
+        manner, held = steady_manner(held, wish, usual, now)
         history.append((now, wish))
         for name, order in CALMER.items():
             was, is_now, wanted = (order.index(getattr(m, name)) for m in (before, manner, wish))
@@ -46,24 +46,24 @@ def test_a_mood_that_comes_and_goes_does_not_make_the_tone_flap() -> None:
     held, paces = NOTHING, []
     for at in range(0, 24, 2):
         feels = TENSE if at % 4 == 0 else mood()
-        said, held = directed(Situation(PLAIN, feels), held=held, now=float(at))
+        said, held = direct(Situation(PLAIN, feels), held=held, now=float(at))
         paces.append(said.manner.pace)
     assert paces == ["slow"] * 12
     assert "steady" in codes(said)
 
 
 def test_where_the_mood_may_not_be_used_any_more_nothing_of_it_is_held() -> None:
-    _, held = directed(Situation(PLAIN, TENSE))
-    said, held = directed(Situation(PLAIN), held=held, now=1.0)
+    _, held = direct(Situation(PLAIN, TENSE))
+    said, held = direct(Situation(PLAIN), held=held, now=1.0)
     assert said == choose(None, PLAIN)
     assert held == NOTHING
 
 
 def test_a_lively_tone_waits_until_the_mood_has_lasted() -> None:
-    first, held = directed(Situation(PLAIN, LIVELY))
+    first, held = direct(Situation(PLAIN, LIVELY))
     assert first.manner.pace == "normal"
     assert codes(first) == ["mood_pleasant", "steady"]
-    assert directed(Situation(PLAIN, LIVELY), held=held, now=HOLD_S)[0].manner.pace == "brisk"
+    assert direct(Situation(PLAIN, LIVELY), held=held, now=HOLD_S)[0].manner.pace == "brisk"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_he
     await house.consent("text", "tone")
     person = (await house.known("ada")).pseudonym
     progress = house.services.conversations.memory.progress
-    _, held = directed(Situation(PLAIN, TENSE))
+    _, held = direct(Situation(PLAIN, TENSE))
     progress.add_message(person, "Hello", house.clock.now)
     progress.hold_tone(person, held, house.clock.now)
     await house.consent("text", "tone", granted=False)

@@ -12,7 +12,7 @@ from assistant.emotion import EMOTIONS, Estimate, Mood
 from assistant.profile.person import Formality, Profile
 from assistant.tone import condition, directive
 from assistant.tone.directive import Directive, Manner
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.rules import SHIPPED, Choices, Policy, Rule
 from assistant.tone.situation import Situation
 from assistant.tone.steady import HOLD_S
@@ -64,8 +64,8 @@ AFTER = {"mood_low_for_long": "mood_low"}
 
 def settled(situation: Situation, policy: Policy = SHIPPED) -> Directive:
     """The directive once it was wished for long enough."""
-    _, held = directed(situation, policy)
-    return directed(situation, policy, held=held, now=HOLD_S)[0]
+    _, held = direct(situation, policy)
+    return direct(situation, policy, held=held, now=HOLD_S)[0]
 
 
 def codes(said: Directive) -> list[str]:

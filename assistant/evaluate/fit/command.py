@@ -17,7 +17,7 @@ from assistant.evaluate.fit import head, model_folder
 from assistant.evaluate.fit.crossval import cross_validate
 from assistant.evaluate.fit.fold_figures import Protocol, Scoring
 from assistant.evaluate.leakage.check import leakage, read_against
-from assistant.evaluate.options import SAME_FIGURES, Options
+from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
@@ -33,7 +33,7 @@ from assistant.inference.model import SessionFactory, onnx_session, open_model
 _MOST_LABELS = 64
 
 
-def check(options: Options) -> None:
+def check(options: RunOptions) -> None:
     """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`.
 
     And `Unavailable` (`extra_missing`) where the libraries that fit are missing: better at once than after an hour.
@@ -68,7 +68,7 @@ def check(options: Options) -> None:
         model_folder.check_place(options.save_model)
 
 
-def evaluate(options: Options, *, session: SessionFactory = onnx_session) -> int:
+def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
     """Fit, measure, write the report and print it; 0. Raises `AssistantError` for what keeps it from measuring."""
     started = time.monotonic()
     check(options)

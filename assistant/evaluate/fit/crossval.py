@@ -22,7 +22,7 @@ from assistant.evaluate.fit.head import Head, TrainingSet, hash_of_heads, ordere
 from assistant.evaluate.fit.softmax import Linear, log_chances
 from assistant.evaluate.leakage import check as leakage
 from assistant.evaluate.run.baseline import BaselineMode, with_baseline
-from assistant.evaluate.run.outcomes import Outcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.card import Card
 from assistant.inference.model import Model
@@ -39,7 +39,7 @@ class CrossValidated:
     """Of the heads: their labels, a name, and a hash of all that was learned."""
     rows: list[Row]
     """Those that could be heard."""
-    outcomes: list[Outcome]
+    outcomes: list[RowOutcome]
     """In the order of the rows, with the baseline that was asked for."""
     folds: dict[str, Any]
     compared: dict[str, dict[str, Figure]]
@@ -89,7 +89,7 @@ def cross_validate(
     card = Card(beside.card.folder, "fitted head", "voice", hash_of_heads(heads), licence, labels, {}, {}, {})
     parts = _parts(heard, place, column)
     raw = [
-        Outcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
+        RowOutcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
         for (row, clip), part in zip(heard, parts.tolist(), strict=True)
     ]
     outcomes = {mode: moved(raw, parts, heads, mode) for mode in BASELINES}
@@ -158,7 +158,9 @@ def value_of(row: Row, column: str) -> str:
     return own.get(column) or row.more.get(column, "")
 
 
-def moved(outcomes: Sequence[Outcome], parts: Ints, heads: Sequence[Head], mode: BaselineMode) -> list[Outcome]:
+def moved(
+    outcomes: Sequence[RowOutcome], parts: Ints, heads: Sequence[Head], mode: BaselineMode
+) -> list[RowOutcome]:
     """Each fold with a personal baseline around the mean speaker of its own head."""
     found = list(outcomes)
     for part, one in enumerate(heads):
@@ -201,7 +203,7 @@ def _learned(
     return heads, floors
 
 
-def _floor(outcome: Outcome, clip: Clip, floor: Linear) -> Outcome:
+def _floor(outcome: RowOutcome, clip: Clip, floor: Linear) -> RowOutcome:
     if outcome.scores is None:
         return outcome
     said = np.exp(log_chances(floor(clip.prosody[None])))[0]

@@ -42,7 +42,7 @@ def content_key(row: Row) -> str:
     return digest.hexdigest()
 
 
-class Shelf:
+class FeatureCache:
     """Clips on disk, many to a file; files that can't be read are passed over and their clips heard again."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ from assistant.audio.voice import VoiceReader, VoiceScores
 from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import AssistantError, Busy, ConsentRequired, ModelInvalid
-from assistant.evaluate.fit.feature_cache import Clip, Shelf, content_key
+from assistant.evaluate.fit.feature_cache import Clip, FeatureCache, content_key
 from assistant.evaluate.fit.prosody import prosody
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.batcher import Batcher
@@ -63,7 +63,7 @@ async def hear(
     with ThreadPoolExecutor(2, thread_name_prefix="hear") as pool:
         ear = _Ear(stem, head, pool)
         found: list[tuple[str, Clip] | BadRow | None] = [None] * len(rows)
-        shelf = Shelf(folder)
+        shelf = FeatureCache(folder)
         waiting = iter(enumerate(rows))
         every = 0.2 if sys.stderr.isatty() else 15.0
         with tqdm(total=len(rows), unit="clip", desc="hear", disable=quiet, mininterval=every) as bar:
@@ -101,7 +101,7 @@ class _Ear:
         self._encoder = Encoder(self._batchers[0])
         self._reader = VoiceReader(self._encoder, self._batchers[1], gate)
 
-    async def listen(self, row: Row, shelf: Shelf) -> tuple[str, Clip] | BadRow:
+    async def listen(self, row: Row, shelf: FeatureCache) -> tuple[str, Clip] | BadRow:
         loop = asyncio.get_running_loop()
         try:
             key = await loop.run_in_executor(self._pool, content_key, row)

@@ -15,7 +15,7 @@ from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.tasks import Sheet, Task
 from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.run.baseline import BaselineMode
-from assistant.evaluate.run.outcomes import Outcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card
 
 FLOOR = "floor: energy and pitch"
@@ -50,8 +50,8 @@ class Protocol:
 def fold_figures(
     protocol: Protocol,
     card: Card,
-    outcomes: Mapping[BaselineMode, Sequence[Outcome]],
-    floor: Sequence[Outcome],
+    outcomes: Mapping[BaselineMode, Sequence[RowOutcome]],
+    floor: Sequence[RowOutcome],
     parts: Ints,
     names: Sequence[str],
 ) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def fold_figures(
     """
     scoring, with_baseline = protocol.scoring, protocol.baseline != "none"
 
-    def split(some: Sequence[Outcome]) -> list[Sheet]:
+    def split(some: Sequence[RowOutcome]) -> list[Sheet]:
         if protocol.column is None:
             whole = make_sheet(scoring.task, card, some)
             return [whole.take(np.asarray(parts == part)) for part in range(len(names))]

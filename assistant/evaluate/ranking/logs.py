@@ -1,4 +1,4 @@
-"""`assistant evaluate recommend --task logs`: what another policy would have earned, from a log of your own."""
+"""`assistant evaluate recommend --task logs`: what another policy would have earned, from your own log."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from assistant.recommend.measures import estimate
 from assistant.recommend.measures.estimate import PolicyValue
 
 EPILOG = """
---task logs: the file holds one row for each logged choice, with the columns `action`, `reward`, `propensity` (the
-probability with which the log's own policy took this action then) and `target` (the probability with which the
-other policy would have). It may have `expected` (a model's reward for this action, fitted on other rows) and
-`expected_target` (the mean of the model's rewards under the other policy): both, for the doubly robust estimate;
-and `person` or `group`, over which intervals are then taken.
+--task logs: the file has one row per logged choice, with the columns `action`, `reward`, `propensity` (the
+probability with which the logging policy took this action) and `target` (the probability with which the other
+policy would take it). Optional: `expected` (a model's reward for this action, fitted on other rows) and
+`expected_target` (the mean of the model's rewards under the other policy), both needed for the doubly robust
+estimate; and `person` or `group`, to resample for the intervals.
 
 example:
   action,reward,propensity,target,person
@@ -48,7 +48,7 @@ _FAR = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LogsOptions:
     """What was asked for."""
 
     data: Path
@@ -121,7 +121,7 @@ def _number(cell: Mapping[str, str], column: str) -> float:
     return value
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: LogsOptions) -> int:
     """Estimate, write `report.json` and `predictions.csv`, and print the figures.
 
     0 when measured, 1 when no row could be used. Raises `NotFound` (`file_missing`) and `Invalid`

@@ -43,11 +43,11 @@ _ASPECTS = {
     "instrumentalness": 6,
     "valence": 7,
 }
-"""Columns of `situnes.Listening.song` that are numbers from 0 to 1."""
+"""Columns of `situnes.Interactions.song` that are numbers from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RecommendOptions:
     """What was asked for."""
 
     data: Path
@@ -57,7 +57,7 @@ class Options:
     seed: int = 0
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: RecommendOptions) -> int:
     """Measure, write the report and `predictions.csv`, and print the figures. Raises `AssistantError`."""
     started = time.monotonic()
     if not options.data.is_dir():
@@ -85,7 +85,7 @@ def evaluate(options: Options) -> int:
     return 0
 
 
-def _offline(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+def _offline(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
     """Per set of columns: for each split the logits of its test rows."""
     blocks = situnes.blocks(heard)
     found: dict[str, list[Floats]] = {}
@@ -103,7 +103,7 @@ def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     return models[int(np.nanargmax(chosen))].logits(columns[split.test])
 
 
-def served_scores(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+def served_scores(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
     """For each split, what the belief expects of its test rows after the rewards of its training rows.
 
     It knows nobody and no song by name: only genre, character, moment and, in one of the two, the mood. The items'
@@ -120,26 +120,26 @@ def served_scores(heard: situnes.Listening, splits: Sequence[situnes.Split]) -> 
     return found
 
 
-def _served_split(features: Floats, heard: situnes.Listening, split: situnes.Split) -> Floats:
+def _served_split(features: Floats, heard: situnes.Interactions, split: situnes.Split) -> Floats:
     belief: Belief = prior()
     for row in split.train.tolist():
-        belief = belief.learned(features[row], (heard.rating[row] - 1) / 4)
+        belief = belief.learn(features[row], (heard.rating[row] - 1) / 4)
     return np.asarray(features[split.test] @ belief.mean)
 
 
-def _served_item(heard: situnes.Listening, row: int) -> Item:
+def _served_item(heard: situnes.Interactions, row: int) -> Item:
     song = heard.song[row]
     aspects = {name: float(np.clip(2 * song[column] - 1, -1, 1)) for name, column in _ASPECTS.items()}
     affinity = Affinity(stress=-aspects["energy"], valence=aspects["valence"], arousal=aspects["energy"])
     return Item(str(heard.songs[row]), "", heard.genres[row], features=aspects, affinity=affinity)
 
 
-def _moment(heard: situnes.Listening, row: int) -> Moment:
+def _moment(heard: situnes.Interactions, row: int) -> Moment:
     activity = _ACTIVITIES.get(int(heard.activity[row]))
     return Moment(hour=_HOURS.get(int(heard.time[row])), activity=activity)
 
 
-def _mood(heard: situnes.Listening, row: int) -> Mood:
+def _mood(heard: situnes.Interactions, row: int) -> Mood:
     """As people said themselves, before they listened; tension is unpleasant and activated."""
     valence, arousal = (float(np.clip(value, -1, 1)) for value in heard.mood[row])
     stress = max(0.0, -valence) * max(0.0, arousal)
@@ -147,7 +147,7 @@ def _mood(heard: situnes.Listening, row: int) -> Mood:
 
 
 def figures(
-    heard: situnes.Listening,
+    heard: situnes.Interactions,
     splits: Sequence[situnes.Split],
     scores: dict[str, list[Floats]],
     *,
@@ -218,7 +218,7 @@ def _own_hash() -> str:
 
 
 def _lines(
-    heard: situnes.Listening, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
+    heard: situnes.Interactions, splits: Sequence[situnes.Split], scores: dict[str, list[Floats]]
 ) -> Iterator[list[Any]]:
     """The lines of `predictions.csv`, the header first."""
     yield ["split", "id", "speaker", "item", "liked", *(f"score_{name}" for name in scores)]

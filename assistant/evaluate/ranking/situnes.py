@@ -64,7 +64,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Listening:
+class Interactions:
     """One row for each distinct interaction, ordered by person."""
 
     ids: tuple[str, ...]
@@ -103,7 +103,7 @@ class Split:
     test: Ints
 
 
-def read(folder: Path) -> Listening:
+def read(folder: Path) -> Interactions:
     """Read the second stage. Raises `NotFound` (`file_missing`) or `Invalid` (`situnes_shape`)."""
     try:
         with _opened(folder, "stage2_interactions.csv") as file:
@@ -137,7 +137,7 @@ def _wrist(folder: Path) -> Floats:
 
 def _listening(
     rows: Sequence[Mapping[str, str]], around: Sequence[Any], wrist: Floats, music: Mapping[int, Any]
-) -> Listening:
+) -> Interactions:
     if len(wrist) != len(rows) or wrist.shape[1:] != (30, 4):
         raise ValueError("the wrist array has another shape")
     seen: set[object] = set()
@@ -155,7 +155,7 @@ def _listening(
     def column(name: str) -> list[float]:
         return [float(rows[at][name]) for at in keep]
 
-    return Listening(
+    return Interactions(
         ids=tuple(rows[at]["inter_id"] for at in keep),
         people=tuple(int(rows[at]["user_id"]) for at in keep),
         songs=tuple(songs),
@@ -186,7 +186,7 @@ def split(people: Sequence[int], seed: int) -> Split:
     return Split(train, valid, test)
 
 
-def blocks(heard: Listening) -> dict[str, Floats]:
+def blocks(heard: Interactions) -> dict[str, Floats]:
     """The columns by what they are about; activity is also crossed with what the song is like.
 
     Columns are standardised over all rows: that uses no rating.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,20 +15,22 @@ from typing import Any
 from tqdm import tqdm
 
 from assistant.errors import AssistantError, Invalid, Unavailable
+from assistant.evaluate.arguments import parse_count, parse_names
 from assistant.evaluate.figures.measures import figures
 from assistant.evaluate.figures.paired import contrasts
 from assistant.evaluate.figures.permutation import holm
 from assistant.evaluate.figures.sheet import Sheet
-from assistant.evaluate.report import glossary, leaderboard
+from assistant.evaluate.report import leaderboard
+from assistant.evaluate.report.glossary import choose_headline
+from assistant.evaluate.report.leaderboard import Leaderboard, ModelPair, RankedModel
 from assistant.evaluate.report.predictions import Scored, align_sheets, read_scored
-from assistant.evaluate.report.report import to_plain
+from assistant.evaluate.report.report import round_number, to_measured, to_plain
 
-SCHEMA = "attune-leaderboard/1"
 EPILOG = """\
-Each folder is one that `assistant evaluate voice|text|mood --out DIR` wrote, of the same task on the same data. All
-figures are of the rows that every model scored. Intervals are 95 % percentile bootstrap over clusters (speakers, or
-rows where there are none); p is of a permutation test in which two models swap all their answers in a cluster,
-corrected for the number of pairs (Holm).
+Each folder was written by `assistant evaluate voice|text|mood --out DIR`, with the same task on the same data. All
+figures are over the rows that every model scored. Intervals are 95 % percentile bootstrap over clusters (speakers,
+or rows if no speakers are named). p is from a permutation test in which two models swap all their answers in a
+cluster, corrected for the number of pairs (Holm).
 
 It writes leaderboard.json, leaderboard.md, leaderboard.tex (booktabs) and leaderboard.html.
 
@@ -39,7 +42,7 @@ example:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompareOptions:
     """What was asked for."""
 
     folders: Sequence[Path]
@@ -56,25 +59,15 @@ def configure(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("folders", type=Path, nargs="+", metavar="FOLDER", help="two or more, each with report.json and "
         "predictions.csv")  # fmt: skip
-    add("--names", type=_names, default=(), metavar="A,B", help="of the models (default: the folders' names)")
+    add("--names", type=parse_names, default=(), metavar="A,B", help="of the models (default: the folders' names)")
     add("--out", type=Path, metavar="DIR", help="where to write the leaderboard (default: only print it)")
-    add("--bootstrap", type=_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=_count, default=0, metavar="N", help="of bootstrap and permutations (default 0)")
-
-
-def _names(written: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in written.split(","))
-
-
-def _count(written: str) -> int:
-    if not written.isdecimal():
-        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
-    return int(written)
+    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
+    add("--seed", type=parse_count, default=0, metavar="N", help="of bootstrap and permutations (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when compared, 2 when it couldn't be, 130 when interrupted."""
-    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
+    options = CompareOptions(**{name: getattr(args, name) for name in CompareOptions.__dataclass_fields__})
     try:
         return evaluate(options)
     except AssistantError as error:
@@ -85,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         return 130
 
 
-def evaluate(options: Options) -> int:
+def evaluate(options: CompareOptions) -> int:
     """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
     found = compare_reports(options)
     print(leaderboard.format_text(found))
@@ -95,56 +88,49 @@ def evaluate(options: Options) -> int:
     return 0
 
 
-def compare_reports(options: Options) -> dict[str, Any]:
+def compare_reports(options: CompareOptions) -> Leaderboard:
     """The leaderboard as it is written. Raises `Invalid` (`not_comparable`), and what `read_scored` raises."""
-    scored = [read_scored(*one) for one in zip(options.folders, _called(options), strict=True)]
+    scored = [read_scored(*one) for one in zip(options.folders, _choose_names(options), strict=True)]
     _check(scored)
     sheets = align_sheets(scored)
-    first, drop = sheets[0], scored[0].drop
+    first, drop, task = sheets[0], scored[0].drop, scored[0].report.task
     own = [
-        to_plain(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        to_measured(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
         for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
     ]
-    headline = glossary.choose_headline(scored[0].report.task, own[0])
-    models = [
-        {
-            "name": one.name,
-            "folder": str(one.folder),
-            "model": to_plain(one.report.model),
-            "n": one.report.n,
-            "abstained": int((~sheet.answered).sum()),
-            "metrics": metrics,
-        }
-        for one, sheet, metrics in zip(scored, sheets, own, strict=True)
-    ]
-    order = sorted(range(len(models)), key=lambda at: (-_value(models[at], headline[0]), at))
-    ranked: list[dict[str, Any]] = [{"rank": rank, **models[at]} for rank, at in enumerate(order, 1)]
-    pairs = _pairs([scored[at].name for at in order], [sheets[at] for at in order], options, drop=drop)
-    return {
-        "schema": SCHEMA,
-        "task": scored[0].report.task,
-        "data": to_plain(scored[0].report.provenance.data),
-        "n": len(first),
-        "clusters": int(first.clusters.max()) + 1,
-        "abstain": "drop" if drop else "wrong",
-        "headline": list(headline),
-        "models": ranked,
-        "pairs": to_plain(pairs),
-        "options": {"bootstrap": options.bootstrap, "seed": options.seed},
-        "notes": _notes(scored, first),
-    }
+    headline = choose_headline(task, own[0])
+    values = [metrics[headline[0]].value for metrics in own]
+    order = sorted(range(len(own)), key=lambda at: (math.inf if (value := values[at]) is None else -value, at))
+    return Leaderboard(
+        task=task,
+        data=scored[0].report.provenance.data,
+        n=len(first),
+        clusters=int(first.clusters.max()) + 1,
+        abstain="drop" if drop else "wrong",
+        headline=list(headline),
+        models=[
+            RankedModel(
+                rank=rank,
+                name=scored[at].name,
+                folder=str(scored[at].folder),
+                model=scored[at].report.model,
+                n=scored[at].report.n,
+                abstained=int((~sheets[at].answered).sum()),
+                metrics=own[at],
+            )
+            for rank, at in enumerate(order, 1)
+        ],
+        pairs=_pairs([scored[at].name for at in order], [sheets[at] for at in order], options, drop=drop),
+        options={"bootstrap": options.bootstrap, "seed": options.seed},
+        notes=_notes(scored, first),
+    )
 
 
-def _value(model: Mapping[str, Any], metric: str) -> float:
-    value = model["metrics"][metric]["value"]
-    return float("-inf") if value is None else float(value)
-
-
-def _called(options: Options) -> list[str]:
+def _choose_names(options: CompareOptions) -> list[str]:
     if len(options.folders) < 2:
         raise Invalid("name two or more folders to compare", code="not_comparable")
     if len({folder.resolve() for folder in options.folders}) < len(options.folders):
-        raise Invalid("a folder is named twice: a model is no better than itself", code="not_comparable")
+        raise Invalid("a folder is named twice; name different folders", code="not_comparable")
     names = list(options.names) or [folder.resolve().name for folder in options.folders]
     if len(names) != len(options.folders):
         raise Invalid(f"--names has {len(names)} names for {len(options.folders)} folders", code="invalid_request")
@@ -172,28 +158,28 @@ def _check(scored: Sequence[Scored]) -> None:
                 )
 
 
-def _pairs(names: Sequence[str], sheets: Sequence[Sheet], options: Options, *, drop: bool) -> list[dict[str, Any]]:
+def _pairs(
+    names: Sequence[str], sheets: Sequence[Sheet], options: CompareOptions, *, drop: bool
+) -> list[ModelPair]:
     """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
     pairs = list(combinations(range(len(names)), 2))
-    found = {}
-    for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None):
-        found[a, b] = contrasts(
-            sheets[a], sheets[b], drop=drop, replicates=options.bootstrap, seed=options.seed
-        )  # fmt: skip
-    adjusted = {
-        metric: holm({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]
-    }  # fmt: skip
+    chance: Any = {"drop": drop, "replicates": options.bootstrap, "seed": options.seed}
+    found = {
+        (a, b): contrasts(sheets[a], sheets[b], **chance)
+        for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None)
+    }
+    adjusted = {metric: holm({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]}
     return [
-        {
-            "first": names[a],
-            "second": names[b],
-            "metric": metric,
-            "values": [contrast.first, contrast.second],
-            "difference": contrast.difference,
-            "p": contrast.p,
-            "p_holm": adjusted[metric][a, b],
-            "exact": contrast.exact,
-        }
+        ModelPair(
+            first=names[a],
+            second=names[b],
+            metric=metric,
+            values=[round_number(contrast.first), round_number(contrast.second)],
+            difference=to_measured({metric: contrast.difference})[metric],
+            p=round_number(contrast.p),
+            p_holm=round_number(adjusted[metric][a, b]),
+            exact=contrast.exact,
+        )
         for a, b in pairs
         for metric, contrast in found[a, b].items()
     ]
@@ -203,21 +189,23 @@ def _notes(scored: Sequence[Scored], first: Sheet) -> list[str]:
     notes = []
     most = max(len(one.keys) for one in scored)
     if len(first) < most:
-        notes.append(f"{len(first)} rows were scored by all models, of up to {most} by one")
+        notes.append(f"{len(first)} rows were scored by all models, up to {most} by one")
     if not all(one.report.provenance.data.sha256 for one in scored):
-        notes.append("a report names no hash of its data: rows are matched by line and name, and labels agree")
+        notes.append("a report has no hash of its data: rows are matched by line and name, and their labels agree")
     clusters = int(first.clusters.max()) + 1
     if clusters < 6:
         notes.append(f"with {clusters} clusters no p can be below {2 / 2**clusters:g}: insufficient evidence")
     return notes
 
 
-def _write(out: Path, found: Mapping[str, Any]) -> None:
+def _write(out: Path, found: Leaderboard) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = {"leaderboard.json": json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+        written = {
+            "leaderboard.json": json.dumps(to_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        }
         written |= leaderboard.make_documents(found)
         for name, content in written.items():
             (out / name).write_text(content, encoding="utf-8")
     except OSError as error:
-        raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error
+        raise Unavailable(f"cannot write into --out {out}: {error.strerror}", code="out_unwritable") from error

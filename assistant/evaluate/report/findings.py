@@ -27,7 +27,7 @@ from assistant.evaluate.report.report import (
     to_measured,
     to_struct,
 )
-from assistant.evaluate.run.engine import Outcome
+from assistant.evaluate.run.engine import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import Card
 
@@ -37,7 +37,7 @@ _LARGE = 4_000_000
 """Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
 
 
-def make_sheet(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
+def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
     """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
     used: dict[str, None] = {}
     answered, speakers = [], []
@@ -72,7 +72,7 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[Outcome]) -> Sheet:
 
 def compute_findings(
     sheet: Sheet,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RowOutcome],
     *,
     drop: bool,
     replicates: int,

@@ -1,4 +1,4 @@
-"""What the figures of a report are called, what they mean, and between which ends they lie."""
+"""Names, meanings and ranges of the figures of a report."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Metric:
     name: str
     """As a table shows it."""
     meaning: str
-    """A clause that follows the name."""
+    """Follows the name in a sentence."""
     ends: tuple[float, float] | None = (0.0, 1.0)
-    """Between which it lies; None where it has no upper end."""
+    """Smallest and largest value; None if it has no upper end."""
     better: Literal["higher", "lower", ""] = "higher"
 
 
@@ -26,29 +26,29 @@ _KNOWN: Mapping[str, Metric] = {
     "macro_recall": Metric("Macro recall", "the mean of the classes' recalls"),
     "accuracy": Metric("Accuracy (WA)", "the share of rows that were right"),
     "macro_f1": Metric("Macro F1", "the mean of the classes' F1"),
-    "micro_f1": Metric("Micro F1", "F1 over all decisions together"),
+    "micro_f1": Metric("Micro F1", "F1 over all decisions pooled"),
     "weighted_f1": Metric("Weighted F1", "the mean of the classes' F1, weighted by how often they occur"),
     "f1": Metric("F1", "harmonic mean of precision and recall of the positive class"),
-    "precision": Metric("Precision", "the share of what was said that was right"),
-    "recall": Metric("Recall", "the share of what there was that was said"),
-    "auc": Metric("AUC", "the chance that a positive ranks above a negative"),
+    "precision": Metric("Precision", "the share of predictions that were right"),
+    "recall": Metric("Recall", "the share of true cases that were found"),
+    "auc": Metric("AUC", "the probability that a positive ranks above a negative"),
     "macro_auc": Metric("Macro AUC", "the mean of the classes' AUC, one against the rest"),
-    "ece": Metric("ECE", "expected calibration error: how far confidence is from being right", better="lower"),
+    "ece": Metric("ECE", "expected calibration error: the mean gap of confidence and accuracy", better="lower"),
     "brier": Metric("Brier", "squared error of the probabilities, summed over classes", (0.0, 2.0), "lower"),
     "nll": Metric("NLL", "negative log likelihood of the true class", None, "lower"),
     "aurc": Metric("AURC", "area under the risk-coverage curve", better="lower"),
     "coverage": Metric("Coverage", "the share of rows that were answered"),
-    "selective_uar": Metric("Selective UAR", "UAR over the surest 80 % of the rows"),
+    "selective_uar": Metric("Selective UAR", "UAR over the 80 % of the rows with the highest confidence"),
     "coverage_90": Metric("Held by 90 %", "the share of labels inside the 90 % interval", better=""),
     "pearson": Metric("Pearson", "correlation", (-1.0, 1.0)),
     "ccc": Metric("CCC", "concordance correlation", (-1.0, 1.0)),
     "mae": Metric("MAE", "mean absolute error", None, "lower"),
-    "logged": Metric("Logged", "what the log itself earned", None),
+    "logged": Metric("Logged", "the mean reward in the log", None),
     "ips": Metric("IPS", "inverse propensity scoring: the mean of reward times weight", None),
-    "snips": Metric("SNIPS", "the same, normalised by the weights", None),
+    "snips": Metric("SNIPS", "IPS, normalised by the weights", None),
     "dr": Metric("DR", "doubly robust: a model of the reward, corrected by the log", None),
-    "gain": Metric("Gain", "what the other policy earns beyond the log", None),
-    "mean_weight": Metric("Mean weight", "1 where propensities and targets are right", None, ""),
+    "gain": Metric("Gain", "what the other policy earns more than the log", None),
+    "mean_weight": Metric("Mean weight", "1 if propensities and targets are right", None, ""),
     "rmse": Metric("RMSE", "root mean squared error", None, "lower"),
 }
 _HEADLINE: Mapping[str, tuple[str, ...]] = {
@@ -64,7 +64,7 @@ _HEADLINE: Mapping[str, tuple[str, ...]] = {
 
 
 def get_metric(key: str) -> Metric:
-    """The metric of a report's key; a key that nobody knows is told by its own words.
+    """The metric of a key of the report; an unknown key gives a name made from its words.
 
     >>> get_metric("uar").name, get_metric("ccc_valence").name, get_metric("gain_of_mood").name
     ('UAR', 'CCC, valence', 'Gain of mood')
@@ -83,7 +83,7 @@ def get_metric(key: str) -> Metric:
     if key.startswith("gain_"):
         return Metric(words.capitalize(), "a difference", (-1.0, 1.0))
     if key.startswith("auc_"):
-        return Metric("AUC " + words.removeprefix("auc "), "the chance that what was liked ranks higher")
+        return Metric("AUC " + words.removeprefix("auc "), "the probability that a liked item ranks higher")
     return Metric(words[:1].upper() + words[1:], "", None, "")
 
 

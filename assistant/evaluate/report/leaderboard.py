@@ -1,17 +1,20 @@
-"""A leaderboard in words: for the terminal, in Markdown, in LaTeX, and as a page."""
+"""A leaderboard, and how it is written: for the terminal, in Markdown, in LaTeX, and as a page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
+
+from msgspec import Struct
 
 from assistant.evaluate.report.formatting import escape_hidden, format_count, format_figure, format_p
 from assistant.evaluate.report.glossary import get_metric
 from assistant.evaluate.report.markdown import escape_markdown, make_table
 from assistant.evaluate.report.render import render_page
-from assistant.evaluate.report.report import Measured
+from assistant.evaluate.report.report import Figures, File, Measured, ModelIdentity
 from assistant.evaluate.report.view import Section, Table
 
+SCHEMA = "attune-leaderboard/1"
+"""The form of `leaderboard.json`, as its member `schema` says."""
 FILES = ("leaderboard.json", "leaderboard.md", "leaderboard.tex", "leaderboard.html")
 _MOST = 5
 """Figures that a table has room for."""
@@ -22,91 +25,129 @@ _TEX = {
 }  # fmt: skip
 _ALPHA = 0.05
 
-Found = Mapping[str, Any]
+
+class RankedModel(Struct, frozen=True, kw_only=True):
+    """A model on the rows that all scored."""
+
+    rank: int
+    name: str
+    """As the leaderboard calls it."""
+    folder: str
+    model: ModelIdentity
+    n: int
+    """Rows that its own run scored."""
+    abstained: int
+    metrics: Figures
 
 
-def choose_columns(found: Found) -> list[str]:
+class ModelPair(Struct, frozen=True, kw_only=True):
+    """Two models in one figure, the better ranked first."""
+
+    first: str
+    second: str
+    metric: str
+    values: list[float | None]
+    difference: Measured
+    """First minus second."""
+    p: float | None
+    p_holm: float | None
+    exact: bool
+    """Whether all permutations were tried."""
+
+
+class Leaderboard(Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA):
+    """What `leaderboard.json` holds."""
+
+    task: str
+    data: File
+    n: int
+    """Rows that all models scored."""
+    clusters: int
+    abstain: Literal["drop", "wrong"]
+    headline: list[str]
+    """Figures that the leaderboard leads with."""
+    models: list[RankedModel]
+    pairs: list[ModelPair]
+    options: dict[str, int]
+    notes: list[str]
+
+    @property
+    def lead(self) -> str:
+        """The name of the figure that ranks the models."""
+        return get_metric(self.headline[0]).name
+
+
+def choose_columns(found: Leaderboard) -> list[str]:
     """The figures that are shown: the headline, then others of different kinds."""
-    known = found["models"][0]["metrics"]
-    return list(dict.fromkeys([*found["headline"], *(key for key in _SHOWN if key in known)]))[:_MOST]
+    known = found.models[0].metrics
+    return list(dict.fromkeys([*found.headline, *(key for key in _SHOWN if key in known)]))[:_MOST]
 
 
-def find_pairs_with_best(found: Found) -> dict[str, Found]:
+def find_pairs_with_best(found: Leaderboard) -> dict[str, ModelPair]:
     """Per model but the first, how it compares with the first in the headline figure."""
-    best, key = found["models"][0]["name"], found["headline"][0]
-    return {pair["second"]: pair for pair in found["pairs"] if pair["first"] == best and pair["metric"] == key}
+    best, key = found.models[0].name, found.headline[0]
+    return {pair.second: pair for pair in found.pairs if pair.first == best and pair.metric == key}
 
 
-def make_caption(found: Found) -> str:
-    """What the table is of, in one sentence or two."""
-    data = found["data"].get("name") or "the same data"
-    lead = get_metric(found["headline"][0]).name
-    rows = f"{format_count(found['n'], 'row')} in {format_count(found['clusters'], 'cluster')}"
+def make_caption(found: Leaderboard) -> str:
+    """What the table shows, in one or two sentences."""
+    rows = f"{format_count(found.n, 'row')} in {format_count(found.clusters, 'cluster')}"
     return (
-        f"{found['task'].capitalize()} on {data}: {rows} that all models scored. 95 % bootstrap intervals over "
-        f"clusters; p of a paired permutation test of {lead} against the first model, corrected by Holm."
+        f"{found.task.capitalize()} on {found.data.name or 'the same data'}: {rows} that all models scored. 95 % "
+        f"bootstrap intervals over clusters; p is from a paired permutation test of {found.lead} against the first "
+        "model, corrected for the number of comparisons (Holm)."
     )
 
 
-def _board(found: Found) -> Table:
+def _board(found: Leaderboard) -> Table:
     keys, against = choose_columns(found), find_pairs_with_best(found)
-    lead = get_metric(found["headline"][0]).name
-    head = ("", "model", *(get_metric(key).name for key in keys), f"{lead} behind", "p")
+    head = ("", "model", *(get_metric(key).name for key in keys), f"{found.lead} behind", "p")
     rows = []
-    for model in found["models"]:
-        pair = against.get(model["name"])
-        figures = [_figure(model["metrics"].get(key)) for key in keys]
-        behind = ["", ""] if pair is None else [_figure(pair["difference"]), format_p(pair["p_holm"])]
-        rows.append([str(model["rank"]), model["name"], *figures, *behind])
+    for model in found.models:
+        pair = against.get(model.name)
+        figures = [format_figure(model.metrics.get(key)) for key in keys]
+        behind = ["", ""] if pair is None else [format_figure(pair.difference), format_p(pair.p_holm)]
+        rows.append([str(model.rank), model.name, *figures, *behind])
     return Table(head, rows, "tt" + "n" * (len(head) - 2))
 
 
-def _figure(figure: Mapping[str, float | None] | None) -> str:
-    return format_figure(None if figure is None else Measured(**figure))
-
-
-def _pairs(found: Found) -> Table:
+def _pairs(found: Leaderboard) -> Table:
     rows = []
-    for pair in found["pairs"]:
-        p, value = pair["p_holm"], pair["difference"]["value"]
-        sides = [pair["first"], pair["second"]]
-        ahead = sides[(value < 0) != (get_metric(pair["metric"]).better == "lower")] if value else ""
-        verdict = f"{ahead} is better" if ahead and p is not None and p < _ALPHA else "no difference shown"
-        shown = [
-            get_metric(pair["metric"]).name,
-            _figure(pair["difference"]),
-            format_p(pair["p"]),
-            format_p(p),
-        ]
-        rows.append([*sides, *shown, verdict])
+    for pair in found.pairs:
+        metric, value = get_metric(pair.metric), pair.difference.value
+        ahead = [pair.first, pair.second][((value or 0) < 0) != (metric.better == "lower")]
+        significant = value and pair.p_holm is not None and pair.p_holm < _ALPHA
+        verdict = f"{ahead} is better" if significant else "no difference shown"
+        figures = (format_figure(pair.difference), format_p(pair.p), format_p(pair.p_holm))
+        rows.append((pair.first, pair.second, metric.name, *figures, verdict))
     return Table(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
 
 
-def format_text(found: Found) -> str:
+def format_text(found: Leaderboard) -> str:
     """For the terminal, aligned."""
     table = _board(found)
     rows = [[str(cell).replace("−", "-") for cell in row] for row in (table.head, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    notes = (f"  {note}" for note in found["notes"])
+    notes = (f"  {note}" for note in found.notes)
     return "\n".join([make_caption(found), "", *(line.rstrip() for line in lines), *notes])
 
 
-def make_documents(found: Found) -> dict[str, str]:
+def make_documents(found: Leaderboard) -> dict[str, str]:
     """File name to content, but for the JSON."""
     makers = {"md": make_markdown, "tex": make_latex, "html": make_page}
     return {f"leaderboard.{ending}": make(found) for ending, make in makers.items()}
 
 
-def make_markdown(found: Found) -> str:
+def make_markdown(found: Leaderboard) -> str:
     """A Markdown table, then every pair."""
-    notes = "\n".join(f"- {escape_markdown(note)}" for note in found["notes"])
+    notes = "\n".join(f"- {escape_markdown(note)}" for note in found.notes)
     parts = ["# Leaderboard", escape_markdown(make_caption(found)), make_table(_board(found)), notes]
     parts += ["## Every pair", make_table(_pairs(found))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def make_latex(found: Found) -> str:
+def make_latex(found: Leaderboard) -> str:
     """A table to be cited; it needs the packages booktabs and (for wide ones) graphicx.
 
     >>> escape_latex("50 % & a_b")
@@ -121,7 +162,7 @@ def make_latex(found: Found) -> str:
             r"\begin{table}",
             r"  \centering",
             rf"  \caption{{{escape_latex(make_caption(found))}}}",
-            rf"  \label{{tab:leaderboard-{found['task']}}}",
+            rf"  \label{{tab:leaderboard-{found.task}}}",
             r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"  \begin{{tabular}}{{rl{'c' * (len(head) - 3)}r}}",
             r"    \toprule",
@@ -146,22 +187,19 @@ def escape_latex(said: str) -> str:
     return "".join(_TEX.get(c, c) for c in plain)
 
 
-def make_page(found: Found) -> str:
+def make_page(found: Leaderboard) -> str:
     """A self-contained page."""
-    models = [
-        (one["name"], one["folder"], one["model"]["name"], f"{one['n']:,}", f"{one['abstained']:,}")
-        for one in found["models"]
-    ]
+    models = [(one.name, one.folder, one.model.name, f"{one.n:,}", f"{one.abstained:,}") for one in found.models]
     board = _board(found)
     ranked = Table(board.head[1:], [row[1:] for row in board.rows], board.kinds[1:])
     sources = Table(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
     return render_page(
         "leaderboard.html.jinja",
         [
-            Section("models", "Models", tables=[ranked], items=found["notes"]),
+            Section("models", "Models", tables=[ranked], items=found.notes),
             Section("pairs", "Every pair", tables=[_pairs(found)]),
             Section("folders", "Sources", tables=[sources]),
         ],
-        task=found["task"],
+        task=found.task,
         caption=make_caption(found),
     )

@@ -17,13 +17,13 @@ from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.sheet import Sheet, Task
 from assistant.evaluate.report.report import Report, read_report
-from assistant.evaluate.run.outcomes import Outcome
+from assistant.evaluate.run.outcomes import RowOutcome
 
 _BLOCK = 10_000
 """Rows that are text at one time."""
 
 
-def make_lines(sheet: Sheet, outcomes: Sequence[Outcome], *, with_text: bool = False) -> Iterator[list[Any]]:
+def make_lines(sheet: Sheet, outcomes: Sequence[RowOutcome], *, with_text: bool = False) -> Iterator[list[Any]]:
     """The lines of `predictions.csv`, the header first."""
     affect = sheet.task == "affect"
     who = [name for name in ("speaker", "group", "gender") if any(getattr(o.row, name) for o in outcomes)]

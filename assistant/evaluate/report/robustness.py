@@ -18,20 +18,20 @@ from assistant.evaluate.figures.tally import Tally
 from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.report.report import ConditionResult, to_measured
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.engine import Outcome
+from assistant.evaluate.run.engine import RowOutcome
 from assistant.inference.card import Card
 
 _ERRORS = ("ece", "brier", "nll", "mae_", "rmse_", "aurc")
 """Figures of which less is better begin like this."""
 
-Hear = Callable[[Disturbance], Sequence[Outcome]]
+Hear = Callable[[Disturbance], Sequence[RowOutcome]]
 """Reads all rows again, with this done to each."""
 
 
 def measure_conditions(
     disturbances: Sequence[Disturbance],
     clean: Sheet,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RowOutcome],
     hear: Hear,
     card: Card,
     *,
@@ -101,7 +101,7 @@ def match_rows(
     return clean.take(np.isin(before, after)), found.take(np.isin(after, before))
 
 
-def _lines(outcomes: Sequence[Outcome]) -> array[int]:
+def _lines(outcomes: Sequence[RowOutcome]) -> array[int]:
     return array("q", (outcome.row.line for outcome in outcomes))
 
 

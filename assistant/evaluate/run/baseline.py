@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from assistant.audio.voice import VoiceScores, relative_to
+from assistant.audio.voice import VoiceScores, apply_baseline
 from assistant.emotion import NO_BASELINE, Baseline, Usual
 from assistant.errors import Invalid
-from assistant.evaluate.run.outcomes import Outcome, Outcomes
-from assistant.mood.baseline import updated, usual
+from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes
+from assistant.mood.baseline import update_baseline, usual_from
 
 BaselineMode = Literal["none", "speaker", "online"]
 
@@ -29,12 +29,12 @@ class Habit:
         """One more utterance."""
         parts = list(_parts(observation))
         known = self._parts or (NO_BASELINE,) * len(parts)
-        self._parts = tuple(updated(old, part) for old, part in zip(known, parts, strict=True))
+        self._parts = tuple(update_baseline(old, part) for old, part in zip(known, parts, strict=True))
 
     def usual(self, population: Sequence[float]) -> Usual | None:
         """What is known of the speaker; None before the first utterance."""
         pairs = zip(self._parts, _parts(population), strict=False)
-        known = [found for part, most in pairs if (found := usual(part, most))]
+        known = [found for part, most in pairs if (found := usual_from(part, most))]
         return Usual(tuple(x for part in known for x in part.shift), known[0].trust) if known else None
 
 
@@ -43,8 +43,8 @@ def _parts(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
 
 
 def with_baseline(
-    outcomes: Sequence[Outcome], mode: BaselineMode, population: Sequence[float]
-) -> Sequence[Outcome]:
+    outcomes: Sequence[RowOutcome], mode: BaselineMode, population: Sequence[float]
+) -> Sequence[RowOutcome]:
     """Take each speaker's habit out of the scores, without labels.
 
     `online` knows the utterances before each one, in the order of the manifest: what users get. `speaker` knows
@@ -61,12 +61,12 @@ def with_baseline(
             code="baseline_unsupported",
         )
     found = moved(outcomes, mode, population)
-    return outcomes.with_scores(found) if isinstance(outcomes, Outcomes) else list(found)
+    return outcomes.with_scores(found) if isinstance(outcomes, RowOutcomes) else list(found)
 
 
 def moved(
-    outcomes: Sequence[Outcome], mode: Literal["speaker", "online"], population: Sequence[float]
-) -> Iterator[Outcome]:
+    outcomes: Sequence[RowOutcome], mode: Literal["speaker", "online"], population: Sequence[float]
+) -> Iterator[RowOutcome]:
     """One after the other, the outcomes relative to how their speakers usually sound."""
     habits: dict[str, Habit] = {}
     if mode == "speaker":
@@ -78,7 +78,7 @@ def moved(
         if isinstance(scores, VoiceScores):
             habit = habits.setdefault(outcome.row.speaker, Habit())
             if known := habit.usual(population):
-                outcome = replace(outcome, scores=relative_to(known, scores))
+                outcome = replace(outcome, scores=apply_baseline(known, scores))
             if mode == "online":
                 habit.learn(scores.observation)
         yield outcome

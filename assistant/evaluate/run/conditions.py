@@ -24,16 +24,16 @@ Kind = Literal["noise", "telephone", "opus", "clip", "gain", "reverb"]
 USUAL = ("noise@20,10,0", "telephone", "opus:16", "clip:10", "gain:-20,20", "reverb:0.5")
 """What `all` stands for; the noise is pink."""
 HELP = """\
-conditions, any number of them after --conditions; all means """ + " ".join(USUAL) + """:
-  noise:DIR@20,10,0   a stretch of a file in DIR, so many dB below the active speech; without DIR pink noise
+conditions, any number after --conditions; all means """ + " ".join(USUAL) + """:
+  noise:DIR@20,10,0   part of a file in DIR, this many dB below the active speech; without DIR pink noise
   telephone           8 kHz, 300 to 3,400 Hz, mu-law
-  opus:16             coded at so many kbit/s and back
-  clip:10             the loudest so many percent of the samples cut off
-  gain:-20,20         so many dB louder, in 16 bits: what is beyond full scale is cut off
-  reverb:0.3,0.6      a made-up room whose echo falls by 60 dB in so many seconds; reverb:DIR takes measured
+  opus:16             coded and decoded at this many kbit/s
+  clip:10             this many percent of the samples clipped, the loudest
+  gain:-20,20         this many dB louder, in 16 bits: samples beyond full scale are clipped
+  reverb:0.3,0.6      a simulated room whose echo falls by 60 dB in this many seconds; reverb:DIR takes measured
                       impulse responses from a folder
-Each clip is read once clean and once under each condition. What is left to chance is drawn from --seed and the
-clip's name, and is the same at every level. A loss is how much worse a figure is than clean, on the same rows.
+Each clip is read once clean and once under each condition. Random choices depend on --seed and the name of the
+clip, and are the same at every level. A loss is how much worse a figure is than on clean input, on the same rows.
 """  # fmt: skip
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "noise": (-40.0, 80.0, "dB"),
@@ -50,7 +50,7 @@ _TRIES = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class AudioCondition:
     """One thing that happens to every clip."""
 
     kind: Kind
@@ -63,7 +63,7 @@ class Condition:
     def name(self) -> str:
         """A short name, the level last.
 
-        >>> Condition("telephone").name, Condition("noise", 10.0, Path("sounds/street")).name
+        >>> AudioCondition("telephone").name, AudioCondition("noise", 10.0, Path("sounds/street")).name
         ('telephone', 'noise_street_10dB')
         """
         unit = {"noise": "dB", "gain": "dB", "opus": "kbit", "clip": "pct", "reverb": "s"}.get(self.kind, "")
@@ -71,7 +71,7 @@ class Condition:
         return "_".join(part for part in (self.kind, self.folder.name if self.folder else "", level) if part)
 
 
-def parsed(asked: Iterable[str]) -> tuple[Condition, ...]:
+def parsed(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
     """What --conditions names, each once. Raises `Invalid` (`condition_invalid`) or `NotFound` (`folder_missing`).
 
     >>> [c.name for c in parsed(["noise@20,0", "opus", "telephone", "telephone"])]
@@ -85,7 +85,7 @@ def parsed(asked: Iterable[str]) -> tuple[Condition, ...]:
     return found
 
 
-def _one(word: str) -> list[Condition]:
+def _one(word: str) -> list[AudioCondition]:
     kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
     if kind not in get_args(Kind):
         raise Invalid(
@@ -95,7 +95,7 @@ def _one(word: str) -> list[Condition]:
     if kind == "telephone":
         if rest:
             raise Invalid(f"a telephone has no level: write telephone, not {word}", code="condition_invalid")
-        return [Condition("telephone")]
+        return [AudioCondition("telephone")]
     folder = None
     if kind == "noise" and not word.startswith("noise@"):
         where, at, rest = rest.rpartition("@")
@@ -103,7 +103,7 @@ def _one(word: str) -> list[Condition]:
             raise Invalid(f"{word}: write noise:FOLDER@20,10,0 or noise@20,10,0", code="condition_invalid")
         folder = _folder(where)
     elif kind == "reverb" and rest and not _numbers(rest):
-        return [Condition("reverb", None, _folder(rest))]
+        return [AudioCondition("reverb", None, _folder(rest))]
     levels = _numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
     least, most, unit = _BOUNDS[kind]
     if not levels or not all(least <= level <= most for level in levels):
@@ -111,7 +111,7 @@ def _one(word: str) -> list[Condition]:
             f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas",
             code="condition_invalid",
         )
-    return [Condition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
+    return [AudioCondition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
 
 
 def _numbers(written: str) -> list[float] | None:
@@ -133,7 +133,7 @@ def _folder(written: str) -> Path:
 class Disturbance:
     """A condition, ready to be applied to any row, in any order and any process: the result is the same."""
 
-    condition: Condition
+    condition: AudioCondition
     seed: int
     files: tuple[Path, ...] = ()
 
@@ -191,7 +191,7 @@ class Disturbance:
         raise Invalid(f"no sound can be read from {self.condition.folder}", code="noise_unreadable")
 
 
-def prepared(condition: Condition, seed: int) -> Disturbance:
+def prepared(condition: AudioCondition, seed: int) -> Disturbance:
     """The condition with the sounds it takes, sorted by name. Raises `Invalid` (`noise_unreadable`) without any."""
     if condition.folder is None:
         return Disturbance(condition, seed)

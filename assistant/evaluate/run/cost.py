@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.run.engine import Outcome, Outcomes, Pace
-from assistant.evaluate.run.worker import Reading
+from assistant.evaluate.run.engine import Pace, RowOutcome, RowOutcomes
+from assistant.evaluate.run.worker import PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import Model
 
@@ -26,9 +26,9 @@ _LONGEST_S = 5.0
 
 
 def cost(
-    reading: Reading,
+    reading: PieceReader,
     models: Sequence[Model],
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[RowOutcome],
     pace: Pace,
     *,
     clock: Callable[[], float] = time.perf_counter,
@@ -40,7 +40,7 @@ def cost(
     data. `real_time_factor` is seconds of reading for a second of audio. `peak_rss_mb` is the most memory that this
     process held so far; workers of other processes aren't in it.
     """
-    audio_s = outcomes.audio_s if isinstance(outcomes, Outcomes) else 0.0
+    audio_s = outcomes.audio_s if isinstance(outcomes, RowOutcomes) else 0.0
     share = pace.rows / len(outcomes) if len(outcomes) else 0.0
     return {
         "rows_per_s": pace.rows / pace.seconds if pace.rows and pace.seconds > 0 else None,
@@ -52,7 +52,7 @@ def cost(
     }
 
 
-def _latency(reading: Reading, outcomes: Sequence[Outcome], clock: Callable[[], float]) -> dict[str, Any]:
+def _latency(reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Callable[[], float]) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
     for row in _spread(outcomes):
@@ -67,7 +67,7 @@ def _latency(reading: Reading, outcomes: Sequence[Outcome], clock: Callable[[], 
     return {"p50": p50, "p90": p90, "p99": p99, "rows": len(taken)}
 
 
-def _spread(outcomes: Sequence[Outcome]) -> Iterator[Row]:
+def _spread(outcomes: Sequence[RowOutcome]) -> Iterator[Row]:
     """Up to `ALONE` rows, evenly over the data."""
     count = min(ALONE, len(outcomes))
     return (outcomes[number * len(outcomes) // count].row for number in range(count))

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from assistant.evaluate.run.baseline import BaselineMode, Habit, with_baseline
 from assistant.evaluate.run.foreign_card import adapted
 from assistant.evaluate.run.journal import Journal
-from assistant.evaluate.run.outcomes import Outcome, Outcomes, bad_of, lines_of, packed
-from assistant.evaluate.run.worker import PIECE, Disturb, Modality, Reading
+from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes, bad_of, lines_of, packed
+from assistant.evaluate.run.worker import PIECE, Disturb, Modality, PieceReader
 from assistant.evaluate.tables.manifest import BadRow, Row, refuse
 from assistant.inference.model import Model
 
@@ -29,9 +29,9 @@ __all__ = [
     "Disturb",
     "Engine",
     "Habit",
-    "Outcome",
-    "Outcomes",
     "Pace",
+    "RowOutcome",
+    "RowOutcomes",
     "read_rows",
     "with_baseline",
 ]
@@ -71,7 +71,7 @@ async def read_rows(
     engine: Engine | None = None,
     pace: Pace | None = None,
     strict: Path | None = None,
-) -> tuple[Sequence[Outcome], list[BadRow]]:
+) -> tuple[Sequence[RowOutcome], list[BadRow]]:
     """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
 
     A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
@@ -101,7 +101,7 @@ async def read_rows(
                 bar.update(min(size, len(rows) - number * size))
     if pace is not None:
         pace.rows, pace.seconds = left, time.monotonic() - began
-    outcomes = Outcomes(rows, journal, size, adapted(model.card))
+    outcomes = RowOutcomes(rows, journal, size, adapted(model.card))
     return outcomes, outcomes.bad
 
 
@@ -130,13 +130,15 @@ def threads(
 ) -> Engine:
     """Read in so many threads of this process, which share the graphs."""
     stop = threading.Event()
-    readings = [Reading(model, modality, stem=stem, disturb=disturb, stopped=stop.is_set) for _ in range(workers)]
+    readings = [
+        PieceReader(model, modality, stem=stem, disturb=disturb, stopped=stop.is_set) for _ in range(workers)
+    ]
 
     async def engine(pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
         loop = asyncio.get_running_loop()
         turn = threading.Lock()
 
-        def work(reading: Reading) -> tuple[int, bytes] | None:
+        def work(reading: PieceReader) -> tuple[int, bytes] | None:
             with turn:
                 piece = next(pieces, None)
             return None if piece is None else (piece[0], packed(reading.piece(piece[1])))

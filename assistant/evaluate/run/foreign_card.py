@@ -17,18 +17,18 @@ from assistant.inference.card import Card
 Output = Literal["logits", "probabilities", "independent", "affect"]
 
 HELP = """\
-third-party models (--model FOLDER): a folder with model.onnx and a card.toml that has a table [foreign]. The graph
-takes a waveform (voice), or token ids by the folder's tokenizer.json (text). For example:
+third-party models (--model FOLDER): a folder with model.onnx and a card.toml with a table [foreign]. The graph
+takes a waveform (voice), or token ids from the tokenizer.json in the folder (text). For example:
 
   name = "my-model"
   kind = "voice"                                 # or "text"
   licence = "CC BY 4.0"
-  sha256 = "..."                                 # of model.onnx; a wrong one is refused, and the right one told
+  sha256 = "..."                                 # of model.onnx; if it is wrong, the error names the right one
   labels = ["ang", "hap", "neu", "sad"]          # in the order of the output
 
   [foreign]
   output = "logits"                              # softmax of them; or probabilities, independent (a sigmoid each),
-                                                 # or affect (labels = the order of valence, arousal, dominance)
+                                                 # or affect (labels: valence, arousal, dominance in its order)
   label_map = {ang = "anger", hap = "joy", neu = "neutral", sad = "sadness"}
 
   [inputs]
@@ -39,8 +39,8 @@ takes a waveform (voice), or token ids by the folder's tokenizer.json (text). Fo
 More under [foreign], all optional. Voice: sample_rate (16000), samples (a fixed length; shorter clips are padded,
 longer ones read in equal windows), max_samples (480000), min_samples, normalise = "unit" (zero mean and unit
 variance for each window). Text: max_tokens (512). Affect: scale = [1, 5] (default [-1, 1]), deviation (one number
-a label). files = {"model.onnx.data" = "sha256"} for weights in a file of their own. Nothing is unpickled,
-downloaded or installed.
+per label). files = {"model.onnx.data" = "sha256"} for weights in a separate file. Nothing is unpickled, downloaded
+or installed.
 """
 _RATES = (4_000, 192_000)
 _WEIGHTS = (".data", ".onnx_data", ".bin", ".weights")

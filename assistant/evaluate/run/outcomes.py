@@ -24,7 +24,7 @@ _DECODER = msgspec.msgpack.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RowOutcome:
     """What became of one row: scores, or why the reader abstained."""
 
     row: Row
@@ -33,7 +33,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class LineOutcome:
     """What became of one row, without the row: exactly one of `scores`, `abstained` and `bad` is set."""
 
     line: int
@@ -43,7 +43,7 @@ class Met:
     bad: str | None = None
 
 
-def packed(met: Sequence[Met]) -> bytes:
+def packed(met: Sequence[LineOutcome]) -> bytes:
     """As bytes, without rounding any number."""
     return _ENCODER.encode([[m.line, m.audio_s, m.abstained, m.bad, _told(m.scores)] for m in met])
 
@@ -61,9 +61,9 @@ def _number(value: Any) -> Any:
     return [float(x) for x in value] if isinstance(value, tuple) else float(value)
 
 
-def unpacked(data: bytes, card: Card) -> list[Met]:
+def unpacked(data: bytes, card: Card) -> list[LineOutcome]:
     """What `packed` made of outcomes; `card` is that of their model."""
-    return [Met(line, audio_s, _scores(told, card), abstained, bad)
+    return [LineOutcome(line, audio_s, _scores(told, card), abstained, bad)
             for line, audio_s, abstained, bad, told in _DECODER.decode(data)]  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def bad_of(data: bytes, rows: Sequence[Row], card: Card) -> list[BadRow]:
     return [BadRow(row.line, one.bad, name=row.name) for row, one in met if one.bad is not None]
 
 
-class Outcomes(Sequence[Outcome]):
+class RowOutcomes(Sequence[RowOutcome]):
     """The outcomes of rows, in their order, without those that couldn't be read.
 
     Scores stay in the journal, `size` rows to a piece; in memory are 8 bytes for each row.
@@ -107,7 +107,7 @@ class Outcomes(Sequence[Outcome]):
         self._card = card
         self._at = array("q")
         """Places among `rows` of those that could be read."""
-        self._known: tuple[int, dict[int, Outcome]] = (-1, {})
+        self._known: tuple[int, dict[int, RowOutcome]] = (-1, {})
         self.bad: list[BadRow] = []
         """The rows that couldn't."""
         self.audio_s = 0.0
@@ -119,13 +119,13 @@ class Outcomes(Sequence[Outcome]):
             else:
                 self.bad.append(BadRow(row.line, met.bad, name=row.name))
 
-    def _met(self) -> Iterator[tuple[int, Row, Met]]:
+    def _met(self) -> Iterator[tuple[int, Row, LineOutcome]]:
         rows = iter(self._rows)
         for start in range(0, len(self._rows), self._size):
             for within, met in enumerate(self._piece(start // self._size)):
                 yield start + within, next(rows), met
 
-    def _piece(self, number: int) -> list[Met]:
+    def _piece(self, number: int) -> list[LineOutcome]:
         data = self._journal.get(number)
         assert data is not None, "the journal is whole once a run has ended"
         return unpacked(data, self._card)
@@ -134,15 +134,15 @@ class Outcomes(Sequence[Outcome]):
         """How many rows could be read."""
         return len(self._at)
 
-    def __iter__(self) -> Iterator[Outcome]:
+    def __iter__(self) -> Iterator[RowOutcome]:
         """The outcomes in the order of the rows."""
-        return (Outcome(row, met.scores, met.abstained) for _, row, met in self._met() if met.bad is None)
+        return (RowOutcome(row, met.scores, met.abstained) for _, row, met in self._met() if met.bad is None)
 
     @overload
-    def __getitem__(self, at: int) -> Outcome: ...
+    def __getitem__(self, at: int) -> RowOutcome: ...
     @overload
-    def __getitem__(self, at: slice) -> list[Outcome]: ...
-    def __getitem__(self, at: int | slice) -> Outcome | list[Outcome]:
+    def __getitem__(self, at: slice) -> list[RowOutcome]: ...
+    def __getitem__(self, at: int | slice) -> RowOutcome | list[RowOutcome]:
         """One outcome, or a list of some."""
         if isinstance(at, slice):
             return [self[index] for index in range(*at.indices(len(self)))]
@@ -152,20 +152,20 @@ class Outcomes(Sequence[Outcome]):
             piece = self._piece(number)
             first = number * self._size
             known = {
-                first + within: Outcome(self._rows[first + within], met.scores, met.abstained)
+                first + within: RowOutcome(self._rows[first + within], met.scores, met.abstained)
                 for within, met in enumerate(piece)
             }
             self._known = number, known
         return self._known[1][place]
 
-    def with_scores(self, moved: Iterable[Outcome]) -> Outcomes:
+    def with_scores(self, moved: Iterable[RowOutcome]) -> RowOutcomes:
         """The same rows with other scores, one for each outcome in order, in a file without a name."""
         kept = Journal.temporary()
         scores = iter(moved)
-        piece: list[Met] = []
+        piece: list[LineOutcome] = []
         for place, _, met in self._met():
             piece.append(met if met.bad is not None else replace(met, scores=next(scores).scores))
             if (place + 1) % self._size == 0 or place + 1 == len(self._rows):
                 kept.add(place // self._size, packed(piece))
                 piece = []
-        return Outcomes(self._rows, kept, self._size, self._card)
+        return RowOutcomes(self._rows, kept, self._size, self._card)

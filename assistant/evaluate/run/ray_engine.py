@@ -21,7 +21,7 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.run.engine import Engine, Piece
 from assistant.evaluate.run.outcomes import packed as packed_outcomes
 from assistant.evaluate.run.rows import packed, unpacked
-from assistant.evaluate.run.worker import Disturb, Modality, Reading
+from assistant.evaluate.run.worker import Disturb, Modality, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
@@ -33,7 +33,7 @@ _MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ModelPlace:
     """Where an actor finds a model, and which one it must be."""
 
     folder: Path
@@ -41,7 +41,7 @@ class Place:
     sha256: str
 
     @classmethod
-    def of(cls, folder: Path) -> Place:
+    def of(cls, folder: Path) -> ModelPlace:
         """The place of a model that lies here. Raises what `read_card` raises."""
         whole, shipped = folder.resolve(), shipped_models().resolve()
         inside = whole.is_relative_to(shipped)
@@ -59,7 +59,7 @@ class Worker:
     """An actor: it reads one piece after the other."""
 
     def __init__(
-        self, version: str, modality: Modality, model: Place, stem: Place | None, disturb: Disturb | None
+        self, version: str, modality: Modality, model: ModelPlace, stem: ModelPlace | None, disturb: Disturb | None
     ) -> None:
         """Raises `Unavailable` (`version_other`) for another version of this package than where the run began."""
         if version != __version__:
@@ -68,7 +68,7 @@ class Worker:
                 code="version_other",
             )
         opened = None if stem is None else stem.open()
-        self._reading = Reading(model.open(), modality, stem=opened, disturb=disturb)
+        self._reading = PieceReader(model.open(), modality, stem=opened, disturb=disturb)
 
     def __call__(self, piece: dict[str, Any]) -> dict[str, Any]:
         """One piece: its `number`, and its `rows` as bytes; the answer holds `met`, as the journal keeps it."""
@@ -94,8 +94,8 @@ def ray_engine(
     given = {
         "version": __version__,
         "modality": modality,
-        "model": Place.of(folder),
-        "stem": None if stem is None else Place.of(stem),
+        "model": ModelPlace.of(folder),
+        "stem": None if stem is None else ModelPlace.of(stem),
         "disturb": disturb,
     }
 

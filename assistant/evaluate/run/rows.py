@@ -24,6 +24,7 @@ def packed(rows: Sequence[Row]) -> bytes:
 def unpacked(data: bytes) -> list[Row]:
     """What `packed` made of rows.
 
+    >>> from pathlib import Path
     >>> row = Row(2, "a.flac", Path("x/a.flac"), labels=("joy",), affect={"valence": 0.1})
     >>> unpacked(packed([row])) == [row]
     True

@@ -23,7 +23,7 @@ from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
 from assistant.evaluate.run.foreign_card import is_foreign
-from assistant.evaluate.run.outcomes import Met
+from assistant.evaluate.run.outcomes import LineOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.card import Card, stem_of
@@ -72,7 +72,7 @@ class Heard:
         return 0.0 if self.samples is None else len(self.samples) / SAMPLE_RATE
 
 
-class Reading:
+class PieceReader:
     """Reads pieces of a manifest with the served reader. Each thread needs its own; the graphs may be shared."""
 
     def __init__(
@@ -90,12 +90,12 @@ class Reading:
         self._modality = modality
         self.card, self._read = open_reader(model, modality, stem)
 
-    def piece(self, rows: Sequence[Row]) -> list[Met]:
+    def piece(self, rows: Sequence[Row]) -> list[LineOutcome]:
         """What became of each row. Raises `Stopped` between two rows once the run was called off."""
         return asyncio.run(self._piece(rows))
 
-    async def _piece(self, rows: Sequence[Row]) -> list[Met]:
-        found: list[Met] = []
+    async def _piece(self, rows: Sequence[Row]) -> list[LineOutcome]:
+        found: list[LineOutcome] = []
         for together in self._groups(rows):
             met = await asyncio.gather(*(self._met(heard) for heard in together))
             # one row that breaks a graph breaks its batch-mates too: each is tried once more, by itself
@@ -134,25 +134,25 @@ class Reading:
         except Exception as error:  # whatever one file does to a decoder must not end a long run
             return Heard(row, bad=f"the file can't be decoded: {type(error).__name__}: {error}"[:300])
 
-    async def _met(self, heard: Heard) -> tuple[Met, bool]:
+    async def _met(self, heard: Heard) -> tuple[LineOutcome, bool]:
         """What became of a row, and whether a batch-mate may be to blame."""
         line, seconds = heard.row.line, heard.seconds
         if heard.bad is not None:
-            return Met(line, bad=heard.bad), False
+            return LineOutcome(line, bad=heard.bad), False
         try:
             scores = await self._read(heard)
         except (ModelInvalid, ConsentRequired, Busy):
             raise
         except Invalid as error:
-            return Met(line, bad=error.message), False
+            return LineOutcome(line, bad=error.message), False
         except Exception as error:  # whatever one row does to the runtime must not end a long run
             why = f"the model failed on this row: {type(error).__name__}: {error}"[:300]
-            return Met(line, bad=why), True
+            return LineOutcome(line, bad=why), True
         if isinstance(scores, Abstention):
-            return Met(line, seconds, abstained=scores.reason), False
+            return LineOutcome(line, seconds, abstained=scores.reason), False
         if not _finite(scores):
-            return Met(line, bad="the model gave values that are not numbers"), False
-        return Met(line, seconds, scores), False
+            return LineOutcome(line, bad="the model gave values that are not numbers"), False
+        return LineOutcome(line, seconds, scores), False
 
 
 def stem_folder(card: Card) -> Path:

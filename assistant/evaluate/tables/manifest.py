@@ -22,14 +22,14 @@ BAD_ROWS = "bad_rows.csv"
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
 HELP = """\
-The table is CSV, TSV (gzipped or not), JSON lines, JSON or Parquet by its ending; a list of EmoBox as it is; or an
-audformat database: its folder, whose tables bring their speakers along. --columns says what yours are called:
+The table is CSV or TSV (also gzipped), JSON lines, JSON or Parquet, by its ending; a list of EmoBox; or the folder
+of an audformat database, which also names the speakers. --columns gives the names of your columns:
 
   assistant evaluate voice --data emodb --table emotion.test --label-map map.json
   assistant evaluate voice --data cafe_test_fold_1.jsonl --columns 'speaker=key:cafe-(\\d+)' --label-map map.json
 
-A row that can't be scored is told, counted, and written with its line and reason to bad_rows.csv; --strict stops
-there instead. --against names what the model was trained on: shared speakers and near-duplicates are reported.
+Rows that cannot be scored are printed, counted, and written to bad_rows.csv with line and reason; with --strict the
+run stops there. --against names the training data of the model: shared speakers and near-duplicates are reported.
 """
 _USED = ("speaker", "gender", "group", "text")
 """Columns that may lie in another table of a database."""

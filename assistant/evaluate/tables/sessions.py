@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from assistant.audio.voice import VoiceScores, relative_to
+from assistant.audio.voice import VoiceScores, apply_baseline
 from assistant.config import Settings
 from assistant.emotion import MODALITIES, Modality, Mood, Reading
 from assistant.errors import Invalid
@@ -14,7 +14,7 @@ from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.tables.labels import LabelMap, labels_of, number_of
 from assistant.evaluate.tables.manifest import BadRow, Manifest, Row, row_of
 from assistant.evaluate.tables.tables import Cells, table_of
-from assistant.mood.baseline import usual
+from assistant.mood.baseline import usual_from
 from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.timeline import Timeline
 
@@ -32,7 +32,7 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SessionTurn:
     """A turn as the readers took it; without scores where they abstained or there was nothing."""
 
     session: str
@@ -56,7 +56,7 @@ class Rules:
 
 
 def follow(
-    turns: Iterable[Turn],
+    turns: Iterable[SessionTurn],
     rules: Rules,
     *,
     modalities: Sequence[Modality] = MODALITIES,
@@ -81,8 +81,8 @@ def follow(
 def _reading(scores: Scores, timeline: Timeline, population: Sequence[float]) -> Reading:
     """As the conversation has it read: a voice relative to how it usually sounds."""
     if isinstance(scores, VoiceScores):
-        known = usual(timeline.baseline("voice"), population, scores.card.fingerprint)
-        scores = scores if known is None else relative_to(known, scores)
+        known = usual_from(timeline.baseline("voice"), population, scores.card.fingerprint)
+        scores = scores if known is None else apply_baseline(known, scores)
     return scores.reading()
 
 

@@ -47,7 +47,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupExposure:
     """People who declared the same."""
 
     name: str | None
@@ -65,18 +65,18 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class _Counts:
     """One row for each person, one column for each measure."""
 
     hits: Floats
     trials: Floats
     reward: Floats
 
-    def take(self, rows: Sequence[int]) -> _Table:
-        return _Table(self.hits[rows], self.trials[rows], self.reward[rows])
+    def take(self, rows: Sequence[int]) -> _Counts:
+        return _Counts(self.hits[rows], self.trials[rows], self.reward[rows])
 
 
-def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[Group, ...]:
+def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[GroupExposure, ...]:
     """Each group beside all others, the largest first; `declared` says by pseudonym what each person declared.
 
     People that aren't in it are left out.
@@ -93,7 +93,7 @@ def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tupl
     comparisons = (2 + len(kinds) + len(items)) * (len(large) if len(large) > 2 else 1)
     found = []
     for name in ordered:
-        own = Group(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
+        own = GroupExposure(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
         if name in large:
             others = [row for other in large if other != name for row in rows[other]]
             own = _group(own, table.take(rows[name]), table.take(others), kinds, items, z_of(comparisons))
@@ -111,7 +111,7 @@ def _most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]
     return [name for name, _ in kinds.most_common(_KINDS)], [name for name, _ in items.most_common(_ITEMS)]
 
 
-def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Table:
+def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Counts:
     """Columns: offers, then kinds, then items."""
     columns = {("kind", name): 1 + at for at, name in enumerate(kinds)}
     columns |= {("item", name): 1 + len(kinds) + at for at, name in enumerate(items)}
@@ -126,16 +126,18 @@ def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Seque
                 for key in (("kind", piece.kind), ("item", piece.item)):
                     if key in columns:
                         hits[row, columns[key]] += 1
-    return _Table(hits, trials, np.array([float(np.mean([best(one) for one in theirs])) for theirs in people]))
+    return _Counts(hits, trials, np.array([float(np.mean([best(one) for one in theirs])) for theirs in people]))
 
 
-def _group(own: Group, mine: _Table, others: _Table, kinds: list[str], items: list[str], wide: float) -> Group:
+def _group(
+    own: GroupExposure, mine: _Counts, others: _Counts, kinds: list[str], items: list[str], wide: float
+) -> GroupExposure:
     measured = [_share(mine, others, column, wide) for column in range(mine.hits.shape[1])]
     reward = Compared(mean(mine.reward), None, "insufficient evidence")
     if len(others.reward):
         apart, widened = (means_apart(mine.reward, others.reward, *z) for z in ((), (wide,)))
         reward = Compared(reward.figure, apart, _verdict(apart, widened))
-    return Group(
+    return GroupExposure(
         own.name,
         own.people,
         own.slates,
@@ -146,7 +148,7 @@ def _group(own: Group, mine: _Table, others: _Table, kinds: list[str], items: li
     )
 
 
-def _share(mine: _Table, others: _Table, column: int, wide: float) -> Compared:
+def _share(mine: _Counts, others: _Counts, column: int, wide: float) -> Compared:
     hits, trials = mine.hits[:, column], mine.trials[:, column]
     figure = share(hits, trials)
     if not len(others.hits) or not trials.sum() or not others.trials[:, column].sum():

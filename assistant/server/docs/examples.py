@@ -30,7 +30,10 @@ from assistant.emotion import Abstention, Estimate, Evidence, Mood, Reading
 from assistant.errors import Unavailable
 from assistant.profile.person import Profile
 from assistant.recommend.catalogue import starter
-from assistant.recommend.ranking import rank
+from assistant.recommend.item_table import lay_out
+from assistant.recommend.moment import NOWHERE
+from assistant.recommend.ranking import RankRequest, rank_items
+from assistant.recommend.scoring import RankingContext
 from assistant.server.contract.events import (
     BufferCleared,
     ConsentUpdated,
@@ -69,10 +72,11 @@ _MOOD = Mood(
 def _answer(words: str, mood: Mood | None) -> Answer:
     safety = notice_crisis(words, "US")
     profile = Profile(interests=("music",))
+    who = RankingContext(profile, mood, NOWHERE, _NOW, None, "example")
     return Answer(
         mood,
         choose(mood, profile, crisis=safety is not None),
-        rank(starter().items, profile, mood, slots=1, seed="example"),
+        rank_items(lay_out(starter().items), who, RankRequest(slots=1)).slate,
         "decision_1",
         safety,
     )

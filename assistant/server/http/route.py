@@ -29,7 +29,7 @@ class Route:
     method: str
     path: str
     handler: Handler
-    summary: str
+    """Its docstring is what the API description says: the first sentence as the summary."""
     body: type[Any] | None = None
     open: bool = False
     """Needs no API key."""

@@ -49,7 +49,7 @@ async def get_schema(request: web.Request) -> web.Response:
 
 
 async def put_schema(request: web.Request) -> web.Response:
-    """Replace them. Profiles keep what they have; the next change of one must fit."""
+    """Replace the attributes that the app adds to profiles. Those that exist stay until they change."""
     services, caller = await enter(request)
     body = await body_of(request, SchemaBody, services.settings.max_body_bytes)
     check_schema(body.properties)
@@ -102,8 +102,8 @@ def _shown(app: App) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/v1/profile-schema", get_schema, "The app's own attributes of a profile", scope="catalogue"),
-    Route("PUT", "/v1/profile-schema", put_schema, "Replace them", SchemaBody, scope="catalogue"),
-    Route("GET", "/v1/app", get_app, "The app and what it set", scope="catalogue"),
-    Route("PATCH", "/v1/app", patch_app, "Change what the app sets for itself", AppBody, scope="consent"),
+    Route("GET", "/v1/profile-schema", get_schema, scope="catalogue"),
+    Route("PUT", "/v1/profile-schema", put_schema, SchemaBody, scope="catalogue"),
+    Route("GET", "/v1/app", get_app, scope="catalogue"),
+    Route("PATCH", "/v1/app", patch_app, AppBody, scope="consent"),
 )

@@ -18,8 +18,8 @@ import msgspec
 from aiohttp import web
 
 from assistant.chat.budget import Spending, Usage, tokens_in
-from assistant.chat.completion import ChatBody, Request, chunk, completion, read_request, usage_chunk
-from assistant.chat.embedded import MODEL, help_text, phrases, reply, stream_pieces
+from assistant.chat.completion import ChatBody, Request, chunk_body, completion_body, read_request, usage_chunk
+from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces, write_reply
 from assistant.chat.relay import Addition, StreamRelay, relay_completion
 from assistant.chat.sse import DONE, END, event
 from assistant.chat.upstream import Upstream
@@ -35,14 +35,14 @@ from assistant.server.http.sse import begin_events, gone, while_connected
 from assistant.services import Services
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
-from assistant.tone.policy import directed
+from assistant.tone.policy import direct
 from assistant.tone.situation import Situation
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ChatTurn:
     """One request and what is ours in its answer."""
 
     asked: Request
@@ -80,7 +80,7 @@ class Turn:
 
     def embedded(self) -> str:
         """What the embedded replier says."""
-        return reply(
+        return write_reply(
             self.asked.text,
             self.directive.manner,
             language=self.profile.language,
@@ -91,7 +91,7 @@ class Turn:
 
 
 async def post_completion(request: web.Request) -> web.StreamResponse:
-    """An answer to a chat, whole or in parts."""
+    """An answer to a chat, whole or in parts, in the tone for the person in `user`."""
     services, caller = await enter(request)
     asked = read_request(await body_bytes(request, services.settings.max_body_bytes))
     answer: web.StreamResponse = web.Response()  # for nobody
@@ -109,7 +109,7 @@ async def post_completion(request: web.Request) -> web.StreamResponse:
 
 
 async def get_models(request: web.Request) -> web.Response:
-    """Chat models; beside them the readers that this server loaded."""
+    """Chat models, and beside them the readers that this server loaded."""
     services, _ = await enter(request)
     readers = [
         {
@@ -141,7 +141,7 @@ class _Listed(msgspec.Struct):
 
 async def _turn(
     request: web.Request, services: Services, caller: Caller, asked: Request
-) -> tuple[Turn, Callable[[], Awaitable[None]] | None]:
+) -> tuple[ChatTurn, Callable[[], Awaitable[None]] | None]:
     """What is ours in the answer, and what writes the decision."""
     chat, created = f"chatcmpl-{services.new_id()}", int(services.clock())
     person = caller.holder if not asked.user else None
@@ -150,16 +150,16 @@ async def _turn(
     if person is None:
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
-        directive, _ = directed(situation, await services.storage.policies.get(caller.app.id))
-        told = phrases(Profile().language).disclosure if asked.first else None
-        return Turn(asked, chat, created, None, directive, None, safety, told), None
+        directive, _ = direct(situation, await services.storage.policies.get(caller.app.id))
+        told = phrases_for(Profile().language).disclosure if asked.first else None
+        return ChatTurn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person.pseudonym)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     tuned = await conversation.tune(asked.text, fresh=asked.fresh)
     told = conversation.disclosure(again=asked.first)
     if told is not None:
-        told = told.replace(MACHINE, phrases(person.profile.language).disclosure)
-    turn = Turn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
+        told = told.replace(MACHINE, phrases_for(person.profile.language).disclosure)
+    turn = ChatTurn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
     return turn, tuned.keep
 
 
@@ -190,7 +190,7 @@ class Keeping:
 
 
 async def _answered(
-    request: web.Request, services: Services, app: App, turn: Turn, keeping: Keeping
+    request: web.Request, services: Services, app: App, turn: ChatTurn, keeping: Keeping
 ) -> web.StreamResponse:
     if services.upstream is None:
         return await _embedded(request, turn, keeping)
@@ -214,7 +214,7 @@ async def _streamed(
     request: web.Request,
     upstream: Upstream,
     payload: bytes,
-    turn: Turn,
+    turn: ChatTurn,
     spending: Spending,
     keeping: Keeping,
 ) -> web.StreamResponse:
@@ -244,12 +244,12 @@ async def _streamed(
     return response
 
 
-async def _embedded(request: web.Request, turn: Turn, keeping: Keeping) -> web.StreamResponse:
+async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> web.StreamResponse:
     """The embedded replier's answer."""
     text = turn.embedded()
     usage = Usage(turn.asked.most.prompt, tokens_in(text))
     if not turn.asked.stream:
-        return respond(completion(turn.chat, turn.created, MODEL, text, usage, turn.member))
+        return respond(completion_body(turn.chat, turn.created, MODEL, text, usage, turn.member))
     response = await begin_events(request)
     async for part in _parts(turn, text, usage):
         await response.write(event(msgspec.json.encode(part)))
@@ -259,25 +259,17 @@ async def _embedded(request: web.Request, turn: Turn, keeping: Keeping) -> web.S
     return response
 
 
-async def _parts(turn: Turn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
+async def _parts(turn: ChatTurn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
     head = (turn.chat, turn.created, MODEL)
-    yield chunk(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
+    yield chunk_body(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
     for piece in stream_pieces(text):
-        yield chunk(*head, {"content": piece})
-    yield chunk(*head, {}, finish="stop")
+        yield chunk_body(*head, {"content": piece})
+    yield chunk_body(*head, {}, finish="stop")
     if turn.asked.include_usage:
         yield usage_chunk(*head, usage)
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(
-        "POST",
-        CHAT,
-        post_completion,
-        "An answer to a chat, in the tone for the person in `user`",
-        ChatBody,
-        scope="infer",
-        personal=True,
-    ),
-    Route("GET", MODELS, get_models, "Chat models, and the readers that are loaded", scope="infer"),
+    Route("POST", CHAT, post_completion, ChatBody, scope="infer", personal=True),
+    Route("GET", MODELS, get_models, scope="infer"),
 )

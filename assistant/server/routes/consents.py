@@ -56,7 +56,7 @@ async def get_consent(request: web.Request) -> web.Response:
 
 
 async def post_consent(request: web.Request) -> web.Response:
-    """Grant or withdraw one purpose of one modality; the receipt comes back."""
+    """Grant or withdraw one purpose of one modality. The receipt comes back."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, ConsentBody, services.settings.max_body_bytes)
     record = await services.conversation(caller.app, person).decide(
@@ -66,7 +66,7 @@ async def post_consent(request: web.Request) -> web.Response:
 
 
 async def get_receipt(request: web.Request) -> web.Response:
-    """The whole receipt of one decision: JSON-LD, or a page to read and print where `Accept` asks for HTML."""
+    """The whole receipt of one decision. JSON-LD, or a page to print where `Accept` asks for HTML."""
     services, caller, person = await enter_person(request)
     history = await services.storage.ledger.history(person.pseudonym)
     wanted = request.match_info["receipt"]
@@ -103,16 +103,7 @@ def _short(record: Record, app: App, person: Person) -> ConsentReceipt:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{PERSON}/consent", get_consent, "What a person allows, with receipts", scope="consent"),
-    Route(
-        "POST",
-        f"{PERSON}/consent",
-        post_consent,
-        "Grant or withdraw; a receipt comes back",
-        ConsentBody,
-        scope="consent",
-    ),
-    Route(
-        "GET", f"{PERSON}/receipts/{{receipt}}", get_receipt, "The whole receipt of one decision", scope="consent"
-    ),
+    Route("GET", f"{PERSON}/consent", get_consent, scope="consent"),
+    Route("POST", f"{PERSON}/consent", post_consent, ConsentBody, scope="consent"),
+    Route("GET", f"{PERSON}/receipts/{{receipt}}", get_receipt, scope="consent"),
 )

@@ -89,13 +89,13 @@ async def put_context(request: web.Request) -> web.Response:
 
 
 async def get_context(request: web.Request) -> web.Response:
-    """What is known of a person's recent context."""
+    """A person's recent context."""
     services, _, person = await enter_person(request)
     return respond(_shown(await services.storage.contexts.read_context(person.pseudonym)))
 
 
 async def delete_context(request: web.Request) -> web.Response:
-    """Forget all of it."""
+    """Forget a person's recent context."""
     services, _, person = await enter_person(request)
     await services.storage.contexts.clear(person.pseudonym)
     return web.Response(status=204)
@@ -111,7 +111,7 @@ def _shown(known: dict[str, ContextPart]) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", _PATH, put_context, "Keep recent context, each part for its time", ContextBody),
-    Route("GET", _PATH, get_context, "A person's recent context"),
-    Route("DELETE", _PATH, delete_context, "Forget a person's recent context"),
+    Route("PUT", _PATH, put_context, ContextBody),
+    Route("GET", _PATH, get_context),
+    Route("DELETE", _PATH, delete_context),
 )

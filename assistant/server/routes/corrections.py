@@ -34,7 +34,7 @@ class CorrectionBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def post_correction(request: web.Request) -> web.Response:
-    """Take the person's word for it; needs no consent, and makes no mood where there is none."""
+    """Say how you are, in place of the estimate. Needs no consent, and makes no mood where there is none."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, CorrectionBody, services.settings.max_body_bytes)
     now = services.clock()
@@ -58,7 +58,7 @@ async def get_corrections(request: web.Request) -> web.Response:
 
 
 async def delete_corrections(request: web.Request) -> web.Response:
-    """Take it back: the estimates count again."""
+    """Let the estimates count again: what the person said is forgotten."""
     services, caller, person = await enter_person(request)
     services.readings(caller.app, person).drop_corrections()
     return web.Response(status=204)
@@ -69,9 +69,7 @@ def _shown(corrections: Sequence[Correction]) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(
-        "POST", _PATH, post_correction, "Say how you are, in place of the estimate", CorrectionBody, scope="infer"
-    ),
-    Route("GET", _PATH, get_corrections, "What the person said of themself", scope="infer"),
-    Route("DELETE", _PATH, delete_corrections, "Let the estimates count again", scope="infer"),
+    Route("POST", _PATH, post_correction, CorrectionBody, scope="infer"),
+    Route("GET", _PATH, get_corrections, scope="infer"),
+    Route("DELETE", _PATH, delete_corrections, scope="infer"),
 )

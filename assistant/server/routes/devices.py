@@ -50,7 +50,7 @@ async def delete_device(request: web.Request) -> web.Response:
 
 
 async def get_owner(request: web.Request) -> web.Response:
-    """Whose device it is: what a speaker asks that knows nothing but itself."""
+    """Whose device it is. This is what a speaker asks that knows nothing but itself."""
     services, caller = await enter(request)
     person = await owner_of(services, caller, request.match_info["device"])
     noted(request, services, caller, person.pseudonym)
@@ -58,8 +58,8 @@ async def get_owner(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", _DEVICE, put_device, "Link a device to a person", DeviceBody),
-    Route("GET", f"{PERSON}/devices", get_devices, "A person's devices"),
-    Route("DELETE", _DEVICE, delete_device, "Unlink a device"),
-    Route("GET", "/v1/devices/{device}", get_owner, "Whose device it is"),
+    Route("PUT", _DEVICE, put_device, DeviceBody),
+    Route("GET", f"{PERSON}/devices", get_devices),
+    Route("DELETE", _DEVICE, delete_device),
+    Route("GET", "/v1/devices/{device}", get_owner),
 )

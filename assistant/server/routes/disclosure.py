@@ -24,7 +24,7 @@ async def get_gpc(request: web.Request) -> web.Response:
 
 
 async def get_policy(request: web.Request) -> web.Response:
-    """The whole table: which rules there are, where they hold, and where they come from."""
+    """Every rule of consent: where it holds, and where it comes from."""
     await enter(request)
     return respond(
         {
@@ -40,13 +40,13 @@ async def get_policy(request: web.Request) -> web.Response:
 
 
 async def get_person_policy(request: web.Request) -> web.Response:
-    """What of it holds for one person in this app."""
+    """The rules of consent that hold for a person."""
     services, caller, person = await enter_person(request)
     return respond(explain_policy(subject(caller.app, person), services.clock()))
 
 
 async def get_access(request: web.Request) -> web.Response:
-    """Who read or used what is known of a person, newest first; page with `?before=` and `?limit=`."""
+    """Who read or used what is known of a person, newest first. Page with `?before=` and `?limit=`."""
     services, _, person = await enter_person(request)
     before, limit = _number(request, "before"), _number(request, "limit")
     found = await services.storage.access.list_accesses(
@@ -66,8 +66,8 @@ def _number(request: web.Request, name: str) -> int | None:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/.well-known/gpc.json", get_gpc, "Global Privacy Control is obeyed", open=True),
-    Route("GET", "/v1/policy", get_policy, "Every rule, with its source", scope="consent"),
-    Route("GET", f"{PERSON}/policy", get_person_policy, "The rules that hold for a person", scope="consent"),
-    Route("GET", f"{PERSON}/access", get_access, "Who read or used a person's data", scope="rights"),
+    Route("GET", "/.well-known/gpc.json", get_gpc, open=True),
+    Route("GET", "/v1/policy", get_policy, scope="consent"),
+    Route("GET", f"{PERSON}/policy", get_person_policy, scope="consent"),
+    Route("GET", f"{PERSON}/access", get_access, scope="rights"),
 )

@@ -79,14 +79,16 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get_explanation(request: web.Request) -> web.Response:
-    """What one decision was made from and why. Raises `NotFound` (`decision_unknown`)."""
+    """What a decision was made from, why, and what to do about it. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
     kept = await services.storage.decisions.get(decision, made.person)
     person, _ = await services.storage.people.holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.moods_used(decision)
-    mood_parts = services.recommender.felt(decision, services.clock())
-    explanation = explain(kept, used, mood_parts, ways_out(person, kept, grants))
+    mood_part = services.recommender.mood_parts(decision, services.clock())
+    explanation = explain(
+        kept, used, None if mood_part is None else mood_part.parts, ways_out(person, kept, grants)
+    )
     head = {"decision": decision, "person": person.id, "at": made.at}
     return respond(head | msgspec.structs.asdict(explanation))
 
@@ -271,13 +273,4 @@ def _choices(manner: Manner) -> str:
     return ", ".join(f"{name} {value.replace('_', ' ')}" for name, value in manner.choices().items())
 
 
-ROUTES: tuple[Route, ...] = (
-    Route(
-        "GET",
-        f"{DECISION}/explain",
-        get_explanation,
-        "Why it was chosen, and what to do about it",
-        scope="infer",
-        personal=True,
-    ),
-)
+ROUTES: tuple[Route, ...] = (Route("GET", f"{DECISION}/explain", get_explanation, scope="infer", personal=True),)

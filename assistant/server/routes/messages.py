@@ -18,7 +18,7 @@ async def get_mood(request: web.Request) -> web.Response:
 
 
 async def post_message(request: web.Request) -> web.Response:
-    """Something a person wrote; back come the mood, the tone, the recommendations and the way to help."""
+    """Mood, tone, recommendations and the way to help for something that a person wrote."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, MessageBody, services.settings.max_body_bytes)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
@@ -27,13 +27,6 @@ async def post_message(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{PERSON}/mood", get_mood, "The current mood, or null", scope="infer"),
-    Route(
-        "POST",
-        f"{PERSON}/messages",
-        post_message,
-        "Mood, tone and recommendations for a message",
-        MessageBody,
-        scope="infer",
-    ),
+    Route("GET", f"{PERSON}/mood", get_mood, scope="infer"),
+    Route("POST", f"{PERSON}/messages", post_message, MessageBody, scope="infer"),
 )

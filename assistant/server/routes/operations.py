@@ -11,12 +11,12 @@ from assistant.server.http.route import Route, respond
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """Answer as long as the process lives."""
+    """Whether the process lives."""
     return respond({"status": "ok"})
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say which parts work."""
+    """Which parts work."""
     return respond({"status": "ready", "parts": request.app[SERVICES].health()})
 
 
@@ -26,7 +26,7 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/healthz", healthz, "The process lives", open=True),
-    Route("GET", "/readyz", readyz, "The parts that work", open=True),
-    Route("GET", "/metrics", get_metrics, "Counts and times, as Prometheus reads them", scope="operate"),
+    Route("GET", "/healthz", healthz, open=True),
+    Route("GET", "/readyz", readyz, open=True),
+    Route("GET", "/metrics", get_metrics, scope="operate"),
 )

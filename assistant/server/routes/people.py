@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from assistant.consent.legal_rules import AgeBand
 from assistant.errors import Conflict, Invalid, NotFound
-from assistant.profile.attribute_schema import check_attributes, sensitive
+from assistant.profile.attribute_schema import check_attributes, sensitive_topic
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject, time_zone
 from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
@@ -54,7 +54,7 @@ class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def put_person(request: web.Request) -> web.Response:
-    """Make a person, or replace their profile; with `If-Match` or `If-None-Match: *` only if it is as expected."""
+    """Make a person, or replace their profile. With `If-Match` or `If-None-Match: *` only if it is as expected."""
     services, caller = await enter(request)
     body = await body_of(request, PersonBody, services.settings.max_body_bytes)
     name = checked_id(request.match_info["person"])
@@ -70,7 +70,7 @@ async def put_person(request: web.Request) -> web.Response:
 
 
 async def patch_person(request: web.Request) -> web.Response:
-    """Change parts of a profile, null removes one; with `If-Match` only if it is as expected."""
+    """Change parts of a profile: a merge patch (RFC 7396). With `If-Match` only if it is as expected."""
     services, caller, person = await enter_person(request)
     if request.content_type not in ("application/merge-patch+json", "application/json"):
         raise Invalid("a patch is application/merge-patch+json", code="invalid_patch")
@@ -103,7 +103,7 @@ async def get_person(request: web.Request) -> web.Response:
 
 
 async def delete_person(request: web.Request) -> web.Response:
-    """Erase a person: their grants at once, then their key, then every row about them."""
+    """Erase a person. First go their grants at once, then their key, then every row about them."""
     services, caller, person = await enter_person(request)
     await services.erase(caller.app, [person], caller.actor("api"))
     return web.Response(status=204)
@@ -124,7 +124,7 @@ def _profile(app: App, body: PersonBody) -> Profile:
     if body.region is not None and body.country is None:
         raise Invalid("a region needs its country", code="region_invalid")
     for name in body.preferences:
-        if (what := sensitive(name)) is not None:
+        if (what := sensitive_topic(name)) is not None:
             raise Invalid(f"the name of a preference would tell of {what}", code="attribute_sensitive")
     check_attributes(app.settings.attributes, body.attributes)
     return Profile(
@@ -169,8 +169,8 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", PERSON, put_person, "Make a person, or replace their profile", PersonBody),
-    Route("PATCH", PERSON, patch_person, "Change parts of a profile: a merge patch (RFC 7396)", PersonBody),
-    Route("GET", PERSON, get_person, "A person's profile"),
-    Route("DELETE", PERSON, delete_person, "Erase a person", scope="rights"),
+    Route("PUT", PERSON, put_person, PersonBody),
+    Route("PATCH", PERSON, patch_person, PersonBody),
+    Route("GET", PERSON, get_person),
+    Route("DELETE", PERSON, delete_person, scope="rights"),
 )

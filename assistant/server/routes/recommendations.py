@@ -15,7 +15,7 @@ from assistant.recommend.attributes import OF_CONTEXTS, check_names
 from assistant.recommend.catalogue import SHOWN_FAULTS, Catalogue, check, faults
 from assistant.recommend.feedback import TABLE, Kind
 from assistant.recommend.moment import SEARCHES, Activity, Moment, Place
-from assistant.recommend.service import Wish
+from assistant.recommend.ranking import RankRequest
 from assistant.recommend.slate import Knobs
 from assistant.server.contract.shapes import show_item, show_limits
 from assistant.server.http.caller import Caller
@@ -103,17 +103,17 @@ async def get_catalogue(request: web.Request) -> web.Response:
     services, caller = await enter(request)
     catalogue = await services.storage.catalogues.get(caller.app.id)
     now = services.clock()
-    shelf = await services.recommender.shelf(caller.app.id)
+    table = await services.recommender.item_table(caller.app.id)
     kinds: dict[str, int] = {}
     for item in catalogue.items:
         kinds[item.kind] = kinds.get(item.kind, 0) + 1
-    available = (shelf.available_from <= now) & (now < shelf.available_until)
+    available = (table.available_from <= now) & (now < table.available_until)
     return respond(
         {
             "version": catalogue.version,
             "items": len(catalogue.items),
             "available": int(available.sum()),
-            "commercial": int(shelf.commercial.sum()),
+            "commercial": int(table.commercial.sum()),
             "kinds": kinds,
         }
     )
@@ -134,12 +134,12 @@ async def post_rank(request: web.Request) -> web.Response:
 
 
 async def post_batch(request: web.Request) -> web.Response:
-    """Rank for several people at once, each by their own consent."""
+    """Rank the catalogue for several people at once, each by their own consent."""
     services, caller = await enter(request)
     body = await body_of(request, BatchBody, services.settings.max_body_bytes)
     people = [await caller.named(services, one.person) for one in body.requests]
     for one in body.requests:
-        _wish(one)  # all are checked before anything is decided
+        _request(one)  # all are checked before anything is decided
     results = []
     for person, one in zip(people, body.requests, strict=True):
         noted(request, services, caller, person.pseudonym)
@@ -177,21 +177,21 @@ async def post_activate(request: web.Request) -> web.Response:
     return respond({"decision": decision, "active": True})
 
 
-def _wish(body: RankBody) -> Wish:
+def _request(body: RankBody) -> RankRequest:
     """Raises `Invalid`: `attribute_mood` and its like for what a context may not hold."""
     check_names(body.context, OF_CONTEXTS, "a context")
     said = converted(body.context, ContextBody)
     moment = Moment(said.hour, said.weekday, said.place, said.activity, tuple(said.searches))
     knobs = Knobs(serendipity=body.serendipity, exploration_budget=body.exploration_budget)
     active = body.activate == "now"
-    return Wish(body.slots, body.candidates, moment, offers=body.offers, active=active, knobs=knobs)
+    return RankRequest(body.slots, body.candidates, moment, offers=body.offers, active=active, knobs=knobs)
 
 
 async def _ranked(
     request: web.Request, services: Services, caller: Caller, person: Person, body: RankBody
 ) -> dict[str, Any]:
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
-    selection = await conversation.choose(_wish(body))
+    selection = await conversation.choose(_request(body))
     kept, held = selection.chosen.decision, show_limits(selection.limits)
     answer: dict[str, Any] = {
         "decision": selection.decision,
@@ -207,33 +207,11 @@ async def _ranked(
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", "/v1/catalogue", put_catalogue, "Replace the catalogue", Catalogue, scope="catalogue"),
-    Route("GET", "/v1/catalogue", get_catalogue, "Which catalogue is in use", scope="catalogue"),
-    Route(
-        "POST",
-        "/v1/catalogue/validate",
-        validate_catalogue,
-        "Everything wrong with a catalogue",
-        Catalogue,
-        scope="catalogue",
-    ),
-    Route("POST", f"{PERSON}/rank", post_rank, "Rank the catalogue for a person", RankBody, scope="infer"),
-    Route("POST", "/v1/rank", post_batch, "Rank for several people", BatchBody, scope="infer"),
-    Route(
-        "POST",
-        f"{DECISION}/reward",
-        post_reward,
-        "What came of a decision",
-        RewardBody,
-        scope="infer",
-        personal=True,
-    ),
-    Route(
-        "POST",
-        f"{DECISION}/activate",
-        post_activate,
-        "What was ranked ahead is shown now",
-        scope="infer",
-        personal=True,
-    ),
+    Route("PUT", "/v1/catalogue", put_catalogue, Catalogue, scope="catalogue"),
+    Route("GET", "/v1/catalogue", get_catalogue, scope="catalogue"),
+    Route("POST", "/v1/catalogue/validate", validate_catalogue, Catalogue, scope="catalogue"),
+    Route("POST", f"{PERSON}/rank", post_rank, RankBody, scope="infer"),
+    Route("POST", "/v1/rank", post_batch, BatchBody, scope="infer"),
+    Route("POST", f"{DECISION}/reward", post_reward, RewardBody, scope="infer", personal=True),
+    Route("POST", f"{DECISION}/activate", post_activate, scope="infer", personal=True),
 )

@@ -15,7 +15,7 @@ from assistant.profile.person import App, Profile
 from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
 from assistant.recommend.measures.exposure import Sample
-from assistant.recommend.measures.fairness import Compared, Group
+from assistant.recommend.measures.fairness import Compared, GroupExposure
 from assistant.server.contract.shapes import show_limits
 from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services
@@ -30,7 +30,7 @@ _GROUPED = ("string", "boolean", "integer")
 
 
 async def get_report(request: web.Request) -> web.Response:
-    """What recommendations came to, and whether the mood earns its place; if not, the advice is to turn it off."""
+    """What recommendations and the mood are worth. Where the mood earns nothing, the advice is to turn it off."""
     services, caller = await enter(request)
     sample, days = await _sample(request, services, caller.app)
     numbers = (await services.storage.aggregates.count_by_app(caller.app.id))[0]
@@ -72,7 +72,7 @@ def came(sample: Sample) -> dict[str, Any]:
 
 
 async def get_fairness(request: web.Request) -> web.Response:
-    """Who was shown what, by a group that people declared; never by one that was inferred."""
+    """Who was shown what, by a group that people declared. No group is inferred."""
     services, caller = await enter(request)
     name = request.query.get("by", "")
     of = grouping(caller.app, name)
@@ -99,7 +99,7 @@ async def get_fairness(request: web.Request) -> web.Response:
 
 
 async def get_exposure(request: web.Request) -> web.Response:
-    """How varied what a person was shown of late is, and whether the limit on filter bubbles acts."""
+    """How varied what a person was shown lately is, and whether the limit on filter bubbles acts."""
     services, caller, person = await enter_person(request)
     conversation = services.conversation(caller.app, person, gpc=gpc_of(request))
     held = await conversation.limits()
@@ -170,7 +170,7 @@ def _rates(found: rates.Rates) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: GroupExposure) -> dict[str, Any]:
     return {
         "group": group.name,
         "people": publishable(group.people),
@@ -197,13 +197,7 @@ def _of(figure: Figure) -> dict[str, float]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(
-        "GET",
-        "/v1/reports/recommendations",
-        get_report,
-        "What recommendations and the mood are worth",
-        scope="catalogue",
-    ),
-    Route("GET", "/v1/reports/fairness", get_fairness, "Who was shown what, by group", scope="catalogue"),
-    Route("GET", f"{PERSON}/exposure", get_exposure, "How varied a person's slates are", scope="infer"),
+    Route("GET", "/v1/reports/recommendations", get_report, scope="catalogue"),
+    Route("GET", "/v1/reports/fairness", get_fairness, scope="catalogue"),
+    Route("GET", f"{PERSON}/exposure", get_exposure, scope="infer"),
 )

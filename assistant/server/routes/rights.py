@@ -89,7 +89,7 @@ async def get_export_schema(request: web.Request) -> web.Response:
 
 
 async def post_erasures(request: web.Request) -> web.Response:
-    """Erase people; says of each whether there was such a person."""
+    """Erase people. Says of each whether there was such a person."""
     services, caller = await enter(request)
     body = await body_of(request, ErasuresBody, services.settings.max_body_bytes)
     found: dict[str, Person] = {}
@@ -123,7 +123,7 @@ async def get_objection(request: web.Request) -> web.Response:
 
 
 async def post_objection(request: web.Request) -> web.Response:
-    """Object to being profiled for content, or allow it again."""
+    """Object to profiling for content, or allow it again."""
     services, caller, person = await enter_person(request)
     body = await body_of(request, ObjectionBody, services.settings.max_body_bytes)
     await services.storage.object(caller.app, person, body.objected, caller.actor("api"))
@@ -131,7 +131,7 @@ async def post_objection(request: web.Request) -> web.Response:
 
 
 async def get_history(request: web.Request) -> web.Response:
-    """The mood history, newest first; `?before=N` goes on where the page before ended."""
+    """The mood history, newest first. `?before=N` goes on where the page before ended."""
     services, _, person = await enter_person(request)
     before = request.query.get("before")
     if before is not None and not (before.isascii() and before.isdigit() and len(before) < 16):
@@ -161,13 +161,13 @@ async def get_aggregates(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", f"{PERSON}/export", get_export, "Everything that is kept about a person", scope="rights"),
-    Route("GET", "/v1/export-schema", get_export_schema, "What each line of an export is", open=True),
-    Route("POST", "/v1/erasures", post_erasures, "Erase people", ErasuresBody, scope="rights"),
-    Route("GET", f"{PERSON}/restriction", get_restriction, "Whether data is kept but not used", scope="rights"),
-    Route("POST", f"{PERSON}/restriction", post_restriction, "Keep, don't use", RestrictionBody, scope="rights"),
-    Route("GET", f"{PERSON}/objection", get_objection, "Whether a person objects to profiling", scope="rights"),
-    Route("POST", f"{PERSON}/objection", post_objection, "Object to profiling", ObjectionBody, scope="rights"),
-    Route("GET", f"{PERSON}/mood/history", get_history, "The mood history, newest first", scope="infer"),
-    Route("GET", "/v1/operations/aggregates", get_aggregates, "Numbers that tell of nobody", scope="operate"),
+    Route("GET", f"{PERSON}/export", get_export, scope="rights"),
+    Route("GET", "/v1/export-schema", get_export_schema, open=True),
+    Route("POST", "/v1/erasures", post_erasures, ErasuresBody, scope="rights"),
+    Route("GET", f"{PERSON}/restriction", get_restriction, scope="rights"),
+    Route("POST", f"{PERSON}/restriction", post_restriction, RestrictionBody, scope="rights"),
+    Route("GET", f"{PERSON}/objection", get_objection, scope="rights"),
+    Route("POST", f"{PERSON}/objection", post_objection, ObjectionBody, scope="rights"),
+    Route("GET", f"{PERSON}/mood/history", get_history, scope="infer"),
+    Route("GET", "/v1/operations/aggregates", get_aggregates, scope="operate"),
 )

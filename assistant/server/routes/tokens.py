@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from assistant.errors import Forbidden, Invalid
-from assistant.profile.access import PERSON_SCOPES, TOKEN_SCOPES, Scope, as_words
+from assistant.profile.access import PERSON_SCOPES, TOKEN_SCOPES, Scope, format_scopes
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 from assistant.server.http.signing import Token, sign
@@ -34,7 +34,7 @@ async def post_token(request: web.Request) -> web.Response:
     body = await body_of(request, TokenBody, services.settings.max_body_bytes)
     scopes = frozenset(body.scopes)
     if not scopes <= PERSON_SCOPES:
-        raise Invalid(f"a person's token may have {as_words(PERSON_SCOPES)}", code="scope_unknown")
+        raise Invalid(f"a person's token may have {format_scopes(PERSON_SCOPES)}", code="scope_unknown")
     if not scopes <= caller.scopes:
         raise Forbidden("this key can't give what it doesn't have", code="scope_missing")
     now = services.clock()
@@ -44,7 +44,7 @@ async def post_token(request: web.Request) -> web.Response:
         {
             "token": sign(token, services.token_key),
             "id": token.id,
-            "scopes": as_words(scopes).split(),
+            "scopes": format_scopes(scopes).split(),
             "expires_in_s": body.expires_in_s,
         },
         201,
@@ -54,7 +54,7 @@ async def post_token(request: web.Request) -> web.Response:
 
 
 async def delete_tokens(request: web.Request) -> web.Response:
-    """Make every token of a person void; their live streams that a token opened end at once."""
+    """Make every token of a person void. Live streams that a token opened end at once."""
     services, _, person = await enter_person(request)
     await services.storage.people.void_tokens(person)
     request.app[WATCH].look_soon()
@@ -62,6 +62,6 @@ async def delete_tokens(request: web.Request) -> web.Response:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", f"{PERSON}/tokens", post_token, "A token for a person's browser", TokenBody, scope="tokens"),
-    Route("DELETE", f"{PERSON}/tokens", delete_tokens, "Make a person's tokens void", scope="tokens"),
+    Route("POST", f"{PERSON}/tokens", post_token, TokenBody, scope="tokens"),
+    Route("DELETE", f"{PERSON}/tokens", delete_tokens, scope="tokens"),
 )

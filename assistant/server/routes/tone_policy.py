@@ -11,35 +11,35 @@ from assistant.errors import Invalid, TooLarge
 from assistant.server.http.route import Route, enter, respond
 from assistant.tone.law import LAWS
 from assistant.tone.render import NEVER
-from assistant.tone.rules import MAX_BYTES, SHIPPED, Policy, checked, schema
+from assistant.tone.rules import MAX_BYTES, SHIPPED, Policy, check_policy, schema
 
 _PATH = "/v1/tone-policy"
 _SCHEMA = schema()
 
 
 async def get_policy(request: web.Request) -> web.Response:
-    """The policy in use, and the laws that come after it."""
+    """The tone policy in use, and the laws that come after it."""
     services, caller = await enter(request)
     return respond(_shown(await services.storage.policies.get(caller.app.id)))
 
 
 async def put_policy(request: web.Request) -> web.Response:
-    """The app's own policy, from now on; as JSON, or as TOML with `Content-Type: application/toml`."""
+    """Use the app's own tone policy from now on. As JSON, or as TOML with `Content-Type: application/toml`."""
     services, caller = await enter(request)
-    policy = checked(await _body(request), own=True)
+    policy = check_policy(await _body(request), own=True)
     await services.storage.policies.put(caller.app.id, policy)
     return respond(_shown(policy))
 
 
 async def delete_policy(request: web.Request) -> web.Response:
-    """Back to the shipped policy."""
+    """Return to the shipped tone policy."""
     services, caller = await enter(request)
     await services.storage.policies.drop(caller.app.id)
     return respond(_shown(SHIPPED))
 
 
 async def get_schema(request: web.Request) -> web.Response:
-    """The JSON Schema of a policy."""
+    """The JSON Schema of a tone policy."""
     return respond(_SCHEMA)
 
 
@@ -73,8 +73,8 @@ def _shown(policy: Policy) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", _PATH, get_policy, "The policy of tone in use", scope="catalogue"),
-    Route("PUT", _PATH, put_policy, "Bring an own policy of tone", Policy, scope="catalogue"),
-    Route("DELETE", _PATH, delete_policy, "Return to the shipped policy of tone", scope="catalogue"),
-    Route("GET", f"{_PATH}/schema", get_schema, "The JSON Schema of a policy of tone", open=True),
+    Route("GET", _PATH, get_policy, scope="catalogue"),
+    Route("PUT", _PATH, put_policy, Policy, scope="catalogue"),
+    Route("DELETE", _PATH, delete_policy, scope="catalogue"),
+    Route("GET", f"{_PATH}/schema", get_schema, open=True),
 )

@@ -26,7 +26,7 @@ from assistant.audio.voice import VoiceReader, VoiceScores
 from assistant.config import Settings, shipped_models
 from assistant.consent.grant import EvaluationGate
 from assistant.errors import AssistantError, Conflict, Invalid
-from assistant.evaluate.command import Options, evaluate
+from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.fit import features, model_folder
 from assistant.evaluate.fit.head import Head
 from assistant.evaluate.fit.softmax import Linear
@@ -34,8 +34,9 @@ from assistant.evaluate.report.schema import schema
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, read_card
-from assistant.inference.model import OnnxSession, golden_error, onnx_session, open_model
+from assistant.inference.model import OnnxSession, golden_error, open_model
 from assistant.services import open_services
+from tests.conftest import shared_session
 
 RATE, FRAME, WIDTH = 16_000, 160, 12
 FEELINGS = ("anger", "joy", "puzzled")
@@ -153,7 +154,7 @@ def a_corpus(
 def fit(data: Path, models: Path, out: str = "out", **options: Any) -> dict[str, Any]:
     """Fit in folds; the report."""
     asked = {"fit": "head", "folds": 3, "bootstrap": 20, **options}
-    assert evaluate(Options("voice", data, model=models / "voice", out=data.parent / out, **asked)) == 0
+    assert evaluate(RunOptions("voice", data, model=models / "voice", out=data.parent / out, **asked)) == 0
     report: dict[str, Any] = json.loads((data.parent / out / "report.json").read_text())
     jsonschema.Draft202012Validator(schema()).validate(report)
     return report
@@ -225,7 +226,9 @@ def test_a_saved_head_is_read_by_evaluate_as_it_was_in_numpy(tmp_path: Path, mod
         soundfile.write(unheard / f"{name}.wav", voice(feeling, 17, 0, seconds=3.0), RATE)
         lines.append(f"{name}.wav,x,{name}")
     (unheard / "clips.csv").write_text("\n".join(lines))
-    asked = Options("voice", unheard / "clips.csv", model=models / "mine", out=unheard / "out", baseline="online")
+    asked = RunOptions(
+        "voice", unheard / "clips.csv", model=models / "mine", out=unheard / "out", baseline="online"
+    )
     assert evaluate(asked) == 0
     report = json.loads((unheard / "out" / "report.json").read_text())
     assert report["model"]["sha256"] == card.sha256
@@ -241,8 +244,8 @@ async def test_graph_and_numpy_say_the_same_of_several_windows(tmp_path: Path, m
     soundfile.write(file, voice(1, 1, 1, seconds=1.8), RATE, subtype="FLOAT")
     [(_, clip)], bad = await features.hear(
         [Row(1, "long.wav", file=file)],
-        open_model(models / "stem"),
-        open_model(models / "voice"),
+        open_model(models / "stem", shared_session),
+        open_model(models / "voice", shared_session),
         tmp_path,
         quiet=True,
     )
@@ -266,7 +269,9 @@ async def read(models: Path, name: str, speech: Samples, stem: str = "stem") -> 
     """What the served reader says."""
     gate = EvaluationGate()
     with ThreadPoolExecutor(1) as pool:
-        batchers = [Batcher(open_model(models / one), pool, max_waiting=sys.maxsize) for one in (stem, name)]
+        batchers = [
+            Batcher(open_model(models / one, shared_session), pool, max_waiting=sys.maxsize) for one in (stem, name)
+        ]
         try:
             scores = await VoiceReader(Encoder(batchers[0]), batchers[1], gate).read(gate.issue("voice"), speech)
         finally:
@@ -334,9 +339,11 @@ def test_what_was_heard_is_not_heard_again_unless_it_changed(tmp_path: Path, mod
     runs: list[str] = []
 
     def session(path: Path) -> OnnxSession:
-        return Counting(onnx_session(path), runs, path.parent.name)
+        return Counting(shared_session(path), runs, path.parent.name)
 
-    asked = Options("voice", data, model=models / "voice", out=tmp_path / "out", fit="head", folds=3, bootstrap=0)
+    asked = RunOptions(
+        "voice", data, model=models / "voice", out=tmp_path / "out", fit="head", folds=3, bootstrap=0
+    )
     assert evaluate(asked, session=session) == 0
     assert runs.count("stem") == 72
     first = (tmp_path / "out" / "predictions.csv").read_bytes()
@@ -400,7 +407,7 @@ def test_a_text_model_gives_no_features(tmp_path: Path) -> None:
     data = tmp_path / "texts.csv"
     data.write_text("text,emotion\nwhat a day,joy\n")
     with pytest.raises(Invalid, match="frozen stem") as error:
-        evaluate(Options("text", data, fit="head", out=tmp_path / "out"))
+        evaluate(RunOptions("text", data, fit="head", out=tmp_path / "out"))
     assert error.value.code == "fit_unsupported"
 
 
@@ -447,7 +454,7 @@ def test_a_label_map_joins_and_leaves_out(tmp_path: Path, models: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_head_fitted_on_emodb_is_as_good_as_its_shipped_folds_suggest(data: Path, tmp_path: Path) -> None:
-    asked = Options(
+    asked = RunOptions(
         "voice", data / "speech" / "emodb" / "manifest.csv", fit="head", folds=5, out=tmp_path / "out",
         baseline="online", save_model=tmp_path / "mine",
     )  # fmt: skip

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assistant.evaluate.report import compare
-from assistant.evaluate.report.compare import Options, compare_reports, configure
+from assistant.evaluate.report import leaderboard
+from assistant.evaluate.report.compare import CompareOptions, compare_reports, configure
+from assistant.evaluate.report.report import to_plain
 
 CLASSES = ("anger", "joy", "neutral")
 
@@ -60,6 +61,12 @@ def a_report(
     return folder
 
 
+def ranked(options: CompareOptions) -> dict[str, Any]:
+    """The leaderboard as it is written."""
+    found: dict[str, Any] = to_plain(compare_reports(options))
+    return found
+
+
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     configure(parser)
@@ -69,7 +76,7 @@ def run(*arguments: object) -> int:
 
 def test_the_better_model_leads_and_the_difference_is_told_with_its_p(tmp_path: Path) -> None:
     worse, better = a_report(tmp_path / "plain", 0.4), a_report(tmp_path / "tuned", 0.9, seed=1)
-    found = compare_reports(Options([worse, better], bootstrap=200))
+    found = ranked(CompareOptions([worse, better], bootstrap=200))
     assert [(model["rank"], model["name"]) for model in found["models"]] == [(1, "tuned"), (2, "plain")]
     pair = next(pair for pair in found["pairs"] if pair["metric"] == "uar")
     assert (pair["first"], pair["second"]) == ("tuned", "plain")
@@ -83,7 +90,7 @@ def test_the_better_model_leads_and_the_difference_is_told_with_its_p(tmp_path: 
 def test_figures_are_of_the_rows_that_all_models_scored(tmp_path: Path) -> None:
     one = a_report(tmp_path / "one", 1.0, skip=(0, 1, 2))
     other = a_report(tmp_path / "other", 1.0, skip=(3,), silent=(4,))
-    found = compare_reports(Options([one, other], bootstrap=0))
+    found = ranked(CompareOptions([one, other], bootstrap=0))
     assert found["n"] == 236
     by_name = {model["name"]: model for model in found["models"]}
     assert by_name["one"]["metrics"]["accuracy"]["value"] == 1
@@ -95,12 +102,12 @@ def test_figures_are_of_the_rows_that_all_models_scored(tmp_path: Path) -> None:
 def test_where_abstentions_are_left_out_rows_count_that_all_answered(tmp_path: Path) -> None:
     one = a_report(tmp_path / "one", 1.0, silent=(0,), abstain="drop")
     other = a_report(tmp_path / "other", 1.0, silent=(1,), abstain="drop")
-    assert compare_reports(Options([one, other], bootstrap=0))["n"] == 238
+    assert ranked(CompareOptions([one, other], bootstrap=0))["n"] == 238
 
 
 def test_several_pairs_are_corrected_for_their_number(tmp_path: Path) -> None:
     folders = [a_report(tmp_path / f"m{seed}", 0.6, seed=seed) for seed in range(4)]
-    pairs = [pair for pair in compare_reports(Options(folders, bootstrap=0))["pairs"] if pair["metric"] == "uar"]
+    pairs = [pair for pair in ranked(CompareOptions(folders, bootstrap=0))["pairs"] if pair["metric"] == "uar"]
     assert len(pairs) == 6
     least = min(pairs, key=lambda pair: pair["p"])
     assert least["p_holm"] == pytest.approx(min(1, 6 * least["p"]), abs=1e-5)
@@ -130,7 +137,7 @@ def test_what_cant_be_compared_is_refused_with_the_reason(
 
 def test_reports_without_a_hash_are_matched_by_their_rows_and_a_note_says_so(tmp_path: Path) -> None:
     one, other = a_report(tmp_path / "one", 0.5), a_report(tmp_path / "other", 0.5, data=None)
-    assert any("no hash" in note for note in compare_reports(Options([one, other], bootstrap=0))["notes"])
+    assert any("no hash" in note for note in ranked(CompareOptions([one, other], bootstrap=0))["notes"])
 
 
 @pytest.mark.parametrize("lost", ["report.json", "predictions.csv"])
@@ -155,15 +162,15 @@ def test_one_folder_or_the_same_twice_is_refused(tmp_path: Path, capsys: pytest.
 
 def test_folders_of_one_name_are_told_by_their_paths_unless_named(tmp_path: Path) -> None:
     folders = [a_report(tmp_path / "a" / "out", 0.5), a_report(tmp_path / "b" / "out", 0.6)]
-    told = {model["name"] for model in compare_reports(Options(folders, bootstrap=0))["models"]}
+    told = {model["name"] for model in ranked(CompareOptions(folders, bootstrap=0))["models"]}
     assert told == {str(folder) for folder in folders}
-    named = compare_reports(Options(folders, names=("plain", "tuned"), bootstrap=0))
+    named = ranked(CompareOptions(folders, names=("plain", "tuned"), bootstrap=0))
     assert {model["name"] for model in named["models"]} == {"plain", "tuned"}
 
 
 def test_few_clusters_are_called_insufficient_evidence(tmp_path: Path) -> None:
     folders = [a_report(tmp_path / "one", 0.2, people=4), a_report(tmp_path / "two", 0.9, people=4)]
-    found = compare_reports(Options(folders, bootstrap=0))
+    found = ranked(CompareOptions(folders, bootstrap=0))
     assert any("insufficient evidence" in note for note in found["notes"])
     assert all(pair["exact"] for pair in found["pairs"])
     assert min(pair["p"] for pair in found["pairs"]) == 2 / 16
@@ -237,8 +244,8 @@ def test_affect_is_compared_by_concordance(tmp_path: Path) -> None:
                 )
         report = {"task": "affect", "n": 200, "metrics": {}, "model": {"name": name}, "options": {}}
         (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    found = compare_reports(Options([tmp_path / "far", tmp_path / "near"], bootstrap=100))
+    found = ranked(CompareOptions([tmp_path / "far", tmp_path / "near"], bootstrap=100))
     assert found["models"][0]["name"] == "near"
     assert found["headline"] == ["ccc_valence"]
     assert found["pairs"][0]["p"] < 0.01
-    assert found["schema"] == compare.SCHEMA
+    assert found["schema"] == leaderboard.SCHEMA

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from assistant.audio.pcm import Samples
 from assistant.errors import AssistantError, Invalid
-from assistant.evaluate.command import Options, evaluate
+from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report.robustness import compute_losses, match_rows
 from assistant.evaluate.run import disturbance
-from assistant.evaluate.run.conditions import Condition, parsed, prepared
+from assistant.evaluate.run.conditions import AudioCondition, parsed, prepared
 from assistant.evaluate.tables.manifest import Row
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
 
@@ -203,8 +203,11 @@ def test_all_is_every_kind_of_condition() -> None:
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     odd = tmp_path / "a@b:c,d"
     odd.mkdir()
-    assert parsed([f"noise:{odd}@20,-5"]) == (Condition("noise", 20.0, odd), Condition("noise", -5.0, odd))
-    assert parsed([f"reverb:{odd}"]) == (Condition("reverb", None, odd),)
+    assert parsed([f"noise:{odd}@20,-5"]) == (
+        AudioCondition("noise", 20.0, odd),
+        AudioCondition("noise", -5.0, odd),
+    )
+    assert parsed([f"reverb:{odd}"]) == (AudioCondition("reverb", None, odd),)
 
 
 @pytest.mark.parametrize(
@@ -247,22 +250,24 @@ def noises(folder: Path) -> Path:
 def test_the_same_noise_is_added_at_every_level_and_in_every_run(tmp_path: Path) -> None:
     folder, speech = noises(tmp_path / "n"), speechlike()
     row = Row(2, "a.wav", file=Path("a.wav"))
-    loud, quiet = (prepared(Condition("noise", level, folder), 0)(row, speech) - speech for level in (0.0, 20.0))
+    loud, quiet = (
+        prepared(AudioCondition("noise", level, folder), 0)(row, speech) - speech for level in (0.0, 20.0)
+    )
     assert loud == pytest.approx(10 * quiet, abs=1e-5)
-    assert np.array_equal(prepared(Condition("noise", 0.0, folder), 0)(row, speech) - speech, loud)
-    others = [prepared(Condition("noise", 0.0, folder), seed)(row, speech) - speech for seed in range(1, 9)]
+    assert np.array_equal(prepared(AudioCondition("noise", 0.0, folder), 0)(row, speech) - speech, loud)
+    others = [prepared(AudioCondition("noise", 0.0, folder), seed)(row, speech) - speech for seed in range(1, 9)]
     assert not all(np.allclose(other, loud) for other in others)
 
 
 def test_a_disturbance_travels_to_another_process_and_does_the_same_there(tmp_path: Path) -> None:
-    disturb = prepared(Condition("noise", 5.0, noises(tmp_path / "n")), 3)
+    disturb = prepared(AudioCondition("noise", 5.0, noises(tmp_path / "n")), 3)
     there = pickle.loads(pickle.dumps(disturb))
     row, speech = Row(2, "a.wav"), speechlike()
     assert np.array_equal(there(row, speech), disturb(row, speech))
 
 
 def test_broken_and_silent_files_are_passed_over(tmp_path: Path) -> None:
-    disturb = prepared(Condition("noise", 10.0, noises(tmp_path / "n")), 0)
+    disturb = prepared(AudioCondition("noise", 10.0, noises(tmp_path / "n")), 0)
     speech = speechlike()
     for at in range(30):
         added = disturb(Row(at, f"{at}.wav"), speech) - speech
@@ -272,11 +277,11 @@ def test_broken_and_silent_files_are_passed_over(tmp_path: Path) -> None:
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("no sound")
     with pytest.raises(Invalid) as raised:
-        prepared(Condition("noise", 10.0, tmp_path), 0)
+        prepared(AudioCondition("noise", 10.0, tmp_path), 0)
     assert raised.value.code == "noise_unreadable"
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     with pytest.raises(Invalid) as raised:
-        prepared(Condition("noise", 10.0, tmp_path), 0)(Row(1, "a"), speechlike())
+        prepared(AudioCondition("noise", 10.0, tmp_path), 0)(Row(1, "a"), speechlike())
     assert raised.value.code == "noise_unreadable"
 
 
@@ -285,7 +290,7 @@ def test_measured_rooms_come_from_a_folder(tmp_path: Path) -> None:
     response[[100, 900]] = 1.0, 0.5  # direct, and one echo 50 ms later
     soundfile.write(tmp_path / "hall.wav", response, RATE, subtype="FLOAT")
     speech = speechlike()
-    heard = prepared(Condition("reverb", None, tmp_path), 0)(Row(1, "a"), speech)
+    heard = prepared(AudioCondition("reverb", None, tmp_path), 0)(Row(1, "a"), speech)
     wanted = speech.copy()
     wanted[800:] += speech[:-800] / 2
     assert heard == pytest.approx(wanted * np.sqrt(power(speech) / power(wanted)), abs=1e-4)
@@ -293,7 +298,7 @@ def test_measured_rooms_come_from_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("condition", parsed(["all"]), ids=lambda c: c.name)
 @pytest.mark.parametrize("samples", [0, 1, 319, 8001])
-def test_clips_of_any_length_and_silence_survive(condition: Condition, samples: int) -> None:
+def test_clips_of_any_length_and_silence_survive(condition: AudioCondition, samples: int) -> None:
     disturb = prepared(condition, 0)
     for clip in (speechlike()[:samples], np.zeros(samples, dtype=np.float32)):
         heard = disturb(Row(1, "a"), clip)
@@ -371,7 +376,7 @@ def a_run(folder: Path, *asked: str, **options: Any) -> dict[str, Any]:
     model = folder / "theirs"
     if not model.exists():
         a_model_of_loudness(model)
-    run = Options("voice", folder / "d.csv", model=model, out=out, bootstrap=100, conditions=asked, **options)
+    run = RunOptions("voice", folder / "d.csv", model=model, out=out, bootstrap=100, conditions=asked, **options)
     assert evaluate(run) == 0
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return report

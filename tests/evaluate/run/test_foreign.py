@@ -24,7 +24,7 @@ from assistant.audio.voice import VoiceScores, check_head
 from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import ConsentRequired, Invalid, ModelInvalid
-from assistant.evaluate.command import Options, evaluate
+from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.run import foreign_card
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
 from assistant.evaluate.run.foreign_card import adapted, answerable, notes
@@ -337,7 +337,7 @@ def test_a_card_of_ours_stays_as_it_is() -> None:
 
 def measured(modality: Any, data: Path, model: Path, **options: Any) -> dict[str, Any]:
     out = data.parent / "out"
-    assert evaluate(Options(modality, data, model=model, out=out, bootstrap=50, **options)) == 0
+    assert evaluate(RunOptions(modality, data, model=model, out=out, bootstrap=50, **options)) == 0
     report: dict[str, Any] = json.loads((out / "report.json").read_text())
     return report
 

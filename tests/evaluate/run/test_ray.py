@@ -19,7 +19,7 @@ from assistant import __version__
 from assistant.config import shipped_models
 from assistant.errors import ModelInvalid, Unavailable
 from assistant.evaluate.run.outcomes import unpacked
-from assistant.evaluate.run.ray_engine import Place, Worker
+from assistant.evaluate.run.ray_engine import ModelPlace, Worker
 from assistant.evaluate.run.rows import packed
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
@@ -104,7 +104,7 @@ def test_a_cluster_without_ray_is_refused_with_the_extra_that_brings_it(tmp_path
 def test_a_worker_reads_a_piece_as_bytes(tmp_path: Path) -> None:
     clips(tmp_path, 4)
     folder = shipped_models() / "voice"
-    worker = Worker(__version__, "voice", Place.of(folder), Place.of(shipped_models() / "stem"), None)
+    worker = Worker(__version__, "voice", ModelPlace.of(folder), ModelPlace.of(shipped_models() / "stem"), None)
     rows = [
         Row(2, "1.flac", tmp_path / "1.flac"),
         Row(3, "3.ogg", tmp_path / "3.ogg"),
@@ -120,10 +120,10 @@ def test_a_worker_reads_a_piece_as_bytes(tmp_path: Path) -> None:
 
 def test_a_worker_with_another_version_or_another_model_refuses_to_read() -> None:
     folder = shipped_models() / "voice"
-    place, stem = Place.of(folder), Place.of(shipped_models() / "stem")
+    place, stem = ModelPlace.of(folder), ModelPlace.of(shipped_models() / "stem")
     with pytest.raises(Unavailable) as raised:
         Worker("0.0.0", "voice", place, stem, None)
     assert raised.value.code == "version_other"
     with pytest.raises(ModelInvalid, match="another model"):
-        Worker(__version__, "voice", Place(place.folder, "0" * 64), stem, None)
+        Worker(__version__, "voice", ModelPlace(place.folder, "0" * 64), stem, None)
     assert not place.folder.is_absolute()  # shipped models lie elsewhere on every machine

@@ -26,14 +26,14 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from assistant.errors import Conflict
-from assistant.evaluate.command import JOURNAL, Options, configure, evaluate
+from assistant.evaluate.command import JOURNAL, RunOptions, configure, evaluate
 from assistant.evaluate.command import run as command
 from assistant.evaluate.run.cost import cost
 from assistant.evaluate.run.engine import Pace, read_rows
 from assistant.evaluate.run.journal import Journal
-from assistant.evaluate.run.outcomes import Outcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.run.rows import Rows
-from assistant.evaluate.run.worker import PIECE, Reading
+from assistant.evaluate.run.worker import PIECE, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from tests.conftest import ROOT
@@ -100,7 +100,7 @@ def run(data: Path, model: Path, out: Path, after: Callable[[int], None] = lambd
     """Evaluate with a made-up graph; the graph, to see how often it ran."""
     graph = Graph(model, after)
     modality: Any = model.name
-    options = Options(modality, data, model=model, out=out, bootstrap=20, **more)
+    options = RunOptions(modality, data, model=model, out=out, bootstrap=20, **more)
     assert evaluate(options, session=lambda file: graph) == 0
     return graph
 
@@ -152,7 +152,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     stopped = as_a_process(data, model, tmp_path / "out", "SIGINT")
     assert stopped.returncode == 130
     assert stopped.stderr.splitlines()[-1] == (
-        "assistant evaluate: stopped; the same command with --resume goes on from here"
+        "assistant evaluate: stopped; the same command with --resume continues from here"
     )
     assert "Traceback" not in stopped.stderr
     assert "text/s" in stopped.stderr  # how fast it went, in a line of its own
@@ -300,7 +300,7 @@ def test_answers_come_back_from_the_journal_without_a_bit_changed(tmp_path: Path
     model = open_model(folder, lambda file: Graph(folder))
     rows = [Row(n, str(n), text=f"{SAID[n % 4]} it is") for n in range(3)] + [Row(9, "", text=" ")]
     outcomes, bad = asyncio.run(read_rows(model, "text", rows, quiet=True))
-    direct = [met.scores for met in Reading(model, "text").piece(rows)]
+    direct = [met.scores for met in PieceReader(model, "text").piece(rows)]
     assert not bad
     assert outcomes[3].abstained == "empty"
     for outcome, scores in zip(outcomes[:3], direct[:3], strict=True):
@@ -315,8 +315,8 @@ def test_the_cost_is_told_from_rows_read_alone(tmp_path: Path) -> None:
     folder = a_model(tmp_path, "text")
     model = open_model(folder, lambda file: Graph(folder))
     ticks: Iterator[float] = iter(np.arange(0.0, 10.0, 0.004).tolist())
-    outcomes = [Outcome(Row(n, "", text="joy"), None) for n in range(30)]
-    told = cost(Reading(model, "text"), [model], outcomes, Pace(30, 2.0), clock=lambda: next(ticks))
+    outcomes = [RowOutcome(Row(n, "", text="joy"), None) for n in range(30)]
+    told = cost(PieceReader(model, "text"), [model], outcomes, Pace(30, 2.0), clock=lambda: next(ticks))
     assert told["rows_per_s"] == 15.0
     assert told["latency_ms"]["rows"] == 30
     assert told["latency_ms"]["p50"] == told["latency_ms"]["p99"] == pytest.approx(4.0)

@@ -16,14 +16,14 @@ from assistant.profile.person import Person, Profile
 from assistant.recommend.catalogue import starter
 from assistant.recommend.decision import DecidedItem
 from assistant.recommend.explanation import CORRECTIONS
-from assistant.recommend.ranking import rank
 from assistant.server.routes.corrections import CorrectionBody
 from assistant.server.routes.explain import certainty, explain, ways_out
-from assistant.tone.policy import directed
-from assistant.tone.rules import SHIPPED, Policy, checked
+from assistant.tone.policy import direct
+from assistant.tone.rules import SHIPPED, Policy, check_policy
 from assistant.tone.situation import Situation
 from tests.conftest import House
 from tests.decisions import a_ranking, an_item
+from tests.rankings import rank
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 NUMBERS = re.compile(r"-?\d\.\d\d ± \d\.\d\d")
@@ -249,7 +249,7 @@ ANGRY = {"valence": Estimate(-0.6, 0.1), "arousal": Estimate(0.4, 0.1), "emotion
 
 def toned(mood: Mood | None, policy: Policy = SHIPPED, **profile: Any) -> Decision:
     """A decision about the tone for that mood."""
-    directive, _ = directed(Situation(Profile(**profile), mood), policy)
+    directive, _ = direct(Situation(Profile(**profile), mood), policy)
     return Decision(read=ReadModalities(modalities_of(mood), ()), tone=ToneDecision.of(directive))
 
 
@@ -272,7 +272,7 @@ def test_the_correction_of_the_last_rule_that_fired_is_offered(mood: Mood, body:
 def own_policy(**rule: Any) -> Policy:
     when = {"stress_at_least": 0.6}
     raw = {"code": "theirs", "says": "Ours.", "when": when, "sets": {"pace": "slow"}} | rule
-    return checked({"version": "own-1", "rules": [raw]}, own=True)
+    return check_policy({"version": "own-1", "rules": [raw]}, own=True)
 
 
 def test_an_app_s_own_rule_offers_its_own_correction_or_none() -> None:

@@ -205,11 +205,11 @@ async def test_a_bubble_survives_a_restart_and_other_workers_know_it(open_house:
         await one.call("POST", f"{path}/rank", {"slots": 4})
     known = await one.call("GET", f"{path}/exposure")
     app = await one.app()
-    recommender = one.services.conversations.recommender
+    recommender = one.services.recommender
     person = await one.services.storage.people.get(app, "ada")
     fresh = ShownLately(one.services.storage.exposures)
-    shelf = await recommender.shelf(app.id)
-    assert (await fresh.bubble(app.id, person.pseudonym, shelf, NOW)) == await recommender.bubble(
+    table = await recommender.item_table(app.id)
+    assert (await fresh.bubble(app.id, person.pseudonym, table, NOW)) == await recommender.bubble(
         app.id, person.pseudonym, NOW
     )
     assert known["measured"]["shown"] == len(await fresh.kinds(person.pseudonym, NOW)) == 24
@@ -299,7 +299,7 @@ async def test_the_history_of_an_erased_person_is_gone(open_house: OpenHouse) ->
     pseudonym = (await house.services.storage.people.get(app, "ada")).pseudonym
     await house.call("DELETE", path, status=204)
     assert list(await house.services.storage.exposures.kinds(pseudonym, LATELY)) == []
-    assert (await house.services.conversations.recommender.bubble(app.id, pseudonym, NOW)).shown == 0
+    assert (await house.services.recommender.bubble(app.id, pseudonym, NOW)).shown == 0
 
 
 def test_a_drift_that_narrows_is_told_as_one() -> None:
@@ -310,5 +310,5 @@ def test_a_drift_that_narrows_is_told_as_one() -> None:
 
 
 def test_only_the_kinds_of_the_shelf_count_as_covered() -> None:
-    shelf = lay_out(catalogue().items)
-    assert bubble(["gone"] * 30, {item.kind for item in shelf.items}).coverage == 0.0
+    table = lay_out(catalogue().items)
+    assert bubble(["gone"] * 30, {item.kind for item in table.items}).coverage == 0.0

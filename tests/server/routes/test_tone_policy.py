@@ -16,7 +16,7 @@ from assistant.profile.person import Profile
 from assistant.store import schema as tables
 from assistant.tone import condition
 from assistant.tone.law import LAWS
-from assistant.tone.rules import SHIPPED, Policy, checked, read_policy, schema
+from assistant.tone.rules import SHIPPED, Policy, check_policy, read_policy, schema
 from assistant.tone.situation import Situation
 from tests.conftest import House
 from tests.tone.tones import ANGRY, LIVELY, PLAIN, SAD, TENSE, mood
@@ -66,7 +66,7 @@ _WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("raw", "says"), _WRONG, ids=lambda part: part if isinstance(part, str) else "")
 def test_what_is_wrong_with_a_policy_is_said_with_its_rule_and_member(raw: Any, says: str) -> None:
     with pytest.raises(Invalid) as caught:
-        checked(raw, own=True)
+        check_policy(raw, own=True)
     assert caught.value.message.startswith(says), caught.value.message
     assert caught.value.code == "policy_invalid"
 
@@ -82,7 +82,7 @@ def test_the_schema_is_one_and_accepts_what_the_check_accepts() -> None:
     validator = jsonschema.Draft202012Validator(described)
     validator.validate(json.loads(msgspec.json.encode(SHIPPED)))
     validator.validate(a_policy())
-    checked(a_policy(), own=True)
+    check_policy(a_policy(), own=True)
 
 
 @pytest.mark.parametrize("raw", [raw for raw, says in _WRONG[:8]], ids=range(8))
@@ -132,8 +132,8 @@ _FACTS: dict[str, tuple[Any, Situation, Situation]] = {
 def test_every_fact_holds_where_it_should_and_only_there(name: str) -> None:
     value, yes, no = _FACTS[name]
     said = condition.Condition(**{name: value})
-    assert said.hold(yes)
-    assert not said.hold(no)
+    assert said.holds(yes)
+    assert not said.holds(no)
 
 
 def test_a_condition_needs_one_of_any_and_nothing_of_none() -> None:
@@ -141,10 +141,10 @@ def test_a_condition_needs_one_of_any_and_nothing_of_none() -> None:
         any_of=(condition.Facts(goodbye=True), condition.Facts(urgency="high")),
         none_of=(condition.Facts(turns_at_least=5),),
     )
-    assert when.hold(Situation(PLAIN, goodbye=True))
-    assert when.hold(Situation(PLAIN, urgency="high", turns=4))
-    assert not when.hold(Situation(PLAIN))
-    assert not when.hold(Situation(PLAIN, goodbye=True, turns=5))
+    assert when.holds(Situation(PLAIN, goodbye=True))
+    assert when.holds(Situation(PLAIN, urgency="high", turns=4))
+    assert not when.holds(Situation(PLAIN))
+    assert not when.holds(Situation(PLAIN, goodbye=True, turns=5))
 
 
 async def test_an_app_brings_its_own_policy_and_goes_back_to_the_shipped_one(house: House) -> None:

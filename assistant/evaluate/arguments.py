@@ -1,0 +1,83 @@
+"""How the arguments of `assistant evaluate` are written: each function is the `type` of an option."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+
+def parse_columns(written: str) -> list[tuple[str, str]]:
+    r"""OURS=THEIRS, more of them after commas.
+
+    >>> parse_columns(r"speaker=file:(\d{2,3}),emotion=label")
+    [('speaker', 'file:(\\d{2,3})'), ('emotion', 'label')]
+    """
+    pairs = [one.partition("=") for one in re.split(r",(?=\w+=)", written)]
+    if not all(ours.strip() and theirs.strip() for ours, _, theirs in pairs):
+        raise argparse.ArgumentTypeError(f"{written!r} does not look like OURS=THEIRS")
+    return [(ours.strip(), theirs.strip()) for ours, _, theirs in pairs]
+
+
+def parse_names(written: str) -> tuple[str, ...]:
+    """Names separated by commas; empty ones are kept.
+
+    >>> parse_names("accent, site")
+    ('accent', 'site')
+    """
+    return tuple(name.strip() for name in written.split(","))
+
+
+def parse_column_names(written: str) -> tuple[str, ...]:
+    """Names separated by commas, none empty."""
+    names = parse_names(written)
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{written!r} does not look like COLUMN,COLUMN")
+    return names
+
+
+def parse_scale(written: str) -> tuple[float, float]:
+    """LOW,HIGH as two numbers."""
+    try:
+        low, high = (float(part) for part in written.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{written!r} does not look like LOW,HIGH") from None
+    if not -1e9 < low < high < 1e9:
+        raise argparse.ArgumentTypeError(f"{written!r}: LOW must be less than HIGH")
+    return low, high
+
+
+def parse_count(written: str) -> int:
+    """A whole number from 0."""
+    if not written.isdecimal():
+        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 0")
+    return int(written)
+
+
+def parse_positive(written: str) -> int:
+    """A whole number from 1."""
+    if (value := parse_count(written)) < 1:
+        raise argparse.ArgumentTypeError(f"{written!r} is not a whole number from 1")
+    return value
+
+
+def parse_weight(written: str) -> float:
+    """A number greater than 0."""
+    value = _number(written)
+    if value is None or not value > 0:
+        raise argparse.ArgumentTypeError(f"{written!r} is not a number greater than 0")
+    return value
+
+
+def parse_seconds(written: str) -> float:
+    """A number of seconds from 0 to below a million."""
+    value = _number(written)
+    if value is None or not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"{written!r} is not a number of seconds")
+    return value
+
+
+def _number(written: str) -> float | None:
+    try:
+        return float(written)
+    except ValueError:
+        return None
