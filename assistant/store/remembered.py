@@ -25,7 +25,7 @@ class PastMood:
     reading: dict[str, Any]
 
 
-class Moods:
+class MoodHistory:
     """Readings of whole utterances and messages, in the order in which they were made; `mood.timeline.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:

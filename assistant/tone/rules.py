@@ -49,7 +49,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return {name: said for name in self.__struct_fields__ if (said := getattr(self, name)) is not UNSET}
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ToneRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes the manner when its condition holds."""
 
     code: Code
@@ -66,7 +66,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     version: Version
     """Told with every directive that it chose."""
-    rules: Annotated[tuple[Rule, ...], Meta(max_length=200)]
+    rules: Annotated[tuple[ToneRule, ...], Meta(max_length=200)]
     says: Annotated[str, Meta(max_length=300)] = ""
     manner: Choices = Choices()
     """Where every tone begins; what is left out is warm, neutral and normal."""
@@ -81,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                  if name in INPUT_OF}  # fmt: skip
         return (*sorted((named | LAWFUL_INPUTS) - {"mood"}), "mood")
 
-    def fired(self, situation: Situation) -> Iterator[Rule]:
+    def fired(self, situation: Situation) -> Iterator[ToneRule]:
         """The rules whose condition holds, in their order."""
         return (rule for rule in self.rules if rule.when.holds(situation))
 
@@ -131,10 +131,10 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Policy)}
 
 
-def _mistakes(rule: Rule) -> Iterator[tuple[str, str]]:
-    """What a shape can't tell, each with its member."""
+def _mistakes(rule: ToneRule) -> Iterator[tuple[str, str]]:
+    """The mistakes that a schema can't find, each with its member."""
     if rule.code in RESERVED:
-        yield "code", "is kept for reasons that are not a policy's"
+        yield "code", "is reserved for reasons that no policy gives"
     if not any(facts.named() for _, facts in rule.when.parts()):
         yield "when", "names nothing, so it would always hold; change `manner` instead"
     if not rule.sets.named():
@@ -167,19 +167,19 @@ _RULE = re.compile(r"\.rules\[(?P<at>\d+)\]\.?(?P<member>.*)")
 
 def _placed(message: str, raw: Any) -> tuple[str, str]:
     """Where a shape is wrong, as a rule and its member, and what is wrong there."""
-    found = _PATH.fullmatch(message)
-    assert found is not None
-    path, what = found["path"] or "", found["what"]
+    parsed = _PATH.fullmatch(message)
+    assert parsed is not None
+    path, what = parsed["path"] or "", parsed["what"]
     if not what.startswith(("Expected ", "Object missing ")):  # others quote what was sent
         what = re.split("[`']", what)[0].strip()
     in_rule = _RULE.fullmatch(path)
     if in_rule is None:
         return (f"`{path.lstrip('.')}`" if path.strip(".") else "the policy"), what
-    at = int(in_rule["at"])
-    code = raw["rules"][at].get("code") if isinstance(raw["rules"][at], dict) else None
-    known = f" (`{code}`)" if isinstance(code, str) and re.fullmatch("[a-z0-9_]{1,64}", code) else ""
+    index = int(in_rule["at"])
+    code = raw["rules"][index].get("code") if isinstance(raw["rules"][index], dict) else None
+    name = f" (`{code}`)" if isinstance(code, str) and re.fullmatch("[a-z0-9_]{1,64}", code) else ""
     member = f", `{in_rule['member']}`" if in_rule["member"] else ""
-    return f"rule {at + 1}{known}{member}", what
+    return f"rule {index + 1}{name}{member}", what
 
 
 def _invalid(where: str, what: str) -> Invalid:

@@ -591,7 +591,9 @@ async def test_a_change_that_expects_another_version_is_refused(house: House) ->
         )
         assert conflict["code"] == "version_conflict"
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": '"7", "2"'}))[0] == 200
-    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 200, "proxies make tags weak"
+    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 200, (
+        "proxies that compress make a tag weak"
+    )
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": "*"}))[0] == 200
     assert (await house.call("GET", PATH))["profile"]["language"] == "de"
 
@@ -755,7 +757,10 @@ async def test_a_person_sees_who_read_and_used_their_data_but_no_key(house: Hous
     assert "POST /v1/people/{person}/messages" in actions
     assert "mood" not in actions, "no mood was used"
     assert house.key not in str(shown)
-    assert "ada" not in str(shown["accesses"])
+    said = {access[name] for access in shown["accesses"] for name in ("who", "action", "purpose")}
+    assert not any(value == "ada" or "/ada" in value for value in said), (
+        "a key's id may hold these letters by chance"
+    )
     first = await house.call("GET", f"{PATH}/access?limit=1")
     assert len(first["accesses"]) == 1
     older = await house.call("GET", f"{PATH}/access?before={first['next']}")

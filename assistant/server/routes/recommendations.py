@@ -39,7 +39,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class ContextBody(msgspec.Struct, forbid_unknown_fields=True):
+class RankContext(msgspec.Struct, forbid_unknown_fields=True):
     """The moment, as far as the app knows it. It never holds a mood: that comes from a granted reading."""
 
     hour: Annotated[float, Meta(ge=0, lt=24)] | None = None
@@ -55,7 +55,7 @@ class RankBody(msgspec.Struct, forbid_unknown_fields=True):
     slots: Annotated[int, Meta(ge=1, le=100)] = 5
     candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
     context: dict[str, Any] = {}
-    """See `ContextBody`."""
+    """See `RankContext`."""
     activate: Literal["now", "later"] = "now"
     """`later`: it is ranked ahead, and counts only after `POST /v1/decisions/{decision}/activate`."""
     offers: bool = True
@@ -120,7 +120,7 @@ async def get_catalogue(request: web.Request) -> web.Response:
 
 
 async def validate_catalogue(request: web.Request) -> web.Response:
-    """Say everything that is wrong with a catalogue, without putting it."""
+    """Everything that is wrong with a catalogue; it is not stored."""
     await enter(request)
     found = list(faults(await body_of(request, Catalogue, _MAX_CATALOGUE)))
     return respond({"faults": len(found), "first": [asdict(fault) for fault in found[:SHOWN_FAULTS]]})
@@ -137,18 +137,18 @@ async def post_batch(request: web.Request) -> web.Response:
     """Rank the catalogue for several people at once, each by their own consent."""
     services, caller = await enter(request)
     body = await body_of(request, BatchBody, services.settings.max_body_bytes)
-    people = [await caller.named(services, one.person) for one in body.requests]
-    for one in body.requests:
-        _request(one)  # all are checked before anything is decided
+    people = [await caller.named(services, rank.person) for rank in body.requests]
+    for rank in body.requests:
+        _request(rank)  # all are checked before anything is decided
     results = []
-    for person, one in zip(people, body.requests, strict=True):
+    for person, rank in zip(people, body.requests, strict=True):
         noted(request, services, caller, person.pseudonym)
-        results.append({"person": person.id, **await _ranked(request, services, caller, person, one)})
+        results.append({"person": person.id, **await _ranked(request, services, caller, person, rank)})
     return respond({"results": results})
 
 
 async def post_reward(request: web.Request) -> web.Response:
-    """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
+    """Take a reward. It is durable once this is answered; a second one with the same key doesn't count."""
     services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody, services.settings.max_body_bytes)
     key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
@@ -180,7 +180,7 @@ async def post_activate(request: web.Request) -> web.Response:
 def _request(body: RankBody) -> RankRequest:
     """Raises `Invalid`: `attribute_mood` and its like for what a context may not hold."""
     check_names(body.context, OF_CONTEXTS, "a context")
-    said = converted(body.context, ContextBody)
+    said = converted(body.context, RankContext)
     moment = Moment(said.hour, said.weekday, said.place, said.activity, tuple(said.searches))
     knobs = Knobs(serendipity=body.serendipity, exploration_budget=body.exploration_budget)
     active = body.activate == "now"
