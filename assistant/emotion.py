@@ -1,4 +1,4 @@
-"""The shared vocabulary: what a modality says (Reading), how a person usually is (Baseline) and is now (Mood)."""
+"""The shared vocabulary: `Reading` (of one modality), `Baseline` (the usual state of a person) and `Mood` (now)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ EMOTIONS = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 SENTIMENTS = ("negative", "neutral", "positive")
 
 STATEMENT = "an estimate of expression"
-"""Said with every estimate: it is about what is expressed, not about what is felt."""
+"""Sent with every estimate: it is about expression, not about feeling."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A quantity with its uncertainty."""
+    """An estimated quantity with its uncertainty."""
 
     mean: float
-    """In [-1, 1]."""
+    """The estimate, in [-1, 1]."""
     deviation: float
     """Standard deviation, > 0, on the same scale."""
 
@@ -38,49 +38,49 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one modality says, at one moment."""
+    """What one modality shows at one moment."""
 
     modality: Modality
     valence: Estimate
-    """Unpleasant (-1) to pleasant (1)."""
+    """From unpleasant (-1) to pleasant (1)."""
     arousal: Estimate
-    """Calm (-1) to activated (1)."""
+    """From calm (-1) to activated (1)."""
     stress: float
-    """Probability in [0, 1]."""
+    """Probability of stress, in [0, 1]."""
     emotions: Mapping[str, float]
     """A distribution over emotion names; sums to 1."""
     quality: float = 1.0
-    """How well the input suited the model, 0 to 1; scales the weight in the fusion."""
+    """How suitable the input was for the model, 0 to 1; scales the weight in the fusion."""
     observation: tuple[float, ...] = ()
-    """What the personal baseline learns from: at most `Baseline.SIZE` numbers, valence and arousal last."""
+    """Input of the personal baseline: at most `Baseline.SIZE` numbers, valence and arousal last."""
     model: str = ""
-    """The beginning of the sha256 of the model that observed it."""
+    """Fingerprint of the model: the first 12 digits of its sha256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """A modality that would rather say nothing, and why."""
+    """A modality that gives no reading, and the reason."""
 
     modality: Modality
     reason: str
-    """A stable code. Of a voice: `too_short`, `too_quiet`, `clipped`, `too_noisy`, `several_speakers` or
-    `not_speech`. Of a text: `empty`, `other_language`, `code`, `random_characters`. Of both: `late`, `busy`,
+    """A stable code. For voice: `too_short`, `too_quiet`, `clipped`, `too_noisy`, `several_speakers` or
+    `not_speech`. For text: `empty`, `other_language`, `code`, `random_characters`. For both: `late`, `busy`,
     `unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """How this person usually sounds: a running mean of at most eight numbers. It is no voiceprint."""
+    """How this person usually sounds: a running mean of at most eight numbers. It is not a voiceprint."""
 
     SIZE = 8
 
     count: int = 0
-    """Utterances seen."""
+    """Number of observed utterances."""
     center: tuple[float, ...] = ()
-    """Mean of the observations."""
+    """Running mean of the observations."""
     source: Literal["none", "session", "stored"] = "none"
     model: str = ""
-    """Which model observed; to another one its numbers mean something else."""
+    """Fingerprint of the model; its numbers mean something else to another model."""
 
     def __post_init__(self) -> None:
         if len(self.center) > self.SIZE:
@@ -92,21 +92,21 @@ NO_BASELINE = Baseline()
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a baseline comes to when one reading is made relative to it."""
+    """A baseline in the form that a reading uses."""
 
     shift: tuple[float, ...]
-    """How far this person usually is from most people; to subtract from an observation."""
+    """Usual distance of this person from the population; it is subtracted from an observation."""
     trust: float
-    """How much the reading relative to it counts beside the one that knows nobody: in [0, 1)."""
+    """Weight of the estimate relative to the baseline, against the one without it: in [0, 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How much one modality counted, or that the person corrected the estimate."""
+    """How much one modality counted in a mood, or that the person corrected it."""
 
     modality: Modality | Literal["correction"]
     weight: float
-    """Share of the fused precision, 0 to 1; of a correction 1, as it wins over all others."""
+    """Share of the fused precision, 0 to 1; 1 for a correction, which replaces all others."""
     age_s: float
     """Seconds since the reading."""
 
@@ -125,23 +125,23 @@ class Mood:
     expires_at: float
     """Unix seconds."""
     confidence: float
-    """0 to 1: how much narrower than knowing nothing."""
+    """From 0 (nothing is known) to 1: how narrow the estimates are."""
     from_usual: Mapping[str, float] = field(default_factory=dict)
     """Valence and arousal minus the person's usual; empty while there is no baseline."""
     baseline: Literal["none", "session", "stored"] = "none"
     disagreement: bool = False
     """The modalities differ by more than their deviations allow."""
     abstained: str | None = None
-    """Why there is no estimate, if there is none."""
+    """The reason if there is no estimate; otherwise None."""
     emotion_set: tuple[str, ...] = ()
-    """The emotions that can't be ruled out, likeliest first: one of them was meant in nine of ten cases like those
-    that were measured. Empty where that can't be said; then `unsure` says why."""
+    """The emotions that cannot be ruled out, most probable first: in nine of ten measured cases one of them was the
+    intended one. Empty if that cannot be said; then `unsure` gives the reason."""
     unsure: tuple[str, ...] = ()
-    """What is too uncertain to be said, as stable codes: `emotion_set_too_large`, `emotion_not_calibrated`,
+    """What is too uncertain to report, as stable codes: `emotion_set_too_large`, `emotion_not_calibrated`,
     `valence_too_wide`, `arousal_too_wide`."""
 
     @classmethod
     def unsaid(cls, reason: str, at: float) -> Mood:
-        """No estimate, and why."""
+        """A mood without an estimate, with the reason for the abstention."""
         nothing = Estimate(0.0, 1.0)
         return cls(nothing, nothing, 0.0, {}, (), at, at, confidence=0.0, abstained=reason)

@@ -101,7 +101,7 @@ def _blocks(
     try:
         opened = soundfile.SoundFile(io.BytesIO(file) if isinstance(file, bytes) else file)
     except soundfile.LibsndfileError as error:
-        yield from _contained(file, name, start_s, end_s, str(error))
+        yield from _container_blocks(file, name, start_s, end_s, str(error))
         return
     try:
         with opened:
@@ -126,7 +126,7 @@ def _unreadable(name: str, why: str) -> Invalid:
     return Invalid(f"{name} cannot be read as audio: {why}", code="audio_unreadable")
 
 
-def _contained(
+def _container_blocks(
     file: Path | bytes, name: str, start_s: float, end_s: float | None, why: str
 ) -> Iterator[tuple[int, Samples]]:
     """What libsndfile doesn't know (`why`): AAC, M4A, WebM, AMR, WMA, the sound of films."""

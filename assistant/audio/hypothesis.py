@@ -41,13 +41,13 @@ class Attempt:
         )
 
 
-def best(attempts: Sequence[Attempt]) -> Attempt:
+def best_attempt(attempts: Sequence[Attempt]) -> Attempt:
     """The first attempt that isn't poor; else the most probable one that ended by itself; else the first.
 
     >>> tries = [Attempt((), name, p, 0, ended) for name, p, ended in (("a", -2, True), ("b", -1.5, True))]
-    >>> best(tries).text, best([*tries, Attempt((), "c", -0.5, 1, True)]).text
+    >>> best_attempt(tries).text, best_attempt([*tries, Attempt((), "c", -0.5, 1, True)]).text
     ('b', 'c')
-    >>> best([Attempt((), "round and round", -0.1, 0, False)]).text
+    >>> best_attempt([Attempt((), "round and round", -0.1, 0, False)]).text
     'round and round'
     """
     good = [attempt for attempt in attempts if not attempt.poor]

@@ -86,18 +86,18 @@ class AudioFormat:
             raise _unsupported()
 
     @staticmethod
-    def understood(given: Any) -> AudioFormat:
+    def parse(given: Any) -> AudioFormat:
         """The format that a client named: as `{"type", "rate"}`, as a media type, or by its beta name.
 
         Without a rate PCM is at 24 kHz, as in the OpenAI Realtime API.
 
-        >>> AudioFormat.understood({"type": "audio/pcm", "rate": 48000})
+        >>> AudioFormat.parse({"type": "audio/pcm", "rate": 48000})
         AudioFormat(type='audio/pcm', rate=48000)
-        >>> AudioFormat.understood("pcm16").rate, AudioFormat.understood("g711_ulaw").type
+        >>> AudioFormat.parse("pcm16").rate, AudioFormat.parse("g711_ulaw").type
         (24000, 'audio/pcmu')
-        >>> AudioFormat.understood("audio/webm;codecs=opus").type
+        >>> AudioFormat.parse("audio/webm;codecs=opus").type
         'audio/webm'
-        >>> AudioFormat.understood({"type": "audio/mpeg"})
+        >>> AudioFormat.parse({"type": "audio/mpeg"})
         Traceback (most recent call last):
         assistant.errors.Invalid: audio must be audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, ...
         """
@@ -155,17 +155,17 @@ class Intake:
         samples = self._decoder.decode(data)
         if len(samples) > MAX_SECONDS * self.format.rate:
             raise TooLarge(f"one piece may hold at most {MAX_SECONDS} s of audio", code="audio_too_long")
-        return self._resampled(samples, last=False)
+        return self._resample(samples, last=False)
 
     def flush(self) -> Samples:
         """The samples that were still waiting. The next byte starts a new stream of the same format."""
         self._decoder.reset()
-        rest = self._resampled(np.zeros(0, dtype=np.float32), last=True)
+        rest = self._resample(np.zeros(0, dtype=np.float32), last=True)
         if self._resampler is not None:
             self._resampler.clear()
         return rest
 
-    def _resampled(self, samples: Samples, *, last: bool) -> Samples:
+    def _resample(self, samples: Samples, *, last: bool) -> Samples:
         if self._resampler is None:
             return samples
         return np.asarray(self._resampler.resample_chunk(samples, last=last), dtype=np.float32)

@@ -37,7 +37,7 @@ class OpusInWebm:
             if isinstance(part, OpusHead):
                 self._open(part)
                 continue
-            samples = self._decoded(part)
+            samples = self._decode_packet(part)
             length += len(samples)
             if length > self._most:
                 raise TooLarge(f"a piece may hold at most {self._most // OPUS_RATE} s", code="audio_too_long")
@@ -53,7 +53,7 @@ class OpusInWebm:
         self._codec = self._av.CodecContext.create("opus", "r")
         self._codec.extradata = head.data
 
-    def _decoded(self, packet: bytes) -> Samples:
+    def _decode_packet(self, packet: bytes) -> Samples:
         try:
             frames = self._codec.decode(self._av.Packet(packet))
         except self._av.error.FFmpegError:

@@ -86,7 +86,7 @@ class SegmentCut:
 Edge = SegmentStart | SegmentEnd | SegmentCut
 
 
-def step(
+def advance_segment(
     turn: UtteranceState, seconds: float, is_speech: bool, rules: SegmentRules
 ) -> tuple[UtteranceState, Edge | None]:
     """Process `seconds` more audio, all speech or all silence; returns the new state and whether an utterance
@@ -94,7 +94,7 @@ def step(
 
     >>> rules, turn = SegmentRules(start_s=0.25, silence_s=0.375, prefix_s=0.5), UtteranceState()
     >>> for heard in "-#-###-#---":
-    ...     turn, edge = step(turn, 0.125, heard == "#", rules)
+    ...     turn, edge = advance_segment(turn, 0.125, heard == "#", rules)
     ...     if edge:
     ...         print(edge)
     SegmentStart(length_s=0.75)
@@ -148,12 +148,12 @@ def _cut(turn: UtteranceState) -> tuple[UtteranceState, Edge]:
     return replace(turn, length_s=rest_s, pauses=later), SegmentCut(rest_s)
 
 
-def pieces(speech: Samples, longest: int) -> list[Samples]:
+def split_speech(speech: Samples, longest: int) -> list[Samples]:
     """Speech in pieces of at most `longest` samples, each cut at the quietest place in its last third.
 
     For audio that a client committed as a whole; nothing is lost between the pieces.
 
-    >>> [len(piece) for piece in pieces(np.ones(16_000, dtype=np.float32), 16_000)]
+    >>> [len(piece) for piece in split_speech(np.ones(16_000, dtype=np.float32), 16_000)]
     [16000]
     """
     cut: list[Samples] = []

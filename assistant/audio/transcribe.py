@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from assistant.arrays import Floats32
 from assistant.audio.encoder import States
-from assistant.audio.hypothesis import Attempt, best, is_silence, looping_tokens, most_tokens
+from assistant.audio.hypothesis import Attempt, best_attempt, is_silence, looping_tokens, most_tokens
 from assistant.errors import Busy, Invalid, ModelInvalid
 from assistant.inference.card import Card, check_stem
 from assistant.inference.model import Array, Model
@@ -167,7 +167,7 @@ class Transcriber:
                 break  # better the poor text than none
             if not attempts[-1].poor:
                 break
-        chosen, no_speech = best(attempts), float(first[words.silent])
+        chosen, no_speech = best_attempt(attempts), float(first[words.silent])
         return Transcript(
             text="" if is_silence(no_speech, chosen.log_probability) else chosen.text,
             language=language,

@@ -142,7 +142,7 @@ class VoiceReader:
             stress=min(1.0, float(mean["stress"])),
             observation=(*mean["relative"][:-1].tolist(), *mean["affect"].tolist()),
         )
-        return scores if usual is None else relative_to(usual, scores)
+        return scores if usual is None else apply_baseline(usual, scores)
 
     def _reason(self, quality: Floats) -> str:
         """The most probable quality other than `fine`."""
@@ -203,7 +203,7 @@ def check_baseline(card: Card) -> None:
         )
 
 
-def relative_to(usual: Usual, scores: VoiceScores) -> VoiceScores:
+def apply_baseline(usual: Usual, scores: VoiceScores) -> VoiceScores:
     """The scores of an unknown speaker, corrected by how this person usually sounds.
 
     The head estimates emotions twice: absolute, and relative to how the speaker usually sounds. The second estimate

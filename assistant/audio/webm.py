@@ -76,7 +76,7 @@ class WebmReader:
             self.reset()
         self._rest += data
         try:
-            return list(self._found())
+            return list(self._parse())
         except Invalid:
             self.reset()
             self._broken = True
@@ -89,7 +89,7 @@ class WebmReader:
         self._broken = False
         self._empty = True
 
-    def _found(self) -> Iterator[OpusHead | bytes]:
+    def _parse(self) -> Iterator[OpusHead | bytes]:
         rest, at = self._rest, 0
         if self._empty and not _MAGIC.startswith(rest[:4]):
             raise _unreadable(_what_instead(bytes(rest[:12])))
@@ -112,7 +112,7 @@ class WebmReader:
                 break
             else:
                 at = start + size
-                packet = self._keep(name, bytes(rest[start:at]))
+                packet = self._store(name, bytes(rest[start:at]))
                 if packet:
                     yield packet
         else:
@@ -130,7 +130,7 @@ class WebmReader:
             if self._chosen is None and name == _CLUSTER:
                 raise _unreadable("it has no Opus track")
 
-    def _keep(self, name: int, data: bytes) -> bytes:
+    def _store(self, name: int, data: bytes) -> bytes:
         """Store one element; returns a packet of the chosen track, or nothing."""
         if name in (_BLOCK, _SIMPLE_BLOCK):
             return self._packet(data)

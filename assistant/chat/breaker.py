@@ -12,11 +12,11 @@ State = Literal["closed", "open", "probing"]
 class Breaker:
     """State of the connection to a server.
 
-    >>> breaker = Breaker(failures_to_open=2, rest_s=10.0).failed(0.0).failed(1.0)
+    >>> breaker = Breaker(failures_to_open=2, rest_s=10.0).after_failure(0.0).after_failure(1.0)
     >>> breaker.state, breaker.admits(5.0), breaker.admits(11.0)
     ('open', False, True)
-    >>> breaker = breaker.asked(11.0)
-    >>> breaker.state, breaker.admits(11.0), breaker.succeeded().state
+    >>> breaker = breaker.after_request(11.0)
+    >>> breaker.state, breaker.admits(11.0), breaker.after_success().state
     ('probing', False, 'closed')
     """
 
@@ -37,21 +37,21 @@ class Breaker:
         """Seconds until it is worth trying again."""
         return 0.0 if self.admits(now) else self.rest_s - (now - self.since)
 
-    def asked(self, now: float) -> Breaker:
+    def after_request(self, now: float) -> Breaker:
         """The state after a request was sent; the first one after a rest is a probe."""
         return self if self.state == "closed" else replace(self, state="probing", since=now)
 
-    def succeeded(self) -> Breaker:
+    def after_success(self) -> Breaker:
         """The state after an answer came."""
         return replace(self, failures=0, state="closed")
 
-    def failed(self, now: float) -> Breaker:
+    def after_failure(self, now: float) -> Breaker:
         """The state after no answer came, or one that reports a failure of the server."""
         failures = self.failures + 1
         if self.state == "probing" or failures >= self.failures_to_open:
             return replace(self, failures=failures, state="open", since=now)
         return replace(self, failures=failures)
 
-    def given_up(self, now: float) -> Breaker:
+    def after_abandonment(self, now: float) -> Breaker:
         """The state after the caller left before an answer: it proves nothing, and the next request may probe."""
         return replace(self, state="open", since=now - self.rest_s) if self.state == "probing" else self

@@ -120,7 +120,7 @@ def read_request(data: bytes) -> Request:
         user=asked.user or None,
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
-        text="" if last is None else readable_part(words_of(last.content)),
+        text="" if last is None else readable_part(text_of(last.content)),
         fresh=bool(spoken) and spoken[-1] == "user",
         first="assistant" not in spoken,
         strict=asked.response_format is not None and asked.response_format.type != "text",
@@ -128,10 +128,10 @@ def read_request(data: bytes) -> Request:
     )
 
 
-def words_of(content: Any) -> str:
+def text_of(content: Any) -> str:
     """The text of a message's content, which is a string or a list of parts.
 
-    >>> words_of([{"type": "text", "text": "Look"}, {"type": "image_url"}, {"type": "text", "text": 1}])
+    >>> text_of([{"type": "text", "text": "Look"}, {"type": "image_url"}, {"type": "text", "text": 1}])
     'Look'
     """
     if isinstance(content, str):
@@ -156,7 +156,7 @@ def prompt_tokens(messages: list[msgspec.Raw]) -> int:
     return sum(tokens_in(bytes(message)) + _PER_MESSAGE for message in messages)
 
 
-def completion(
+def completion_body(
     chat: str, created: int, model: str, text: str, usage: Usage, attune: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A complete answer of the embedded replier."""
@@ -172,7 +172,7 @@ def completion(
     }
 
 
-def chunk(
+def chunk_body(
     chat: str, created: int, model: str, delta: Mapping[str, Any], *, index: int = 0, finish: str | None = None
 ) -> dict[str, Any]:
     """One chunk of a streamed answer."""
@@ -187,4 +187,4 @@ def chunk(
 
 def usage_chunk(chat: str, created: int, model: str, usage: Usage) -> dict[str, Any]:
     """The last chunk of a streamed answer, if the request asked for its usage."""
-    return chunk(chat, created, model, {}) | {"choices": [], "usage": usage.as_json()}
+    return chunk_body(chat, created, model, {}) | {"choices": [], "usage": usage.as_json()}

@@ -24,43 +24,45 @@ _READ = 2000
 """Characters in which an intent is looked for."""
 
 
-def phrases(language: str) -> Phrases:
+def phrases_for(language: str) -> Phrases:
     """The phrases of a language; English if there are none."""
     return LANGUAGES.get(language, LANGUAGES["en"])
 
 
-def intent_of(text: str, language: str = "en") -> Intent:
+def detect_intent(text: str, language: str = "en") -> Intent:
     """The intent of a message, by a few patterns of its language, then of English.
 
-    >>> [intent_of(text) for text in ("Hi there", "Thanks a lot!", "bye", "I feel so alone", "Play some jazz")]
+    >>> [detect_intent(text) for text in ("Hi there", "Thanks a lot!", "bye", "I feel so alone", "Play some jazz")]
     ['greeting', 'thanks', 'goodbye', 'feeling', 'request']
-    >>> intent_of("Hello, could you tell me when the next train to Berlin leaves?"), intent_of("Blue.")
+    >>> detect_intent("Hello, could you tell me when the next train to Berlin leaves?"), detect_intent("Blue.")
     ('question', 'other')
-    >>> intent_of("Ich bin so müde", "de"), intent_of("Hello", "de"), intent_of("merci", "fr")
+    >>> detect_intent("Ich bin so müde", "de"), detect_intent("Hello", "de"), detect_intent("merci", "fr")
     ('feeling', 'greeting', 'thanks')
     """
     plain = text[:_READ].strip().lower()
     few = len(plain.split()) <= _FEW
-    known = dict.fromkeys((phrases(language).signs[intent], LANGUAGES["en"].signs[intent]) for intent in _ORDER)
+    known = dict.fromkeys((phrases_for(language).signs[intent], LANGUAGES["en"].signs[intent]) for intent in _ORDER)
     for intent, signs in zip(_ORDER, known, strict=True):
         if (few or intent not in _CURT) and any(re.search(sign, plain) for sign in signs):
             return intent
     return "other"
 
 
-def reply(text: str, manner: Manner, *, language: str, seed: str, first: bool, safety: Safety | None = None) -> str:
+def write_reply(
+    text: str, manner: Manner, *, language: str, seed: str, first: bool, safety: Safety | None = None
+) -> str:
     """An answer to `text`. `first`: it starts the conversation and says that this is a machine.
 
     >>> manner = Manner(acknowledgement="explicit", verbosity="brief")
-    >>> reply("I am so worried", manner, language="en", seed="d1", first=False)
+    >>> write_reply("I am so worried", manner, language="en", seed="d1", first=False)
     'That sounds hard. I am here to listen.'
-    >>> reply("Danke!", Manner(), language="de", seed="d4", first=True)
+    >>> write_reply("Danke!", Manner(), language="de", seed="d4", first=True)
     'Hier antwortet ein Computerprogramm, kein Mensch. Gerne.'
     """
-    spoken = phrases(language)
+    spoken = phrases_for(language)
     if safety is not None:
         return help_text(safety, language)
-    intent = intent_of(text, language)
+    intent = detect_intent(text, language)
     variants = spoken.says[intent]
     said = variants[hashlib.sha256(seed.encode()).digest()[0] % len(variants)]
     if manner.formality == "casual":
@@ -74,7 +76,7 @@ def reply(text: str, manner: Manner, *, language: str, seed: str, first: bool, s
 
 def help_text(safety: Safety, language: str) -> str:
     """The route to human help as text."""
-    spoken = phrases(language)
+    spoken = phrases_for(language)
     message = spoken.for_them if safety.rule == "concern_for_other" else spoken.for_you
     return "\n".join((message, *map(partial(str.format, "- {}"), safety.resources)))
 

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from assistant.chat.budget import Usage, tokens_in
-from assistant.chat.completion import chunk
+from assistant.chat.completion import chunk_body
 from assistant.chat.sse import DONE, END, event
 from assistant.errors import Unavailable
-from assistant.text.help import names_help
+from assistant.text.help import mentions_help
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Addition:
 
     def missing(self, said: str) -> str:
         """The help text to add to an answer; empty if the answer names help already or needs none."""
-        if not self.help or self.strict or names_help(said, self.country):
+        if not self.help or self.strict or mentions_help(said, self.country):
             return ""
         return f"\n\n{self.help}" if said.strip() else self.help
 
@@ -167,7 +167,7 @@ class StreamRelay:
         if index not in self._helped and (missing := self.ours.missing("".join(self._said.get(index, ())))):
             self._helped.add(index)
             head = self._head
-            yield chunk(
+            yield chunk_body(
                 head.get("id", ""), head.get("created", 0), head.get("model", ""), {"content": missing}, index=index
             )
 

@@ -67,12 +67,12 @@ class Patience:
     retries: int = 2
 
 
-def pause(attempt: int, chance: float) -> float:
+def retry_pause_s(attempt: int, chance: float) -> float:
     """Seconds before attempt number `attempt` (from 1): a random share of a time that doubles (full jitter).
 
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
-    >>> [pause(attempt, 1.0) for attempt in (1, 2, 3, 9)], pause(3, 0.25)
+    >>> [retry_pause_s(attempt, 1.0) for attempt in (1, 2, 3, 9)], retry_pause_s(3, 0.25)
     ([0.2, 0.4, 0.8, 2.0], 0.2)
     """
     return chance * min(_PAUSE_S * 2.0 ** (attempt - 1), _LONGEST_PAUSE_S)
@@ -129,41 +129,43 @@ class Upstream:
                 for data in events.feed(part):
                     yield data
 
-    def _admitted(self) -> None:
+    def _check_breaker(self) -> None:
         now = self._clock()
         if not self.breaker.admits(now):
             raise _Failed(
                 "the language model's server failed several times and gets no requests for a moment",
                 code="upstream_resting",
             )
-        self.breaker = self.breaker.asked(now)
+        self.breaker = self.breaker.after_request(now)
 
     async def _answer(
         self, method: str, path: str, payload: bytes | None, first: float, ends: float, between_s: float
     ) -> AsyncGenerator[bytes, None]:
         """The parts of an answer; retried until the first part arrives. Times by this client's clock."""
         for attempt in range(1, self._patience.retries + 2):
-            self._admitted()
+            self._check_breaker()
             try:
-                async with contextlib.aclosing(self._tried(method, path, payload, first, ends, between_s)) as parts:
+                async with contextlib.aclosing(
+                    self._attempt(method, path, payload, first, ends, between_s)
+                ) as parts:
                     async for part in parts:
                         yield part
                 return
             except _Failed as failure:
-                wait_s = pause(attempt, self._chance())
+                wait_s = retry_pause_s(attempt, self._chance())
                 if not failure.again or attempt > self._patience.retries or self._clock() + wait_s >= first:
                     raise
                 log.info("the language model's server is asked again (%s)", failure.code)
             await asyncio.sleep(wait_s)
 
-    async def _tried(
+    async def _attempt(
         self, method: str, path: str, payload: bytes | None, first: float, ends: float, between_s: float
     ) -> AsyncGenerator[bytes, None]:
         began, size = False, 0
         outcome: Literal["given_up", "answered", "failed"] = "given_up"
         try:
             async with contextlib.AsyncExitStack() as stack:
-                response = await stack.enter_async_context(self._asked(method, path, payload, min(first, ends)))
+                response = await stack.enter_async_context(self._request(method, path, payload, min(first, ends)))
                 await self._check(response, min(first, ends))
                 while True:
                     until = min(ends, self._clock() + between_s)
@@ -176,7 +178,7 @@ class Upstream:
                             "the language model's server sent too long an answer", code="upstream_invalid"
                         )
                     if not began:
-                        self.breaker = self.breaker.succeeded()
+                        self.breaker = self.breaker.after_success()
                     began, outcome = True, "answered"
                     yield part
                 if not began:
@@ -190,20 +192,20 @@ class Upstream:
             outcome = "answered"
             raise
         finally:
-            self._learnt(outcome)
+            self._record_outcome(outcome)
 
-    def _learnt(self, outcome: Literal["given_up", "answered", "failed"]) -> None:
+    def _record_outcome(self, outcome: Literal["given_up", "answered", "failed"]) -> None:
         now = self._clock()
         match outcome:
             case "answered":
-                self.breaker = self.breaker.succeeded()
+                self.breaker = self.breaker.after_success()
             case "failed":
-                self.breaker = self.breaker.failed(now)
+                self.breaker = self.breaker.after_failure(now)
             case "given_up":
-                self.breaker = self.breaker.given_up(now)
+                self.breaker = self.breaker.after_abandonment(now)
 
     @contextlib.asynccontextmanager
-    async def _asked(
+    async def _request(
         self, method: str, path: str, payload: bytes | None, until: float
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response; its connection is closed at the end unless the body was read completely."""

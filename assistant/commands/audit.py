@@ -34,7 +34,7 @@ def verify(args: argparse.Namespace, settings: Settings) -> int:
     record was cut off at the end and that the chain was not rewritten.
     """
     _exists(settings.database)
-    audit = asyncio.run(_walked(settings.database, (args.expect or "").strip().lower() or None))
+    audit = asyncio.run(_check_chain(settings.database, (args.expect or "").strip().lower() or None))
     if audit.broken is not None:
         print(f"BROKEN at record {audit.broken.seq}, of {iso_date(audit.broken.at)}: it was changed or inserted,")
         print(f"or a record before it was removed. {audit.records - 1} records before it are intact; their head is")
@@ -50,7 +50,7 @@ def verify(args: argparse.Namespace, settings: Settings) -> int:
     return 0 if audit.seen else 1
 
 
-async def _walked(url: str, expected: str | None) -> Audit:
+async def _check_chain(url: str, expected: str | None) -> Audit:
     from assistant.store.consents import ConsentRecords
     from assistant.store.database import Database
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from assistant.config import Settings
-from assistant.consent.exceptions import Terms, exceptions_of, sign
+from assistant.consent.exceptions import Terms, exceptions_of, sign_terms
 from assistant.consent.legal_rules import CONTEXTS, EXEMPTION_REASONS
 from assistant.errors import ConfigInvalid, Invalid
 
@@ -77,7 +77,7 @@ def sign_one(args: argparse.Namespace) -> int:
         issued_at=round(now),
         expires_at=round(now + args.days * _DAY_S),
     )
-    print(sign(terms, _read_key(args.key)))
+    print(sign_terms(terms, _read_key(args.key)))
     return 0
 
 

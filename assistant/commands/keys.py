@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from assistant.config import Settings
 from assistant.consent.legal_rules import CONTEXTS
-from assistant.profile.access import APP_SCOPES, SCOPES, ApiKey, as_words, scopes_of
+from assistant.profile.access import APP_SCOPES, SCOPES, ApiKey, format_scopes, parse_scopes
 
 if TYPE_CHECKING:  # the database is loaded when it is needed
     from assistant.store.apps import Apps
@@ -40,7 +40,7 @@ def configure(
     made.add_argument("--name", default="", help="a name for the key")
     made.add_argument(
         "--scopes",
-        default=as_words(APP_SCOPES),
+        default=format_scopes(APP_SCOPES),
         metavar="WORDS",
         help="what it may do, comma-separated: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
     )
@@ -68,7 +68,7 @@ def create(args: argparse.Namespace, settings: Settings) -> int:
         make_master_key(settings.master_key_file)
     masters_of(settings)
     migrate(settings.database)
-    scopes = scopes_of(args.scopes.replace(",", " ").split())
+    scopes = parse_scopes(args.scopes.replace(",", " ").split())
 
     async def made() -> str:
         async with _apps(settings) as apps:
@@ -120,14 +120,14 @@ def line(key: ApiKey, now: float) -> str:
     """One line of text about a key.
 
     >>> from assistant.profile.person import App
-    >>> line(ApiKey("key_1", "web", App("a", "shop", "general"), scopes_of(["infer"]), 0.0, used_at=60.0), 60.0)
+    >>> line(ApiKey("key_1", "web", App("a", "shop", "general"), parse_scopes(["infer"]), 0.0, used_at=60.0), 60.0)
     "key_1  shop  'web'  [infer]  created 1970-01-01T00:00Z  used 1970-01-01T00:01Z  valid"
     """
     used = "never" if key.used_at is None else _date(key.used_at)
     valid = "valid" if key.expires_at is None else f"valid until {_date(key.expires_at)}"
     state = {None: valid, "key_revoked": "revoked", "key_expired": "expired"}[key.ended(now)]
     return (
-        f"{key.id}  {key.app.name}  {key.name!r}  [{as_words(key.scopes)}]  created {_date(key.created_at)}  "
+        f"{key.id}  {key.app.name}  {key.name!r}  [{format_scopes(key.scopes)}]  created {_date(key.created_at)}  "
         f"used {used}  {state}"
     )
 

@@ -65,7 +65,7 @@ def export(args: argparse.Namespace, settings: Settings) -> int:
             return
         file = args.out if args.file is None else args.out / f"{quote(person.id, safe='')}.ndjson"
         try:
-            with _made(file) as opened:
+            with _create_file(file) as opened:
                 await _write(storage, app, person, opened, quiet=args.file is not None)
         except OSError as error:
             raise ConfigInvalid(f"can't write the export: {error.strerror}") from error
@@ -77,8 +77,8 @@ def erase(args: argparse.Namespace, settings: Settings) -> int:
     """Destroy people's keys and remove every row about them; the consent ledger keeps a last record."""
 
     async def done() -> int:
-        async with _opened(args, settings) as (storage, app):
-            people, missing = await _found(storage, app, args)
+        async with _open(args, settings) as (storage, app):
+            people, missing = await _find_people(storage, app, args)
             with tqdm(total=len(people), unit="person", desc="erasing", disable=len(people) < 2) as bar:
                 for start in range(0, len(people), _TOGETHER):
                     some = people[start : start + _TOGETHER]
@@ -110,8 +110,8 @@ def object_(args: argparse.Namespace, settings: Settings) -> int:
 async def _each(
     args: argparse.Namespace, settings: Settings, doing: str, one: Callable[[Storage, App, Person], Awaitable[None]]
 ) -> int:
-    async with _opened(args, settings) as (storage, app):
-        people, missing = await _found(storage, app, args)
+    async with _open(args, settings) as (storage, app):
+        people, missing = await _find_people(storage, app, args)
         for person in tqdm(people, unit="person", desc=doing, disable=len(people) < 2):
             await one(storage, app, person)
         return _report(len(people), missing, "done")
@@ -129,14 +129,14 @@ async def _write(storage: Storage, app: App, person: Person, out: BinaryIO, *, q
 
 
 @asynccontextmanager
-async def _opened(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Storage, App]]:
+async def _open(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Storage, App]]:
     from assistant.store.storage import open_storage
 
     async with open_storage(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as storage:
         yield storage, await storage.apps.named(args.app)
 
 
-async def _found(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
+async def _find_people(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
     """The people, and the numbers of the lines without one: ids are never printed."""
     people, missing = [], []
     for line, name in enumerate(_ids(args), 1):
@@ -165,7 +165,7 @@ def _report(count: int, missing: list[int], done: str) -> int:
     return 1 if missing else 0
 
 
-def _made(file: Path) -> BinaryIO:
+def _create_file(file: Path) -> BinaryIO:
     """Create or empty a file that only its owner can read."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -82,7 +82,7 @@ def retention_text(purpose: Purpose, about: ReceiptDetails) -> str:
     return "nothing is kept for this" if purpose == "research" else f"estimates only {shortly}"
 
 
-def status(record: Record) -> str:
+def consent_status(record: Record) -> str:
     """The DPV status of consent after a record. It says whether the person or a rule decided."""
     if record.event == "withdrawn" and record.actor.kind != "person" and record.actor.evidence == "profile":
         return "dpv:ConsentRevoked"
@@ -134,7 +134,7 @@ def receipt_document(record: Record, history: Sequence[Record], about: ReceiptDe
                 "dct:language": "en",
                 "dct:description": NOTICES.get(record.notice or "", ""),
             },
-            "dpv:hasConsentStatus": _iri(status(record)),
+            "dpv:hasConsentStatus": _iri(consent_status(record)),
             "dpv:hasProcess": _process(modality, purpose, about),
             "dpv:hasConsentControl": {
                 "@type": "dpv:WithdrawConsent",
@@ -195,7 +195,7 @@ def _event(record: Record) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "dct:identifier": record.id,
         "dct:date": iso_date(record.at),
-        "dpv:hasConsentStatus": _iri(status(record)),
+        "dpv:hasConsentStatus": _iri(consent_status(record)),
         "dpv:isIndicatedBy": _iri("dpv:DataSubject") if record.actor.kind == "person" else record.actor.kind,
         "dpv:hasIndicationMethod": record.actor.evidence,
         "attune:ledgerHash": record.hash,

@@ -67,7 +67,7 @@ def exceptions_of(settings: Settings) -> Exceptions:
     return read_exceptions(lines, settings.exceptions_key)
 
 
-def sign(terms: Terms, key: Ed25519PrivateKey) -> str:
+def sign_terms(terms: Terms, key: Ed25519PrivateKey) -> str:
     """Sign the terms: one line for the file of exceptions."""
     body = msgspec.to_builtins(terms)
     return json.dumps({"terms": body, "signature": key.sign(_MEANING + _canonical(body)).hex()}, sort_keys=True)

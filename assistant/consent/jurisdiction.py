@@ -37,15 +37,17 @@ UNKNOWN_AGE = 18
 """Age in years for a place that is not in the table."""
 
 
-def holds(where: str, places: Iterable[str]) -> bool:
+def applies_in(where: str, places: Iterable[str]) -> bool:
     """Whether a rule that holds `where` applies to somebody with these known `places`.
 
     With several places the rule applies if it holds in any of them. Without a place every rule applies. A country
     without its part counts as each of its parts.
 
-    >>> holds("US-IL", ["US-IL"]), holds("US-IL", ["US"]), holds("US-IL", []), holds("US-IL", ["US-CA", "DE"])
-    (True, True, True, False)
-    >>> holds("EU", ["DE"]), holds("EU", ["US"]), holds("*", ["US"]), holds("US", ["US-IL"])
+    >>> applies_in("US-IL", ["US-IL"]), applies_in("US-IL", ["US"]), applies_in("US-IL", [])
+    (True, True, True)
+    >>> applies_in("US-IL", ["US-CA", "DE"])
+    False
+    >>> applies_in("EU", ["DE"]), applies_in("EU", ["US"]), applies_in("*", ["US"]), applies_in("US", ["US-IL"])
     (True, False, True, True)
     """
     known = tuple(places)

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 from assistant.consent.changes import SILENCE_S, Changes, Follower
 from assistant.consent.grant import Grant
-from assistant.consent.legal_rules import Subject, forbidden, needed_exemption
+from assistant.consent.legal_rules import Subject, find_needed_exemption, find_prohibition
 from assistant.consent.listeners import Listener, Listeners
 from assistant.consent.receipt import NOTICES, Actor, Event, Record
 from assistant.consent.records import Records, RecordWriter
@@ -72,7 +72,7 @@ class Ledger:
             for grant in held.issued.values()
             if grant.expires_at > now
             and held.standing.allows(grant.purpose)
-            and not forbidden(subject, grant.modality, now)
+            and not find_prohibition(subject, grant.modality, now)
         )
 
     async def standing(self, person: str) -> Standing:
@@ -135,7 +135,7 @@ class Ledger:
         """Withdraw grants that the rules now forbid, such as every grant of somebody who is in fact a minor."""
         held = await self._register.consent_of(subject.person)
         for modality, purpose in tuple(held.issued):
-            if forbidden(subject, modality, self._clock()):
+            if find_prohibition(subject, modality, self._clock()):
                 await self._withdraw(subject, modality, purpose, actor)
 
     async def expire(self) -> list[Record]:
@@ -168,7 +168,7 @@ class Ledger:
     async def _grant(self, subject: Subject, modality: Modality, purpose: Purpose, actor: Actor) -> Record:
         now = self._clock()
         refusal = _refusal(subject, modality, actor, now)
-        exemption = needed_exemption(subject, modality, now)
+        exemption = find_needed_exemption(subject, modality, now)
         if exemption is not None and refusal is None:
             await self.record_event(
                 subject.person, "excepted", actor, app=subject.app, modality=modality, reason=exemption.id
@@ -245,7 +245,7 @@ class Ledger:
 
 def _refusal(subject: Subject, modality: Modality, actor: Actor, now: float) -> Forbidden | None:
     """The error for a grant that is not allowed; None if it is allowed."""
-    rule = forbidden(subject, modality, now)
+    rule = find_prohibition(subject, modality, now)
     if rule is not None:
         return Forbidden(rule.why, code=rule.code)
     if subject.require_person and actor.kind != "person":

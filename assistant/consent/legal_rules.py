@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from assistant.consent.jurisdiction import consent_age, holds, place_of
+from assistant.consent.jurisdiction import applies_in, consent_age, place_of
 from assistant.emotion import MODALITIES, Modality
 
 Context = Literal["general", "workplace", "education", "therapy", "medical"]
@@ -89,7 +89,7 @@ class Prohibition:
             modality in self.modalities
             and self.context in (None, subject.context)
             and (subject.minor or not self.minors)
-            and holds(self.where, subject.places)
+            and applies_in(self.where, subject.places)
         )
 
 
@@ -165,7 +165,7 @@ class Duty:
 
     def applies(self, subject: Subject) -> bool:
         """Whether this duty applies to `subject`."""
-        return (subject.minor or not self.minors) and holds(self.where, subject.places)
+        return (subject.minor or not self.minors) and applies_in(self.where, subject.places)
 
 
 MACHINE = "You are talking to a computer program, not to a human being. It can't feel emotions."
@@ -223,20 +223,20 @@ DUTIES: tuple[Duty, ...] = (
 )
 
 
-def forbidden(subject: Subject, modality: Modality, now: float | None = None) -> Prohibition | None:
+def find_prohibition(subject: Subject, modality: Modality, now: float | None = None) -> Prohibition | None:
     """The first rule that forbids `modality` for `subject`, if any.
 
     Exceptions count only with `now` (Unix seconds), and until they expire.
 
-    >>> forbidden(Subject("p", context="workplace"), "voice").code
+    >>> find_prohibition(Subject("p", context="workplace"), "voice").code
     'context_workplace'
-    >>> forbidden(Subject("p", context="workplace"), "text") is None
+    >>> find_prohibition(Subject("p", context="workplace"), "text") is None
     True
     """
     return next((rule for rule in _against(subject, modality) if exemption_from(subject, rule, now) is None), None)
 
 
-def needed_exemption(subject: Subject, modality: Modality, now: float) -> Exemption | None:
+def find_needed_exemption(subject: Subject, modality: Modality, now: float) -> Exemption | None:
     """The exception without which `modality` would be forbidden now; None if none is needed."""
     used = (exemption_from(subject, rule, now) for rule in _against(subject, modality))
     return next((exemption for exemption in used if exemption is not None), None)
@@ -258,22 +258,22 @@ def exemption_from(subject: Subject, rule: Prohibition, now: float | None) -> Ex
     )
 
 
-def duties(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -> tuple[Duty, ...]:
+def duties_for(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -> tuple[Duty, ...]:
     """The duties of one kind that apply to `subject`.
 
-    >>> [duty.code for duty in duties(Subject("p", country="US", region="IL"), "notice")]
+    >>> [duty.code for duty in duties_for(Subject("p", country="US", region="IL"), "notice")]
     ['emotion_recognition', 'voice_illinois']
     """
     return tuple(duty for duty in DUTIES if duty.kind == kind and duty.applies(subject))
 
 
-def disclosure(subject: Subject) -> str:
+def disclosure_text(subject: Subject) -> str:
     """What to tell `subject` at the start and every three hours: each sentence once.
 
-    >>> disclosure(Subject("p", country="DE", age_band="teen"))
+    >>> disclosure_text(Subject("p", country="DE", age_band="teen"))
     "You are talking to a computer program, not to a human being. It can't feel emotions."
     """
-    return " ".join(dict.fromkeys(duty.says for duty in duties(subject, "disclosure")))
+    return " ".join(dict.fromkeys(duty.says for duty in duties_for(subject, "disclosure")))
 
 
 def is_disclosure_due(last: float | None, now: float) -> bool:
@@ -294,7 +294,7 @@ def explain_policy(subject: Subject, now: float) -> dict[str, Any]:
         "refused": [
             {"modality": modality, "code": rule.code, "why": rule.why, "source": rule.source}
             for modality in MODALITIES
-            if (rule := forbidden(subject, modality, now)) is not None
+            if (rule := find_prohibition(subject, modality, now)) is not None
         ],
         "duties": [
             {"code": duty.code, "kind": duty.kind, "says": duty.says, "source": duty.source}

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from assistant.consent.grant import _ISSUING, Grant
 from assistant.consent.receipt import Record
-from assistant.consent.standing import Key, Standing, key_of, standing
+from assistant.consent.standing import Key, Standing, key_of, standing_from
 from assistant.emotion import Modality
 from assistant.errors import ConsentRequired
 
@@ -77,7 +77,7 @@ class Register:
         while True:
             self._loading[person] = 0
             try:
-                fresh = Held(standing(await self._read(person)))
+                fresh = Held(standing_from(await self._read(person)))
             finally:
                 heard = self._loading.pop(person)
             if heard <= fresh.standing.seq:

@@ -47,15 +47,15 @@ class Standing:
         return not (self.restricted or self.erased or (self.objected and purpose == "content"))
 
 
-def standing(records: Iterable[Record]) -> Standing:
+def standing_from(records: Iterable[Record]) -> Standing:
     """The state after these records of one person, oldest first.
 
     >>> from assistant.consent.receipt import Actor
     >>> def record(event):
     ...     return Record("r", "p", 0.0, event, "voice", "tone", "1", 9.0, Actor("app", "api"))
-    >>> list(standing([record("granted"), record("refused")]).granted)
+    >>> list(standing_from([record("granted"), record("refused")]).granted)
     [('voice', 'tone')]
-    >>> list(standing([record("granted"), record("withdrawn")]).granted)
+    >>> list(standing_from([record("granted"), record("withdrawn")]).granted)
     []
     """
     whole = Standing()

@@ -15,7 +15,7 @@ import numpy as np
 
 from assistant.audio.encoder import States
 from assistant.audio.pcm import Samples
-from assistant.audio.segment import pieces
+from assistant.audio.segment import split_speech
 from assistant.audio.transcribe import Transcript
 from assistant.errors import Busy, Invalid
 
@@ -80,7 +80,7 @@ class Dictation:
 
         It is asked for in `prompt_s` seconds, and again with patience where the stem was too busy. Raises `Busy`.
         """
-        parts = (_filled(part, self._stem.shortest) for part in pieces(speech, self._stem.longest))
+        parts = (_filled(part, self._stem.shortest) for part in split_speech(speech, self._stem.longest))
         return [await self._encode(part, prompt_s) for part in parts]
 
     @property

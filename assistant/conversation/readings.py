@@ -13,11 +13,11 @@ from assistant.consent.grant import Grant, purposes
 from assistant.conversation.services import ConversationServices
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
 from assistant.errors import Busy, ConsentRequired
-from assistant.mood.baseline import blurred, usual
+from assistant.mood.baseline import blur_baseline, usual_from
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person, subject
-from assistant.recommend.holdout import Arm, arm
+from assistant.recommend.holdout import Arm, assign_arm
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class PersonReadings:
                     grant,
                     window,
                     heard=states,
-                    usual=usual(baseline, reader.population, reader.model),
+                    usual=usual_from(baseline, reader.population, reader.model),
                     budget_s=budget_s,
                 )
         except ConsentRequired:
@@ -127,7 +127,7 @@ class PersonReadings:
         timeline.add_reading(reading, now)
         if await self._remembers(modality):
             spread = services.voice.spread if modality == "voice" and services.voice else ()
-            baseline = blurred(timeline.baseline(modality), spread, services.normal)
+            baseline = blur_baseline(timeline.baseline(modality), spread, services.normal)
             await services.baselines.remember(self._person, modality, baseline, now)
             await services.moods.add_reading(self._person, reading, now)
             if not await self._remembers(modality):  # withdrawn while it was written
@@ -170,7 +170,7 @@ class PersonReadings:
 
         own_arm: Arm | None = None
         if content and any(grant.purpose == "content" for grant in grants):
-            own_arm = arm(self._person, salt=self._app.id, share=self._services.holdout)
+            own_arm = assign_arm(self._person, salt=self._app.id, share=self._services.holdout)
         for_content = mood_for(frozenset({"content"})) if own_arm == "mood" else None
         return Moods(
             tone=mood_for(frozenset({"tone"})) if tone else None,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from assistant.consent.legal_rules import disclosure, is_disclosure_due
+from assistant.consent.legal_rules import disclosure_text, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.limits import GPC, Limit, content_profile, limits_of, tone_profile
 from assistant.conversation.readings import Moods, PersonReadings
@@ -162,7 +162,7 @@ class Conversation:
         if not again and not is_disclosure_due(memory.disclosed_at(self.person.pseudonym), now):
             return None
         memory.note_disclosure(self.person.pseudonym, now)
-        return disclosure(self.readings.subject)
+        return disclosure_text(self.readings.subject)
 
     async def decide(
         self, modality: Modality, purpose: Purpose, *, granted: bool, notice: str, actor: Actor

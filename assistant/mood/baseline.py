@@ -33,12 +33,12 @@ class Baselines(Protocol):
         """Remove the stored baseline."""
 
 
-def updated(baseline: Baseline, observation: Sequence[float], model: str = "") -> Baseline:
+def update_baseline(baseline: Baseline, observation: Sequence[float], model: str = "") -> Baseline:
     """The baseline after one more utterance, as `model` observed it.
 
     Observations of different models are not comparable: with another model the baseline starts again from nothing.
 
-    >>> updated(updated(Baseline(), (1.0,)), (0.0,)).center
+    >>> update_baseline(update_baseline(Baseline(), (1.0,)), (0.0,)).center
     (0.5,)
     """
     if not observation:
@@ -57,13 +57,13 @@ def updated(baseline: Baseline, observation: Sequence[float], model: str = "") -
     )
 
 
-def blurred(baseline: Baseline, spread: Sequence[float], normal: Callable[[], float]) -> Baseline:
+def blur_baseline(baseline: Baseline, spread: Sequence[float], normal: Callable[[], float]) -> Baseline:
     """The baseline as it may be stored: too vague to identify the speaker, still better than none.
 
     Each number gets noise of `BLUR` times its `spread` between speakers; `normal` draws from the standard normal
     distribution. Without a spread nothing is added: the two numbers of a text identify nobody.
 
-    >>> blurred(Baseline(20, (1.0, 0.0), "session"), (0.2, 0.4), lambda: 1.0)
+    >>> blur_baseline(Baseline(20, (1.0, 0.0), "session"), (0.2, 0.4), lambda: 1.0)
     Baseline(count=1, center=(1.4, 0.8), source='session', model='')
     """
     if not spread:
@@ -72,16 +72,16 @@ def blurred(baseline: Baseline, spread: Sequence[float], normal: Callable[[], fl
     return replace(baseline, count=min(baseline.count, STORED_COUNT), center=center)
 
 
-def usual(baseline: Baseline, population: Sequence[float], model: str = "") -> Usual | None:
+def usual_from(baseline: Baseline, population: Sequence[float], model: str = "") -> Usual | None:
     """How this person differs from the population: n/(n+k) of the distance, and trust n/(n+k).
 
     None if nothing is known yet, or only from another model. The mean of n observations of a person, shrunk towards
     that of all people, is the posterior mean if both are normally distributed; k is the ratio of the variances
     (Efron & Morris 1973).
 
-    >>> usual(Baseline(4, (1.0, 0.0), "session"), (0.0, 0.0))
+    >>> usual_from(Baseline(4, (1.0, 0.0), "session"), (0.0, 0.0))
     Usual(shift=(0.5, 0.0), trust=0.5)
-    >>> usual(Baseline(), (0.0, 0.0))
+    >>> usual_from(Baseline(), (0.0, 0.0))
     """
     if not baseline.count or baseline.model != model or len(baseline.center) != len(population):
         return None

@@ -26,7 +26,7 @@ class Correction:
     """Unix seconds."""
 
 
-def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: float) -> Mood:
+def apply_corrections(mood: Mood, corrections: Mapping[Dimension, Correction], now: float) -> Mood:
     """The mood with the person's corrections in place of the estimates.
 
     Corrections alone make no mood: without an estimate there is nothing to correct.
@@ -34,7 +34,7 @@ def corrected(mood: Mood, corrections: Mapping[Dimension, Correction], now: floa
     >>> from assistant.emotion import Estimate, Mood
     >>> nothing = Estimate(0.0, 0.3)
     >>> mood = Mood(nothing, nothing, 0.9, {"fear": 0.8, "joy": 0.2}, (), at=0.0, expires_at=9.0, confidence=0.5)
-    >>> calm = corrected(mood, {"stress": Correction("stress", False, 1.0)}, 3.0)
+    >>> calm = apply_corrections(mood, {"stress": Correction("stress", False, 1.0)}, 3.0)
     >>> calm.stress, calm.evidence[-1].modality, calm.evidence[-1].age_s
     (0.0, 'correction', 2.0)
     """

@@ -131,7 +131,7 @@ def fuse(
     )
 
 
-def unless_unsure(mood: Mood) -> Mood:
+def abstain_if_unsure(mood: Mood) -> Mood:
     """The mood without what is too uncertain; an abstention if nothing is left.
 
     A set of more than `LARGEST` emotions is dropped, and a deviation of `IGNORANCE` or more is named in `unsure`.

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
-from assistant.mood.baseline import KNOWN_AFTER, updated
+from assistant.mood.baseline import KNOWN_AFTER, update_baseline
 from assistant.mood.conformal import UNCALIBRATED, Calibration
-from assistant.mood.correction import Correction, Dimension, corrected
-from assistant.mood.fusion import Aged, fuse, unless_unsure
+from assistant.mood.correction import Correction, Dimension, apply_corrections
+from assistant.mood.fusion import Aged, abstain_if_unsure, fuse
 
 
 class MoodLog(Protocol):
@@ -51,7 +51,7 @@ class Timeline:
         self._passing.pop(reading.modality, None)
         self._readings.append((at, reading))
         known = self.baseline(reading.modality)
-        self.baselines[reading.modality] = updated(known, reading.observation, reading.model)
+        self.baselines[reading.modality] = update_baseline(known, reading.observation, reading.model)
 
     def correct(self, correction: Correction) -> None:
         """Apply a correction until the session ends, which is when no reading came for the lifetime of a mood."""
@@ -95,7 +95,7 @@ class Timeline:
         )
         if mood is None:
             return None
-        return unless_unsure(corrected(self._relative(mood), self.corrections(now), now))
+        return abstain_if_unsure(apply_corrections(self._relative(mood), self.corrections(now), now))
 
     def _lives(self, at: float) -> None:
         """Note that something came; after a long silence this starts another session."""

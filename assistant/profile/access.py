@@ -58,10 +58,10 @@ class ApiKey:
         return "key_expired" if self.expires_at is not None and self.expires_at <= now else None
 
 
-def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
+def parse_scopes(words: Iterable[str]) -> frozenset[Scope]:
     """Scopes by their names. Raises `Invalid` (`scope_unknown`).
 
-    >>> sorted(scopes_of("infer consent".split()))
+    >>> sorted(parse_scopes("infer consent".split()))
     ['consent', 'infer']
     """
     known: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
@@ -71,10 +71,10 @@ def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
     return frozenset(known[word] for word in named)
 
 
-def as_words(scopes: Iterable[Scope]) -> str:
+def format_scopes(scopes: Iterable[Scope]) -> str:
     """Scopes in their usual order, with spaces between them.
 
-    >>> as_words(TOKEN_SCOPES)
+    >>> format_scopes(TOKEN_SCOPES)
     'consent infer'
     """
     held = set(scopes)

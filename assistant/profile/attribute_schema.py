@@ -53,11 +53,11 @@ SENSITIVE: dict[str, tuple[str, ...]] = {
 """Prefixes of words, by what they reveal."""
 
 
-def sensitive(name: str) -> str | None:
+def sensitive_topic(name: str) -> str | None:
     """What the name of an attribute reveals that a profile may not contain; None if nothing.
 
-    >>> sensitive("stressLevel"), sensitive("is_depressed"), sensitive("embrace_change"), sensitive("team")
-    ('what is inferred', 'health', None, None)
+    >>> [sensitive_topic(name) for name in ("stressLevel", "is_depressed", "embrace_change", "team")]
+    ['what is inferred', 'health', None, None]
     """
     words = "_" + re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
     return next((what for what, roots in SENSITIVE.items() if any(f"_{root}" in words for root in roots)), None)
@@ -75,7 +75,7 @@ def check_schema(attributes: Mapping[str, Any]) -> None:
     for number, (name, schema) in enumerate(attributes.items(), 1):
         if not _NAME.fullmatch(name):
             raise _bad("an attribute's name is made of a-z, 0-9 and _, begins with a letter and has at most 64")
-        if (what := sensitive(name)) is not None:
+        if (what := sensitive_topic(name)) is not None:
             raise Invalid(f"attribute {number} would tell of {what}", code="attribute_sensitive")
         _check_kind(f"attribute {number}", schema, nested=False)
 

@@ -74,10 +74,17 @@ class AccessLog:
             if not taken:
                 return
             rows = [
-                {"person": key[0], "who": a.who, "action": a.action, "purpose": a.purpose, "at": a.at,
-                 "last_at": a.last_at, "count": a.count}
-                for key, a in taken.items()
-            ]  # fmt: skip
+                {
+                    "person": key[0],
+                    "who": access.who,
+                    "action": access.action,
+                    "purpose": access.purpose,
+                    "at": access.at,
+                    "last_at": access.last_at,
+                    "count": access.count,
+                }
+                for key, access in taken.items()
+            ]
             try:
                 async with self._database.write() as connection:
                     await connection.execute(insert(schema.accesses), rows)

@@ -16,7 +16,7 @@ from sqlalchemy import Select, insert, select, update
 from assistant.consent.exceptions import Exceptions
 from assistant.consent.legal_rules import CONTEXTS, Context
 from assistant.errors import Invalid, NotFound, Unauthenticated
-from assistant.profile.access import APP_SCOPES, ApiKey, Scope, as_words, scopes_of
+from assistant.profile.access import APP_SCOPES, ApiKey, Scope, format_scopes, parse_scopes
 from assistant.profile.person import App, AppSettings
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
@@ -77,7 +77,7 @@ class Apps:
             if row is None:
                 values = {"id": app, "name": name, "context": context, "created_at": self._clock()}
                 await connection.execute(insert(schema.apps).values(**values))
-            key, values = self._new(app, called, as_words(scopes), None if days is None else days * _DAY_S)
+            key, values = self._new(app, called, format_scopes(scopes), None if days is None else days * _DAY_S)
             await connection.execute(insert(schema.api_keys).values(**values))
         return key
 
@@ -100,7 +100,7 @@ class Apps:
         if old.ended(now):
             raise Invalid("this key was revoked or has expired; create another", code="key_ended")
         lifetime = None if old.expires_at is None else old.expires_at - old.created_at
-        key, values = self._new(old.app.id, old.name, as_words(old.scopes), lifetime)
+        key, values = self._new(old.app.id, old.name, format_scopes(old.scopes), lifetime)
         ends = now + max(0.0, grace_s) if old.expires_at is None else min(old.expires_at, now + max(0.0, grace_s))
         table = schema.api_keys
         async with self._database.write() as connection:
@@ -222,7 +222,7 @@ def _key(row: Any) -> ApiKey:
         id=row.key_id,
         name=row.key_name,
         app=_app(row),
-        scopes=scopes_of(row.key_scopes.split()),
+        scopes=parse_scopes(row.key_scopes.split()),
         created_at=row.key_created_at,
         used_at=row.key_used_at,
         expires_at=row.key_expires_at,

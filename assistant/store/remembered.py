@@ -25,7 +25,7 @@ class PastMood:
     reading: dict[str, Any]
 
 
-class Moods:
+class MoodHistory:
     """Readings of whole utterances and messages, in the order in which they were made; `mood.timeline.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
@@ -34,7 +34,7 @@ class Moods:
 
     async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Store one reading; durable when this returns."""
-        body = await self._vault.seal(person, "mood", msgspec.json.encode(_kept(reading)))
+        body = await self._vault.seal(person, "mood", msgspec.json.encode(_storable(reading)))
         row = {"person": person, "modality": reading.modality, "at": at, "body": body}
         async with self._database.write() as connection:
             await connection.execute(insert(schema.moods).values(**row))
@@ -59,7 +59,7 @@ class Moods:
             await connection.execute(delete(table).where(table.c.person == person, table.c.modality == modality))
 
 
-def _kept(reading: Reading) -> dict[str, Any]:
+def _storable(reading: Reading) -> dict[str, Any]:
     return {
         "modality": reading.modality,
         "valence": _rounded(reading.valence),

@@ -27,7 +27,7 @@ from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
 from assistant.store.policies import AppPolicies
 from assistant.store.purge import Purge
-from assistant.store.remembered import Moods, StoredBaselines
+from assistant.store.remembered import MoodHistory, StoredBaselines
 from assistant.store.rewards import Rewards
 
 
@@ -45,7 +45,7 @@ class Storage:
     baselines: StoredBaselines
     rewards: Rewards
     exposures: Exposures
-    moods: Moods
+    moods: MoodHistory
     devices: Devices
     contexts: Contexts
     access: AccessLog
@@ -125,7 +125,7 @@ async def open_storage(
             baselines=StoredBaselines(database, vault),
             rewards=rewards,
             exposures=Exposures(database, vault),
-            moods=Moods(database, vault),
+            moods=MoodHistory(database, vault),
             devices=Devices(database, vault, clock),
             contexts=Contexts(database, vault, clock),
             access=access,

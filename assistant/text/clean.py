@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from assistant.text.elongation import shortened
-from assistant.text.emoji import LOOSE_JOINER, in_words
+from assistant.text.elongation import shorten_elongations
+from assistant.text.emoji import LOOSE_JOINER, replace_emoji
 from assistant.text.lookalikes import to_latin
 
 # Characters that show nothing: soft hyphen, zero-width space and non-joiner, direction marks, embeddings and
@@ -68,7 +68,7 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", _ACCENTS.sub("", text))
         text = to_latin(_without_names(text))
     text = _BACKTICK.sub("'", _ENTITY.sub(_entity, text))
-    text = shortened(in_words(_on_one_line(_without_names(text))))
+    text = shorten_elongations(replace_emoji(_on_one_line(_without_names(text))))
     return _on_one_line(text)
 
 

@@ -40,17 +40,17 @@ _DOTS = re.compile(r"\.{2,}+")
 _MARKS = re.compile(r"([^\w\s!?.])\1{3,}+")
 
 
-def shortened(text: str) -> str:
+def shorten_elongations(text: str) -> str:
     """Write drawn-out words, laughs and marks as they usually are.
 
     Of three or more equal letters two stay if that gives a known word, else one. Repeated marks count once: their
     number changed the labels of every sixth text.
 
-    >>> shortened("soooo happyyyyy, feeeeling goooood!!!!!!")
+    >>> shorten_elongations("soooo happyyyyy, feeeeling goooood!!!!!!")
     'so happy, feeling good!'
-    >>> shortened("noooo wayyyy lmaooo, World War III, ooooo")
+    >>> shorten_elongations("noooo wayyyy lmaooo, World War III, ooooo")
     'no way lmao, World War III, oo'
-    >>> shortened("hahahahaha lololol What?!?!?! Hm....")
+    >>> shorten_elongations("hahahahaha lololol What?!?!?! Hm....")
     'haha lol What?! Hm...'
     """
     if _RUN.search(text):

@@ -128,16 +128,16 @@ _EMOTICONS_RUN = re.compile(
 _BOUNDARY = " .,!?\"')*"
 
 
-def in_words(text: str) -> str:
+def replace_emoji(text: str) -> str:
     """Replace emoji and emoticons by words: a repeated one once, without skin tone or gender.
 
     `text` is on one line.
 
-    >>> in_words("so sad 😢😢😢").split() == in_words("so sad :'(").split() == "so sad crying face".split()
-    True
-    >>> in_words("👍🏽 👩🏿‍💻 🇩🇰 🤷‍♀ <3").split()
+    >>> [replace_emoji(text).split() == "so sad crying face".split() for text in ("so sad 😢😢😢", "so sad :'(")]
+    [True, True]
+    >>> replace_emoji("👍🏽 👩🏿‍💻 🇩🇰 🤷‍♀ <3").split()
     ['thumbs', 'up', 'person', 'personal', 'computer', 'flag', 'shrug', 'heart']
-    >>> in_words("10:30, C:D, 8) std::) and/or:/x")
+    >>> replace_emoji("10:30, C:D, 8) std::) and/or:/x")
     '10:30, C:D, 8) std::) and/or:/x'
     """
     if not text.isascii():

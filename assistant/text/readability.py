@@ -143,7 +143,7 @@ def unreadable(text: str, plain: str, *, detector: bool = True) -> UnreadableRea
     return reasons[0] if all(reasons) else None
 
 
-def prepare() -> bool:
+def load_detector() -> bool:
     """Load the detector's model now, which takes half a second; returns whether it loaded.
 
     It unpacks 65 MB into the temporary folder, which may be full.

@@ -14,8 +14,8 @@ from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card
 from assistant.text.clean import clean
-from assistant.text.readability import prepare, unreadable
-from assistant.text.tokenizer import TextTokenizer, padded
+from assistant.text.readability import load_detector, unreadable
+from assistant.text.tokenizer import TextTokenizer, pad_row
 
 FINE_TO_SHARED: Mapping[str, str] = {
     **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),
@@ -100,7 +100,7 @@ class TextReader:
         self._batcher = batcher
         self._gate = gate
         self._tokens = TextTokenizer(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
-        self._detector = prepare()
+        self._detector = load_detector()
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
         """Score one text of any length, or abstain if it cannot be read (see `unreadable`).
@@ -113,7 +113,7 @@ class TextReader:
         if reason is not None:
             return Abstention("text", reason)
         windows = self._tokens.windows(plain)
-        rows = await asyncio.gather(*(self._batcher.run(padded(ids), budget_s=budget_s) for ids in windows))
+        rows = await asyncio.gather(*(self._batcher.run(pad_row(ids), budget_s=budget_s) for ids in windows))
         weights = np.array([len(ids) for ids in windows], dtype=np.float32)
         weights /= weights.sum()
         mean = {name: sum(w * row[name] for w, row in zip(weights, rows, strict=True)) for name in rows[0]}

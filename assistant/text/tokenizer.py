@@ -48,10 +48,10 @@ def even_parts(count: int, most: int) -> list[slice]:
     return [slice(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
-def padded(ids: Ints) -> dict[str, Ints]:
+def pad_row(ids: Ints) -> dict[str, Ints]:
     """The graph's two inputs for one row, padded to a multiple of `PAD_TO`.
 
-    >>> row = padded(np.array([101, 7, 102]))
+    >>> row = pad_row(np.array([101, 7, 102]))
     >>> row["input_ids"].shape, int(row["attention_mask"].sum())
     ((16,), 3)
     """

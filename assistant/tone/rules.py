@@ -49,7 +49,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return {name: said for name in self.__struct_fields__ if (said := getattr(self, name)) is not UNSET}
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ToneRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes the manner when its condition holds."""
 
     code: Code
@@ -66,7 +66,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     version: Version
     """Told with every directive that it chose."""
-    rules: Annotated[tuple[Rule, ...], Meta(max_length=200)]
+    rules: Annotated[tuple[ToneRule, ...], Meta(max_length=200)]
     says: Annotated[str, Meta(max_length=300)] = ""
     manner: Choices = Choices()
     """Where every tone begins; what is left out is warm, neutral and normal."""
@@ -81,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                  if name in INPUT_OF}  # fmt: skip
         return (*sorted((named | LAWFUL_INPUTS) - {"mood"}), "mood")
 
-    def fired(self, situation: Situation) -> Iterator[Rule]:
+    def fired(self, situation: Situation) -> Iterator[ToneRule]:
         """The rules whose condition holds, in their order."""
         return (rule for rule in self.rules if rule.when.holds(situation))
 
@@ -131,7 +131,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Policy)}
 
 
-def _mistakes(rule: Rule) -> Iterator[tuple[str, str]]:
+def _mistakes(rule: ToneRule) -> Iterator[tuple[str, str]]:
     """What a shape can't tell, each with its member."""
     if rule.code in RESERVED:
         yield "code", "is kept for reasons that are not a policy's"

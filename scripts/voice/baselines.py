@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from assistant.audio.voice import VoiceScores, relative_to
+from assistant.audio.voice import VoiceScores, apply_baseline
 from assistant.emotion import NO_BASELINE, Baseline
-from assistant.mood.baseline import blurred, updated, usual
+from assistant.mood.baseline import blur_baseline, update_baseline, usual_from
 from scripts.cards.card import read_card
 from scripts.voice.conditions import _share
 from scripts.voice.data import Array
@@ -40,12 +40,14 @@ def curve(lab: Lab) -> list[Figure]:
                 history = _history(others, job.names[rows] == "neutral", known, share, random)
                 baseline = NO_BASELINE
                 for heard in (outcomes[other].scores for other in history):
-                    baseline = updated(baseline, heard.observation) if isinstance(heard, VoiceScores) else baseline
+                    baseline = (
+                        update_baseline(baseline, heard.observation) if isinstance(heard, VoiceScores) else baseline
+                    )
                 if stored:
-                    baseline = blurred(baseline, spread, lambda: float(draw.normal()))
-                habit = usual(baseline, population)
+                    baseline = blur_baseline(baseline, spread, lambda: float(draw.normal()))
+                habit = usual_from(baseline, population)
                 if habit is not None and isinstance(outcome.scores, VoiceScores):
-                    outcome = replace(outcome, scores=relative_to(habit, outcome.scores))
+                    outcome = replace(outcome, scores=apply_baseline(habit, outcome.scores))
                 moved.append(outcome)
             parts.append(named(moved, names, job.names[rows], who))
         figure = measured(parts, "emotion", apart=False)["uar"]
@@ -84,7 +86,7 @@ def identification(lab: Lab) -> list[Figure]:
     groups = {"among all 18": np.ones_like(same), "among those of one gender": same}
 
     def vague(center: Array) -> Array:
-        kept = blurred(Baseline(24, tuple(center), "session"), spread, lambda: float(random.normal()))
+        kept = blur_baseline(Baseline(24, tuple(center), "session"), spread, lambda: float(random.normal()))
         return np.array(kept.center)
 
     def exact(center: Array) -> Array:

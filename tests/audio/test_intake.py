@@ -213,9 +213,9 @@ class TestFormats:
         ],
     )
     def test_it_may_be_said_as_the_realtime_api_does(self, said: dict[str, Any] | str, meant: AudioFormat) -> None:
-        assert AudioFormat.understood(said) == meant
+        assert AudioFormat.parse(said) == meant
         shown = SessionOptions(format=meant).show().input.format
-        assert AudioFormat.understood(msgspec.to_builtins(shown)) == meant
+        assert AudioFormat.parse(msgspec.to_builtins(shown)) == meant
 
     @pytest.mark.parametrize(
         "said",
@@ -235,7 +235,7 @@ class TestFormats:
         self, said: dict[str, Any] | int | str | None
     ) -> None:
         with pytest.raises(Invalid, match="audio/pcm at 16000, 24000 or 48000 Hz") as refused:
-            AudioFormat.understood(said)
+            AudioFormat.parse(said)
         assert refused.value.code == "unsupported_audio_format"
 
 

@@ -18,8 +18,8 @@ from assistant.audio.segment import (
     SegmentRules,
     SegmentStart,
     UtteranceState,
-    pieces,
-    step,
+    advance_segment,
+    split_speech,
 )
 from assistant.audio.tape import Tape
 from assistant.errors import Invalid
@@ -41,7 +41,7 @@ def edges(rule: SegmentRules, heard: Sequence[bool]) -> list[tuple[int, Edge]]:
     """The number of chunks heard when something began or ended."""
     turn, found = UtteranceState(), []
     for at, is_speech in enumerate(heard, 1):
-        turn, edge = step(turn, CHUNK, is_speech, rule)
+        turn, edge = advance_segment(turn, CHUNK, is_speech, rule)
         if edge is not None:
             found.append((at, edge))
     return found
@@ -180,7 +180,7 @@ def test_a_pause_for_breath_does_not_end_an_utterance() -> None:
 @given(st.integers(1, 5), st.integers(1_000, 20_000), st.integers(0, 2**32 - 1))
 def test_long_audio_is_cut_into_pieces_that_fit_and_nothing_is_lost(times: int, longest: int, seed: int) -> None:
     audio = np.random.default_rng(seed).normal(size=times * longest + seed % 999).astype(np.float32)
-    cut = pieces(audio, longest)
+    cut = split_speech(audio, longest)
     assert max(len(piece) for piece in cut) <= longest
     assert np.array_equal(np.concatenate(cut), audio)
 
@@ -188,7 +188,7 @@ def test_long_audio_is_cut_into_pieces_that_fit_and_nothing_is_lost(times: int, 
 def test_pieces_are_cut_where_it_is_quiet() -> None:
     audio = np.ones(16_000, dtype=np.float32)
     audio[8_400:8_900] = 0
-    first, _ = pieces(audio, 10_000)
+    first, _ = split_speech(audio, 10_000)
     assert 8_400 < len(first) < 8_900
 
 

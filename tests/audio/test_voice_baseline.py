@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio.voice import VoiceScores, relative_to
+from assistant.audio.voice import VoiceScores, apply_baseline
 from assistant.emotion import EMOTIONS, Baseline, Usual
 from assistant.inference.card import Card
-from assistant.mood.baseline import updated, usual
+from assistant.mood.baseline import update_baseline, usual_from
 
 few = settings(max_examples=60, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -54,7 +54,7 @@ def ratios(said: VoiceScores) -> np.ndarray:
 @given(seeds)
 def test_without_trust_the_reading_stays_as_it_is(seed: int) -> None:
     said = scores(seed)
-    same = relative_to(Usual((0.0,) * 8, 0.0), said)
+    same = apply_baseline(Usual((0.0,) * 8, 0.0), said)
     assert same.emotions == pytest.approx(said.emotions, abs=1e-5)
     assert same.affect == pytest.approx(said.affect)
     assert same.stress == pytest.approx(said.stress, abs=1e-5)
@@ -67,7 +67,7 @@ def test_a_habit_of_the_speaker_is_taken_out_exactly_as_the_trust_becomes_whole(
     habit = random.normal(scale=3, size=7)
     habit -= habit.mean()
     marked = (*(ratios(plain) + habit)[:-1], *plain.observation[-2:])
-    moved = relative_to(
+    moved = apply_baseline(
         Usual((*habit[:-1], 0.0, 0.0), WHOLLY),
         VoiceScores(plain.card, plain.emotions, plain.affect, plain.affect_deviation, plain.stress, marked),
     )
@@ -82,9 +82,9 @@ def test_a_baseline_of_a_constant_habit_takes_it_out_the_more_the_longer_it_list
     population, habit = random.normal(size=8), random.normal(size=8)
     baseline, far = Baseline(), []
     for count in range(1, 200):
-        baseline = updated(baseline, (population + habit).tolist())
+        baseline = update_baseline(baseline, (population + habit).tolist())
         if count in (1, 10, 199):
-            known = usual(baseline, population.tolist())
+            known = usual_from(baseline, population.tolist())
             assert known is not None
             far.append(float(np.abs(habit - known.shift).max()))
     assert far[0] > far[1] > far[2]
@@ -94,7 +94,7 @@ def test_a_baseline_of_a_constant_habit_takes_it_out_the_more_the_longer_it_list
 @few
 @given(seeds, trusts)
 def test_stress_is_the_probability_of_anger_or_fear(seed: int, trust: float) -> None:
-    moved = relative_to(a_usual(seed, trust), scores(seed))
+    moved = apply_baseline(a_usual(seed, trust), scores(seed))
     assert moved.stress == pytest.approx(moved.emotions[0] + moved.emotions[2])
     assert moved.reading().stress == pytest.approx(
         moved.reading().emotions["anger"] + moved.reading().emotions["fear"]
@@ -105,7 +105,7 @@ def test_stress_is_the_probability_of_anger_or_fear(seed: int, trust: float) -> 
 @given(seeds, trusts)
 def test_without_a_label_for_anger_or_fear_there_is_no_stress(seed: int, trust: float) -> None:
     calm = scores(seed, labels=("joy", "neutral", "sadness"))
-    assert relative_to(a_usual(seed, trust, size=4), calm).stress == 0
+    assert apply_baseline(a_usual(seed, trust, size=4), calm).stress == 0
 
 
 @few
@@ -113,7 +113,7 @@ def test_without_a_label_for_anger_or_fear_there_is_no_stress(seed: int, trust: 
 def test_emotions_stay_a_distribution_and_affect_in_its_bounds_however_extreme(
     seed: int, trust: float, spread: float, sure: float
 ) -> None:
-    moved = relative_to(a_usual(seed, trust, spread=spread), scores(seed, spread=spread, sure=sure))
+    moved = apply_baseline(a_usual(seed, trust, spread=spread), scores(seed, spread=spread, sure=sure))
     assert np.isfinite(moved.emotions).all()
     assert (moved.emotions >= 0).all()
     assert moved.emotions.sum() == pytest.approx(1)
@@ -125,7 +125,7 @@ def test_emotions_stay_a_distribution_and_affect_in_its_bounds_however_extreme(
 @given(seeds, trusts)
 def test_the_baseline_learns_from_what_was_heard_and_not_from_what_it_made_of_it(seed: int, trust: float) -> None:
     said = scores(seed)
-    assert relative_to(a_usual(seed, trust), said).observation == said.observation
+    assert apply_baseline(a_usual(seed, trust), said).observation == said.observation
 
 
 @few
@@ -134,5 +134,5 @@ def test_sounding_angrier_than_usual_reads_as_angrier(seed: int, trust: float) -
     said = scores(seed)
     shift = [0.0] * 8
     shift[0] = 1.0  # usually angrier than most
-    known, other = relative_to(Usual(tuple(shift), trust), said), relative_to(Usual((0.0,) * 8, trust), said)
+    known, other = apply_baseline(Usual(tuple(shift), trust), said), apply_baseline(Usual((0.0,) * 8, trust), said)
     assert known.emotions[0] < other.emotions[0]

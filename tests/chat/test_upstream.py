@@ -256,25 +256,28 @@ async def test_refusals_and_listeners_who_leave_are_no_failures(
 
 
 def test_only_one_probes_and_a_failed_probe_begins_another_rest() -> None:
-    breaker = Breaker(failures_to_open=1, rest_s=10).failed(0.0).asked(10.0)
+    breaker = Breaker(failures_to_open=1, rest_s=10).after_failure(0.0).after_request(10.0)
     assert not breaker.admits(10.0)
     assert not breaker.admits(19.9)
     assert breaker.admits(20.0), "a probe that never came back doesn't close the way for ever"
-    again = breaker.failed(12.0)
+    again = breaker.after_failure(12.0)
     assert (again.state, again.admits(21.0), again.admits(22.0), again.wait_s(21.0)) == ("open", False, True, 1.0)
-    assert breaker.given_up(11.0).admits(11.0)
+    assert breaker.after_abandonment(11.0).admits(11.0)
 
 
-@given(st.lists(st.sampled_from(["succeeded", "failed", "asked", "given_up"])), st.integers(1, 4))
+@given(
+    st.lists(st.sampled_from(["after_success", "after_failure", "after_request", "after_abandonment"])),
+    st.integers(1, 4),
+)
 def test_a_breaker_opens_only_after_so_many_failures_in_a_row_and_a_success_closes_it(
     steps: list[str], limit: int
 ) -> None:
     breaker, row = Breaker(failures_to_open=limit), 0
     for now, step in enumerate(steps):
-        row = 0 if step == "succeeded" else row + (step == "failed")
+        row = 0 if step == "after_success" else row + (step == "after_failure")
         was = breaker.state
-        breaker = breaker.succeeded() if step == "succeeded" else getattr(breaker, step)(float(now))
-        if step == "succeeded":
+        breaker = breaker.after_success() if step == "after_success" else getattr(breaker, step)(float(now))
+        if step == "after_success":
             assert breaker.state == "closed"
         if was == "closed" and breaker.state != "closed":
             assert row >= limit

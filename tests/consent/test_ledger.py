@@ -16,7 +16,7 @@ import pytest
 import assistant
 from assistant.consent.grant import EvaluationGate, Grant, purposes
 from assistant.consent.ledger import Ledger
-from assistant.consent.legal_rules import PROHIBITIONS, Exemption, Prohibition, Subject, forbidden
+from assistant.consent.legal_rules import PROHIBITIONS, Exemption, Prohibition, Subject, find_prohibition
 from assistant.consent.receipt import Actor, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES, Modality, Purpose
 from assistant.errors import ConsentRequired, Forbidden, Invalid, Unavailable
@@ -526,12 +526,12 @@ async def test_what_a_rule_forbids_is_refused_and_recorded(
         country=place[0] if place else "DE",
         region=place[2] if place else None,
     )
-    if modality not in rule.modalities and forbidden(subject, modality) is None:
+    if modality not in rule.modalities and find_prohibition(subject, modality) is None:
         assert (await desk.decide(True, modality, subject=subject)).event == "granted"
         return
     with pytest.raises(Forbidden) as refused:
         await desk.decide(True, modality, subject=subject)
-    known = forbidden(subject, modality)
+    known = find_prohibition(subject, modality)
     assert known is not None
     assert refused.value.code == known.code
     assert refused.value.message == known.why

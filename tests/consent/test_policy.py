@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from assistant.cli import main
 from assistant.config import Settings
-from assistant.consent.exceptions import Exceptions, Terms, exceptions_of, read_exceptions, sign
-from assistant.consent.jurisdiction import CONSENT_AGES, EU, UNKNOWN_AGE, consent_age, holds
+from assistant.consent.exceptions import Exceptions, Terms, exceptions_of, read_exceptions, sign_terms
+from assistant.consent.jurisdiction import CONSENT_AGES, EU, UNKNOWN_AGE, applies_in, consent_age
 from assistant.consent.legal_rules import (
     CONTEXTS,
     DISCLOSE_EVERY_S,
@@ -23,12 +23,12 @@ from assistant.consent.legal_rules import (
     AgeBand,
     Exemption,
     Subject,
-    disclosure,
-    duties,
+    disclosure_text,
+    duties_for,
     explain_policy,
-    forbidden,
+    find_needed_exemption,
+    find_prohibition,
     is_disclosure_due,
-    needed_exemption,
 )
 from assistant.emotion import MODALITIES
 from assistant.errors import ConfigInvalid
@@ -39,7 +39,7 @@ YEAR = 365 * 86_400.0
 
 
 def code(subject: Subject, modality: Any, now: float | None = None) -> str | None:
-    rule = forbidden(subject, modality, now)
+    rule = find_prohibition(subject, modality, now)
     return None if rule is None else rule.code
 
 
@@ -126,16 +126,16 @@ def test_each_row_of_the_duties(
     place: str | None, age_band: str, notices: list[str], disclosures: list[str]
 ) -> None:
     subject = at(place, "general", age_band)
-    assert [duty.code for duty in duties(subject, "notice")] == notices
-    assert [duty.code for duty in duties(subject, "disclosure")] == disclosures
-    assert [duty.code for duty in duties(subject, "opt_out")] == ["gpc"], "obeyed everywhere"
+    assert [duty.code for duty in duties_for(subject, "notice")] == notices
+    assert [duty.code for duty in duties_for(subject, "disclosure")] == disclosures
+    assert [duty.code for duty in duties_for(subject, "opt_out")] == ["gpc"], "obeyed everywhere"
 
 
 def test_the_disclosure_says_machine_once_and_offers_minors_a_break_where_they_are_owed_one() -> None:
-    assert disclosure(at("US-NY")).count("computer program") == 1
-    assert "not to a human being" in disclosure(at("DE"))
-    assert "break" in disclosure(at("US-CA", age_band="child"))
-    assert "break" not in disclosure(at("US-CA"))
+    assert disclosure_text(at("US-NY")).count("computer program") == 1
+    assert "not to a human being" in disclosure_text(at("DE"))
+    assert "break" in disclosure_text(at("US-CA", age_band="child"))
+    assert "break" not in disclosure_text(at("US-CA"))
 
 
 def test_the_disclosure_is_due_at_the_beginning_and_every_three_hours() -> None:
@@ -167,11 +167,11 @@ def test_the_strictest_age_counts_where_two_places_do() -> None:
 
 
 def test_a_country_without_its_part_is_held_to_the_rules_of_every_part() -> None:
-    assert holds("US-IL", ["US"])
-    assert not holds("US-IL", ["US-CA"])
-    assert not holds("US-IL", ["CA"])
-    assert holds("CA-QC", ["CA"])
-    assert not holds("CA-QC", ["US-CA"]), "California is no part of Canada"
+    assert applies_in("US-IL", ["US"])
+    assert not applies_in("US-IL", ["US-CA"])
+    assert not applies_in("US-IL", ["CA"])
+    assert applies_in("CA-QC", ["CA"])
+    assert not applies_in("CA-QC", ["US-CA"]), "California is no part of Canada"
     assert len(EU) == 27
 
 
@@ -200,10 +200,10 @@ def lifted(context: Any, reason: Any = "safety", expires_at: float = NOW + YEAR,
 def test_a_signed_exception_opens_the_voice_in_its_context_and_names_itself() -> None:
     subject = lifted("workplace", country="DE")
     assert code(subject, "voice", NOW) is None
-    exemption = needed_exemption(subject, "voice", NOW)
+    exemption = find_needed_exemption(subject, "voice", NOW)
     assert exemption is not None
     assert exemption.id == "exc_1"
-    assert needed_exemption(subject, "text", NOW) is None, "text needed none"
+    assert find_needed_exemption(subject, "text", NOW) is None, "text needed none"
 
 
 def test_an_exception_opens_nothing_else() -> None:
@@ -223,7 +223,7 @@ def test_an_exception_opens_nothing_else() -> None:
 
 
 def test_what_was_signed_is_read_back_for_the_app_it_names() -> None:
-    known = read_exceptions([sign(TERMS, KEY), ""], PUBLIC)
+    known = read_exceptions([sign_terms(TERMS, KEY), ""], PUBLIC)
     assert known.terms == (TERMS,)
     assert known.for_app("cranes") == (Exemption("exc_1", "workplace", "safety", NOW + YEAR),)
     assert known.for_app("others") == ()
@@ -238,26 +238,26 @@ def _changed(line: str, **terms: Any) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        _changed(sign(TERMS, KEY), app="everybody"),
-        _changed(sign(TERMS, KEY), expires_at=NOW + 9 * YEAR),
-        _changed(sign(TERMS, KEY), context="education"),
-        _changed(sign(TERMS, KEY), more="than was signed"),
-        sign(TERMS, Ed25519PrivateKey.from_private_bytes(bytes(31) + b"x")),
+        _changed(sign_terms(TERMS, KEY), app="everybody"),
+        _changed(sign_terms(TERMS, KEY), expires_at=NOW + 9 * YEAR),
+        _changed(sign_terms(TERMS, KEY), context="education"),
+        _changed(sign_terms(TERMS, KEY), more="than was signed"),
+        sign_terms(TERMS, Ed25519PrivateKey.from_private_bytes(bytes(31) + b"x")),
         json.dumps({"terms": {}, "signature": KEY.sign(b"{}").hex()}),
-        json.dumps({"terms": json.loads(sign(TERMS, KEY))["terms"]}),
+        json.dumps({"terms": json.loads(sign_terms(TERMS, KEY))["terms"]}),
         "not even JSON",
     ],
 )
 def test_a_line_that_was_changed_or_signed_by_another_is_refused_outright(line: str) -> None:
     with pytest.raises(ConfigInvalid) as refused:
-        read_exceptions([sign(TERMS, KEY), line], PUBLIC)
+        read_exceptions([sign_terms(TERMS, KEY), line], PUBLIC)
     assert refused.value.code == "exception_invalid"
 
 
 @pytest.mark.parametrize("public", ["", "zz", PUBLIC[:-2]])
 def test_without_a_good_public_key_no_exception_counts(public: str) -> None:
     with pytest.raises(ConfigInvalid):
-        read_exceptions([sign(TERMS, KEY)], public)
+        read_exceptions([sign_terms(TERMS, KEY)], public)
 
 
 def test_settings_without_exceptions_know_none(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ async def test_a_server_with_an_exception_reads_the_voice_at_work_and_writes_it_
     open_house: OpenHouse, tmp_path: Path
 ) -> None:
     terms = replace_terms(app="test-workplace", expires_at=NOW + 30 * 86_400)
-    (tmp_path / "exceptions.jsonl").write_text(sign(terms, KEY) + "\n")
+    (tmp_path / "exceptions.jsonl").write_text(sign_terms(terms, KEY) + "\n")
     house = await open_house(
         context="workplace", affect="absent", exceptions=tmp_path / "exceptions.jsonl", exceptions_key=PUBLIC
     )
@@ -316,7 +316,7 @@ def replace_terms(**change: Any) -> Terms:
 async def test_a_server_does_not_start_with_an_exception_nobody_signed(
     open_house: OpenHouse, tmp_path: Path
 ) -> None:
-    (tmp_path / "exceptions.jsonl").write_text(_changed(sign(TERMS, KEY), app="test-workplace"))
+    (tmp_path / "exceptions.jsonl").write_text(_changed(sign_terms(TERMS, KEY), app="test-workplace"))
     with pytest.raises(ConfigInvalid):
         await open_house(affect="absent", exceptions=tmp_path / "exceptions.jsonl", exceptions_key=PUBLIC)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from assistant.consent.dpv import CONTEXT, ReceiptDetails, receipt_document, retention_text, status
+from assistant.consent.dpv import CONTEXT, ReceiptDetails, consent_status, receipt_document, retention_text
 from assistant.consent.receipt import DECISIONS, Actor, Event, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.server.routes.receipt_page import page
@@ -144,7 +144,7 @@ def test_a_receipt_names_the_person_as_the_app_does_and_never_their_pseudonym() 
     ],
 )
 def test_the_state_says_whose_doing_it_was(event: Event, actor: Actor, state: str) -> None:
-    assert status(a_record(event, actor=actor)) == state
+    assert consent_status(a_record(event, actor=actor)) == state
 
 
 def test_what_is_kept_is_said_of_each_purpose_and_follows_the_settings() -> None:

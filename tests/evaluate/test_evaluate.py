@@ -27,11 +27,11 @@ from assistant.config import shipped_models
 from assistant.emotion import NO_BASELINE, Usual
 from assistant.errors import AssistantError, Invalid, ModelInvalid, NotFound, Unavailable
 from assistant.evaluate.command import RunOptions, configure, evaluate
-from assistant.evaluate.run.engine import Habit, with_baseline
+from assistant.evaluate.run.baseline import Habit, subtract_baselines
 from assistant.evaluate.tables.manifest import read_manifest
 from assistant.inference.card import read_card
 from assistant.inference.model import onnx_session
-from assistant.mood.baseline import updated, usual
+from assistant.mood.baseline import update_baseline, usual_from
 
 VOICES = ("anger", "joy", "neutral", "sadness")
 FINE = ("anger", "joy", "love", "optimism", "sadness", "neutral")
@@ -632,12 +632,12 @@ def test_an_online_baseline_knows_only_what_came_before(tmp_path: Path, voice_mo
 
 def test_a_habit_is_the_served_baseline_at_any_length() -> None:
     seen = [(0.5, -1.0, 2.0), (1.5, 0.0, 1.0)]
-    served = updated(updated(NO_BASELINE, seen[0]), seen[1])
+    served = update_baseline(update_baseline(NO_BASELINE, seen[0]), seen[1])
     habit, longer = Habit(), Habit()
     for observation in seen:
         habit.learn(observation)
         longer.learn(observation * 3)  # nine numbers, more than a baseline keeps
-    known = usual(served, (0.1, 0.2, 0.3))
+    known = usual_from(served, (0.1, 0.2, 0.3))
     assert known is not None
     assert habit.usual((0.1, 0.2, 0.3)) == known
     assert longer.usual((0.1, 0.2, 0.3) * 3) == Usual(known.shift * 3, known.trust)
@@ -654,7 +654,7 @@ def test_a_baseline_needs_a_population_and_speakers(tmp_path: Path, voice_model:
     with pytest.raises(Invalid) as raised:
         measure("voice", data, voice_model, baseline="online")
     assert raised.value.code == "baseline_unsupported"
-    assert with_baseline([], "none", ()) == []
+    assert subtract_baselines([], "none", ()) == []
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, capsys: Any) -> None:

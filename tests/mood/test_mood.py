@@ -12,9 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assistant.emotion import EMOTIONS, NO_BASELINE, Baseline, Estimate, Evidence, Modality, Mood, Reading
-from assistant.mood.baseline import BLUR, KNOWN_AFTER, PRIOR_COUNT, STORED_COUNT, blurred, updated, usual
+from assistant.mood.baseline import (
+    BLUR,
+    KNOWN_AFTER,
+    PRIOR_COUNT,
+    STORED_COUNT,
+    blur_baseline,
+    update_baseline,
+    usual_from,
+)
 from assistant.mood.conformal import LARGEST
-from assistant.mood.fusion import CARRY, IGNORANCE, TRUST, USUAL_STRESS, Aged, HalfLives, fuse, unless_unsure
+from assistant.mood.fusion import CARRY, IGNORANCE, TRUST, USUAL_STRESS, Aged, HalfLives, abstain_if_unsure, fuse
 from assistant.mood.timeline import Timeline
 from assistant.server.contract.shapes import show_mood
 
@@ -218,7 +226,7 @@ def test_an_estimate_without_finite_numbers_is_refused() -> None:
 
 def test_a_mood_that_says_nothing_of_anything_abstains_with_its_reasons() -> None:
     vague = fused((reading(valence=(-0.9, 0.7), arousal=(0.9, 0.8), stress=0.4), 0.0))
-    mood = unless_unsure(vague)
+    mood = abstain_if_unsure(vague)
     assert mood.abstained == "too_uncertain"
     assert mood.unsure == ("valence_too_wide", "arousal_too_wide", "emotion_not_calibrated")
     assert show_mood(mood).valence is None
@@ -237,14 +245,14 @@ def test_a_mood_that_says_nothing_of_anything_abstains_with_its_reasons() -> Non
 )
 def test_one_thing_that_is_clear_enough_keeps_the_mood(known: dict[str, Any]) -> None:
     vague: dict[str, Any] = {"valence": (-0.9, 0.7), "arousal": (0.9, 0.8), "stress": 0.4}
-    mood = unless_unsure(fused((reading(**{**vague, **known}), 0.0)))
+    mood = abstain_if_unsure(fused((reading(**{**vague, **known}), 0.0)))
     assert mood.abstained is None
 
 
 def test_a_set_of_many_emotions_is_dropped_and_a_small_one_kept() -> None:
     clear = fused((reading(), 0.0))
-    small = unless_unsure(replace(clear, emotion_set=("sadness", "neutral")))
-    large = unless_unsure(replace(clear, emotion_set=EMOTIONS[: LARGEST + 1]))
+    small = abstain_if_unsure(replace(clear, emotion_set=("sadness", "neutral")))
+    large = abstain_if_unsure(replace(clear, emotion_set=EMOTIONS[: LARGEST + 1]))
     assert (small.emotion_set, small.unsure) == (("sadness", "neutral"), ())
     assert (large.emotion_set, large.unsure, large.abstained) == ((), ("emotion_set_too_large",), None)
 
@@ -252,8 +260,8 @@ def test_a_set_of_many_emotions_is_dropped_and_a_small_one_kept() -> None:
 def test_what_a_person_said_of_themself_is_never_too_uncertain() -> None:
     vague = fused((reading(valence=(-0.9, 0.7), arousal=(0.9, 0.8), stress=0.0), 0.0))
     said = replace(vague, evidence=(*vague.evidence, Evidence("correction", 1.0, 2.0)))
-    assert unless_unsure(vague).abstained == "too_uncertain"
-    assert unless_unsure(said).abstained is None
+    assert abstain_if_unsure(vague).abstained == "too_uncertain"
+    assert abstain_if_unsure(said).abstained is None
 
 
 def test_a_mood_grows_too_uncertain_before_it_expires() -> None:
@@ -426,68 +434,68 @@ def test_a_stored_baseline_is_called_stored() -> None:
 
 
 def test_a_baseline_never_holds_more_than_eight_numbers() -> None:
-    assert len(updated(NO_BASELINE, (0.0,) * 8).center) == 8
+    assert len(update_baseline(NO_BASELINE, (0.0,) * 8).center) == 8
     with pytest.raises(ValueError, match="at most 8"):
-        updated(NO_BASELINE, (0.0,) * 9)
+        update_baseline(NO_BASELINE, (0.0,) * 9)
 
 
 def test_a_baseline_is_the_mean_of_what_was_observed() -> None:
     baseline = NO_BASELINE
     for observation in ((1.0, 0.0), (0.0, 0.0), (0.5, 0.3)):
-        baseline = updated(baseline, observation)
+        baseline = update_baseline(baseline, observation)
     assert baseline.center == pytest.approx((0.5, 0.1))
     assert (baseline.count, baseline.source) == (3, "session")
 
 
 def test_an_utterance_without_an_observation_teaches_nothing() -> None:
     known = Baseline(3, (0.5,), "stored")
-    assert updated(known, ()) is known
+    assert update_baseline(known, ()) is known
 
 
 def test_a_stored_baseline_stays_stored_as_it_learns() -> None:
-    assert updated(Baseline(3, (0.5,), "stored"), (0.1,)).source == "stored"
+    assert update_baseline(Baseline(3, (0.5,), "stored"), (0.1,)).source == "stored"
 
 
 def test_a_baseline_forgets_so_that_a_person_may_change() -> None:
     baseline = Baseline(100_000, (0.0,), "stored")
     for _ in range(1000):
-        baseline = updated(baseline, (1.0,))
+        baseline = update_baseline(baseline, (1.0,))
     assert baseline.center[0] > 0.9
 
 
 def test_an_unknown_person_is_never_moved() -> None:
-    assert usual(NO_BASELINE, (0.3, 0.1)) is None
-    assert usual(Baseline(0, (0.9, 0.9)), (0.3, 0.1)) is None
-    assert usual(Baseline(5, (0.9, 0.9), "session"), ()) is None
+    assert usual_from(NO_BASELINE, (0.3, 0.1)) is None
+    assert usual_from(Baseline(0, (0.9, 0.9)), (0.3, 0.1)) is None
+    assert usual_from(Baseline(5, (0.9, 0.9), "session"), ()) is None
 
 
 def test_what_a_model_of_another_length_observed_says_nothing() -> None:
     old = Baseline(5, (0.9, 0.9, 0.9), "stored")
-    assert usual(old, (0.3, 0.1)) is None
-    assert updated(old, (0.2, 0.4)) == Baseline(1, (0.2, 0.4), "session")
+    assert usual_from(old, (0.3, 0.1)) is None
+    assert update_baseline(old, (0.2, 0.4)) == Baseline(1, (0.2, 0.4), "session")
 
 
 def test_what_is_stored_is_blurred_by_a_multiple_of_how_much_speakers_differ() -> None:
     draw = np.random.default_rng(0)
     known = Baseline(100, (0.5, -0.5), "session", "voice")
-    stored = [blurred(known, (0.2, 1.0), lambda: float(draw.normal())) for _ in range(2000)]
+    stored = [blur_baseline(known, (0.2, 1.0), lambda: float(draw.normal())) for _ in range(2000)]
     noise = np.array([one.center for one in stored]) - known.center
     assert np.allclose(noise.std(axis=0), [BLUR * 0.2, BLUR * 1.0], rtol=0.1)
     assert {(one.count, one.model) for one in stored} == {(STORED_COUNT, "voice")}
-    assert blurred(known, (), lambda: 1.0) == known
+    assert blur_baseline(known, (), lambda: 1.0) == known
 
 
 def test_what_another_model_observed_says_nothing() -> None:
     old = Baseline(5, (0.9, 0.9), "stored", "voice")
-    assert usual(old, (0.3, 0.1), "voice") is not None
-    assert usual(old, (0.3, 0.1), "voice-open") is None
-    assert updated(old, (0.2, 0.4), "voice-open") == Baseline(1, (0.2, 0.4), "session", "voice-open")
+    assert usual_from(old, (0.3, 0.1), "voice") is not None
+    assert usual_from(old, (0.3, 0.1), "voice-open") is None
+    assert update_baseline(old, (0.2, 0.4), "voice-open") == Baseline(1, (0.2, 0.4), "session", "voice-open")
 
 
 @few
 @given(st.integers(1, 10_000), st.floats(-1, 1), st.floats(-1, 1))
 def test_what_is_usual_shrinks_towards_the_population(count: int, mine: float, most: float) -> None:
-    known = usual(Baseline(count, (mine,), "session"), (most,))
+    known = usual_from(Baseline(count, (mine,), "session"), (most,))
     assert known is not None
     assert known.trust == count / (count + PRIOR_COUNT)
     assert known.shift == pytest.approx((known.trust * (mine - most),))
@@ -499,7 +507,9 @@ def test_what_is_usual_shrinks_towards_the_population(count: int, mine: float, m
 def test_what_is_usual_grows_with_every_utterance_and_never_to_the_whole_distance(
     count: int, center: list[float]
 ) -> None:
-    before, after = (usual(Baseline(n, tuple(center), "session"), (0.0,) * len(center)) for n in (count, count + 1))
+    before, after = (
+        usual_from(Baseline(n, tuple(center), "session"), (0.0,) * len(center)) for n in (count, count + 1)
+    )
     assert before is not None
     assert after is not None
     assert 0 < before.trust < after.trust < 1
@@ -513,7 +523,7 @@ def test_what_is_usual_grows_with_every_utterance_and_never_to_the_whole_distanc
 def test_a_baseline_stays_within_what_was_observed(observations: list[list[float]]) -> None:
     baseline = NO_BASELINE
     for observation in observations:
-        baseline = updated(baseline, observation)
+        baseline = update_baseline(baseline, observation)
     for index, center in enumerate(baseline.center):
         seen = [observation[index] for observation in observations]
         assert min(seen) - 1e-9 <= center <= max(seen) + 1e-9

@@ -18,7 +18,7 @@ from assistant.emotion import Estimate, Reading
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
-from assistant.profile.attribute_schema import SENSITIVE, check_attributes, check_schema, sensitive
+from assistant.profile.attribute_schema import SENSITIVE, check_attributes, check_schema, sensitive_topic
 from assistant.profile.context import LIFETIMES_S, PARTS, ContextPart, check_part, lifetime_s
 from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile, QuietHours, is_quiet, time_zone
 from assistant.server.routes.people import apply_merge_patch
@@ -124,13 +124,13 @@ def test_an_attribute_may_not_be_named_after_what_a_profile_must_not_hold(name: 
 
 @pytest.mark.parametrize("name", ["team", "embrace_change", "temperature_unit", "seat", "nickname", "saddle"])
 def test_harmless_names_are_left_alone(name: str) -> None:
-    assert sensitive(name) is None
+    assert sensitive_topic(name) is None
 
 
 def test_every_kind_of_sensitive_name_is_found_in_camel_case_too() -> None:
     for what, roots in SENSITIVE.items():
         for root in roots:
-            assert sensitive(f"last{root.title().replace('_', '')}") or "_" in root, (what, root)
+            assert sensitive_topic(f"last{root.title().replace('_', '')}") or "_" in root, (what, root)
 
 
 # Quiet hours
@@ -591,7 +591,9 @@ async def test_a_change_that_expects_another_version_is_refused(house: House) ->
         )
         assert conflict["code"] == "version_conflict"
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": '"7", "2"'}))[0] == 200
-    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 412, "a weak tag is not enough"
+    assert (await header(house, "PATCH", PATH, {}, **{"If-Match": 'W/"3"'}))[0] == 200, (
+        "proxies that compress make a tag weak"
+    )
     assert (await header(house, "PATCH", PATH, {}, **{"If-Match": "*"}))[0] == 200
     assert (await house.call("GET", PATH))["profile"]["language"] == "de"
 
@@ -755,7 +757,10 @@ async def test_a_person_sees_who_read_and_used_their_data_but_no_key(house: Hous
     assert "POST /v1/people/{person}/messages" in actions
     assert "mood" not in actions, "no mood was used"
     assert house.key not in str(shown)
-    assert "ada" not in str(shown["accesses"])
+    said = {access[name] for access in shown["accesses"] for name in ("who", "action", "purpose")}
+    assert not any(value == "ada" or "/ada" in value for value in said), (
+        "a key's id may hold these letters by chance"
+    )
     first = await house.call("GET", f"{PATH}/access?limit=1")
     assert len(first["accesses"]) == 1
     older = await house.call("GET", f"{PATH}/access?before={first['next']}")

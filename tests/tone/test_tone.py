@@ -19,7 +19,7 @@ from assistant.tone.directive import Manner
 from assistant.tone.law import LAWS
 from assistant.tone.policy import choose, direct
 from assistant.tone.render import NEVER, SENTENCES, prompt
-from assistant.tone.rules import RESERVED, SHIPPED, Policy, Rule
+from assistant.tone.rules import RESERVED, SHIPPED, Policy, ToneRule
 from assistant.tone.situation import Situation, likely
 from assistant.tone.steady import NOTHING, steady_manner
 from tests.tone.tones import (
@@ -47,7 +47,7 @@ def test_there_is_an_example_for_every_rule() -> None:
 
 
 @pytest.mark.parametrize("rule", SHIPPED.rules, ids=lambda rule: rule.code)
-def test_every_rule_fires_and_says_why(rule: Rule) -> None:
+def test_every_rule_fires_and_says_why(rule: ToneRule) -> None:
     situation = SITUATIONS[rule.code]
     said = settled(situation)
     assert codes(said) == [*([AFTER[rule.code]] if rule.code in AFTER else []), rule.code]

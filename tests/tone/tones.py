@@ -13,7 +13,7 @@ from assistant.profile.person import Formality, Profile
 from assistant.tone import condition, directive
 from assistant.tone.directive import Directive, Manner
 from assistant.tone.policy import direct
-from assistant.tone.rules import SHIPPED, Choices, Policy, Rule
+from assistant.tone.rules import SHIPPED, Choices, Policy, ToneRule
 from assistant.tone.situation import Situation
 from assistant.tone.steady import HOLD_S
 
@@ -118,7 +118,7 @@ policies = st.builds(
     manner=choices,
     rules=st.lists(
         st.builds(
-            Rule,
+            ToneRule,
             code=st.just("theirs"),
             says=st.just("Theirs."),
             when=st.builds(condition.Condition, any_of=st.lists(facts, max_size=2).map(tuple)),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Literal
 
 from assistant.consent.ledger import Ledger
-from assistant.consent.legal_rules import duties
+from assistant.consent.legal_rules import duties_for
 from assistant.consent.receipt import ENDINGS, Actor, Record
 from assistant.conversation.live.events import ConsentChanged, Event, NoticeDue
 from assistant.conversation.readings import PersonReadings
@@ -71,7 +71,7 @@ class ConsentGate:
             self.since = self._position()
         if granted and not self._acknowledged and not self._notice_sent:
             self._notice_sent = True
-            also = tuple(duty.says for duty in duties(self._readings.subject, "notice"))
+            also = tuple(duty.says for duty in duties_for(self._readings.subject, "notice"))
             self._emit(NoticeDue(self._ledger.notice, also))
             self._begin_task(self._record_shown())
 

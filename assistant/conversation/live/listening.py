@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.segment import Edge, SegmentCut, SegmentEnd, SegmentRules, SegmentStart, UtteranceState, step
+from assistant.audio.segment import (
+    Edge,
+    SegmentCut,
+    SegmentEnd,
+    SegmentRules,
+    SegmentStart,
+    UtteranceState,
+    advance_segment,
+)
 from assistant.audio.vad import CHUNK
 
 _CHUNK_S = CHUNK / SAMPLE_RATE
@@ -106,7 +114,7 @@ class Listening:
         is_speech = self.rules.is_speech(self._probability, speaking=self._state.speaking)
         if is_speech and self.utterance is not None:
             self.utterance.speech += CHUNK
-        self._state, edge = step(self._state, _CHUNK_S, is_speech, self.rules)
+        self._state, edge = advance_segment(self._state, _CHUNK_S, is_speech, self.rules)
         return () if edge is None else self._changes(edge, self.rules)
 
     def extend(self, samples: int) -> Utterance:

@@ -12,10 +12,10 @@ import numpy as np
 from msgspec import UNSET
 
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.curves import curves
-from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, gaps, groups_of, lacking
-from assistant.evaluate.figures.measures import figures, ranked
-from assistant.evaluate.figures.tasks import Sheet, Task, answer, chosen, class_names
+from assistant.evaluate.figures.curves import compute_curves
+from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
+from assistant.evaluate.figures.measures import compute_figures, make_ranked
+from assistant.evaluate.figures.tasks import Sheet, Task, choose_names, get_answer, list_classes
 from assistant.evaluate.report.report import (
     ClassFigures,
     Curves,
@@ -27,7 +27,7 @@ from assistant.evaluate.report.report import (
     to_measured,
     to_struct,
 )
-from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import Card
 
@@ -45,7 +45,7 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
         used |= dict.fromkeys((*outcome.row.labels, *outcome.row.affect))
         answered.append(outcome.scores is not None)
         speakers.append(sys.intern(outcome.row.speaker))
-    names = class_names(task, card, set(used))
+    names = list_classes(task, card, set(used))
     shape, affect = (len(answered), len(names)), task == "affect"
     large = shape[0] * shape[1] > _LARGE
     number: Any = np.float32 if large else np.float64
@@ -57,7 +57,7 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
         deviation=np.full(shape if affect else (shape[0], 0), np.nan, dtype=number),
         predicted=np.zeros(shape, dtype=bool),
         answered=np.array(answered, dtype=bool),
-        clusters=metrics.cluster_numbers(speakers),
+        clusters=metrics.number_clusters(speakers),
     )
     place = {name: at for at, name in enumerate(names)}
     for at, outcome in enumerate(outcomes):
@@ -65,8 +65,8 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
             if name in place:
                 sheet.truth[at, place[name]] = value
         if outcome.scores is not None:
-            sheet.given[at], sheet.deviation[at] = answer(task, outcome.scores, names)
-            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at], sheet.names)
+            sheet.given[at], sheet.deviation[at] = get_answer(task, outcome.scores, names)
+            sheet.predicted[at] = choose_names(task, outcome.scores, sheet.given[at], sheet.names)
     return sheet
 
 
@@ -86,7 +86,7 @@ def compute_findings(
     """
 
     def measure(part: Sheet) -> Figures:
-        return to_measured(figures(part, drop=drop, replicates=replicates, seed=seed))
+        return to_measured(compute_figures(part, drop=drop, replicates=replicates, seed=seed))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -105,9 +105,11 @@ def compute_findings(
         per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
         label_counts=_label_counts(sheet),
         confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        curves=to_struct(curves(sheet, whole.get("aurc"), drop=drop), Curves),
-        groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in groups_of(values)},
-        gaps=[to_struct(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
+        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in list_groups(values)},
+        gaps=[
+            to_struct(gap, Gap) for gap in measure_gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)
+        ],
     )
 
 
@@ -137,14 +139,14 @@ def read_column(row: Row, column: str) -> str:
 def _group(column: str, part: Sheet, measured: Callable[[Sheet], Figures]) -> Group:
     if len(part) < FEWEST:
         return Group(column=column, n=len(part), metrics={}, note=INSUFFICIENT)
-    few = lacking(len(part), int(part.clusters.max()) + 1)
+    few = explain_shortage(len(part), int(part.clusters.max()) + 1)
     return Group(column=column, n=len(part), metrics=measured(part), note=few or UNSET)
 
 
 def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, ClassFigures]:
     counts = sheet.count(drop=drop)
     precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
-    areas = replace(ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
+    areas = replace(make_ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
     return {
         name: ClassFigures(
             precision=round_number(precision[at]),

@@ -105,7 +105,7 @@ def _sheet(lines: Iterator[list[str]], task: Task) -> tuple[list[tuple[int, str]
         raise ValueError("it has no rows")
     parts = [np.concatenate(part) for part in zip(*blocks, strict=True)]
     truth, given, deviation, predicted, answered = parts
-    return keys, Sheet(task, names, truth, given, deviation, predicted, answered, metrics.cluster_numbers(who))
+    return keys, Sheet(task, names, truth, given, deviation, predicted, answered, metrics.number_clusters(who))
 
 
 def _start(head: Sequence[str], task: Task) -> int:

@@ -18,7 +18,7 @@ from assistant.evaluate.figures.tally import Tally
 from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.report.report import ConditionResult, to_measured
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card
 
 _ERRORS = ("ece", "brier", "nll", "mae_", "rmse_", "aurc")
@@ -52,7 +52,7 @@ def measure_conditions(
         costs = compute_losses(
             *match_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
         )
-        figures = measures.figures(sheet, drop=drop, replicates=replicates, seed=seed)
+        figures = measures.compute_figures(sheet, drop=drop, replicates=replicates, seed=seed)
         condition = disturbance.condition
         found.append(
             ConditionResult(
@@ -78,16 +78,16 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
     if clean.names != found.names or not len(clean):
         return {}
     found = replace(found, clusters=clean.clusters)
-    both = [measures.tallies(sheet, drop=drop) for sheet in (clean, found)]
-    free = [measures.free(sheet, drop=drop) for sheet in (clean, found)]
-    figures = tally.figures(
+    both = [measures.make_tallies(sheet, drop=drop) for sheet in (clean, found)]
+    free = [measures.make_auc_statistics(sheet, drop=drop) for sheet in (clean, found)]
+    figures = tally.compute_figures(
         [_beside(before, after) for before, after in zip(*both, strict=True)],
         clean.clusters,
         free={name: _difference(name, free[0][name], free[1][name]) for name in free[0]},
         replicates=replicates,
         seed=seed,
     )
-    order = measures.figures(clean, drop=drop, replicates=0, seed=seed)
+    order = measures.compute_figures(clean, drop=drop, replicates=0, seed=seed)
     return {name: figures[name] for name in order}
 
 

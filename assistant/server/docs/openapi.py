@@ -10,7 +10,7 @@ import msgspec
 
 from assistant.error_codes import SERVER_CODES
 from assistant.errors import AssistantError
-from assistant.profile.access import PERSON_SCOPES, SCOPES, as_words
+from assistant.profile.access import PERSON_SCOPES, SCOPES, format_scopes
 from assistant.server.http.guard import status_of_family
 from assistant.server.http.openai import CHAT, MODELS
 from assistant.server.http.route import Route
@@ -77,7 +77,7 @@ _KEY: dict[str, Any] = {
     "type": "http",
     "scheme": "bearer",
     "description": "An app's API key; a person's token, for that person alone and with the scopes "
-    f"{as_words(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
+    f"{format_scopes(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
     + " ".join(f"`{scope}`: {means}." for scope, means in SCOPES.items()),
 }
 _ERROR: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -9,7 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from assistant.errors import Invalid, Unauthenticated
-from assistant.profile.access import PERSON_SCOPES, Scope, as_words, scopes_of
+from assistant.profile.access import PERSON_SCOPES, Scope, format_scopes, parse_scopes
 
 _ALGORITHM = "HS256"
 _TYPE = "attune+jwt"
@@ -46,7 +46,7 @@ def sign(token: Token, key: bytes) -> str:
         "jti": token.id,
         "aud": token.app,
         "sub": token.person,
-        "scope": as_words(token.scopes),
+        "scope": format_scopes(token.scopes),
         "iat": token.issued_at,
         "exp": token.expires_at,
         "epoch": token.epoch,
@@ -69,7 +69,7 @@ def read(text: str, key: bytes, *, now: float) -> Token:
             id=str(claims["jti"]),
             app=str(claims["aud"]),
             person=str(claims["sub"]),
-            scopes=scopes_of(str(claims["scope"]).split()) & PERSON_SCOPES,
+            scopes=parse_scopes(str(claims["scope"]).split()) & PERSON_SCOPES,
             issued_at=float(claims["iat"]),
             expires_at=float(claims["exp"]),
             epoch=int(claims["epoch"]),

@@ -49,7 +49,7 @@ class SessionOptions:
         options = self
         form = _named(given.format, body.input_audio_format)
         if form is not UNSET:
-            options = replace(options, format=AudioFormat.understood(form))
+            options = replace(options, format=AudioFormat.parse(form))
         turns = _named(given.turn_detection, body.turn_detection)
         if turns is not UNSET:
             if turns is not None and turns.type != "server_vad":

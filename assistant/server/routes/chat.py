@@ -18,8 +18,8 @@ import msgspec
 from aiohttp import web
 
 from assistant.chat.budget import Spending, Usage, tokens_in
-from assistant.chat.completion import ChatBody, Request, chunk, completion, read_request, usage_chunk
-from assistant.chat.embedded import MODEL, help_text, phrases, reply, stream_pieces
+from assistant.chat.completion import ChatBody, Request, chunk_body, completion_body, read_request, usage_chunk
+from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces, write_reply
 from assistant.chat.relay import Addition, StreamRelay, relay_completion
 from assistant.chat.sse import DONE, END, event
 from assistant.chat.upstream import Upstream
@@ -80,7 +80,7 @@ class ChatTurn:
 
     def embedded(self) -> str:
         """What the embedded replier says."""
-        return reply(
+        return write_reply(
             self.asked.text,
             self.directive.manner,
             language=self.profile.language,
@@ -151,14 +151,14 @@ async def _turn(
         safety = notice_crisis(asked.text)
         situation = Situation(Profile(), crisis=safety is not None)
         directive, _ = direct(situation, await services.storage.policies.get(caller.app.id))
-        told = phrases(Profile().language).disclosure if asked.first else None
+        told = phrases_for(Profile().language).disclosure if asked.first else None
         return ChatTurn(asked, chat, created, None, directive, None, safety, told), None
     noted(request, services, caller, person.pseudonym)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     tuned = await conversation.tune(asked.text, fresh=asked.fresh)
     told = conversation.disclosure(again=asked.first)
     if told is not None:
-        told = told.replace(MACHINE, phrases(person.profile.language).disclosure)
+        told = told.replace(MACHINE, phrases_for(person.profile.language).disclosure)
     turn = ChatTurn(asked, chat, created, person, tuned.directive, tuned.decision, tuned.safety, told)
     return turn, tuned.keep
 
@@ -249,7 +249,7 @@ async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> w
     text = turn.embedded()
     usage = Usage(turn.asked.most.prompt, tokens_in(text))
     if not turn.asked.stream:
-        return respond(completion(turn.chat, turn.created, MODEL, text, usage, turn.member))
+        return respond(completion_body(turn.chat, turn.created, MODEL, text, usage, turn.member))
     response = await begin_events(request)
     async for part in _parts(turn, text, usage):
         await response.write(event(msgspec.json.encode(part)))
@@ -261,10 +261,10 @@ async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> w
 
 async def _parts(turn: ChatTurn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
     head = (turn.chat, turn.created, MODEL)
-    yield chunk(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
+    yield chunk_body(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
     for piece in stream_pieces(text):
-        yield chunk(*head, {"content": piece})
-    yield chunk(*head, {}, finish="stop")
+        yield chunk_body(*head, {"content": piece})
+    yield chunk_body(*head, {}, finish="stop")
     if turn.asked.include_usage:
         yield usage_chunk(*head, usage)
 

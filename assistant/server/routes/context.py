@@ -60,7 +60,7 @@ class ActivityPart(msgspec.Struct, forbid_unknown_fields=True):
     ttl_s: Lifetime | None = None
 
 
-class ContextBody(msgspec.Struct, forbid_unknown_fields=True):
+class ContextChange(msgspec.Struct, forbid_unknown_fields=True):
     """Parts to keep; null drops one, and what is left out stays."""
 
     time_zone: ZonePart | UnsetType | None = UNSET
@@ -72,7 +72,7 @@ class ContextBody(msgspec.Struct, forbid_unknown_fields=True):
 async def put_context(request: web.Request) -> web.Response:
     """Keep parts of a person's recent context, each for its time."""
     services, _, person = await enter_person(request)
-    body = await body_of(request, ContextBody, services.settings.max_body_bytes)
+    body = await body_of(request, ContextChange, services.settings.max_body_bytes)
     now = services.clock()
     kept: dict[str, ContextPart] = {}
     for part in PARTS:
@@ -111,7 +111,7 @@ def _shown(known: dict[str, ContextPart]) -> dict[str, Any]:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("PUT", _PATH, put_context, ContextBody),
+    Route("PUT", _PATH, put_context, ContextChange),
     Route("GET", _PATH, get_context),
     Route("DELETE", _PATH, delete_context),
 )

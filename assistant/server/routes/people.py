@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from assistant.consent.legal_rules import AgeBand
 from assistant.errors import Conflict, Invalid, NotFound
-from assistant.profile.attribute_schema import check_attributes, sensitive
+from assistant.profile.attribute_schema import check_attributes, sensitive_topic
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject, time_zone
 from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
@@ -124,7 +124,7 @@ def _profile(app: App, body: PersonBody) -> Profile:
     if body.region is not None and body.country is None:
         raise Invalid("a region needs its country", code="region_invalid")
     for name in body.preferences:
-        if (what := sensitive(name)) is not None:
+        if (what := sensitive_topic(name)) is not None:
             raise Invalid(f"the name of a preference would tell of {what}", code="attribute_sensitive")
     check_attributes(app.settings.attributes, body.attributes)
     return Profile(

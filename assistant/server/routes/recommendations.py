@@ -39,7 +39,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class ContextBody(msgspec.Struct, forbid_unknown_fields=True):
+class RankContext(msgspec.Struct, forbid_unknown_fields=True):
     """The moment, as far as the app knows it. It never holds a mood: that comes from a granted reading."""
 
     hour: Annotated[float, Meta(ge=0, lt=24)] | None = None
@@ -55,7 +55,7 @@ class RankBody(msgspec.Struct, forbid_unknown_fields=True):
     slots: Annotated[int, Meta(ge=1, le=100)] = 5
     candidates: Annotated[list[str], Meta(max_length=10_000)] | None = None
     context: dict[str, Any] = {}
-    """See `ContextBody`."""
+    """See `RankContext`."""
     activate: Literal["now", "later"] = "now"
     """`later`: it is ranked ahead, and counts only after `POST /v1/decisions/{decision}/activate`."""
     offers: bool = True
@@ -180,7 +180,7 @@ async def post_activate(request: web.Request) -> web.Response:
 def _request(body: RankBody) -> RankRequest:
     """Raises `Invalid`: `attribute_mood` and its like for what a context may not hold."""
     check_names(body.context, OF_CONTEXTS, "a context")
-    said = converted(body.context, ContextBody)
+    said = converted(body.context, RankContext)
     moment = Moment(said.hour, said.weekday, said.place, said.activity, tuple(said.searches))
     knobs = Knobs(serendipity=body.serendipity, exploration_budget=body.exploration_budget)
     active = body.activate == "now"

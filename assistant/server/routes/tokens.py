@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from assistant.errors import Forbidden, Invalid
-from assistant.profile.access import PERSON_SCOPES, TOKEN_SCOPES, Scope, as_words
+from assistant.profile.access import PERSON_SCOPES, TOKEN_SCOPES, Scope, format_scopes
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 from assistant.server.http.signing import Token, sign
@@ -34,7 +34,7 @@ async def post_token(request: web.Request) -> web.Response:
     body = await body_of(request, TokenBody, services.settings.max_body_bytes)
     scopes = frozenset(body.scopes)
     if not scopes <= PERSON_SCOPES:
-        raise Invalid(f"a person's token may have {as_words(PERSON_SCOPES)}", code="scope_unknown")
+        raise Invalid(f"a person's token may have {format_scopes(PERSON_SCOPES)}", code="scope_unknown")
     if not scopes <= caller.scopes:
         raise Forbidden("this key can't give what it doesn't have", code="scope_missing")
     now = services.clock()
@@ -44,7 +44,7 @@ async def post_token(request: web.Request) -> web.Response:
         {
             "token": sign(token, services.token_key),
             "id": token.id,
-            "scopes": as_words(scopes).split(),
+            "scopes": format_scopes(scopes).split(),
             "expires_in_s": body.expires_in_s,
         },
         201,

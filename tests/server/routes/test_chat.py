@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.chat.embedded import MODEL, help_text, intent_of, reply, stream_pieces
+from assistant.chat.embedded import MODEL, detect_intent, help_text, stream_pieces, write_reply
 from assistant.chat.phrases import LANGUAGES
 from assistant.text.crisis import notice_crisis
-from assistant.text.help import COUNTRIES, EVERYWHERE, lines, names_help
+from assistant.text.help import COUNTRIES, EVERYWHERE, crisis_lines, mentions_help
 from assistant.tone.directive import Manner
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, whole, words
 from tests.conftest import OpenHouse
@@ -630,7 +630,7 @@ async def test_a_server_without_affect_models_answers_chats_byte_for_byte_alike_
 
 def test_the_same_decision_is_answered_with_the_same_words_and_another_perhaps_not() -> None:
     def said(seed: str) -> str:
-        return reply("Tell me a story", Manner(), language="en", seed=seed, first=False)
+        return write_reply("Tell me a story", Manner(), language="en", seed=seed, first=False)
 
     assert said("d1") == said("d1")
     assert len({said(f"d{n}") for n in range(20)}) == 2
@@ -657,7 +657,7 @@ def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
     text: str, language: str, acknowledgement: Any, verbosity: Any, formality: Any, first: bool
 ) -> None:
     manner = Manner(acknowledgement=acknowledgement, verbosity=verbosity, formality=formality)
-    said = reply(text, manner, language=language, seed=text, first=first)
+    said = write_reply(text, manner, language=language, seed=text, first=first)
     spoken = LANGUAGES.get(language, LANGUAGES["en"])
     sentences = {spoken.disclosure, spoken.light, spoken.explicit}
     sentences |= {s for variants in spoken.says.values() for variant in variants for s in variant}
@@ -685,7 +685,7 @@ def test_the_replier_says_only_what_is_in_its_tables_whatever_it_is_told(
     ],
 )  # fmt: skip
 def test_simple_intents_are_told_apart(text: str, language: str, intent: str) -> None:
-    assert intent_of(text, language) == intent
+    assert detect_intent(text, language) == intent
 
 
 # Where help is
@@ -695,10 +695,10 @@ def test_simple_intents_are_told_apart(text: str, language: str, intent: str) ->
 def test_each_line_of_help_can_be_found_in_a_text_and_has_a_source(country: str) -> None:
     for line in COUNTRIES[country]:
         assert line.source.startswith("https://")
-        assert names_help(f"You could try this: {line.says}", country)
-        assert not names_help(f"I found {line.contact}7 of them.", country)
-    assert lines(country)[-2:] == EVERYWHERE
-    assert not names_help("That sounds hard. I am here for you. Call 911.", country)
+        assert mentions_help(f"You could try this: {line.says}", country)
+        assert not mentions_help(f"I found {line.contact}7 of them.", country)
+    assert crisis_lines(country)[-2:] == EVERYWHERE
+    assert not mentions_help("That sounds hard. I am here for you. Call 911.", country)
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "sw"])
@@ -708,4 +708,4 @@ def test_the_way_to_help_is_told_in_the_person_s_language_with_every_line(langua
     told = help_text(safety, language)
     assert told.startswith(LANGUAGES.get(language, LANGUAGES["en"]).for_you)
     assert all(resource in told for resource in safety.resources)
-    assert names_help(told, "FR")
+    assert mentions_help(told, "FR")
