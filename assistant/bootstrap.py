@@ -25,7 +25,7 @@ class Figure:
     high: float
 
 
-def resamples(count: int, replicates: int, random: np.random.Generator) -> Iterator[Ints]:
+def draw_resamples(count: int, replicates: int, random: np.random.Generator) -> Iterator[Ints]:
     """Draw `count` of as many things with replacement: their numbers in blocks of replicates, [some, count].
 
     How the blocks are cut changes no number.
@@ -35,18 +35,18 @@ def resamples(count: int, replicates: int, random: np.random.Generator) -> Itera
         yield random.integers(count, size=(min(some, replicates - start), count))
 
 
-def weights(count: int, replicates: int, seed: int) -> Iterator[Ints]:
+def draw_weights(count: int, replicates: int, seed: int) -> Iterator[Ints]:
     """The same as how often each thing is drawn, [some, count].
 
-    >>> [block.tolist() for block in weights(3, 2, seed=0)]
+    >>> [block.tolist() for block in draw_weights(3, 2, seed=0)]
     [[[0, 2, 1], [3, 0, 0]]]
     """
-    for picks in resamples(count, replicates, np.random.default_rng(seed)):
+    for picks in draw_resamples(count, replicates, np.random.default_rng(seed)):
         places = picks + count * np.arange(len(picks))[:, None]
         yield np.bincount(places.ravel(), minlength=picks.size).reshape(picks.shape)
 
 
-def interval(drawn: Floats) -> tuple[float, float]:
+def compute_interval(drawn: Floats) -> tuple[float, float]:
     """The 2.5th and 97.5th percentile of the replicates that are defined; NaN where most are not."""
     known = drawn[np.isfinite(drawn)]
     if not len(known) or 2 * len(known) < len(drawn):
@@ -55,7 +55,7 @@ def interval(drawn: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def figures(
+def compute_figures(
     statistics: Mapping[str, Statistic], clusters: int, *, replicates: int = 1000, seed: int = 0
 ) -> dict[str, Figure]:
     """Each statistic of `clusters` clusters with its interval.
@@ -64,11 +64,11 @@ def figures(
     interval; there is none (NaN) with fewer than two clusters, or where most replicates are undefined.
     """
     drawn: dict[str, list[Floats]] = {name: [np.empty(0)] for name in statistics}
-    for block in weights(clusters, replicates if clusters > 1 else 0, seed):
+    for block in draw_weights(clusters, replicates if clusters > 1 else 0, seed):
         for name, statistic in statistics.items():
             drawn[name].append(statistic(block.astype(np.float64)))
     whole = np.ones((1, clusters))
     return {
-        name: Figure(float(statistic(whole)[0]), *interval(np.concatenate(drawn[name])))
+        name: Figure(float(statistic(whole)[0]), *compute_interval(np.concatenate(drawn[name])))
         for name, statistic in statistics.items()
     }

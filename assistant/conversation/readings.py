@@ -17,7 +17,7 @@ from assistant.mood.baseline import blur_baseline, usual_from
 from assistant.mood.correction import Correction
 from assistant.mood.timeline import Timeline
 from assistant.profile.person import App, Person, subject
-from assistant.recommend.holdout import Arm, arm
+from assistant.recommend.holdout import Arm, assign_arm
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class PersonReadings:
 
         own_arm: Arm | None = None
         if content and any(grant.purpose == "content" for grant in grants):
-            own_arm = arm(self._person, salt=self._app.id, share=self._services.holdout)
+            own_arm = assign_arm(self._person, salt=self._app.id, share=self._services.holdout)
         for_content = mood_for(frozenset({"content"})) if own_arm == "mood" else None
         return Moods(
             tone=mood_for(frozenset({"tone"})) if tone else None,

@@ -18,10 +18,10 @@ from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.evaluate import mood
 from assistant.evaluate.arguments import parse_count, parse_weight
-from assistant.evaluate.figures.tasks import AFFECTS, Sheet, allowed
+from assistant.evaluate.figures.tasks import AFFECTS, Sheet, list_label_names
 from assistant.evaluate.fit import command as fitting
-from assistant.evaluate.fit.model_folder import learned_from
-from assistant.evaluate.leakage.check import leakage, read_against
+from assistant.evaluate.fit.model_folder import find_own_training
+from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments
 from assistant.evaluate.ranking import logs, recommend
@@ -31,20 +31,20 @@ from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
 from assistant.evaluate.report.report import Cost, Leakage, Report, get_members, to_struct
 from assistant.evaluate.report.robustness import measure_conditions
-from assistant.evaluate.run.conditions import parsed, prepared
-from assistant.evaluate.run.foreign_card import adapted, answerable, is_foreign
-from assistant.evaluate.run.foreign_card import notes as foreign_notes
+from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
+from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable
+from assistant.evaluate.run.foreign_card import list_foreign_notes as foreign_notes
 from assistant.evaluate.run.rows import Rows
 from assistant.evaluate.tables.manifest import (
     BadRow,
     Manifest,
+    describe_table,
+    describe_unmapped,
+    guess_scale,
     read_label_map,
     read_manifest,
-    refuse,
-    rescaled,
-    scale_of,
-    told_by,
-    unknown,
+    refuse_bad_rows,
+    rescale_rows,
 )
 from assistant.inference.card import Card, read_card
 from assistant.inference.model import SessionFactory, onnx_session
@@ -153,15 +153,17 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     started = time.monotonic()
     if not options.data.exists():
         raise NotFound(f"there is no file {options.data}", code="file_missing")
-    fitting.check(options)
+    fitting.check_options(options)
     if options.fit:
         return fitting.evaluate(options, session=session)
     folder = options.model or shipped_models() / options.modality
-    card = adapted(read_card(folder))
-    names = answerable(card, options.task, allowed(options.task, options.modality, card))
+    card = adapt_card(read_card(folder))
+    names = list_answerable(card, options.task, list_label_names(options.task, options.modality, card))
     if options.baseline != "none" and is_foreign(card):
         raise Invalid(f"{card.name} gives no features that a baseline can learn from", code="baseline_unsupported")
-    disturbances = [prepared(condition, options.seed) for condition in parsed(options.conditions)]
+    disturbances = [
+        prepare_condition(condition, options.seed) for condition in parse_conditions(options.conditions)
+    ]
     table = _read_table(options, names)
     trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
     files.prepare_folder(options.out, rows=len(table.rows), columns=max(3, len(names)))
@@ -176,7 +178,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     cost = model.cost(outcomes)
     chance: Any = {"drop": options.abstain == "drop", "replicates": options.bootstrap, "seed": options.seed}
     found = compute_findings(sheet, outcomes, columns=list_group_columns(options.groups), **chance)
-    shared = leakage(table.rows, trained, against=options.against.name) if options.against else None
+    shared = find_leakage(table.rows, trained, against=options.against.name) if options.against else None
     hear = model.hearing(table.rows)
     losses = measure_conditions(disturbances, sheet, outcomes, hear, card, **chance)
     report = Report(
@@ -188,7 +190,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         options=describe_options(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),
         bad_rows=files.list_bad_rows(bad),
         left_out=table.manifest.left_out,
-        notes=_notes(options, card, sheet, table) + told_by(table.manifest),
+        notes=_notes(options, card, sheet, table) + describe_table(table.manifest),
         cost=to_struct(cost, Cost),
         seconds=round(time.monotonic() - started, 3),
     )
@@ -228,17 +230,17 @@ def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
     )
     bad, scale = list(manifest.bad), options.scale
     if options.task == "affect" and rows:
-        scale = scale or scale_of(rows)
+        scale = scale or guess_scale(rows)
         read, rows = rows, Rows()
         for row in read:
-            inside, outside = rescaled([row], scale)
+            inside, outside = rescale_rows([row], scale)
             for moved in inside:
                 rows.append(moved)
             bad += outside
     if options.strict:
-        refuse(options.data, bad)
+        refuse_bad_rows(options.data, bad)
     if manifest.unmapped:
-        print(unknown(manifest.unmapped, most=files.SHOWN_BAD), file=sys.stderr)
+        print(describe_unmapped(manifest.unmapped, most=files.SHOWN_BAD), file=sys.stderr)
     return _Table(rows, bad, manifest, dict(label_map), scale)
 
 
@@ -262,7 +264,7 @@ def _notes(options: RunOptions, card: Card, sheet: Sheet, table: _Table) -> list
         unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
         if unsaid:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model does not give it")
-    return notes + foreign_notes(card, options.task) + learned_from(card, options.data)
+    return notes + foreign_notes(card, options.task) + find_own_training(card, options.data)
 
 
 def _said(options: RunOptions) -> tuple[str, ...]:

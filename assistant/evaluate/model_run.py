@@ -12,12 +12,14 @@ from typing import Any
 from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run import cost
+from assistant.evaluate.run.baseline import subtract_baselines
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.engine import Engine, Pace, RowOutcome, read_rows, with_baseline
+from assistant.evaluate.run.engine import Engine, Pace, read_rows
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.journal import Journal
-from assistant.evaluate.run.worker import PIECE, PieceReader, stem_folder
-from assistant.evaluate.tables.manifest import BadRow, Row, refuse
+from assistant.evaluate.run.outcomes import RowOutcome
+from assistant.evaluate.run.worker import PIECE, PieceReader, find_stem
+from assistant.evaluate.tables.manifest import BadRow, Row, refuse_bad_rows
 from assistant.inference.card import Card
 from assistant.inference.model import Model, SessionFactory, open_model
 from assistant.version import __version__
@@ -44,7 +46,7 @@ class ModelRun:
         """Open the model, and the stem that it needs. Raises `ModelInvalid`."""
         model = open_model(folder, session)
         needs_stem = options.modality == "voice" and not is_foreign(card)
-        return cls(options, folder, card, model, open_model(stem_folder(card), session) if needs_stem else None)
+        return cls(options, folder, card, model, open_model(find_stem(card), session) if needs_stem else None)
 
     def read(
         self, rows: Sequence[Row], disturb: Disturbance | None = None
@@ -67,7 +69,7 @@ class ModelRun:
             )
         )
         if strict is not None:
-            refuse(strict, bad)
+            refuse_bad_rows(strict, bad)
         return outcomes, bad
 
     def hearing(self, rows: Sequence[Row]) -> Callable[[Disturbance], Sequence[RowOutcome]]:
@@ -82,12 +84,12 @@ class ModelRun:
     def with_baseline(self, outcomes: Sequence[RowOutcome]) -> Sequence[RowOutcome]:
         """The outcomes relative to how each speaker usually sounds, if that was asked for."""
         population = self.card.data.get("population", {}).get("center", ())
-        return with_baseline(outcomes, self.options.baseline, population)
+        return subtract_baselines(outcomes, self.options.baseline, population)
 
     def cost(self, outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
-        """Time and memory, as `cost.cost` measures them."""
+        """Time and memory, as `cost.measure_cost` measures them."""
         models = [self.model] if self.stem is None else [self.model, self.stem]
-        return cost.cost(
+        return cost.measure_cost(
             PieceReader(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace
         )
 
@@ -115,9 +117,9 @@ class ModelRun:
         """Ray where it is asked for, else None: threads of this process."""
         if self.options.engine == "local":
             return None
-        from assistant.evaluate.run.ray_engine import ray_engine
+        from assistant.evaluate.run.ray_engine import make_ray_engine
 
-        return ray_engine(
+        return make_ray_engine(
             self.folder,
             self.options.modality,
             stem=None if self.stem is None else self.stem.card.folder,

@@ -32,9 +32,10 @@ from assistant.evaluate.report.report import (
     get_members,
     to_measured,
 )
-from assistant.evaluate.run.engine import RowOutcome, read_rows
+from assistant.evaluate.run.engine import read_rows
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
-from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, SessionTurn, follow, read_sessions
+from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, SessionTurn, follow_turns, read_sessions
 from assistant.inference.card import Card, read_card, stem_of
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 from assistant.mood.conformal import read_calibration
@@ -110,10 +111,10 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
     population = next((c.data.get("population", {}).get("center", ()) for c in cards if c.name == "voice"), ())
     rules = Rules(calibration=read_calibration(), population=tuple(population))
     labelled = [one.row for one in kept]
-    moods = list(follow(turns, rules))
+    moods = list(follow_turns(turns, rules))
     sheet, outcomes = judged(labelled, moods)
     compared = {
-        name: judged(labelled, list(follow(turns, rules, modalities=read, history=history)))
+        name: judged(labelled, list(follow_turns(turns, rules, modalities=read, history=history)))
         for name, read, history in _MODES
         if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
     }
@@ -189,7 +190,7 @@ def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, li
             given[at] = shares / shares.sum() if shares.sum() > 0 else 1 / len(names)
             predicted[at, int(given[at].argmax())] = True
     answered = np.array([outcome.abstained is None for outcome in outcomes], dtype=bool)
-    clusters = metrics.cluster_numbers([row.speaker for row in rows])
+    clusters = metrics.number_clusters([row.speaker for row in rows])
     return Sheet("emotion", names, truth, given, np.empty((len(rows), 0)), predicted, answered, clusters), outcomes
 
 
@@ -199,9 +200,11 @@ def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: MoodOptions
     if not said:
         return EmotionSets(said=0.0)
     held = np.array([[1.0, float(row.labels[0] in names)] for row, names in said])
-    clusters = metrics.cluster_numbers([row.speaker for row, _ in said])
-    share = {"held": metrics.summed(held, clusters, metrics.share)}
-    found = bootstrap.figures(share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed)
+    clusters = metrics.number_clusters([row.speaker for row, _ in said])
+    share = {"held": metrics.sum_by_cluster(held, clusters, metrics.share)}
+    found = bootstrap.compute_figures(
+        share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed
+    )
     return EmotionSets(
         said=len(said) / len(rows),
         names=sum(len(names) for _, names in said) / len(said),

@@ -11,7 +11,7 @@ from typing import Literal
 from assistant.evaluate.arguments import parse_column_names, parse_columns, parse_count, parse_positive, parse_scale
 from assistant.evaluate.figures.tasks import TASKS, Task
 from assistant.evaluate.run import conditions, foreign_card
-from assistant.evaluate.run.engine import BaselineMode
+from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.tables import manifest
 
 _FIT_HELP = """\
@@ -76,7 +76,7 @@ probable of these. Intervals are 95 % percentile bootstrap, over whole speakers 
 
 
 SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
-"""RunOptions that change no figure, so a report leaves them out."""
+"""Options that change no figure, so a report leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class RunOptions:
     engine: Literal["local", "ray"] = "local"
     ray_address: str | None = None
     conditions: Sequence[str] = ()
-    """Worse conditions to hear the clips under as well, as `conditions.parsed` reads them."""
+    """Worse conditions to hear the clips under as well, as `conditions.parse_conditions` reads them."""
     fit: Literal["head"] | None = None
     folds: int = 5
     leave_out: str | None = None

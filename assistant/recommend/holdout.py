@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from assistant.arrays import Floats
-from assistant.bootstrap import Figure, interval, resamples
+from assistant.bootstrap import Figure, compute_interval, draw_resamples
 
 Arm = Literal["mood", "blind"]
 
@@ -32,12 +32,12 @@ ADVICE = {
 """What a report advises, by its verdict."""
 
 
-def arm(pseudonym: str, *, salt: str, share: float = SHARE) -> Arm:
+def assign_arm(pseudonym: str, *, salt: str, share: float = SHARE) -> Arm:
     """The arm of a person: the same on every worker and for good, and unrelated to everything about them.
 
     Give the pseudonym, never the id, and the app's own salt: so apps hold out different people.
 
-    >>> arm("p", salt="app", share=0.0), arm("p", salt="app", share=1.0)
+    >>> assign_arm("p", salt="app", share=0.0), assign_arm("p", salt="app", share=1.0)
     ('mood', 'blind')
     """
     digest = hashlib.blake2b(f"{salt}\0{pseudonym}".encode(), digest_size=8, person=b"holdout").digest()
@@ -58,14 +58,16 @@ class Uplift:
     advice: str
 
 
-def uplift(rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int = 2000, seed: int = 0) -> Uplift:
+def measure_uplift(
+    rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int = 2000, seed: int = 0
+) -> Uplift:
     """Compare the arms: `rewards` holds, for each arm, the rewards of each person.
 
     Each person counts once, by their mean reward, so that nobody's many decisions pass for many people. People
     without any reward are left out. The interval is the percentile bootstrap (Efron 1979) over people, by arm.
 
     >>> same = [[0.0, 1.0], [1.0], [0.0]] * 20
-    >>> uplift({"mood": same, "blind": same}).verdict
+    >>> measure_uplift({"mood": same, "blind": same}).verdict
     'not significant'
     """
     means = {
@@ -77,8 +79,8 @@ def uplift(rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int 
     low, high = -1.0, 1.0
     if min(people.values()) >= 2:
         random = np.random.default_rng(seed)
-        drawn = {name: _drawn(values, replicates, random) for name, values in means.items()}
-        low, high = interval(drawn["mood"] - drawn["blind"])
+        drawn = {name: _draw_means(values, replicates, random) for name, values in means.items()}
+        low, high = compute_interval(drawn["mood"] - drawn["blind"])
     if min(people.values()) < FEWEST:
         verdict = "insufficient evidence"
     else:
@@ -87,6 +89,6 @@ def uplift(rewards: Mapping[Arm, Sequence[Sequence[float]]], *, replicates: int 
     return Uplift(people, reward, figure, verdict, ADVICE[verdict])
 
 
-def _drawn(values: Floats, replicates: int, random: np.random.Generator) -> Floats:
+def _draw_means(values: Floats, replicates: int, random: np.random.Generator) -> Floats:
     """Means of people drawn with replacement, [replicates]."""
-    return np.concatenate([values[picks].mean(axis=1) for picks in resamples(len(values), replicates, random)])
+    return np.concatenate([values[picks].mean(axis=1) for picks in draw_resamples(len(values), replicates, random)])

@@ -13,7 +13,8 @@ import numpy as np
 from assistant import bootstrap
 from assistant.emotion import SENTIMENTS
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome, read_rows
+from assistant.evaluate.run.engine import read_rows
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from assistant.text.reader import TextScores
@@ -94,10 +95,10 @@ def mean(values: Sequence[float], clusters: Sequence[str] | None = None) -> dict
     """
     if not len(values):
         return {"n": 0}
-    numbers = metrics.cluster_numbers(list(clusters) if clusters is not None else [""] * len(values))
+    numbers = metrics.number_clusters(list(clusters) if clusters is not None else [""] * len(values))
     rows = np.array([[1.0, value] for value in values])
-    found = bootstrap.figures(
-        {"mean": metrics.summed(rows, numbers, metrics.share)}, int(numbers.max()) + 1, replicates=2000
+    found = bootstrap.compute_figures(
+        {"mean": metrics.sum_by_cluster(rows, numbers, metrics.share)}, int(numbers.max()) + 1, replicates=2000
     )["mean"]
     return {**_rounded(found.value, found.low, found.high), "n": len(values)}
 

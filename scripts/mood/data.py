@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from assistant.emotion import EMOTIONS, Modality
-from assistant.evaluate.run.engine import RowOutcome, read_rows
+from assistant.evaluate.run.engine import read_rows
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from assistant.text.reader import FINE_TO_SHARED

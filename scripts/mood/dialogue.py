@@ -10,8 +10,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome
-from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
+from assistant.evaluate.run.outcomes import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow_turns
 from assistant.mood.conformal import read_calibration
 from assistant.mood.fusion import CARRY, HalfLives
 from scripts.mood.data import Line, emocontext, meld
@@ -47,7 +47,7 @@ def decay(lab: Lab) -> Figures:
     pairs = np.array([pair for places in of.values() for pair in combinations(places, 2)])
     gap = np.abs(np.diff(np.array([line.at_s for line in lines])[pairs], axis=1))[:, 0]
     pairs, gap = pairs[(gap >= 6) & (gap < 100)], gap[(gap >= 6) & (gap < 100)]
-    clusters = metrics.cluster_numbers([lines[one].dialogue for one, _ in pairs])
+    clusters = metrics.number_clusters([lines[one].dialogue for one, _ in pairs])
     emotion = np.array([line.emotion for line in lines])
     signs = {"positive": 1.0, "negative": -1.0}
     labels = {
@@ -62,8 +62,8 @@ def decay(lab: Lab) -> Figures:
     for name, label in labels.items():
         label = label - label.mean(axis=0)
         alike = (label[pairs[:, 0]] * label[pairs[:, 1]]).sum(axis=1) / (label**2).sum(axis=1).mean()
-        top = metrics.summed((curves * alike).T, clusters, lambda sums: sums)
-        bottom = metrics.summed((curves**2).T, clusters, lambda sums: sums)
+        top = metrics.sum_by_cluster((curves * alike).T, clusters, lambda sums: sums)
+        bottom = metrics.sum_by_cluster((curves**2).T, clusters, lambda sums: sums)
         found[name] = lambda weights, top=top, bottom=bottom: grid[
             (top(weights) ** 2 / bottom(weights)).argmax(axis=-1)
         ]
@@ -122,13 +122,13 @@ def dialogue(lab: Lab) -> Figures:
     lines = meld(lab.data, "dev")
     order, turns = dialogue_turns(lines, lab.texts([line.text for line in lines]))
     lines = [lines[at] for at in order]
-    clusters = metrics.cluster_numbers([line.dialogue for line in lines])
+    clusters = metrics.number_clusters([line.dialogue for line in lines])
     truth = truths([line.emotion for line in lines])
     floors = meld_floor(meld(lab.data, "train"), lines, truth, clusters)
     rules = Rules(calibration=read_calibration())
     both: dict[str, dict[str, Statistic]] = {}
     for mode, history in (("single", False), ("history", True)):
-        moods = list(follow(turns, rules, history=history))
+        moods = list(follow_turns(turns, rules, history=history))
         of = named(shares(moods), truth, clusters)
         stress = np.array([0.0 if m is None else m.stress for m in moods])
         valence = np.array([0.0 if m is None else m.valence.mean for m in moods])
@@ -154,7 +154,7 @@ def dialogue(lab: Lab) -> Figures:
     truth, clusters = truths([row[2] for row in rows], four), np.arange(len(rows))
     both = {}
     for mode, history in (("single", False), ("history", True)):
-        moods = list(follow(turns, rules, history=history))[1::2]
+        moods = list(follow_turns(turns, rules, history=history))[1::2]
         given = of_four(shares(moods))
         of = named(given, truth, clusters)
         each = [ranked(given[:, at], truth == at, clusters) for at in range(3)]

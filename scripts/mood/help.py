@@ -20,7 +20,7 @@ import numpy as np
 
 from assistant.emotion import Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow_turns
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner
@@ -89,7 +89,7 @@ def tones(turns: Sequence[SessionTurn], places: Sequence[int]) -> list[tuple[Moo
     found = []
     held, session = NOTHING, None
     rules = Rules(calibration=read_calibration())
-    for turn, mood, place in zip(turns, follow(turns, rules), places, strict=True):
+    for turn, mood, place in zip(turns, follow_turns(turns, rules), places, strict=True):
         held, session = held if turn.session == session else NOTHING, turn.session
         directive, held = direct(Situation(Profile(), mood, turns=place), held=held, now=turn.at_s)
         found.append((mood, directive.manner, directive.without_mood))
@@ -146,7 +146,7 @@ def exchanged(cases: Sequence[Case]) -> list[Case]:
 
 def compared(cases: Sequence[Case], did: np.ndarray, choice: Choice, what: str, data: str) -> list[dict[str, Any]]:
     """How often each tone agrees with what was done. `did` [cases] is yes or no."""
-    clusters = metrics.cluster_numbers([case.cluster for case in cases])
+    clusters = metrics.number_clusters([case.cluster for case in cases])
     sides = {
         "with the mood": np.array([choice(case.manner) for case in cases]),
         "without the mood": np.array([choice(case.blind) for case in cases]),
@@ -155,9 +155,9 @@ def compared(cases: Sequence[Case], did: np.ndarray, choice: Choice, what: str, 
     }
     statistics: dict[str, Statistic] = {}
     for name, said in sides.items():
-        counts = metrics.tallies(np.stack([did, ~did], axis=1), np.stack([said, ~said], axis=1))
-        statistics[f"balanced accuracy|{name}"] = metrics.summed(counts, clusters, metrics.uar)
-        statistics[f"accuracy|{name}"] = metrics.summed(counts, clusters, metrics.accuracy)
+        counts = metrics.count_hits(np.stack([did, ~did], axis=1), np.stack([said, ~said], axis=1))
+        statistics[f"balanced accuracy|{name}"] = metrics.sum_by_cluster(counts, clusters, metrics.uar)
+        statistics[f"accuracy|{name}"] = metrics.sum_by_cluster(counts, clusters, metrics.accuracy)
     for measure in ("balanced accuracy", "accuracy"):
         mine = statistics[f"{measure}|with the mood"]
         for name in ("without the mood", "with somebody else's mood", "always the commonest"):

@@ -12,7 +12,7 @@ from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.text.reader import TextScores
 from scripts.mood.data import Clip, clips, goemotions, meld, read_clips, read_texts
 
@@ -48,7 +48,7 @@ def scored(outcome: RowOutcome | None) -> tuple[Any, ...]:
 
 
 def figures_of(statistics: Mapping[str, Statistic], clusters: np.ndarray) -> dict[str, bootstrap.Figure]:
-    return bootstrap.figures(statistics, int(clusters.max()) + 1)
+    return bootstrap.compute_figures(statistics, int(clusters.max()) + 1)
 
 
 def record(measure: str, data: str, figure: bootstrap.Figure, n: int, part: str, **more: Any) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def named(given: np.ndarray, truth: np.ndarray, clusters: np.ndarray) -> Callabl
     """Statistics of the likeliest class; all zeros name nothing. `given` [n, classes], `truth` [n] numbers."""
     classes = np.arange(given.shape[1])
     predicted = (given.argmax(axis=1)[:, None] == classes) & (given.max(axis=1)[:, None] > 0)
-    counts = metrics.tallies(truth[:, None] == classes, predicted)
-    return lambda formula: metrics.summed(counts, clusters, formula)
+    counts = metrics.count_hits(truth[:, None] == classes, predicted)
+    return lambda formula: metrics.sum_by_cluster(counts, clusters, formula)
 
 
 def ranked(given: np.ndarray, positive: np.ndarray, clusters: np.ndarray) -> Statistic:

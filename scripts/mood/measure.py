@@ -20,8 +20,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome
-from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
+from assistant.evaluate.run.outcomes import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow_turns
 from assistant.mood import conformal
 from assistant.mood.conformal import COVERAGE, LARGEST, read_calibration, score
 from scripts.cards.card import toml
@@ -71,11 +71,13 @@ def sets(lab: Lab) -> Figures:
 
     def read_lines(lines: Sequence[Line], outcomes: Sequence[RowOutcome]) -> list[tuple[Mood, str, str]]:
         order, turns = dialogue_turns(lines, outcomes)
-        moods = zip(order, follow(turns, plain), strict=True)
+        moods = zip(order, follow_turns(turns, plain), strict=True)
         return [(m, lines[at].emotion, lines[at].dialogue) for at, m in moods if m and m.emotions]
 
     in_scenes = read_lines(scenes, read)
-    posted = follow([SessionTurn(str(at), 0.0, scored(outcome)) for at, (outcome, _) in enumerate(posts)], plain)
+    posted = follow_turns(
+        [SessionTurn(str(at), 0.0, scored(outcome)) for at, (outcome, _) in enumerate(posts)], plain
+    )
     in_posts = [
         (m, emotion, f"post {at}")
         for at, (m, (_, emotion)) in enumerate(zip(posted, posts, strict=True))
@@ -135,11 +137,11 @@ def covered(cases: Sequence[tuple[Mood, str, str]], limit: np.ndarray, data: str
     held = np.array([meant in names for names, (_, meant, _) in zip(found, cases, strict=True)], dtype=float)
     size = np.array([len(names) for names in found], dtype=float)
     said = (size <= LARGEST).astype(float)
-    clusters = metrics.cluster_numbers([who for _, _, who in cases])
+    clusters = metrics.number_clusters([who for _, _, who in cases])
     ones = np.ones(len(cases))
 
     def mean(values: np.ndarray, of: np.ndarray) -> Statistic:
-        return metrics.summed(np.stack([of, values * of], axis=1), clusters, metrics.share)
+        return metrics.sum_by_cluster(np.stack([of, values * of], axis=1), clusters, metrics.share)
 
     statistics = {
         "coverage of 90 % sets": mean(held, ones),

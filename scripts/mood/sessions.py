@@ -10,8 +10,8 @@ import numpy as np
 
 from assistant.emotion import EMOTIONS, Mood
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome
-from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow
+from assistant.evaluate.run.outcomes import RowOutcome
+from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow_turns
 from assistant.mood import fusion
 from assistant.mood.conformal import read_calibration
 from scripts.mood.data import Clip
@@ -77,7 +77,7 @@ def moods_of(
         mine = [at for at, (_, clip, _) in enumerate(sessions) if clip.model == model]
         card = scores_of(sessions[mine[0]][2]).card
         known = replace(rules, population=tuple(card.data["population"]["center"]))
-        found |= dict(zip(mine, follow([turns[at] for at in mine], known, **how), strict=True))
+        found |= dict(zip(mine, follow_turns([turns[at] for at in mine], known, **how), strict=True))
     return [found[at] for at in range(len(sessions))]
 
 
@@ -95,7 +95,7 @@ def speech(lab: Lab) -> Figures:
             [one for one in heard if one[0].corpus == corpus and (one[0].fold == "shipped") == shipped], seed=0
         )
         turns = spoken(sessions, [None] * len(sessions))
-        clusters = metrics.cluster_numbers([clip.speaker for _, clip, _ in sessions])
+        clusters = metrics.number_clusters([clip.speaker for _, clip, _ in sessions])
         present = sorted({clip.emotion for _, clip, _ in sessions})
         truth = truths([clip.emotion for _, clip, _ in sessions], present)
         tense = np.isin([clip.emotion for _, clip, _ in sessions], ("anger", "fear"))
@@ -163,7 +163,7 @@ def fused(lab: Lab) -> Figures:
     half = halves([clip.speaker for clip, _ in heard])
     sessions = simulated([one for one, h in zip(heard, half, strict=True) if h == 1], seed=1)
     truth = truths([clip.emotion for _, clip, _ in sessions])
-    clusters = metrics.cluster_numbers([clip.speaker for _, clip, _ in sessions])
+    clusters = metrics.number_clusters([clip.speaker for _, clip, _ in sessions])
     emotion = np.array([clip.emotion for _, clip, _ in sessions])
     tense = np.isin(emotion, ("anger", "fear"))
     ones = np.ones((1, int(clusters.max()) + 1))

@@ -173,9 +173,9 @@ def probe(model: Path, train: Rows, dev: Rows) -> dict[str, Any]:
     head.fit(embeddings(model, train.texts), train.targets[:, TWEET_MOOD].argmax(1))
     found = head.predict(embeddings(model, dev.texts))
     classes = np.arange(len(MOODS_OF_TWEETS))
-    counts = metrics.tallies(dev.targets[:, TWEET_MOOD] == 1, found[:, None] == classes)
+    counts = metrics.count_hits(dev.targets[:, TWEET_MOOD] == 1, found[:, None] == classes)
     rows = np.arange(len(dev))
-    figure = bootstrap.figures({"f": metrics.summed(counts, rows, metrics.macro_f1)}, len(dev))["f"]
+    figure = bootstrap.compute_figures({"f": metrics.sum_by_cluster(counts, rows, metrics.macro_f1)}, len(dev))["f"]
     return {"value": figure.value, "low": figure.low, "high": figure.high}
 
 
@@ -211,7 +211,7 @@ def comparison(ours: Path, plain: Path) -> list[dict[str, object]]:
 
 def _paired(measure: str, statistics: Sequence[bootstrap.Statistic], rows: int) -> dict[str, object]:
     ours, plain = statistics
-    figures = bootstrap.figures(
+    figures = bootstrap.compute_figures(
         {"difference": lambda weights: ours(weights) - plain(weights), "ours": ours, "plain": plain}, rows
     )
     return {
@@ -227,7 +227,7 @@ def _paired(measure: str, statistics: Sequence[bootstrap.Statistic], rows: int) 
 
 
 def _macro_f1(truth: np.ndarray, labels: np.ndarray) -> bootstrap.Statistic:
-    return metrics.summed(metrics.tallies(truth, labels), np.arange(len(truth)), metrics.macro_f1_all)
+    return metrics.sum_by_cluster(metrics.count_hits(truth, labels), np.arange(len(truth)), metrics.macro_f1_all)
 
 
 def _mean_auc(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:

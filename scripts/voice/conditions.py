@@ -102,8 +102,8 @@ def abstentions(lab: Lab) -> list[Figure]:
 
 
 def _share(hits: Sequence[bool], names: Sequence[str], words: str) -> Figure:
-    clusters = metrics.cluster_numbers(list(names))
+    clusters = metrics.number_clusters(list(names))
     sums = np.stack([np.ones(len(hits)), np.array(hits, float)], axis=1)
-    statistics = {"abstained": metrics.summed(sums, clusters, metrics.share)}
-    figure = bootstrap.figures(statistics, int(clusters.max()) + 1)["abstained"]
+    statistics = {"abstained": metrics.sum_by_cluster(sums, clusters, metrics.share)}
+    figure = bootstrap.compute_figures(statistics, int(clusters.max()) + 1)["abstained"]
     return {"measure": "abstained", **asdict(figure), "data": words, "n": len(hits)}

@@ -16,7 +16,9 @@ import numpy as np
 from assistant import bootstrap
 from assistant.audio.voice import VoiceScores
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.run.engine import RowOutcome, read_rows, with_baseline
+from assistant.evaluate.run.baseline import subtract_baselines
+from assistant.evaluate.run.engine import read_rows
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 from scripts.cards.card import read_card
@@ -169,7 +171,7 @@ def outcomes_of(lab: Lab, job: Job, rows: Array, mode: Mode = "none") -> list[Ro
         return chosen
     order = np.random.default_rng(0).permutation(len(rows))
     population = read_card(lab.folder(job))["population"]["center"]
-    moved = with_baseline([chosen[index] for index in order], mode, population)
+    moved = subtract_baselines([chosen[index] for index in order], mode, population)
     back = np.argsort(order)
     return [moved[index] for index in back]
 
@@ -224,7 +226,7 @@ def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, bo
     the parts are corpora, they count `apart`: the figure is the mean of theirs.
     """
     scored = join(parts)
-    clusters = metrics.cluster_numbers(list(scored.speaker))
+    clusters = metrics.number_clusters(list(scored.speaker))
     part = (
         np.repeat(np.arange(len(parts)), [len(one.truth) for one in parts])
         if apart
@@ -233,23 +235,25 @@ def measured(parts: Sequence[Scored], task: str, *, apart: bool) -> dict[str, bo
     statistics: dict[str, bootstrap.Statistic] = {}
     if task == "affect":
         for name, given, truth in zip(("valence", "arousal"), scored.answer.T, scored.truth.T, strict=True):
-            statistics[f"ccc_{name}"] = metrics.summed(metrics.moments(given, truth), clusters, metrics.ccc)
+            statistics[f"ccc_{name}"] = metrics.sum_by_cluster(metrics.moments(given, truth), clusters, metrics.ccc)
     elif task in ("stress", "pleasant"):
         known = ~np.isnan(scored.answer)
         answer, stressed, rows = scored.answer[known], scored.truth[known] > 0, clusters[known]
         statistics["auc"] = lambda weights: metrics.auc(answer, stressed, weights[:, rows])
         if task == "stress":
-            bins = metrics.calibration(answer, stressed.astype(float), np.flatnonzero(known), len(known))
-            statistics["ece"] = metrics.summed(bins, clusters, metrics.ece)
+            bins = metrics.bin_calibration(answer, stressed.astype(float), np.flatnonzero(known), len(known))
+            statistics["ece"] = metrics.sum_by_cluster(bins, clusters, metrics.ece)
     else:
         names, known = np.unique(scored.truth), ~np.isnan(scored.sure)
-        counts = metrics.tallies(scored.truth[:, None] == names, scored.answer[:, None] == names)
+        counts = metrics.count_hits(scored.truth[:, None] == names, scored.answer[:, None] == names)
         hit = (scored.answer == scored.truth)[known].astype(float)
-        bins = metrics.calibration(scored.sure[known], hit, np.flatnonzero(known), len(known))
+        bins = metrics.bin_calibration(scored.sure[known], hit, np.flatnonzero(known), len(known))
         for name, values, formula in (("uar", counts, metrics.uar), ("ece", bins, metrics.ece)):
             each = [
-                metrics.summed(values * (part == one).reshape(-1, *[1] * (values.ndim - 1)), clusters, formula)
+                metrics.sum_by_cluster(
+                    values * (part == one).reshape(-1, *[1] * (values.ndim - 1)), clusters, formula
+                )
                 for one in np.unique(part)
             ]
             statistics[name] = partial(mean_of, each)
-    return bootstrap.figures(statistics, int(clusters.max()) + 1)
+    return bootstrap.compute_figures(statistics, int(clusters.max()) + 1)

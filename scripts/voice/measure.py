@@ -159,15 +159,15 @@ def rounding(lab: Lab) -> list[Figure]:
             names = np.unique(job.names[rows])
             parts.append((score(lab, test, job), named(exact, names, job.names[rows], lab.clips.who[rows])))
         both = [join([pair[index] for pair in parts]) for index in (0, 1)]
-        clusters, names = metrics.cluster_numbers(list(both[0].speaker)), np.unique(both[0].truth)
+        clusters, names = metrics.number_clusters(list(both[0].speaker)), np.unique(both[0].truth)
         served, exact_ = (
-            metrics.summed(
-                metrics.tallies(one.truth[:, None] == names, one.answer[:, None] == names), clusters, metrics.uar
+            metrics.sum_by_cluster(
+                metrics.count_hits(one.truth[:, None] == names, one.answer[:, None] == names), clusters, metrics.uar
             )
             for one in both
         )
         statistics = {"uar_int8_less_fp32": lambda w, a=served, b=exact_: a(w) - b(w)}
-        figure = bootstrap.figures(statistics, int(clusters.max()) + 1)["uar_int8_less_fp32"]
+        figure = bootstrap.compute_figures(statistics, int(clusters.max()) + 1)["uar_int8_less_fp32"]
         found.append(
             {"measure": "uar_int8_less_fp32", **asdict(figure), "data": test.data, "n": len(both[0].truth)}
         )

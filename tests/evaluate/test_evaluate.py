@@ -27,7 +27,7 @@ from assistant.config import shipped_models
 from assistant.emotion import NO_BASELINE, Usual
 from assistant.errors import AssistantError, Invalid, ModelInvalid, NotFound, Unavailable
 from assistant.evaluate.command import RunOptions, configure, evaluate
-from assistant.evaluate.run.engine import Habit, with_baseline
+from assistant.evaluate.run.baseline import Habit, subtract_baselines
 from assistant.evaluate.tables.manifest import read_manifest
 from assistant.inference.card import read_card
 from assistant.inference.model import onnx_session
@@ -654,7 +654,7 @@ def test_a_baseline_needs_a_population_and_speakers(tmp_path: Path, voice_model:
     with pytest.raises(Invalid) as raised:
         measure("voice", data, voice_model, baseline="online")
     assert raised.value.code == "baseline_unsupported"
-    assert with_baseline([], "none", ()) == []
+    assert subtract_baselines([], "none", ()) == []
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path, capsys: Any) -> None:

@@ -14,10 +14,17 @@ from sklearn.linear_model import LogisticRegression
 from assistant.arrays import Floats, Ints
 from assistant.cli import main
 from assistant.evaluate.ranking import situnes
-from assistant.evaluate.ranking.situnes import fit
-from assistant.recommend.holdout import arm, uplift
-from assistant.recommend.measures.estimate import PolicyValue, doubly_robust, ips, slate_weight, snips, weights
-from assistant.recommend.measures.interval import wilson
+from assistant.evaluate.ranking.situnes import fit_logistic
+from assistant.recommend.holdout import assign_arm, measure_uplift
+from assistant.recommend.measures.estimate import (
+    PolicyValue,
+    compute_slate_weight,
+    compute_weights,
+    estimate_doubly_robust,
+    estimate_ips,
+    estimate_snips,
+)
+from assistant.recommend.measures.interval import wilson_interval
 from assistant.recommend.slate import draw, generator
 
 TRUTH = np.array([[0.1, 0.5, 0.3], [0.6, 0.2, 0.3]])
@@ -35,12 +42,12 @@ def logs(count: int, seed: int) -> tuple[Ints, Ints, Floats]:
 
 def estimates(count: int, seed: int, model: Floats) -> dict[str, PolicyValue]:
     context, action, reward = logs(count, seed)
-    w = weights(TARGET[context, action], LOGGED[context, action])
+    w = compute_weights(TARGET[context, action], LOGGED[context, action])
     predicted, expected = model[context, action], (TARGET * model).sum(axis=1)[context]
     return {
-        "ips": ips(reward, w),
-        "snips": snips(reward, w),
-        "doubly robust": doubly_robust(reward, w, predicted, expected),
+        "ips": estimate_ips(reward, w),
+        "snips": estimate_snips(reward, w),
+        "doubly robust": estimate_doubly_robust(reward, w, predicted, expected),
     }
 
 
@@ -71,7 +78,7 @@ def test_doubly_robust_stays_right_with_a_wrong_model_and_is_narrower_with_a_rig
 
 def test_a_log_without_propensities_is_refused() -> None:
     with pytest.raises(ValueError, match="propensity"):
-        weights(np.array([0.5]), np.array([0.0]))
+        compute_weights(np.array([0.5]), np.array([0.0]))
 
 
 def test_the_logged_propensities_of_slates_give_the_value_of_another_temperature() -> None:
@@ -82,16 +89,16 @@ def test_the_logged_propensities_of_slates_give_the_value_of_another_temperature
     w, rewards = np.empty(count), np.empty(count)
     for n in range(count):
         first = draw(scores, -np.log(generator(f"d{n}").standard_exponential(3)), 1, 0.2)[0]
-        w[n] = slate_weight(np.array([target[first.row]]), np.array([first.propensity]))
+        w[n] = compute_slate_weight(np.array([target[first.row]]), np.array([first.propensity]))
         rewards[n] = float(rng.random() < truth[first.row])
-    found = ips(rewards, w)
+    found = estimate_ips(rewards, w)
     assert found.low <= target @ truth <= found.high
 
 
 def test_whole_clusters_are_resampled_together() -> None:
     reward = np.repeat(np.random.default_rng(0).random(30), 20)
     clusters = np.repeat(np.arange(30), 20)
-    apart, together = ips(reward, np.ones(600)), ips(reward, np.ones(600), clusters=clusters)
+    apart, together = estimate_ips(reward, np.ones(600)), estimate_ips(reward, np.ones(600), clusters=clusters)
     assert together.high - together.low > 3 * (apart.high - apart.low)
 
 
@@ -104,8 +111,8 @@ def test_thompson_samplings_value_from_random_logs_is_that_of_its_own_run(data: 
     chosen = np.zeros((max(own_item.max(), item.max()) + 1, 4))
     np.add.at(chosen, (own_item, own_place), 1.0)
     chosen /= np.maximum(chosen.sum(axis=0), 1.0)
-    w = weights(chosen[item, place], propensity)
-    low, high = wilson(int(own_click.sum()), len(own_click))
+    w = compute_weights(chosen[item, place], propensity)
+    low, high = wilson_interval(int(own_click.sum()), len(own_click))
     half = np.arange(len(item)) % 2
     predicted, expected = np.empty(len(item)), np.empty(len(item))
     for part in (0, 1):  # the model is fitted on the other half
@@ -115,7 +122,11 @@ def test_thompson_samplings_value_from_random_logs_is_that_of_its_own_run(data: 
         model = (clicks + 300 * click[fitted].mean()) / (shown + 300)
         predicted[half == part] = model[item[half == part]]
         expected[half == part] = (model @ chosen)[place[half == part]]
-    for found in (ips(click, w), snips(click, w), doubly_robust(click, w, predicted, expected)):
+    for found in (
+        estimate_ips(click, w),
+        estimate_snips(click, w),
+        estimate_doubly_robust(click, w, predicted, expected),
+    ):
         assert low <= found.value <= high
 
 
@@ -136,10 +147,10 @@ def _campaign(file: Path) -> tuple[Ints, Ints, Floats, Floats]:
 
 def test_a_person_stays_in_their_arm_and_about_the_share_is_held_out() -> None:
     people = [f"person{n}" for n in range(5000)]
-    arms = [arm(one, salt="app") for one in people]
-    assert arms == [arm(one, salt="app") for one in people]
+    arms = [assign_arm(one, salt="app") for one in people]
+    assert arms == [assign_arm(one, salt="app") for one in people]
     assert 0.08 < arms.count("blind") / 5000 < 0.12
-    assert arms != [arm(one, salt="another") for one in people]
+    assert arms != [assign_arm(one, salt="another") for one in people]
 
 
 def test_the_report_advises_to_turn_the_mood_off_unless_it_helps() -> None:
@@ -148,12 +159,12 @@ def test_the_report_advises_to_turn_the_mood_off_unless_it_helps() -> None:
     def people(mean: float, count: int) -> list[list[float]]:
         return [[float(r) for r in rng.random(5) < mean] for _ in range(count)]
 
-    assert uplift({"mood": people(0.6, 900), "blind": people(0.4, 100)}).verdict == "helps"
-    same = uplift({"mood": people(0.5, 900), "blind": people(0.5, 100)})
+    assert measure_uplift({"mood": people(0.6, 900), "blind": people(0.4, 100)}).verdict == "helps"
+    same = measure_uplift({"mood": people(0.5, 900), "blind": people(0.5, 100)})
     assert same.verdict == "not significant"
     assert "turn it off" in same.advice
-    assert uplift({"mood": people(0.3, 900), "blind": people(0.6, 100)}).verdict == "harms"
-    assert uplift({"mood": people(0.9, 5), "blind": people(0.1, 5)}).verdict == "insufficient evidence"
+    assert measure_uplift({"mood": people(0.3, 900), "blind": people(0.6, 100)}).verdict == "harms"
+    assert measure_uplift({"mood": people(0.9, 5), "blind": people(0.1, 5)}).verdict == "insufficient evidence"
 
 
 # SiTunes
@@ -163,7 +174,7 @@ def test_the_regression_finds_what_made_the_data() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 3))
     positive = rng.random(2000) < 1 / (1 + np.exp(-(x @ [1.0, -2.0, 0.0] + 0.5)))
-    model = fit(x, positive, ridge=0.1)
+    model = fit_logistic(x, positive, ridge=0.1)
     assert model.weights == pytest.approx([1.0, -2.0, 0.0], abs=0.2)
     assert model.intercept == pytest.approx(0.5, abs=0.2)
 
@@ -173,15 +184,15 @@ def test_the_regression_finds_the_optimum_that_scikit_learn_finds(rows: int, fea
     rng = np.random.default_rng(1)
     x = rng.normal(size=(rows, features))
     positive = rng.random(rows) < 1 / (1 + np.exp(-x[:, 0]))
-    ours = fit(x, positive, ridge=2.0)
+    ours = fit_logistic(x, positive, ridge=2.0)
     theirs = LogisticRegression(C=1 / 2.0, solver="newton-cholesky", tol=1e-12).fit(x, positive)
     assert ours.weights == pytest.approx(theirs.coef_[0], abs=1e-6)
     assert ours.intercept == pytest.approx(theirs.intercept_[0], abs=1e-6)
 
 
 def test_the_splits_are_those_of_the_paper(data: Path) -> None:
-    heard = situnes.read(data / "recsys" / "situnes")
-    test = situnes.split(heard.people, 102).test
+    heard = situnes.read_situnes(data / "recsys" / "situnes")
+    test = situnes.split_rows(heard.people, 102).test
     # how the authors' published file for this seed begins
     assert [(heard.people[row], heard.songs[row]) for row in test[:10]] == [
         (1, 144), (1, 228), (1, 156), (1, 588), (1, 461), (1, 491), (1, 156), (1, 529), (2, 341), (2, 524),

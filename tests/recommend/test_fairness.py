@@ -9,11 +9,19 @@ import numpy as np
 import pytest
 
 from assistant.arrays import Floats
-from assistant.recommend.holdout import uplift
+from assistant.recommend.holdout import measure_uplift
 from assistant.recommend.measures.exposure import Came, Piece, Shown
-from assistant.recommend.measures.fairness import FEWEST, GroupExposure, compared
-from assistant.recommend.measures.interval import effective, mean, newcombe, share, shares_apart, wilson, z_of
-from assistant.recommend.measures.rates import rates, worth
+from assistant.recommend.measures.fairness import FEWEST, GroupExposure, compare_groups
+from assistant.recommend.measures.interval import (
+    compare_shares,
+    count_effective,
+    estimate_mean,
+    estimate_share,
+    newcombe_interval,
+    widen_z,
+    wilson_interval,
+)
+from assistant.recommend.measures.rates import compare_arms, compute_rates
 
 MUSIC, OFFER = Piece("song", "music", False), Piece("sale", "voucher", True)
 
@@ -30,18 +38,20 @@ def people(group: str, count: int, offers: Floats, *, slates: int = 4, seed: int
 
 def groups_of(shown: Sequence[Shown]) -> dict[str, GroupExposure]:
     declared = {one.person: one.person.rstrip("0123456789") for one in shown}
-    return {group.name or "": group for group in compared(shown, declared)}
+    return {group.name or "": group for group in compare_groups(shown, declared)}
 
 
 # Intervals
 
 
 def test_intervals_of_shares_hold_at_the_ends() -> None:
-    assert wilson(0, 20)[0] == 0
-    assert wilson(20, 20)[1] == 1
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert newcombe(0, 0, 5, 10) == (-1.0, 1.0)
-    assert share(np.zeros(40), np.full(40, 50.0)).high > 0.05  # nobody of 40 people says little of the next one
+    assert wilson_interval(0, 20)[0] == 0
+    assert wilson_interval(20, 20)[1] == 1
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert newcombe_interval(0, 0, 5, 10) == (-1.0, 1.0)
+    assert (
+        estimate_share(np.zeros(40), np.full(40, 50.0)).high > 0.05
+    )  # nobody of 40 people says little of the next one
 
 
 @pytest.mark.parametrize(("alike", "truth"), [(1.0, 0.01), (2.0, 0.05), (2.0, 0.3), (50.0, 0.3)])
@@ -53,9 +63,9 @@ def test_intervals_over_people_hold_the_truth_about_as_often_as_they_say(alike: 
         trials = rng.integers(1, 30, size=80).astype(np.float64)
         own = rng.beta(truth * alike, (1 - truth) * alike, size=80)
         hits = rng.binomial(trials.astype(np.int64), own).astype(np.float64)
-        found = share(hits, trials)
+        found = estimate_share(hits, trials)
         held += found.low <= truth <= found.high
-        low, high = wilson(hits.sum(), trials.sum())
+        low, high = wilson_interval(hits.sum(), trials.sum())
         naive += low <= truth <= high
     assert held / rounds > 0.91
     if alike < 10:
@@ -67,7 +77,7 @@ def test_an_interval_of_a_difference_holds_no_difference_about_as_often_as_it_sa
     for _ in range(300):
         trials = rng.integers(1, 20, size=120).astype(np.float64)
         hits = rng.binomial(trials.astype(np.int64), rng.beta(0.8, 3.2, size=120)).astype(np.float64)
-        found = shares_apart(hits[:40], trials[:40], hits[40:], trials[40:])
+        found = compare_shares(hits[:40], trials[:40], hits[40:], trials[40:])
         held += found.low <= 0 <= found.high
     assert held / 300 > 0.91
 
@@ -75,16 +85,16 @@ def test_an_interval_of_a_difference_holds_no_difference_about_as_often_as_it_sa
 def test_one_person_with_a_thousand_decisions_is_one_person() -> None:
     hits, trials = np.zeros(50), np.ones(50)
     hits[0] = trials[0] = 1000.0
-    assert effective(hits, trials)[1] < 2
-    assert share(hits, trials).low < 0.4
+    assert count_effective(hits, trials)[1] < 2
+    assert estimate_share(hits, trials).low < 0.4
 
 
 def test_more_comparisons_widen_the_interval() -> None:
-    assert z_of(1) < z_of(10) < z_of(1000)
+    assert widen_z(1) < widen_z(10) < widen_z(1000)
 
 
 def test_a_mean_stays_a_mean_of_rewards() -> None:
-    found = mean(np.array([0.0] * 40 + [0.01]))
+    found = estimate_mean(np.array([0.0] * 40 + [0.01]))
     assert found.low == 0.0 < found.value < found.high
 
 
@@ -151,7 +161,7 @@ def test_a_few_with_many_decisions_do_not_make_a_group_differ() -> None:
 
 def test_people_who_declared_nothing_are_a_group_without_a_name() -> None:
     shown = people("a", 40, np.full(40, 0.5))
-    found = compared(shown, dict.fromkeys((one.person for one in shown), None))
+    found = compare_groups(shown, dict.fromkeys((one.person for one in shown), None))
     assert [(group.name, group.people) for group in found] == [(None, 40)]
 
 
@@ -164,7 +174,7 @@ def _slates(count: int, *kinds: Any, arm: Any = None, name: str = "p", each: int
 
 
 def test_a_rate_is_the_share_of_decisions_with_such_a_reward() -> None:
-    found = rates(_slates(30, ("click", 0.3), ("click", 0.3)) + _slates(90, name="q"))
+    found = compute_rates(_slates(30, ("click", 0.3), ("click", 0.3)) + _slates(90, name="q"))
     assert found.kinds["click"].value == pytest.approx(0.25)  # two clicks on one slate are one slate
     assert found.kinds["conversion"].value == 0.0
     assert found.kinds["conversion"].high > 0.0
@@ -173,7 +183,7 @@ def test_a_rate_is_the_share_of_decisions_with_such_a_reward() -> None:
 
 
 def test_rates_of_few_people_are_not_told() -> None:
-    found = rates(_slates(29, ("click", 0.3), each=50))
+    found = compute_rates(_slates(29, ("click", 0.3), each=50))
     assert (found.people, found.kinds, found.reward) == (29, {}, None)
 
 
@@ -181,7 +191,7 @@ def test_what_was_not_rewarded_counts_as_nothing_where_the_mood_is_measured() ->
     """An app that only tells of clicks: the mood's arm clicks twice as often, and each click is worth the same."""
     shown = _slates(60, ("click", 0.3), arm="mood") + _slates(40, arm="mood", name="q")
     shown += _slates(30, ("click", 0.3), arm="blind", name="r") + _slates(70, arm="blind", name="s")
-    found = worth(shown)
+    found = compare_arms(shown)
     assert found.reward == pytest.approx({"mood": 0.18, "blind": 0.09})
     assert found.verdict == "helps"
     assert found.people == {"mood": 100, "blind": 100}
@@ -190,5 +200,5 @@ def test_what_was_not_rewarded_counts_as_nothing_where_the_mood_is_measured() ->
 def test_many_people_do_not_change_how_the_uplift_is_measured() -> None:
     rng = np.random.default_rng(0)
     many = {arm: [[float(x)] for x in rng.random(3000) < 0.5] for arm in ("mood", "blind")}
-    found = uplift(many)  # type: ignore[arg-type]
+    found = measure_uplift(many)  # type: ignore[arg-type]
     assert found.figure.high - found.figure.low == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.25 / 3000), rel=0.1)

@@ -8,21 +8,21 @@ import numpy as np
 
 from assistant.arrays import Floats
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.measures import binned
+from assistant.evaluate.figures.measures import bin_confidence
 from assistant.evaluate.figures.sheet import Sheet
 
 POINTS = 100
 """Steps of coverage that a curve is told at."""
 
 
-def reliability(sheet: Sheet) -> dict[str, Any]:
+def compute_reliability(sheet: Sheet) -> dict[str, Any]:
     """Of equal bins of confidence: how many predictions, their mean confidence, and how many of them were right.
 
     `edges` has one more than there are bins; a bin holds its upper edge. None where a bin is empty.
     """
     sums = np.zeros((3, metrics.BINS))
     for some in sheet.blocks():
-        sums += binned(sheet, some).sum(axis=0)
+        sums += bin_confidence(sheet, some).sum(axis=0)
     count = np.where(sums[0] > 0, sums[0], np.nan)
     return {
         "edges": [round(edge / metrics.BINS, 6) for edge in range(metrics.BINS + 1)],
@@ -32,13 +32,13 @@ def reliability(sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def risk_coverage(confidence: Floats, loss: Floats) -> dict[str, list[float]]:
+def compute_risk_coverage(confidence: Floats, loss: Floats) -> dict[str, list[float]]:
     """Mean loss of the most confident rows, by how many of them are accepted (El-Yaniv and Wiener 2010).
 
     [rows] twice; rows whose loss is NaN are left out. At most 101 points, from the smallest share that is a row to
     all rows. Among rows of one confidence any order is as likely, and the curve tells the mean.
 
-    >>> curve = risk_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.0, 1.0, 0.0, 1.0]))
+    >>> curve = compute_risk_coverage(np.array([0.9, 0.8, 0.7, 0.6]), np.array([0.0, 1.0, 0.0, 1.0]))
     >>> curve["coverage"], [round(r, 3) for r in curve["risk"]]
     ([0.25, 0.5, 0.75, 1.0], [0.0, 0.5, 0.333, 0.5])
     """
@@ -56,11 +56,11 @@ def risk_coverage(confidence: Floats, loss: Floats) -> dict[str, list[float]]:
     return {"coverage": (accepted / rows).tolist(), "risk": risk.tolist()}
 
 
-def curves(sheet: Sheet, aurc: Any, *, drop: bool) -> dict[str, Any]:
+def compute_curves(sheet: Sheet, aurc: Any, *, drop: bool) -> dict[str, Any]:
     """What the report draws; `aurc` is told beside its curve. Label sets have no one answer to be sure of."""
     found: dict[str, Any] = {}
     if sheet.task != "affect" and (sheet.task == "labels" or len(sheet.names) > 1):
-        found["reliability"] = reliability(sheet)
+        found["reliability"] = compute_reliability(sheet)
     if aurc is not None:
-        found["risk_coverage"] = risk_coverage(sheet.confidence(), sheet.loss(drop=drop)) | {"aurc": aurc}
+        found["risk_coverage"] = compute_risk_coverage(sheet.confidence(), sheet.loss(drop=drop)) | {"aurc": aurc}
     return found

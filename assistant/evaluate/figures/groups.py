@@ -26,10 +26,10 @@ _PAIRWISE = 6
 """Groups up to which every pair is tested; of more, each is tested against all the others together."""
 
 
-def groups_of(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, Bools]]:
+def list_groups(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, Bools]]:
     """The key, column and rows of every group; a key that two columns share is told with its column.
 
-    >>> [key for key, _, _ in groups_of({"group": ["a", "", "b"], "site": ["b", "c", ""]})]
+    >>> [key for key, _, _ in list_groups({"group": ["a", "", "b"], "site": ["b", "c", ""]})]
     ['a', 'b', 'site b', 'c']
     """
     seen: set[str] = set()
@@ -41,7 +41,7 @@ def groups_of(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, 
             yield key, column, np.asarray(here == value, dtype=bool)
 
 
-def lacking(rows: int, clusters: int) -> str | None:
+def explain_shortage(rows: int, clusters: int) -> str | None:
     """Why a group of this size can't be judged, None where it can."""
     if rows < FEWEST:
         return f"{INSUFFICIENT}: {rows} rows, fewer than {FEWEST}"
@@ -72,7 +72,7 @@ class _Cells:
         return found
 
 
-def gaps(
+def measure_gaps(
     sheet: Sheet, columns: Mapping[str, Sequence[str]], *, drop: bool, replicates: int, seed: int
 ) -> list[dict[str, Any]]:
     """For each column, how far its best group is from its worst, and whether chance may be all that is behind it.
@@ -82,10 +82,14 @@ def gaps(
     over clusters. p is by permutation: clusters change groups, or, where they have rows in both, swap them. It is
     Holm's over all pairs; of more than six groups, the smaller one of the best and the worst against the others.
     """
-    return [gap for name, values in columns.items() for gap in _column(sheet, name, values, drop, replicates, seed)]
+    return [
+        gap
+        for name, values in columns.items()
+        for gap in _measure_column(sheet, name, values, drop, replicates, seed)
+    ]
 
 
-def _column(
+def _measure_column(
     sheet: Sheet, column: str, values: Sequence[str], drop: bool, replicates: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     names, code = np.unique(np.array(values, dtype=str), return_inverse=True)
@@ -93,14 +97,14 @@ def _column(
     if len(sizes) < 2:
         return
     ok = [
-        at for at, rows in sizes.items() if not lacking(rows, len(np.unique(sheet.clusters[code == at])))
+        at for at, rows in sizes.items() if not explain_shortage(rows, len(np.unique(sheet.clusters[code == at])))
     ]  # fmt: skip
     rows = np.flatnonzero(np.isin(code, ok))
     place = {at: number for number, at in enumerate(ok)}
     of = np.array([place[int(at)] for at in code[rows]], dtype=np.int64)
     told = [str(names[at]) for at in ok]
-    common = _common(sheet, rows, of, len(ok))
-    main = measures.main(sheet, common, drop=drop)
+    common = _list_common_classes(sheet, rows, of, len(ok))
+    main = measures.tally_main_figures(sheet, common, drop=drop)
     shared = {"column": column, "left_out": [str(names[at]) for at in sizes if at not in place]}
     none = Figure(np.nan, np.nan, np.nan)
     if len(ok) < 2:
@@ -108,7 +112,7 @@ def _column(
             yield shared | {"metric": metric, "best": None, "worst": None, "gap": none, "p": None,
                             "verdict": INSUFFICIENT, "values": {}, "tests": []}  # fmt: skip
         return
-    cells = _cells(main, sheet.clusters[rows], rows, of, seed)
+    cells = _sum_cells(main, sheet.clusters[rows], rows, of, seed)
     sums = np.stack([cells.side([at]).sum(axis=0) for at in range(len(ok))])
     for metric, formula in main.formulas.items():
         each = formula(sums)
@@ -120,8 +124,8 @@ def _column(
         best, worst = int(each.argmax()), int(each.argmin())
         if best == worst:
             worst = (best + 1) % len(ok)
-        low, high = _interval(cells, formula, best, worst, replicates, seed)
-        tests = _tests(cells, formula, len(ok), seed)
+        low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
+        tests = _test_groups(cells, formula, len(ok), seed)
         p = tests[min(best, worst), max(best, worst)] if len(ok) <= _PAIRWISE else min(tests[best,], tests[worst,])
         yield shared | {
             "metric": metric,
@@ -142,7 +146,7 @@ def _column(
         }
 
 
-def _common(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> list[int]:
+def _list_common_classes(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> list[int]:
     """The classes that every group has."""
     if sheet.task == "affect":
         return list(range(len(sheet.names)))
@@ -153,11 +157,11 @@ def _common(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> list[int]:
     ]
 
 
-def _cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cells:
+def _sum_cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cells:
     _, clusters = np.unique(clusters, return_inverse=True)
     count, groups = int(clusters.max()) + 1, int(of.max()) + 1
     nested = len(np.unique(clusters * groups + of)) == count
-    clusters = tally.merged(clusters, of if nested else None, seed=seed)
+    clusters = tally.merge_clusters(clusters, of if nested else None, seed=seed)
     count = int(clusters.max()) + 1
     keys, cell = np.unique(clusters * groups + of, return_inverse=True)
     layout = Layout.of(cell.astype(np.int64))
@@ -165,7 +169,7 @@ def _cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cel
     return _Cells(sums.reshape(len(sums), *main.shape), keys // groups, keys % groups, count, nested)
 
 
-def _interval(
+def _compute_interval(
     cells: _Cells, formula: Formula, best: int, worst: int, replicates: int, seed: int
 ) -> tuple[float, float]:
     either = np.stack([cells.side([best]), cells.side([worst])], axis=1)
@@ -175,11 +179,13 @@ def _interval(
 
     there: Bools = (either != 0).reshape(len(either), -1).sum(axis=1) > 0
     of = np.arange(int(there.sum()))
-    found = tally.figures([Tally.from_rows(either[there], {"gap": gap})], of, replicates=replicates, seed=seed)
+    found = tally.compute_figures(
+        [Tally.from_rows(either[there], {"gap": gap})], of, replicates=replicates, seed=seed
+    )
     return found["gap"].low, found["gap"].high
 
 
-def _tests(cells: _Cells, formula: Formula, groups: int, seed: int) -> dict[tuple[int, ...], float]:
+def _test_groups(cells: _Cells, formula: Formula, groups: int, seed: int) -> dict[tuple[int, ...], float]:
     """Holm's p of every pair, or of each group against the others."""
     every = range(groups)
     asked: list[tuple[int, ...]] = list(combinations(every, 2)) if groups <= _PAIRWISE else [(at,) for at in every]
@@ -187,23 +193,23 @@ def _tests(cells: _Cells, formula: Formula, groups: int, seed: int) -> dict[tupl
     for some in asked:
         one = cells.side([some[0]])
         other = cells.side([some[1]] if len(some) > 1 else [at for at in every if at != some[0]])
-        found[some] = _chance(one, other, formula, nested=cells.nested, seed=seed)
-    return permutation.holm(found)
+        found[some] = _test_difference(one, other, formula, nested=cells.nested, seed=seed)
+    return permutation.adjust_p(found)
 
 
-def _chance(one: Floats, other: Floats, formula: Formula, *, nested: bool, seed: int) -> float:
+def _test_difference(one: Floats, other: Floats, formula: Formula, *, nested: bool, seed: int) -> float:
     flat, shape = [side.reshape(len(side), -1) for side in (one, other)], one.shape[1:]
     there = [(side != 0).sum(axis=1) > 0 for side in flat]
     either = there[0] | there[1]
     first, second = flat[0][either], flat[1][either]
     observed = float(formula(one.sum(axis=0)) - formula(other.sum(axis=0)))
     if nested:
-        blocks, exact = permutation.assignments(there[0][either].astype(np.float64), seed)
+        blocks, exact = permutation.draw_assignments(there[0][either].astype(np.float64), seed)
         pooled = first + second
         pairs = ((sides @ pooled, (1 - sides) @ pooled) for sides in blocks)
     else:
-        blocks, exact = permutation.swaps(len(first), seed)
+        blocks, exact = permutation.draw_swaps(len(first), seed)
         move = second - first
         pairs = ((first.sum(axis=0) + s @ move, second.sum(axis=0) - s @ move) for s in blocks)
     drawn = (formula(a.reshape(-1, *shape)) - formula(b.reshape(-1, *shape)) for a, b in pairs)
-    return permutation.p_value(observed, drawn, exact=exact)
+    return permutation.compute_p(observed, drawn, exact=exact)

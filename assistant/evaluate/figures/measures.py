@@ -12,7 +12,7 @@ from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import metrics, ranking, tally
 from assistant.evaluate.figures.ranking import Ranked
 from assistant.evaluate.figures.sheet import Sheet
-from assistant.evaluate.figures.tally import Layout, Tally, apart
+from assistant.evaluate.figures.tally import Layout, Tally, split_sums
 
 ECE_LEAST = 0.1
 """Label predictions below this are left out of the calibration error: nearly all are, and all are near 0."""
@@ -32,14 +32,18 @@ _OF_CLASSES: Mapping[str, metrics.Formula] = {
 }
 
 
-def figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
+def compute_figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
     """The figures of the sheet's task with their intervals over clusters.
 
     `drop` leaves abstentions out; else they are wrong, or the empty set. `ece`, `brier` and `nll` are of the rows
     that were answered, whatever `drop` says.
     """
-    found = tally.figures(
-        tallies(sheet, drop=drop), sheet.clusters, free=free(sheet, drop=drop), replicates=replicates, seed=seed
+    found = tally.compute_figures(
+        make_tallies(sheet, drop=drop),
+        sheet.clusters,
+        free=make_auc_statistics(sheet, drop=drop),
+        replicates=replicates,
+        seed=seed,
     )
     return {name: found[name] for name in sorted(found, key=_place)}
 
@@ -48,16 +52,16 @@ def _place(name: str) -> int:
     return _ORDER.index(name) if name in _ORDER else -1
 
 
-def statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
+def make_statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
     """The same as functions of the clusters' weights, for differences of your own. Holds all clusters' sums."""
     found: dict[str, Statistic] = {}
     layout = Layout.of(sheet.clusters)
-    several = tallies(sheet, drop=drop)
+    several = make_tallies(sheet, drop=drop)
     sums = layout.totals(several, 0, layout.count)
-    for one, own in apart(sums, several):
+    for one, own in split_sums(sums, several):
         for name, formula in one.formulas.items():
             found[name] = _of_weights(own, formula)
-    found |= free(sheet, drop=drop)
+    found |= make_auc_statistics(sheet, drop=drop)
     return {name: found[name] for name in sorted(found, key=_place)}
 
 
@@ -66,40 +70,40 @@ def _of_weights(sums: Floats, formula: metrics.Formula) -> Statistic:
     return lambda weights: formula((weights @ flat).reshape(len(weights), *sums.shape[1:]))
 
 
-def tallies(sheet: Sheet, *, drop: bool) -> list[Tally]:
-    """What the figures are sums of, but for those that `free` gives."""
+def make_tallies(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    """What the figures are sums of, but for those that `make_auc_statistics` gives."""
     if sheet.task == "affect":
-        found = [affects(sheet), ranking.aurc_tally(sheet.confidence(), sheet.loss(drop=True))]
+        found = [tally_affects(sheet), ranking.tally_aurc(sheet.confidence(), sheet.loss(drop=True))]
     else:
-        found = _of_names(sheet, drop=drop)
+        found = _tally_names(sheet, drop=drop)
     asked = np.stack([np.ones(len(sheet)), sheet.answered], axis=1)
     return [*found, Tally.from_rows(asked, {"coverage": metrics.share})]
 
 
-def free(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
+def make_auc_statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
     """Areas under the ROC curve where clusters are few: those are functions of pairs of clusters."""
-    name = area(sheet)
+    name = name_auc(sheet)
     count = int(sheet.clusters.max(initial=-1)) + 1
-    if name is None or not ranking.exactly(len(sheet), count):
+    if name is None or not ranking.is_pairwise(len(sheet), count):
         return {}
-    return {name: ranking.auc_by_pairs(ranked(sheet, drop=drop), sheet.clusters, count)}
+    return {name: ranking.make_pairwise_auc(make_ranked(sheet, drop=drop), sheet.clusters, count)}
 
 
-def area(sheet: Sheet) -> str | None:
+def name_auc(sheet: Sheet) -> str | None:
     """What the area under the ROC curve is called here, if there is one."""
     if sheet.task == "affect" or len(sheet.names) < 2:
         return None
     return "auc" if sheet.task == "stress" else "macro_auc"
 
 
-def ranked(sheet: Sheet, *, drop: bool) -> Ranked:
+def make_ranked(sheet: Sheet, *, drop: bool) -> Ranked:
     """What areas under the ROC curve are of: every class against the rest, or stress."""
     columns = slice(1, 2) if sheet.task == "stress" else slice(None)
     keep = sheet.answered if drop else np.ones_like(sheet.answered)
     return Ranked(sheet.given[:, columns], sheet.truth[:, columns], keep)
 
 
-def _of_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
+def _tally_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
     formulas: dict[str, metrics.Formula] = {}
     alone = len(sheet.names) < 2 and sheet.task != "labels"
     if sheet.task == "labels":
@@ -111,20 +115,20 @@ def _of_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
     shape = (3, len(sheet.names))
     found = [
         Tally(shape, lambda some: sheet.counts(some, drop=drop), formulas),
-        Tally((3, metrics.BINS), lambda some: binned(sheet, some), {"ece": metrics.ece}),
-        _scores(sheet),
+        Tally((3, metrics.BINS), lambda some: bin_confidence(sheet, some), {"ece": metrics.ece}),
+        _tally_probabilities(sheet),
     ]
     if sheet.task != "labels":
-        found += _selected(sheet, drop=drop)
-    name = area(sheet)
-    if name is not None and not ranking.exactly(len(sheet), int(sheet.clusters.max(initial=-1)) + 1):
-        found.append(ranking.auc_tally(ranked(sheet, drop=drop), name=name))
+        found += _tally_selected(sheet, drop=drop)
+    name = name_auc(sheet)
+    if name is not None and not ranking.is_pairwise(len(sheet), int(sheet.clusters.max(initial=-1)) + 1):
+        found.append(ranking.tally_auc(make_ranked(sheet, drop=drop), name=name))
     if alone:  # the only class there is can't be missed: nothing was measured
-        return [Tally((1,), _nothing, dict.fromkeys([n for one in found for n in one.formulas], _undefined))]
+        return [Tally((1,), _sum_nothing, dict.fromkeys([n for one in found for n in one.formulas], _undefined))]
     return found
 
 
-def affects(sheet: Sheet) -> Tally:
+def tally_affects(sheet: Sheet) -> Tally:
     """Correlation, concordance, errors and how many labels lie inside the 90 % interval, of each dimension."""
     middle = [float(np.nanmean(column)) if np.isfinite(column).any() else 0.0 for column in sheet.truth.T]
 
@@ -152,11 +156,11 @@ def affects(sheet: Sheet) -> Tally:
     return Tally((len(sheet.names), 9), rows, formulas)
 
 
-def main(sheet: Sheet, names: Sequence[int], *, drop: bool) -> Tally:
+def tally_main_figures(sheet: Sheet, names: Sequence[int], *, drop: bool) -> Tally:
     """The figures that groups and models are compared by, over some of the names; more is better in all of them."""
     some = list(names)
     if sheet.task == "affect":
-        whole = affects(sheet)
+        whole = tally_affects(sheet)
         return replace(whole, formulas={k: f for k, f in whole.formulas.items() if k.startswith("ccc_")})
 
     def of(formula: metrics.Formula) -> metrics.Formula:
@@ -174,21 +178,21 @@ def main(sheet: Sheet, names: Sequence[int], *, drop: bool) -> Tally:
     return Tally((3, len(sheet.names)), lambda rows: sheet.counts(rows, drop=drop), formulas)
 
 
-def comparable(sheet: Sheet, *, drop: bool) -> list[Tally]:
-    """The figures that two models are compared by: those of `main`, and the quality of their probabilities."""
-    first = main(sheet, range(len(sheet.names)), drop=drop)
+def tally_comparable_figures(sheet: Sheet, *, drop: bool) -> list[Tally]:
+    """The figures that two models are compared by: `tally_main_figures`, and the quality of their probabilities."""
+    first = tally_main_figures(sheet, range(len(sheet.names)), drop=drop)
     if sheet.task in ("emotion", "sentiment") and len(sheet.names) > 1:
         first = replace(first, formulas={**first.formulas, "macro_f1": metrics.macro_f1})
-    return [first] if sheet.task == "affect" else [first, _scores(sheet)]
+    return [first] if sheet.task == "affect" else [first, _tally_probabilities(sheet)]
 
 
-def _scores(sheet: Sheet) -> Tally:
-    return Tally((2, 2), lambda some: _errors(sheet, some), {
+def _tally_probabilities(sheet: Sheet) -> Tally:
+    return Tally((2, 2), lambda some: _compute_errors(sheet, some), {
         "brier": lambda sums: metrics.mean(sums[..., 0, :]), "nll": lambda sums: metrics.mean(sums[..., 1, :]),
     })  # fmt: skip
 
 
-def _selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
+def _tally_selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
     """Of confidence: `aurc`, and `selective_uar` of the rows above the threshold that accepts `SELECTIVE` of them.
 
     The threshold stays as it is in the resamples.
@@ -202,10 +206,10 @@ def _selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
         return sheet.counts(some, drop=drop) * accepted[some, None, None]
 
     selective = Tally((3, len(sheet.names)), rows, {"selective_uar": metrics.uar})
-    return [ranking.aurc_tally(confidence, loss), selective]
+    return [ranking.tally_aurc(confidence, loss), selective]
 
 
-def _nothing(some: Ints) -> Floats:
+def _sum_nothing(some: Ints) -> Floats:
     return np.zeros((len(some), 1))
 
 
@@ -213,7 +217,7 @@ def _undefined(sums: Floats) -> Floats:
     return np.full(sums.shape[:-1], np.nan)
 
 
-def binned(sheet: Sheet, some: Ints | slice) -> Floats:
+def bin_confidence(sheet: Sheet, some: Ints | slice) -> Floats:
     """Calibration by bin, [rows, 3, BINS]: of every label at `ECE_LEAST` or more, P(stress), or the top class."""
     answered = sheet.answered[some]
     given = np.where(answered[:, None], sheet.given[some], 0.0)
@@ -223,10 +227,10 @@ def binned(sheet: Sheet, some: Ints | slice) -> Floats:
         row = np.flatnonzero(answered)
         column = np.ones_like(row) if sheet.task == "stress" else given[row].argmax(axis=1)
     hit = (sheet.truth[some][row, column] > 0).astype(np.float64)
-    return metrics.calibration(given[row, column].astype(np.float64), hit, row, len(answered))
+    return metrics.bin_calibration(given[row, column].astype(np.float64), hit, row, len(answered))
 
 
-def _errors(sheet: Sheet, some: Ints) -> Floats:
+def _compute_errors(sheet: Sheet, some: Ints) -> Floats:
     """Rows answered beside their Brier score and log loss, [rows, 2, 2]; of label sets the means over labels."""
     answered = sheet.answered[some]
     truth = (sheet.truth[some] > 0).astype(np.float64)

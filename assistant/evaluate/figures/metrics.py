@@ -20,10 +20,10 @@ BINS = 15
 """Equal-width bins of a calibration error, as many as in Guo et al. 2017."""
 
 
-def tallies(truth: Bools, predicted: Bools) -> Floats:
+def count_hits(truth: Bools, predicted: Bools) -> Floats:
     """Per row and class: hits, predictions, truths. [rows, classes] twice -> [rows, 3, classes].
 
-    >>> tallies(np.array([[True, False]]), np.array([[True, True]]))[0].tolist()
+    >>> count_hits(np.array([[True, False]]), np.array([[True, True]]))[0].tolist()
     [[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]]
     """
     return np.stack([truth & predicted, predicted, truth], axis=1).astype(np.float64)
@@ -208,7 +208,7 @@ def share(sums: Floats) -> Floats:
     return _ratio(sums[..., 1], sums[..., 0])
 
 
-def calibration(confidence: Floats, hit: Floats, row: Ints, rows: int) -> Floats:
+def bin_calibration(confidence: Floats, hit: Floats, row: Ints, rows: int) -> Floats:
     """Per row and bin: predictions, their summed confidence, their hits; [predictions] -> [rows, 3, BINS].
 
     `row` says which row each prediction belongs to; a row may hold any number of them.
@@ -231,7 +231,7 @@ def ece(binned: Floats) -> Floats:
     bootstrap replicates are so once more: an interval may lie above its value.
 
     >>> confidence, hit = np.array([0.9, 0.9, 0.6, 0.6]), np.array([1.0, 1.0, 1.0, 0.0])
-    >>> round(float(ece(calibration(confidence, hit, np.arange(4), 4).sum(axis=0))), 6)
+    >>> round(float(ece(bin_calibration(confidence, hit, np.arange(4), 4).sum(axis=0))), 6)
     0.1
     """
     count, confidence, hits = binned[..., 0, :], binned[..., 1, :], binned[..., 2, :]
@@ -258,7 +258,7 @@ def auc(score: Floats, positive: Bools, weights: Floats) -> Floats:
     return _ratio((up * (below + down / 2)).sum(axis=1), up.sum(axis=1) * down.sum(axis=1))
 
 
-def summed(rows: Floats, clusters: Ints, formula: Formula) -> Statistic:
+def sum_by_cluster(rows: Floats, clusters: Ints, formula: Formula) -> Statistic:
     """The statistic of a formula over sums: `rows` [rows, ...] are added up by cluster once and for all."""
     count = int(clusters.max(initial=-1)) + 1
     flat = rows.reshape(len(rows), -1)
@@ -267,10 +267,10 @@ def summed(rows: Floats, clusters: Ints, formula: Formula) -> Statistic:
     return lambda weights: formula((weights @ totals).reshape(len(weights), *rows.shape[1:]))
 
 
-def cluster_numbers(names: Sequence[str]) -> Ints:
+def number_clusters(names: Sequence[str]) -> Ints:
     """Number the clusters of rows by name; a row without a name is a cluster of its own.
 
-    >>> cluster_numbers(["anna", "", "anna", ""]).tolist()
+    >>> number_clusters(["anna", "", "anna", ""]).tolist()
     [0, 1, 0, 2]
     """
     seen: dict[str, int] = {}

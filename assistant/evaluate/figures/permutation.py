@@ -25,23 +25,23 @@ _TIES = 1e-9
 """Differences closer than this count as equal."""
 
 
-def swaps(clusters: int, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
+def draw_swaps(clusters: int, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
     """Which clusters swap sides, in blocks of [some, clusters]; and whether these are all ways there are.
 
-    >>> blocks, exact = swaps(2, seed=0)
+    >>> blocks, exact = draw_swaps(2, seed=0)
     >>> np.concatenate(list(blocks)).tolist(), exact
     ([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], True)
     """
     if clusters < 60 and 2**clusters <= permutations:
         every = (np.arange(2**clusters)[:, None] >> np.arange(clusters)) & 1
         return iter([every.astype(np.float64)]), True
-    return _random(clusters, permutations, lambda rng, n: rng.integers(2, size=(n, clusters)), seed), False
+    return _draw_blocks(clusters, permutations, lambda rng, n: rng.integers(2, size=(n, clusters)), seed), False
 
 
-def assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
+def draw_assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
     """All, or random, ways to give the same sides to other clusters: 0 or 1 each, [clusters] -> [some, clusters].
 
-    >>> blocks, exact = assignments(np.array([1.0, 0.0, 0.0]), seed=0)
+    >>> blocks, exact = draw_assignments(np.array([1.0, 0.0, 0.0]), seed=0)
     >>> np.concatenate(list(blocks)).tolist(), exact
     ([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], True)
     """
@@ -55,10 +55,10 @@ def assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS) -> t
     def draw(rng: np.random.Generator, n: int) -> Floats:
         return rng.permuted(np.tile(sides, (n, 1)), axis=1)
 
-    return _random(clusters, permutations, draw, seed), False
+    return _draw_blocks(clusters, permutations, draw, seed), False
 
 
-def _random(
+def _draw_blocks(
     clusters: int, permutations: int, draw: Callable[[np.random.Generator, int], npt.NDArray[Any]], seed: int
 ) -> Iterator[Floats]:
     rng = np.random.default_rng(seed)
@@ -69,13 +69,13 @@ def _random(
         left -= now
 
 
-def p_value(observed: float, drawn: Iterable[Floats], *, exact: bool) -> float:
+def compute_p(observed: float, drawn: Iterable[Floats], *, exact: bool) -> float:
     """Two-sided: the share of permutations that differ from nothing at least as much.
 
     Of random permutations the observed one counts as one more, (1 + as extreme) / (1 + all) (Phipson and Smyth
     2010); so the smallest p is one over their number. NaN where the difference is undefined.
 
-    >>> p_value(2.0, [np.array([2.0, -2.0, 0.0, 1.0])], exact=True)
+    >>> compute_p(2.0, [np.array([2.0, -2.0, 0.0, 1.0])], exact=True)
     0.5
     """
     if not np.isfinite(observed):
@@ -90,10 +90,10 @@ def p_value(observed: float, drawn: Iterable[Floats], *, exact: bool) -> float:
     return extreme / every if every else float("nan")
 
 
-def holm(p: Mapping[K, float]) -> dict[K, float]:
+def adjust_p(p: Mapping[K, float]) -> dict[K, float]:
     """Adjusted for being several (Holm 1979, Scandinavian Journal of Statistics 6:65); NaN stays out.
 
-    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    >>> adjust_p({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
     """
     known = sorted((value, at, key) for at, (key, value) in enumerate(p.items()) if np.isfinite(value))

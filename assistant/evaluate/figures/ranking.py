@@ -24,13 +24,13 @@ def _groups(score: Floats) -> tuple[Ints, Ints]:
     return order, np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
 
 
-def placements(score: Floats, positive: Bools) -> Floats:
+def compute_placements(score: Floats, positive: Bools) -> Floats:
     """Share of the other class that a row is on the right side of, ties half: [rows] -> [rows].
 
     The mean over either class is the area under the ROC curve; these are the components of DeLong, DeLong and
     Clarke-Pearson 1988 (Biometrics 44:837). Zeros where a class is missing.
 
-    >>> placements(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])).tolist()
+    >>> compute_placements(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])).tolist()
     [1.0, 0.5, 0.5, 1.0]
     """
     ups = int(positive.sum())
@@ -75,11 +75,11 @@ class Ranked:
         for at in range(len(found)):
             score, positive = self.column(at)
             if positive.any() and not positive.all():
-                found[at] = placements(score, positive)[positive].mean()
+                found[at] = compute_placements(score, positive)[positive].mean()
         return found
 
 
-def auc_tally(ranked: Ranked, *, name: str = "auc") -> Tally:
+def tally_auc(ranked: Ranked, *, name: str = "auc") -> Tally:
     """The mean area under the ROC curve over the classes, leaving out those without a rest.
 
     Replicates use the area's projection on rows (Hoeffding 1948; by clusters: Obuchowski 1997, Biometrics 53:567),
@@ -88,7 +88,7 @@ def auc_tally(ranked: Ranked, *, name: str = "auc") -> Tally:
     areas, keep = ranked.areas(), ranked.keep
     placed = np.zeros(ranked.truth.shape, dtype=np.float32)
     for at in range(len(areas)):
-        placed[keep, at] = placements(*ranked.column(at))
+        placed[keep, at] = compute_placements(*ranked.column(at))
 
     def rows(some: Ints) -> Floats:
         up = ranked.truth[some] > 0
@@ -110,7 +110,7 @@ def _mean_known(values: Floats) -> Floats:
     return np.where(count > 0, np.where(known, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
 
 
-def auc_by_pairs(ranked: Ranked, clusters: Ints, count: int) -> Statistic:
+def make_pairwise_auc(ranked: Ranked, clusters: Ints, count: int) -> Statistic:
     """The same mean area as a function of the weights of `count` clusters, exactly; `clusters` [rows].
 
     What the positives of one cluster win against the negatives of another is counted once, [clusters, clusters].
@@ -140,7 +140,7 @@ def auc_by_pairs(ranked: Ranked, clusters: Ints, count: int) -> Statistic:
     return areas
 
 
-def exactly(rows: int, clusters: int) -> bool:
+def is_pairwise(rows: int, clusters: int) -> bool:
     """Whether areas are resampled pair by pair: where clusters are few, and it matters."""
     return clusters <= _FEW and rows * clusters <= PAIRS
 
@@ -177,10 +177,10 @@ def aurc(sums: Floats) -> Floats:
     return np.asarray(np.where(whole > 0, area / np.where(whole > 0, whole, 1.0), np.nan))
 
 
-def levels(confidence: Floats, most: int = LEVELS) -> tuple[Ints, int]:
+def assign_levels(confidence: Floats, most: int = LEVELS) -> tuple[Ints, int]:
     """The level of each row, 0 the most confident: one per distinct value, else `most` of about equal size.
 
-    >>> levels(np.array([0.9, 0.5, 0.9, -np.inf]))
+    >>> assign_levels(np.array([0.9, 0.5, 0.9, -np.inf]))
     (array([0, 1, 0, 2]), 3)
     """
     distinct, level = np.unique(-confidence, return_inverse=True)
@@ -192,14 +192,14 @@ def levels(confidence: Floats, most: int = LEVELS) -> tuple[Ints, int]:
     return level.astype(np.int64), len(distinct)
 
 
-def aurc_tally(confidence: Floats, loss: Floats) -> Tally:
+def tally_aurc(confidence: Floats, loss: Floats) -> Tally:
     """`aurc` of rows with a confidence (any order-preserving number) and a loss; rows of NaN loss are left out.
 
     The value is exact; its interval resamples at most `LEVELS` levels of confidence.
     """
     known = np.isfinite(loss)
-    level, count = levels(np.where(known, confidence, -np.inf))
-    exact, most = levels(confidence[known], most=len(loss) + 1)
+    level, count = assign_levels(np.where(known, confidence, -np.inf))
+    exact, most = assign_levels(confidence[known], most=len(loss) + 1)
     sums = [np.bincount(exact, weights=w, minlength=most) for w in (np.ones(known.sum()), loss[known])]
     value = float(aurc(np.stack(sums, axis=1))) if known.any() else np.nan
 

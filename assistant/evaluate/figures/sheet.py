@@ -54,7 +54,7 @@ class Sheet:
 
     def counts(self, rows: Ints | slice = slice(None), *, drop: bool) -> Floats:
         """Hits, predictions and truths, [rows, 3, names]; zeros for abstentions when they are dropped."""
-        tallied = metrics.tallies(self.truth[rows] > 0, self.predicted[rows])
+        tallied = metrics.count_hits(self.truth[rows] > 0, self.predicted[rows])
         return tallied * self.answered[rows, None, None] if drop else tallied
 
     def count(self, *, drop: bool) -> Floats:

@@ -85,13 +85,13 @@ class Layout:
         return found
 
 
-def merged(clusters: Ints, strata: Ints | None = None, *, seed: int, most: int = MANY) -> Ints:
+def merge_clusters(clusters: Ints, strata: Ints | None = None, *, seed: int, most: int = MANY) -> Ints:
     """Clusters as they are, or above `most` random ones together, of one stratum each: [rows] twice -> [rows].
 
     Sums of independent clusters are as independent, so intervals and tests over them hold; they cost less. Ten
     thousand sums tell a standard deviation to 0.7 %, a thousand replicates of it to 2 %.
 
-    >>> merged(np.array([0, 1, 2, 3, 4]), seed=0, most=2).tolist()
+    >>> merge_clusters(np.array([0, 1, 2, 3, 4]), seed=0, most=2).tolist()
     [0, 0, 1, 0, 1]
     """
     count = int(clusters.max(initial=-1)) + 1
@@ -104,7 +104,7 @@ def merged(clusters: Ints, strata: Ints | None = None, *, seed: int, most: int =
     return np.asarray(found, dtype=np.int64)
 
 
-def apart(sums: Floats, tallies: Sequence[Tally]) -> Iterator[tuple[Tally, Floats]]:
+def split_sums(sums: Floats, tallies: Sequence[Tally]) -> Iterator[tuple[Tally, Floats]]:
     """Sums of tallies side by side, [..., widths], as each tally's own, [..., *shape]."""
     at = 0
     for one in tallies:
@@ -112,7 +112,7 @@ def apart(sums: Floats, tallies: Sequence[Tally]) -> Iterator[tuple[Tally, Float
         at += one.width
 
 
-def figures(
+def compute_figures(
     tallies: Sequence[Tally],
     clusters: Ints,
     *,
@@ -120,36 +120,38 @@ def figures(
     replicates: int = 1000,
     seed: int = 0,
 ) -> dict[str, Figure]:
-    """Each figure with its bootstrap interval over whole clusters, [rows] -> figures; see `bootstrap.figures`.
+    """Each figure with its interval over whole clusters, [rows] -> figures; see `bootstrap.compute_figures`.
 
     `free` are statistics of the clusters' weights themselves. All figures see the same resamples. Above `MANY`
     clusters, random ones are drawn together.
 
     >>> right = Tally.from_rows(np.array([[1.0], [1.0], [0.0]]), {"hits": lambda sums: sums[..., 0]})
-    >>> figures([right], np.arange(3), replicates=200)["hits"]
+    >>> compute_figures([right], np.arange(3), replicates=200)["hits"]
     Figure(value=2.0, low=0.0, high=3.0)
     """
-    layout = Layout.of(merged(clusters, seed=seed))
+    layout = Layout.of(merge_clusters(clusters, seed=seed))
     width = sum(one.width for one in tallies)
-    weights = _weights(layout.count, replicates if layout.count > 1 else 0, seed)
+    weights = _draw_weights(layout.count, replicates if layout.count > 1 else 0, seed)
     whole, drawn = np.zeros(width), np.zeros((len(weights), width))
     for first, last in layout.slices(width):
         totals = layout.totals(tallies, first, last)
         whole += totals.sum(axis=0)
         drawn += weights[:, first:last].astype(np.float64) @ totals
     found: dict[str, Figure] = {}
-    for (one, sums), (_, resampled) in zip(apart(whole[None], tallies), apart(drawn, tallies), strict=True):
+    for (one, sums), (_, resampled) in zip(
+        split_sums(whole[None], tallies), split_sums(drawn, tallies), strict=True
+    ):
         for name, formula in one.formulas.items():
             value = one.values.get(name, float(formula(sums)[0]))
-            found[name] = Figure(value, *bootstrap.interval(formula(resampled)))
-    return found | bootstrap.figures(free or {}, layout.count, replicates=replicates, seed=seed)
+            found[name] = Figure(value, *bootstrap.compute_interval(formula(resampled)))
+    return found | bootstrap.compute_figures(free or {}, layout.count, replicates=replicates, seed=seed)
 
 
-def _weights(count: int, replicates: int, seed: int) -> npt.NDArray[np.uint16]:
+def _draw_weights(count: int, replicates: int, seed: int) -> npt.NDArray[np.uint16]:
     """How often each cluster is drawn, [replicates, clusters]."""
     found = np.empty((replicates, count), dtype=np.uint16)
     at = 0
-    for block in bootstrap.weights(count, replicates, seed):
+    for block in bootstrap.draw_weights(count, replicates, seed):
         found[at : at + len(block)] = block
         at += len(block)
     return found

@@ -11,7 +11,7 @@ from assistant.arrays import Bools, Floats
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import Invalid
-from assistant.evaluate.figures.measures import statistics as statistics
+from assistant.evaluate.figures.measures import make_statistics as make_statistics
 from assistant.evaluate.figures.sheet import Sheet as Sheet
 from assistant.evaluate.figures.sheet import Task as Task
 from assistant.inference.card import Card
@@ -30,7 +30,7 @@ SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 100
 """Conventional scales of affect labels, smallest first."""
 
 
-def allowed(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
+def list_label_names(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
     """The names that labels of a task may have, in the order in which they are shown."""
     match task:
         case "labels":
@@ -45,7 +45,7 @@ def allowed(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple
             return AFFECTS if modality == "text" else AFFECTS[:2]
 
 
-def class_names(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
+def list_classes(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
     """The columns of a sheet: the classes present (closed set), all labels of the card, or the affects used."""
     match task:
         case "labels":
@@ -57,7 +57,7 @@ def class_names(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
             return tuple(name for name in dict.fromkeys(known) if name in used)
 
 
-def answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Floats]:
+def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Floats]:
     """What the model said for one row: probabilities or means [names], and deviations [names] (affect only).
 
     Probabilities of emotions and sentiments are normalised over `names`. For emotions in text the shared seven
@@ -67,12 +67,12 @@ def answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Fl
         case "labels", TextScores():
             return np.asarray(scores.emotions, dtype=np.float64), np.empty(0)
         case "sentiment", TextScores():
-            return _closed(dict(zip(SENTIMENTS, scores.sentiment, strict=True)), names), np.empty(0)
+            return _normalise(dict(zip(SENTIMENTS, scores.sentiment, strict=True)), names), np.empty(0)
         case "emotion", _:
             own = {name: float(p) for name, p in zip(scores.card.labels, scores.emotions, strict=True)}
             if isinstance(scores, TextScores):
                 own = scores.shared if set(names) <= set(EMOTIONS) else {**scores.shared, **own}
-            return _closed(own, names), np.empty(0)
+            return _normalise(own, names), np.empty(0)
         case "stress", _:
             return np.array([1 - scores.stress, scores.stress]), np.empty(0)
         case "affect", _:
@@ -84,13 +84,13 @@ def answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Fl
     raise Invalid(f"a voice model says nothing for the task {task}", code="task_unknown")
 
 
-def _closed(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:
+def _normalise(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:
     values = np.array([float(probabilities.get(name, 0.0)) for name in names])
     total = values.sum()
     return values / total if total > 0 else np.full(len(values), 1 / max(1, len(values)))
 
 
-def chosen(task: Task, scores: Scores, given: Floats, names: Sequence[str]) -> Bools:
+def choose_names(task: Task, scores: Scores, given: Floats, names: Sequence[str]) -> Bools:
     """The names predicted for one row, as a mask [names]; none for affect."""
     if task == "labels" and isinstance(scores, TextScores):
         return np.isin(scores.card.labels, scores.labels)

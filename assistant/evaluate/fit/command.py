@@ -16,24 +16,24 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
 from assistant.evaluate.fit.crossval import cross_validate
 from assistant.evaluate.fit.fold_figures import Protocol, Scoring
-from assistant.evaluate.leakage.check import leakage, read_against
+from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
 from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
-from assistant.evaluate.run.worker import stem_folder
+from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
-from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse
-from assistant.evaluate.tables.tables import Table, plain
+from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
+from assistant.evaluate.tables.tables import Table, normalise_name
 from assistant.inference.card import read_card
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
 _MOST_LABELS = 64
 
 
-def check(options: RunOptions) -> None:
+def check_options(options: RunOptions) -> None:
     """Raise `Invalid` (`fit_unsupported`) for what can't be fitted, and for options that only go with `--fit`.
 
     And `Unavailable` (`extra_missing`) where the libraries that fit are missing: better at once than after an hour.
@@ -65,18 +65,18 @@ def check(options: RunOptions) -> None:
         raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
     optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
-        model_folder.check_place(options.save_model)
+        model_folder.check_folder(options.save_model)
 
 
 def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
     """Fit, measure, write the report and print it; 0. Raises `AssistantError` for what keeps it from measuring."""
     started = time.monotonic()
-    check(options)
+    check_options(options)
     columns = dict(options.columns)
     table = open_table(options.data, columns=columns, table=options.table, wanted=[options.task])
-    names = own_labels(table, options.label_map)
+    names = list_own_labels(table, options.label_map)
     label_map = read_label_map(options.label_map, names)
-    left_out = None if options.leave_out is None else plain(options.leave_out)
+    left_out = None if options.leave_out is None else normalise_name(options.leave_out)
     manifest = read_manifest(
         options.data,
         options.modality,
@@ -94,13 +94,13 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     if "states" not in card.inputs:
         raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
     files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
-    model, stem = open_model(folder, session), open_model(stem_folder(card), session)
+    model, stem = open_model(folder, session), open_model(find_stem(card), session)
     bad = list(manifest.bad)
 
     def unread(rows: Sequence[BadRow]) -> None:
         bad.extend(rows)
         if options.strict:
-            refuse(options.data, bad)
+            refuse_bad_rows(options.data, bad)
         files.report_bad_rows(options.out, options.data, bad)
 
     scoring = Scoring(options.task, options.abstain == "drop", options.bootstrap, options.seed)
@@ -109,12 +109,14 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     shared, notes = found.copies, list(found.notes)
     if options.against is not None:
         trained = read_against(options.against, options.modality, columns, options.table)
-        shared = leakage(found.rows, trained, against=options.against.name)
+        shared = find_leakage(found.rows, trained, against=options.against.name)
     if options.save_model is not None:
         every = np.arange(len(found.known.target))
-        whole = head.train(found.known, every, seed=options.seed, place=found.place)
-        told = model_folder.training_card(options.data, found.known, protocol, found.compared, found.folds["k"])
-        model_folder.save(options.save_model, whole, card, told)
+        whole = head.train_head(found.known, every, seed=options.seed, place=found.place)
+        told = model_folder.make_training_card(
+            options.data, found.known, protocol, found.compared, found.folds["k"]
+        )
+        model_folder.save_model(options.save_model, whole, card, told)
         if (emotions := len(whole.labels)) > model_folder.MOST_SERVED:
             notes.append(
                 f"{options.save_model} names {emotions} emotions: it can be evaluated, but a server takes at most "
@@ -151,7 +153,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     return 0
 
 
-def own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
+def list_own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
     """Every label that the table has, or that the map turns it into: a fitted head takes any name.
 
     Raises `Invalid` (`fit_unsupported`) for more than 64, which are no classes.
@@ -159,16 +161,19 @@ def own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
     known: Mapping[str, Any] = {}
     if label_map is not None:
         try:
-            known = {plain(theirs): ours for theirs, ours in json.loads(label_map.read_text("utf-8-sig")).items()}
+            known = {
+                normalise_name(theirs): ours
+                for theirs, ours in json.loads(label_map.read_text("utf-8-sig")).items()
+            }
         except (OSError, ValueError, AttributeError):
             known = {}  # whoever reads the map next says what is wrong with it
-    found = {plain(ours) for ours in known.values() if isinstance(ours, str)}
+    found = {normalise_name(ours) for ours in known.values() if isinstance(ours, str)}
     for _, cells in table.rows():
-        if not isinstance(cells, str) and (name := plain(cells.get("emotion", ""))) and name not in known:
+        if not isinstance(cells, str) and (name := normalise_name(cells.get("emotion", ""))) and name not in known:
             found.add(name)
         if len(found) > _MOST_LABELS:
             raise Invalid(
                 f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map",
                 code="fit_unsupported",
             )
-    return head.ordered_labels(found)
+    return head.order_labels(found)

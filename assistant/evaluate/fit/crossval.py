@@ -16,12 +16,12 @@ from assistant.bootstrap import Figure
 from assistant.errors import Invalid
 from assistant.evaluate.fit import features, head
 from assistant.evaluate.fit.feature_cache import Clip
-from assistant.evaluate.fit.fold_figures import Protocol, fold_figures
-from assistant.evaluate.fit.folds import fold_names, left_out, shared_speakers, speaker_folds
-from assistant.evaluate.fit.head import Head, TrainingSet, hash_of_heads, ordered_labels, training_set
-from assistant.evaluate.fit.softmax import Linear, log_chances
+from assistant.evaluate.fit.fold_figures import Protocol, compute_fold_figures
+from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, find_shared_speakers, name_folds
+from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
+from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
-from assistant.evaluate.run.baseline import BaselineMode, with_baseline
+from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.card import Card
@@ -69,66 +69,66 @@ def cross_validate(
     learned. Raises `Invalid`: `too_few_speakers`, `too_few_parts`, `too_few_rows`, `one_class`.
     """
     column, seed = protocol.column, protocol.scoring.seed
-    kept = [row for row in rows if column is None or value_of(row, column)]
+    kept = [row for row in rows if column is None or get_value(row, column)]
     known_lines = {row.line for row in kept}
     lost = [
         BadRow(row.line, f"nothing in `{column}`, whose values are left out in turn", name=row.name)
         for row in rows
         if row.line not in known_lines
     ]
-    heard, bad = asyncio.run(features.hear(kept, stem, beside, cache, quiet=quiet))
+    heard, bad = asyncio.run(features.hear_rows(kept, stem, beside, cache, quiet=quiet))
     unread([*lost, *bad])
     named = [row for row, _ in heard]
     if column is not None:
-        heard = [(replace(row, speaker=f"{value_of(row, column)}/{row.speaker}"), clip) for row, clip in heard]
+        heard = [(replace(row, speaker=f"{get_value(row, column)}/{row.speaker}"), clip) for row, clip in heard]
     read = [(row, clip) for row, clip in heard if not clip.abstained]
-    known, simple = _training_sets(read, column)
-    place, names = _folds([row for row, _ in read], known, protocol)
-    heads, floors = _learned(known, simple, place, names, seed, quiet=quiet)
+    known, simple = _make_training_sets(read, column)
+    place, names = _assign_folds([row for row, _ in read], known, protocol)
+    heads, floors = _train_heads(known, simple, place, names, seed, quiet=quiet)
     labels, licence = known.labels, beside.card.licence
-    card = Card(beside.card.folder, "fitted head", "voice", hash_of_heads(heads), licence, labels, {}, {}, {})
-    parts = _parts(heard, place, column)
+    card = Card(beside.card.folder, "fitted head", "voice", hash_heads(heads), licence, labels, {}, {}, {})
+    parts = _assign_parts(heard, place, column)
     raw = [
         RowOutcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
         for (row, clip), part in zip(heard, parts.tolist(), strict=True)
     ]
-    outcomes = {mode: moved(raw, parts, heads, mode) for mode in BASELINES}
+    outcomes = {mode: move_outcomes(raw, parts, heads, mode) for mode in BASELINES}
     floor = [
-        _floor(outcome, clip, floors[part])
+        _read_floor(outcome, clip, floors[part])
         for outcome, (_, clip), part in zip(raw, heard, parts.tolist(), strict=True)
     ]
-    found = fold_figures(protocol, card, outcomes, floor, parts, names)
-    copies = leakage.across(named, parts.tolist(), quiet=quiet)
+    found = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
+    copies = leakage.find_shared(named, parts.tolist(), quiet=quiet)
     folds = found["folds"] | {"heads": [one.choices() for one in heads], "leakage": copies}
-    notes = _notes(protocol, names, copies)
+    notes = _list_notes(protocol, names, copies)
     return CrossValidated(
         card, named, outcomes[protocol.baseline], folds, found["compared"], copies, known, place, notes
     )
 
 
-def _folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -> tuple[Ints, list[str]]:
+def _assign_folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -> tuple[Ints, list[str]]:
     """The fold of each row, [rows], and what is left out of each fold."""
     speakers = [row.speaker for row in rows]
     if protocol.column is None:
-        place = speaker_folds(speakers, known.target, protocol.folds, protocol.scoring.seed)
-        names = fold_names(speakers, place)
+        place = assign_speaker_folds(speakers, known.target, protocol.folds, protocol.scoring.seed)
+        names = name_folds(speakers, place)
     else:
-        place, values = left_out([value_of(row, protocol.column) for row in rows], protocol.column)
+        place, values = assign_left_out([get_value(row, protocol.column) for row in rows], protocol.column)
         names = list(values)
-    if both := shared_speakers(speakers, place):
+    if both := find_shared_speakers(speakers, place):
         raise AssertionError(f"a speaker is on both sides: {both[0]}")
     return place, names
 
 
-def _parts(heard: Sequence[tuple[Row, Clip]], place: Ints, column: str | None) -> Ints:
+def _assign_parts(heard: Sequence[tuple[Row, Clip]], place: Ints, column: str | None) -> Ints:
     """The fold of every clip, [clips]; one that was not read belongs where its speaker is."""
-    groups = [row.speaker if column is None else value_of(row, column) for row, _ in heard]
+    groups = [row.speaker if column is None else get_value(row, column) for row, _ in heard]
     answered = (group for group, (_, clip) in zip(groups, heard, strict=True) if not clip.abstained)
     fold_of = dict(zip(answered, place.tolist(), strict=True))
     return np.array([fold_of.get(group, 0) for group in groups], dtype=np.int64)
 
 
-def _notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, Any]) -> list[str]:
+def _list_notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, Any]) -> list[str]:
     column = protocol.column
     tested = f"each value of {column}" if column else f"{len(names)} folds of speakers"
     notes = [
@@ -152,27 +152,27 @@ def _notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, Any]) 
     return notes
 
 
-def value_of(row: Row, column: str) -> str:
+def get_value(row: Row, column: str) -> str:
     """A row's cell of a column that was asked for."""
     own = {"speaker": row.speaker, "group": row.group, "gender": row.gender}
     return own.get(column) or row.more.get(column, "")
 
 
-def moved(
+def move_outcomes(
     outcomes: Sequence[RowOutcome], parts: Ints, heads: Sequence[Head], mode: BaselineMode
 ) -> list[RowOutcome]:
     """Each fold with a personal baseline around the mean speaker of its own head."""
     found = list(outcomes)
     for part, one in enumerate(heads):
         at = np.flatnonzero(parts == part).tolist()
-        for index, outcome in zip(at, with_baseline([outcomes[i] for i in at], mode, one.center), strict=True):
+        for index, outcome in zip(at, subtract_baselines([outcomes[i] for i in at], mode, one.center), strict=True):
             found[index] = outcome
     return found
 
 
-def _training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) -> tuple[TrainingSet, TrainingSet]:
+def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) -> tuple[TrainingSet, TrainingSet]:
     """What the stem heard, and the floor's energy and pitch."""
-    labels = ordered_labels({row.labels[0] for row, _ in read})
+    labels = order_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
         raise Invalid(
             f"{len(read)} rows can be learned from; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
@@ -181,30 +181,30 @@ def _training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) -> tupl
         raise Invalid(f"all rows are {labels[0]}: there is nothing to tell apart", code="one_class")
     target = np.array([labels.index(row.labels[0]) for row, _ in read], dtype=np.int64)
     who = np.unique([row.speaker for row, _ in read], return_inverse=True)[1].astype(np.int64)
-    corpora = [value_of(row, column) if column else "" for row, _ in read]
+    corpora = [get_value(row, column) if column else "" for row, _ in read]
     corpus = np.unique(corpora, return_inverse=True)[1].astype(np.int64)
     affect = np.stack([clip.affect[:2] for _, clip in read])
     given = (
         np.stack([clip.windows.mean(axis=0) for _, clip in read]),
         np.stack([clip.prosody for _, clip in read]),
     )
-    first, second = (training_set(numbers, target, who, corpus, affect, labels) for numbers in given)
+    first, second = (make_training_set(numbers, target, who, corpus, affect, labels) for numbers in given)
     return first, second
 
 
-def _learned(
+def _train_heads(
     known: TrainingSet, simple: TrainingSet, place: Ints, names: Sequence[str], seed: int, *, quiet: bool
 ) -> tuple[list[Head], list[Linear]]:
     heads, floors = [], []
     for part in tqdm(range(len(names)), desc="fit", unit="fold", disable=quiet):
         rows = np.flatnonzero(place != part)
-        heads.append(head.train(known, rows, seed=seed))
-        floors.append(head.reading(simple, rows, seed=seed))
+        heads.append(head.train_head(known, rows, seed=seed))
+        floors.append(head.train_floor(simple, rows, seed=seed))
     return heads, floors
 
 
-def _floor(outcome: RowOutcome, clip: Clip, floor: Linear) -> RowOutcome:
+def _read_floor(outcome: RowOutcome, clip: Clip, floor: Linear) -> RowOutcome:
     if outcome.scores is None:
         return outcome
-    said = np.exp(log_chances(floor(clip.prosody[None])))[0]
+    said = np.exp(log_softmax(floor(clip.prosody[None])))[0]
     return replace(outcome, scores=replace(outcome.scores, emotions=said / said.sum()))

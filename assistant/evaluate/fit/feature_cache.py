@@ -29,7 +29,7 @@ class Clip:
     """The reason, or nothing."""
 
 
-def content_key(row: Row) -> str:
+def make_content_key(row: Row) -> str:
     """A hash of the file's bytes and of the part that is read."""
     assert row.file is not None
     digest = hashlib.sha256(f"{row.start_s!r} {row.end_s!r} ".encode())
@@ -51,7 +51,7 @@ class FeatureCache:
         self.known: dict[str, Clip] = {}
         for file in sorted(folder.glob("*.npz")):
             try:
-                self.known |= _loaded(file)
+                self.known |= _load(file)
             except (OSError, KeyError, ValueError, EOFError):
                 continue
 
@@ -90,7 +90,7 @@ class FeatureCache:
         self._fresh = {}
 
 
-def _loaded(file: Path) -> dict[str, Clip]:
+def _load(file: Path) -> dict[str, Clip]:
     with np.load(file, allow_pickle=False) as kept:
         windows, ends = kept["windows"], kept["ends"].tolist()
         columns = zip(kept["keys"].tolist(), [0, *ends], ends, kept["affect"], kept["prosody"],

@@ -19,8 +19,8 @@ from assistant.audio.voice import VoiceReader, VoiceScores
 from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import AssistantError, Busy, ConsentRequired, ModelInvalid
-from assistant.evaluate.fit.feature_cache import Clip, FeatureCache, content_key
-from assistant.evaluate.fit.prosody import prosody
+from assistant.evaluate.fit.feature_cache import Clip, FeatureCache, make_content_key
+from assistant.evaluate.fit.prosody import measure_prosody
 from assistant.evaluate.tables.manifest import BadRow, Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Model
@@ -33,12 +33,12 @@ _AT_ONCE = 4
 _NO_LIMIT = float("inf")
 
 
-def summary(states: Floats32, loudness: Floats32) -> Floats32:
+def summarise(states: Floats32, loudness: Floats32) -> Floats32:
     """Mean and deviation over the loud frames, [frames, layers, width] and [frames] -> [2 * layers * width].
 
     Frames are first averaged in pairs, as the shipped heads do; of a pair the louder counts.
 
-    >>> summary(np.array([[[1.0]], [[3.0]], [[4.0]], [[4.0]], [[9.0]]]), np.zeros(5)).round(3).tolist()
+    >>> summarise(np.array([[[1.0]], [[3.0]], [[4.0]], [[4.0]], [[9.0]]]), np.zeros(5)).round(3).tolist()
     [3.0, 1.0]
     """
     pairs = len(loudness) // 2
@@ -50,7 +50,7 @@ def summary(states: Floats32, loudness: Floats32) -> Floats32:
     return np.concatenate([mean, deviation]).astype(np.float32)
 
 
-async def hear(
+async def hear_rows(
     rows: Sequence[Row], stem: Model, head: Model, kept: Path, *, quiet: bool = False
 ) -> tuple[list[tuple[Row, Clip]], list[BadRow]]:
     """Hear every clip once, in the order of `rows`, with those that can't be read.
@@ -104,7 +104,7 @@ class _Ear:
     async def listen(self, row: Row, shelf: FeatureCache) -> tuple[str, Clip] | BadRow:
         loop = asyncio.get_running_loop()
         try:
-            key = await loop.run_in_executor(self._pool, content_key, row)
+            key = await loop.run_in_executor(self._pool, make_content_key, row)
             if (known := shelf.known.get(key)) is not None:
                 return key, known
             assert row.file is not None
@@ -121,7 +121,7 @@ class _Ear:
         return key, clip
 
     async def _clip(self, speech: Samples) -> Clip:
-        simple = asyncio.get_running_loop().run_in_executor(self._pool, prosody, speech)
+        simple = asyncio.get_running_loop().run_in_executor(self._pool, measure_prosody, speech)
         heard: list[States] = []
         if len(speech) >= self._encoder.shortest and np.isfinite(speech).all():
             windows = np.array_split(speech, -(-len(speech) // self._encoder.longest))
@@ -131,7 +131,7 @@ class _Ear:
         if isinstance(scores, Abstention):
             return Clip(np.empty((0, 0), np.float32), np.zeros(5), told, scores.reason)
         fine = heard if len(heard) == 1 else [one for one in heard if await self._fine(speech, one)]
-        features = np.stack([summary(one.states, one.loudness) for one in fine])
+        features = np.stack([summarise(one.states, one.loudness) for one in fine])
         if not np.isfinite(features).all():
             raise FloatingPointError("the stem gave values that are not numbers")
         affect = np.array([*scores.affect, *scores.affect_deviation, scores.stress])

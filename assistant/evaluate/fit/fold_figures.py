@@ -47,7 +47,7 @@ class Protocol:
     scoring: Scoring
 
 
-def fold_figures(
+def compute_fold_figures(
     protocol: Protocol,
     card: Card,
     outcomes: Mapping[BaselineMode, Sequence[RowOutcome]],
@@ -77,9 +77,9 @@ def fold_figures(
             "held_out": name,
             "n": len(sheet.answered),
             "clusters": int(sheet.clusters.max(initial=-1)) + 1,
-            "metrics": figures(sheet, scoring),
-            **({"without_baseline": figures(bare, scoring)} if with_baseline else {}),
-            "floor": {"uar": figures(floored, scoring)["uar"]},
+            "metrics": compute_figures(sheet, scoring),
+            **({"without_baseline": compute_figures(bare, scoring)} if with_baseline else {}),
+            "floor": {"uar": compute_figures(floored, scoring)["uar"]},
         }
         for name, sheet, bare, floored in zip(names, asked, without, low, strict=True)
     ]
@@ -88,30 +88,32 @@ def fold_figures(
         "k": len(names),
         "seed": scoring.seed,
         "of": of,
-        "mean": mean(asked, scoring),
-        **({"mean_without_baseline": mean(without, scoring)} if with_baseline else {}),
-        "mean_floor": mean(low, scoring),
+        "mean": compute_mean(asked, scoring),
+        **({"mean_without_baseline": compute_mean(without, scoring)} if with_baseline else {}),
+        "mean_floor": compute_mean(low, scoring),
     }
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
-    compared = {name: figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()}
+    compared = {
+        name: compute_figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()
+    }
     return {"folds": folds, "compared": compared}
 
 
-def figures(sheet: Sheet, scoring: Scoring) -> dict[str, Figure]:
+def compute_figures(sheet: Sheet, scoring: Scoring) -> dict[str, Figure]:
     """The figures of one sheet."""
     clusters = int(sheet.clusters.max(initial=-1)) + 1
-    statistics = _statistics(sheet, scoring)
-    return bootstrap.figures(statistics, clusters, replicates=scoring.replicates, seed=scoring.seed)
+    statistics = _make_statistics(sheet, scoring)
+    return bootstrap.compute_figures(statistics, clusters, replicates=scoring.replicates, seed=scoring.seed)
 
 
-def mean(sheets: Sequence[Sheet], scoring: Scoring) -> dict[str, Figure]:
+def compute_mean(sheets: Sequence[Sheet], scoring: Scoring) -> dict[str, Figure]:
     """The mean of the folds' figures, each counting alike; intervals resample speakers over all folds at once.
 
     In a replicate a fold none of whose speakers were drawn is left out of the mean.
     """
     counts = [int(sheet.clusters.max(initial=-1)) + 1 for sheet in sheets]
     ends = np.cumsum(counts)
-    each = [_statistics(sheet, scoring) for sheet in sheets]
+    each = [_make_statistics(sheet, scoring) for sheet in sheets]
 
     def joined(name: str) -> Statistic:
         def value(weights: Floats) -> Floats:
@@ -124,9 +126,9 @@ def mean(sheets: Sequence[Sheet], scoring: Scoring) -> dict[str, Figure]:
         return value
 
     statistics = {name: joined(name) for name in each[0]}
-    return bootstrap.figures(statistics, int(ends[-1]), replicates=scoring.replicates, seed=scoring.seed)
+    return bootstrap.compute_figures(statistics, int(ends[-1]), replicates=scoring.replicates, seed=scoring.seed)
 
 
-def _statistics(sheet: Sheet, scoring: Scoring) -> dict[str, Statistic]:
-    every = measures.statistics(sheet, drop=scoring.drop)
+def _make_statistics(sheet: Sheet, scoring: Scoring) -> dict[str, Statistic]:
+    every = measures.make_statistics(sheet, drop=scoring.drop)
     return {name: every[name] for name in SHOWN if name in every}

@@ -13,14 +13,14 @@ FEWEST_SPEAKERS = 3
 """One to test, and two so that the training can choose its ridge on a speaker it didn't learn from."""
 
 
-def speaker_folds(speakers: Sequence[str], target: Ints, k: int, seed: int) -> Ints:
+def assign_speaker_folds(speakers: Sequence[str], target: Ints, k: int, seed: int) -> Ints:
     """The fold of each row, [rows], from 0: no speaker in two folds, classes spread as evenly as that allows.
 
     Speakers are taken largest first, equals in an order drawn with `seed`; each goes to the fold that leaves the
     counts of every class most alike, as scikit-learn's StratifiedGroupKFold does. With k as large as the number of
     speakers or larger each is a fold. Raises `Invalid` (`too_few_speakers`) for fewer than `FEWEST_SPEAKERS`.
 
-    >>> speaker_folds(["a", "a", "b", "b", "c", "c"], np.array([0, 1, 0, 1, 0, 1]), 3, seed=0).tolist()
+    >>> assign_speaker_folds(["a", "a", "b", "b", "c", "c"], np.array([0, 1, 0, 1, 0, 1]), 3, seed=0).tolist()
     [1, 1, 2, 2, 0, 0]
     """
     names, who = np.unique(np.asarray(speakers, dtype=object).astype(str), return_inverse=True)
@@ -30,11 +30,11 @@ def speaker_folds(speakers: Sequence[str], target: Ints, k: int, seed: int) -> I
             f"{FEWEST_SPEAKERS}: label more speakers, or check the column `speaker`",
             code="too_few_speakers",
         )
-    return spread_out(who.astype(np.int64), target, min(k, len(names)), seed)
+    return spread_groups(who.astype(np.int64), target, min(k, len(names)), seed)
 
 
-def spread_out(who: Ints, target: Ints, k: int, seed: int) -> Ints:
-    """Give whole groups `who` [rows], numbered from 0, to k folds; [rows]. See `speaker_folds`."""
+def spread_groups(who: Ints, target: Ints, k: int, seed: int) -> Ints:
+    """Give whole groups `who` [rows], numbered from 0, to k folds; [rows]. See `assign_speaker_folds`."""
     groups, classes = int(who.max()) + 1, int(target.max()) + 1
     counts = np.zeros((groups, classes))
     np.add.at(counts, (who, target), 1)
@@ -57,12 +57,12 @@ def spread_out(who: Ints, target: Ints, k: int, seed: int) -> Ints:
     return place[who]
 
 
-def left_out(values: Sequence[str], column: str) -> tuple[Ints, tuple[str, ...]]:
+def assign_left_out(values: Sequence[str], column: str) -> tuple[Ints, tuple[str, ...]]:
     """The fold of each row when each value of a column is left out in turn, and the values.
 
     Raises `Invalid` (`too_few_parts`) for fewer than two values.
 
-    >>> place, names = left_out(["emodb", "ravdess", "emodb"], "corpus")
+    >>> place, names = assign_left_out(["emodb", "ravdess", "emodb"], "corpus")
     >>> place.tolist(), names
     ([0, 1, 0], ('emodb', 'ravdess'))
     """
@@ -76,10 +76,10 @@ def left_out(values: Sequence[str], column: str) -> tuple[Ints, tuple[str, ...]]
     return place.astype(np.int64), tuple(names.tolist())
 
 
-def shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...]:
+def find_shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...]:
     """Speakers that are in more than one fold, sorted: there must be none.
 
-    >>> shared_speakers(["a", "b", "a"], np.array([0, 0, 1]))
+    >>> find_shared_speakers(["a", "b", "a"], np.array([0, 0, 1]))
     ('a',)
     """
     seen: dict[str, int] = {}
@@ -89,7 +89,7 @@ def shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def fold_names(speakers: Sequence[str], place: Ints) -> list[str]:
+def name_folds(speakers: Sequence[str], place: Ints) -> list[str]:
     """What is left out of each fold: the name of the speaker, or how many there are."""
     found = []
     for part in range(int(place.max()) + 1):

@@ -14,7 +14,7 @@ from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS
 from assistant.evaluate.fit import softmax
 from assistant.evaluate.fit.feature_cache import Clip
-from assistant.evaluate.fit.folds import spread_out
+from assistant.evaluate.fit.folds import spread_groups
 from assistant.evaluate.fit.softmax import Linear
 from assistant.inference.card import Card
 
@@ -46,7 +46,7 @@ class TrainingSet:
     labels: tuple[str, ...]
 
 
-def training_set(
+def make_training_set(
     features: Floats32, target: Ints, who: Ints, corpus: Ints, affect: Floats, labels: tuple[str, ...]
 ) -> TrainingSet:
     """Put a training set together; what a speaker usually sounds like needs no labels."""
@@ -57,10 +57,10 @@ def training_set(
     return TrainingSet(features, own, means, target, who, corpus, affect, labels)
 
 
-def ordered_labels(found: set[str]) -> tuple[str, ...]:
+def order_labels(found: set[str]) -> tuple[str, ...]:
     """Labels in the order of the shared names, then the others.
 
-    >>> ordered_labels({"boredom", "sadness", "anger"})
+    >>> order_labels({"boredom", "sadness", "anger"})
     ('anger', 'sadness', 'boredom')
     """
     return (*(name for name in EMOTIONS if name in found), *sorted(found - set(EMOTIONS)))
@@ -90,7 +90,7 @@ class Head:
 
     def scores(self, clip: Clip, card: Card) -> VoiceScores:
         """What the served reader says of a clip with this head behind it, without a baseline."""
-        emotions = np.exp(softmax.log_chances(self.raw(clip.windows))).mean(axis=0)
+        emotions = np.exp(softmax.log_softmax(self.raw(clip.windows))).mean(axis=0)
         relative = self.relative(clip.windows)
         relative = (relative - relative.mean(axis=1, keepdims=True)).mean(axis=0)
         tense = [self.labels.index(name) for name in TENSE if name in self.labels]
@@ -104,33 +104,33 @@ class Head:
         )
 
 
-def train(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None = None) -> Head:
+def train_head(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None = None) -> Head:
     """Learn from these rows alone.
 
-    Inner folds (`place` [rows], else `inner_folds`) choose the ridge by the balanced log loss and give the readings
-    of unheard speakers that temperatures and the mean speaker come from.
+    Inner folds (`place` [rows], else `assign_inner_folds`) choose the ridge by the balanced log loss and give the
+    readings of unheard speakers that temperatures and the mean speaker come from.
     """
     if place is None:
-        place = inner_folds(known, rows, seed)
-    raw = _chosen(known.features, known, rows, place)
-    relative = _chosen(known.own, known, rows, place)
-    weight = _weights(known, rows)
+        place = assign_inner_folds(known, rows, seed)
+    raw = _choose_ridge(known.features, known, rows, place)
+    relative = _choose_ridge(known.own, known, rows, place)
+    weight = _weigh_rows(known, rows)
     final = raw.final(known.features, known, weight)
     moved = relative.final(known.own, known, weight)
-    moved = _of_a_mean_speaker(moved, known, rows)
+    moved = _subtract_mean_speaker(moved, known, rows)
     seen = np.zeros((len(rows), len(known.labels)))
     for fold, head in enumerate(relative.heads):
         learned, tested = rows[place != fold], rows[place == fold]
-        seen[place == fold] = _of_a_mean_speaker(head, known, learned)(known.features[tested])
+        seen[place == fold] = _subtract_mean_speaker(head, known, learned)(known.features[tested])
     ratios = relative.factor * (seen - seen.mean(axis=1, keepdims=True))
     observed = np.concatenate([ratios[:, :-1], known.affect[rows]], axis=1)
-    center, spread = population(observed, known, rows)
+    center, spread = measure_population(observed, known, rows)
     return Head(
         known.labels, final, moved, center, spread, (raw.penalty, relative.penalty), (raw.factor, relative.factor)
     )
 
 
-def hash_of_heads(heads: Sequence[Head]) -> str:
+def hash_heads(heads: Sequence[Head]) -> str:
     """Of all that was learned, so that a report says which heads it is about."""
     learned = hashlib.sha256()
     for one in heads:
@@ -139,7 +139,7 @@ def hash_of_heads(heads: Sequence[Head]) -> str:
     return learned.hexdigest()
 
 
-def inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:
+def assign_inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:
     """Three folds of the speakers of these rows, [rows]; of clips where there is but one speaker.
 
     Where they are of several corpora each corpus is a fold: who is to meet another corpus must be judged by that.
@@ -149,13 +149,13 @@ def inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:
         return place.astype(np.int64)
     who = np.unique(known.who[rows], return_inverse=True)[1].astype(np.int64)
     groups = who if who.max() else np.arange(len(rows))
-    return spread_out(groups, known.target[rows], min(_INNER, int(groups.max()) + 1), seed)
+    return spread_groups(groups, known.target[rows], min(_INNER, int(groups.max()) + 1), seed)
 
 
-def reading(known: TrainingSet, rows: Ints, *, seed: int) -> Linear:
+def train_floor(known: TrainingSet, rows: Ints, *, seed: int) -> Linear:
     """Only the calibrated reading of somebody unknown: what the floor needs."""
-    return _chosen(known.features, known, rows, inner_folds(known, rows, seed)).final(
-        known.features, known, _weights(known, rows)
+    return _choose_ridge(known.features, known, rows, assign_inner_folds(known, rows, seed)).final(
+        known.features, known, _weigh_rows(known, rows)
     )
 
 
@@ -173,27 +173,27 @@ class _Choice:
         return _fit(features, known, weight, self.penalty, _LAST_STEPS).scaled(self.factor)
 
 
-def _chosen(features: Floats32, known: TrainingSet, rows: Ints, place: Ints) -> _Choice:
+def _choose_ridge(features: Floats32, known: TrainingSet, rows: Ints, place: Ints) -> _Choice:
     target = known.target[rows]
     said = np.zeros((len(PENALTIES), len(rows), len(known.labels)))
     heads: list[list[Linear]] = [[] for _ in PENALTIES]
     for fold in range(int(place.max()) + 1):
-        weight = _weights(known, rows[place != fold])
+        weight = _weigh_rows(known, rows[place != fold])
         last: Linear | None = None
         for at, penalty in enumerate(PENALTIES):
             last = _fit(features, known, weight, penalty, _STEPS, last)
             heads[at].append(last)
             said[at, place == fold] = last(features[rows[place == fold]])
-    even = softmax.balanced(target, known.corpus[rows])
-    factors = [softmax.temperature(logits, target) for logits in said]
-    losses = [softmax.surprise(f * logits, target, even) for f, logits in zip(factors, said, strict=True)]
+    even = softmax.balance(target, known.corpus[rows])
+    factors = [softmax.fit_temperature(logits, target) for logits in said]
+    losses = [softmax.compute_loss(f * logits, target, even) for f, logits in zip(factors, said, strict=True)]
     best = int(np.argmin(losses))
     return _Choice(PENALTIES[best], factors[best], tuple(heads[best]), rows)
 
 
-def _weights(known: TrainingSet, rows: Ints) -> Floats:
+def _weigh_rows(known: TrainingSet, rows: Ints) -> Floats:
     weight = np.zeros(len(known.target))
-    weight[rows] = softmax.balanced(known.target[rows], known.corpus[rows])
+    weight[rows] = softmax.balance(known.target[rows], known.corpus[rows])
     return weight
 
 
@@ -202,20 +202,22 @@ def _fit(
 ) -> Linear:
     classes, learned = len(known.labels), np.flatnonzero(weight)
     several = len(np.unique(known.corpus[learned])) > 1
-    allowed = softmax.competing(known.target, known.corpus, classes) if several else None
-    return softmax.fit(
+    allowed = softmax.find_competing(known.target, known.corpus, classes) if several else None
+    return softmax.fit_linear(
         features, known.target, weight, ridge=penalty / len(learned), classes=classes, allowed=allowed, start=start,
         steps=steps,
     )  # fmt: skip
 
 
-def _of_a_mean_speaker(head: Linear, known: TrainingSet, learned: Ints) -> Linear:
+def _subtract_mean_speaker(head: Linear, known: TrainingSet, learned: Ints) -> Linear:
     """A reading of what differs from the speaker, for whom the mean of those it learned from stands in."""
     usual = known.means[np.unique(known.who[learned])].mean(axis=0)
     return Linear(head.weight, head.bias - head.weight @ usual)
 
 
-def population(observed: Floats, known: TrainingSet, rows: Ints) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def measure_population(
+    observed: Floats, known: TrainingSet, rows: Ints
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean over speakers of their observations [rows, numbers], neutral speech counting by its usual share; and the
     deviation between speakers of one corpus.
     """

@@ -17,7 +17,7 @@ TAKEN_OVER = ("affect", "affect_deviation", "quality")
 """Outputs that stay those of the head it was fitted beside."""
 
 
-def graph_of(head: Head, beside: Card) -> Any:
+def make_graph(head: Head, beside: Card) -> Any:
     """The fitted readings beside what is taken over from the graph of `beside`, cut out of it.
 
     Raises `Unavailable` (`extra_missing`).
@@ -56,7 +56,7 @@ def graph_of(head: Head, beside: Card) -> Any:
 
 
 class _Nodes:
-    """The same steps as `features.summary` and `head.Head`, as graph operators of opset 18 or later."""
+    """The same steps as `features.summarise` and `head.Head`, as graph operators of opset 18 or later."""
 
     def __init__(self, onnx: Any, prefix: str, width: int) -> None:
         self._onnx = onnx

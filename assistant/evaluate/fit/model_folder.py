@@ -17,7 +17,7 @@ from assistant.errors import Conflict, ModelInvalid, Unavailable
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit.fold_figures import FLOOR, Protocol
 from assistant.evaluate.fit.head import Head, TrainingSet
-from assistant.evaluate.fit.head_graph import graph_of
+from assistant.evaluate.fit.head_graph import make_graph
 from assistant.evaluate.report.provenance import hash_file
 from assistant.inference.card import Card
 from assistant.inference.model import golden_error, onnx_session, open_model
@@ -29,7 +29,7 @@ _OURS = "fitted"
 """The key of the card that says who wrote the folder: only such a folder is ever replaced."""
 
 
-def check_place(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raise `Conflict` (`model_exists`) unless the folder is new, empty or one that was written here before.
 
     And `Unavailable` (`extra_missing`) where graphs can't be written: better at once than after an hour.
@@ -47,14 +47,14 @@ def check_place(folder: Path) -> None:
         )
 
 
-def save(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Card:
+def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Card:
     """Write model.onnx, card.toml and golden.npz, then load the folder as the server does and compare.
 
     `beside` is the shipped head whose quality, valence and arousal are taken over. `told` are more keys of the
     card. Raises `Unavailable`: `extra_missing`, `out_unwritable`.
     """
-    check_place(folder)
-    content = graph_of(head, beside).SerializeToString(deterministic=True)
+    check_folder(folder)
+    content = make_graph(head, beside).SerializeToString(deterministic=True)
     labels = len(head.labels)
     states = list(beside.inputs["states"].shape)
     qualities = int(beside.outputs["quality"].shape[-1])
@@ -86,7 +86,7 @@ def save(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Car
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.onnx").write_bytes(content)
-        (folder / "card.toml").write_text(toml(card), encoding="utf-8")
+        (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
         _write_golden(folder, beside, states)
     except OSError as error:
         raise Unavailable(
@@ -98,7 +98,7 @@ def save(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Car
     return opened.card
 
 
-def training_card(
+def make_training_card(
     data: Path, known: TrainingSet, protocol: Protocol, compared: Mapping[str, Mapping[str, Figure]], folds: int
 ) -> dict[str, Any]:
     """What the card says of its training on the table `data`, and of the folds."""
@@ -121,7 +121,7 @@ def training_card(
     return {_OURS: {"data_sha256": hash_file(data)}, "training_data": [training], "figures": [figure]}
 
 
-def learned_from(card: Card, data: Path) -> list[str]:
+def find_own_training(card: Card, data: Path) -> list[str]:
     """A note where a fitted head is measured on the very table that it learned from."""
     own = card.data.get(_OURS, {}).get("data_sha256")
     if not own or own != hash_file(data):
@@ -152,10 +152,10 @@ def _write_golden(folder: Path, beside: Card, states: Sequence[int | str]) -> No
     np.savez_compressed(folder / "golden.npz", **arrays, **{f"output_{name}": value for name, value in given})  # type: ignore[arg-type]
 
 
-def toml(card: Mapping[str, Any]) -> str:
+def to_toml(card: Mapping[str, Any]) -> str:
     """A card as TOML: plain values, then tables, then lists of tables.
 
-    >>> print(toml({"rows": [{"n": 2}], "name": "a", "in": {"x": ["int64", "batch"]}}), end="")
+    >>> print(to_toml({"rows": [{"n": 2}], "name": "a", "in": {"x": ["int64", "batch"]}}), end="")
     name = "a"
     <BLANKLINE>
     [in]
@@ -165,18 +165,18 @@ def toml(card: Mapping[str, Any]) -> str:
     n = 2
     """
     tables = {key: value for key, value in card.items() if isinstance(value, Mapping)}
-    lists = {key: value for key, value in card.items() if isinstance(value, list) and _tables(value)}
-    blocks = [_lines({key: value for key, value in card.items() if key not in tables | lists})]
-    blocks += [f"[{key}]\n{_lines(value)}" for key, value in tables.items()]
-    blocks += [f"[[{key}]]\n{_lines(row)}" for key, rows in lists.items() for row in rows]
+    lists = {key: value for key, value in card.items() if isinstance(value, list) and _are_tables(value)}
+    blocks = [_to_lines({key: value for key, value in card.items() if key not in tables | lists})]
+    blocks += [f"[{key}]\n{_to_lines(value)}" for key, value in tables.items()]
+    blocks += [f"[[{key}]]\n{_to_lines(row)}" for key, rows in lists.items() for row in rows]
     return "\n".join(blocks)
 
 
-def _tables(value: Sequence[Any]) -> bool:
+def _are_tables(value: Sequence[Any]) -> bool:
     return bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
-def _lines(table: Mapping[str, Any]) -> str:
+def _to_lines(table: Mapping[str, Any]) -> str:
     # TOML's strings, numbers, booleans and flat lists are written as in JSON, but for the delete character
     return "".join(
         f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")

@@ -23,13 +23,13 @@ NAMES = (
 )  # fmt: skip
 
 
-def prosody(speech: Samples) -> Floats32:
+def measure_prosody(speech: Samples) -> Floats32:
     """Level (log power), pitch (log Hz), share of voiced frames and log seconds of up to a minute, [len(NAMES)].
 
     Ranges are from the 5th to the 95th percentile; slopes are mean absolute changes from frame to frame.
 
     >>> t = np.arange(16_000) / 16_000
-    >>> found = dict(zip(NAMES, prosody(np.sin(2 * np.pi * 200 * t).astype(np.float32)), strict=True))
+    >>> found = dict(zip(NAMES, measure_prosody(np.sin(2 * np.pi * 200 * t).astype(np.float32)), strict=True))
     >>> round(float(np.exp(found["pitch"]))), float(found["voiced"])
     (200, 1.0)
     """

@@ -32,10 +32,10 @@ class Linear:
         return Linear(self.weight * factor, self.bias * factor)
 
 
-def balanced(target: Ints, corpus: Ints) -> Floats:
+def balance(target: Ints, corpus: Ints) -> Floats:
     """Weights of rows that sum to 1: each class as heavy as the others, corpora by the root of their size.
 
-    >>> balanced(np.array([0, 0, 1]), np.array([0, 0, 0])).tolist()
+    >>> balance(np.array([0, 0, 1]), np.array([0, 0, 0])).tolist()
     [0.25, 0.25, 0.5]
     """
     _, cell, sizes = np.unique(corpus * (target.max() + 1) + target, return_inverse=True, return_counts=True)
@@ -44,10 +44,10 @@ def balanced(target: Ints, corpus: Ints) -> Floats:
     return np.asarray(weight / weight.sum())
 
 
-def competing(target: Ints, corpus: Ints, classes: int) -> Bools:
+def find_competing(target: Ints, corpus: Ints, classes: int) -> Bools:
     """Which classes compete for a row, [rows, classes]: a corpus without surprise says nothing about surprise.
 
-    >>> competing(np.array([0, 1, 0]), np.array([0, 0, 1]), 2).tolist()
+    >>> find_competing(np.array([0, 1, 0]), np.array([0, 0, 1]), 2).tolist()
     [[True, True], [True, True], [True, False]]
     """
     present = np.zeros((int(corpus.max()) + 1, classes), dtype=bool)
@@ -55,7 +55,7 @@ def competing(target: Ints, corpus: Ints, classes: int) -> Bools:
     return np.asarray(present[corpus])
 
 
-def fit(
+def fit_linear(
     features: Floats32,
     target: Ints,
     weight: Floats,
@@ -75,7 +75,7 @@ def fit(
     for a path of ridges. Reproducible on one machine. Raises `Unavailable` (`extra_missing`) without SciPy.
 
     >>> x = np.array([[-1.0], [-0.5], [0.5], [1.0]], dtype=np.float32)
-    >>> found = fit(x, np.array([0, 0, 1, 1]), np.full(4, 0.25), ridge=0.1, classes=2)
+    >>> found = fit_linear(x, np.array([0, 0, 1, 1]), np.full(4, 0.25), ridge=0.1, classes=2)
     >>> found(x).argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
@@ -119,33 +119,33 @@ def fit(
     return Linear(slopes, point[classes * width :] - slopes @ center)
 
 
-def log_chances(logits: Floats) -> Floats:
+def log_softmax(logits: Floats) -> Floats:
     """Logarithms of the softmax, [rows, classes]."""
     moved = logits - logits.max(axis=1, keepdims=True)
     return np.asarray(moved - np.log(np.exp(moved).sum(axis=1, keepdims=True)))
 
 
-def surprise(logits: Floats, target: Ints, weight: Floats) -> float:
+def compute_loss(logits: Floats, target: Ints, weight: Floats) -> float:
     """The weighted mean log loss; weights sum to 1.
 
-    >>> round(surprise(np.array([[0.0, 0.0]]), np.array([1]), np.array([1.0])), 4)
+    >>> round(compute_loss(np.array([[0.0, 0.0]]), np.array([1]), np.array([1.0])), 4)
     0.6931
     """
-    return float(-(weight * log_chances(logits)[np.arange(len(target)), target]).sum())
+    return float(-(weight * log_softmax(logits)[np.arange(len(target)), target]).sum())
 
 
-def temperature(logits: Floats, target: Ints) -> float:
+def fit_temperature(logits: Floats, target: Ints) -> float:
     """The factor that makes softmax(factor * logits) the likeliest: an inverse temperature (Guo et al. 2017).
 
     Looked for between 0.1 and 10.
 
-    >>> temperature(np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1])) < 0.4
+    >>> fit_temperature(np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1])) < 0.4
     True
     """
     even = np.full(len(target), 1 / len(target))
 
     def best(factors: Floats) -> int:
-        return int(np.argmin([surprise(factor * logits, target, even) for factor in factors]))
+        return int(np.argmin([compute_loss(factor * logits, target, even) for factor in factors]))
 
     at = best(_FACTORS)  # the loss is convex in the factor, so a finer look around the best is enough
     near = np.geomspace(_FACTORS[max(0, at - 1)], _FACTORS[min(len(_FACTORS) - 1, at + 1)], 21)

@@ -73,11 +73,11 @@ class Match:
     """Share of bits that differ; 0 where all samples are the same."""
 
 
-def print_of(samples: Samples) -> Print:
+def make_fingerprint(samples: Samples) -> Print:
     """The fingerprint of a recording at 16 kHz. One of less than a second has few frames, and none under .3 s."""
     whole = np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes()
     exact = hashlib.blake2b(whole, digest_size=16).digest()
-    energies = _energies(samples)
+    energies = _measure_energies(samples)
     loud = energies.sum(axis=1)
     top = float(loud.max(initial=0.0))
     levels = np.log(energies + _FLOOR * top + 1e-30)
@@ -89,7 +89,7 @@ def print_of(samples: Samples) -> Print:
     return Print(words, heard, weakest, exact)
 
 
-def _energies(samples: Samples) -> Floats32:
+def _measure_energies(samples: Samples) -> Floats32:
     """[frames, 33]; at least `LAG` frames, empty ones where the recording is too short."""
     count = max(0, (len(samples) - WINDOW) // HOP + 1)
     found = np.zeros((max(count, LAG), BITS + 1), dtype=np.float32)
@@ -127,8 +127,8 @@ class Prints:
         best: Match | None = None
         for theirs, shift in self._candidates(one, allowed):
             for more in (-1, 0, 1):
-                error, frames = differing(one, self._prints[theirs], shift + more)
-                if error <= most(frames) and (best is None or error < best.error):
+                error, frames = measure_difference(one, self._prints[theirs], shift + more)
+                if error <= get_most_differing(frames) and (best is None or error < best.error):
                     best = Match(theirs, max(error, 1e-9))
         return best
 
@@ -137,7 +137,7 @@ class Prints:
         frames = np.flatnonzero(one.heard)
         if not len(frames) or not len(self._words):
             return []
-        tried = _variants(one.words[frames], one.weakest[frames])
+        tried = _list_variants(one.words[frames], one.weakest[frames])
         first = np.searchsorted(self._words, tried, side="left")
         counts = np.searchsorted(self._words, tried, side="right") - first
         counts[counts > _COMMON] = 0
@@ -156,7 +156,7 @@ class Prints:
         return [(int(votes[0, at]), int(votes[1, at]) * 2) for at in order if number[at] > 1]
 
 
-def _variants(words: Words, weakest: npt.NDArray[np.uint8]) -> Words:
+def _list_variants(words: Words, weakest: npt.NDArray[np.uint8]) -> Words:
     """Each word with its weakest bits both ways, [variants * frames]."""
     flips = np.uint32(1) << weakest.astype(np.uint32)
     found = [words]
@@ -165,16 +165,16 @@ def _variants(words: Words, weakest: npt.NDArray[np.uint8]) -> Words:
     return np.concatenate(found)
 
 
-def most(frames: int) -> float:
+def get_most_differing(frames: int) -> float:
     """The share of bits that may differ over so many frames.
 
-    >>> most(25), most(50), most(300)
+    >>> get_most_differing(25), get_most_differing(50), get_most_differing(300)
     (0.15, 0.2, 0.25)
     """
     return ALIKE_SHORT + (ALIKE - ALIKE_SHORT) * min(1.0, max(0, frames - SHORTEST) / (LONG - SHORTEST))
 
 
-def differing(one: Print, other: Print, shift: int) -> tuple[float, int]:
+def measure_difference(one: Print, other: Print, shift: int) -> tuple[float, int]:
     """Share of differing bits where frame `n` of one lies on `n + shift` of the other, and over how many frames.
 
     1 and 0 for too little overlap.

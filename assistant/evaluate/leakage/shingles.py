@@ -35,16 +35,16 @@ _TERMS = _RANDOM.integers(0, 1 << 63, HASHES, dtype=np.uint64)
 _POWERS = np.array([pow(0x9E3779B97F4A7C15, n, 1 << 64) for n in range(1, RUN + 1)], dtype=np.uint64)
 
 
-def normal(text: str) -> str:
+def normalise_text(text: str) -> str:
     """Without case, addresses, names of users, punctuation and the width of spaces.
 
-    >>> normal("@anna  Hello, WORLD!! https://x.org")
+    >>> normalise_text("@anna  Hello, WORLD!! https://x.org")
     'hello world'
     """
     return _REST.sub(" ", _ADDRESS.sub(" ", unicodedata.normalize("NFKC", text).casefold())).strip()
 
 
-def signature(normalised: str) -> Signatures:
+def make_signature(normalised: str) -> Signatures:
     """The MinHash signature of a normalised text of `RUN` characters or more, [64]."""
     codes = np.frombuffer(normalised.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
     runs = np.lib.stride_tricks.sliding_window_view(codes, RUN) * _POWERS
@@ -55,11 +55,11 @@ def signature(normalised: str) -> Signatures:
     return least
 
 
-def similar(one: Signatures, other: Signatures) -> float:
+def measure_similarity(one: Signatures, other: Signatures) -> float:
     """The share of equal hashes, which estimates the Jaccard similarity (deviation .05 at .8).
 
-    >>> a, b = signature("what a lovely day it is"), signature("what a lovely day it was")
-    >>> similar(a, a), 0.6 < similar(a, b) < 0.95
+    >>> a, b = make_signature("what a lovely day it is"), make_signature("what a lovely day it was")
+    >>> measure_similarity(a, a), 0.6 < measure_similarity(a, b) < 0.95
     (1.0, True)
     """
     return float((one == other).mean())
@@ -74,33 +74,33 @@ class Texts:
         """Texts that are the same once normalised."""
         signatures: list[Signatures] = []
         for at, text in enumerate(texts):
-            if len(said := normal(text)) < LEAST:
+            if len(said := normalise_text(text)) < LEAST:
                 continue
             group = self._same.setdefault(said, len(self._groups))
             if group < len(self._groups):
                 self._groups[group].append(at)
                 continue
             self._groups.append([at])
-            signatures.append(signature(said))
+            signatures.append(make_signature(said))
         self._signatures = np.array(signatures, dtype=np.uint32).reshape(-1, HASHES)
-        keys = _keys(self._signatures)
+        keys = _make_keys(self._signatures)
         self._order = keys.argsort(axis=1, kind="stable").astype(np.uint32)
         self._keys = np.take_along_axis(keys, self._order.astype(np.int64), axis=1)
 
     def find(self, text: str, allowed: Bools | None = None) -> tuple[int, float] | None:
         """The most similar of the `allowed` texts, and how similar; None below `ALIKE`."""
-        said = normal(text)
+        said = normalise_text(text)
         if len(said) < LEAST:
             return None
         if (same := self._same.get(said)) is not None and (at := self._first(same, allowed)) is not None:
             return at, 1.0
-        one = signature(said)
+        one = make_signature(said)
         near: set[int] = set()
-        for band, (key,) in enumerate(_keys(one[None])):
+        for band, (key,) in enumerate(_make_keys(one[None])):
             first = int(np.searchsorted(self._keys[band], key))
             last = int(np.searchsorted(self._keys[band], key, side="right"))
             near.update(self._order[band, first : min(last, first + _TRIED)].tolist())
-        alike = sorted(((similar(one, self._signatures[group]), -group) for group in near), reverse=True)
+        alike = sorted(((measure_similarity(one, self._signatures[group]), -group) for group in near), reverse=True)
         for likeness, group in alike:
             if likeness >= ALIKE and (at := self._first(-group, allowed)) is not None:
                 return at, likeness
@@ -110,7 +110,7 @@ class Texts:
         return next((at for at in self._groups[group] if allowed is None or allowed[at]), None)
 
 
-def _keys(signatures: Signatures) -> npt.NDArray[np.uint64]:
+def _make_keys(signatures: Signatures) -> npt.NDArray[np.uint64]:
     """One key for each band of each signature, [bands, texts]."""
     parts = signatures.reshape(len(signatures), BANDS, -1).astype(np.uint64)
     mixed = (parts * _POWERS[: parts.shape[2]]).sum(axis=2, dtype=np.uint64)

@@ -14,13 +14,13 @@ import numpy as np
 
 from assistant.arrays import Floats
 from assistant.errors import Invalid
-from assistant.evaluate.figures.metrics import cluster_numbers
+from assistant.evaluate.figures.metrics import number_clusters
 from assistant.evaluate.report import files
 from assistant.evaluate.report.provenance import describe_options, describe_run
 from assistant.evaluate.report.report import ModelIdentity, Report, round_number, to_measured
-from assistant.evaluate.tables.labels import number_of
+from assistant.evaluate.tables.labels import read_number
 from assistant.evaluate.tables.manifest import BadRow
-from assistant.evaluate.tables.tables import table_of
+from assistant.evaluate.tables.tables import open_plain_table
 from assistant.recommend.measures import estimate
 from assistant.recommend.measures.estimate import PolicyValue
 
@@ -79,7 +79,7 @@ def read_log(file: Path) -> Log:
 
     Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_column_missing`, `manifest_unreadable`).
     """
-    table = table_of(file)
+    table = open_plain_table(file)
     columns = table.columns
     modelled = [name for name in _MODELLED if name in columns]
     missing = [f"`{name}`" for name in (*_NEEDED, *(_MODELLED if modelled else ())) if name not in columns]
@@ -95,7 +95,7 @@ def read_log(file: Path) -> Log:
         try:
             if isinstance(cell, str):
                 raise ValueError(cell)
-            row = {name: _number(cell, name) for name in (*_NEEDED[1:], *modelled)}
+            row = {name: _read_probability(cell, name) for name in (*_NEEDED[1:], *modelled)}
         except ValueError as error:
             bad.append(BadRow(line, str(error)))
             continue
@@ -110,8 +110,8 @@ def read_log(file: Path) -> Log:
     )
 
 
-def _number(cell: Mapping[str, str], column: str) -> float:
-    value = number_of(cell, column)
+def _read_probability(cell: Mapping[str, str], column: str) -> float:
+    value = read_number(cell, column)
     if value is None:
         raise ValueError(f"no {column}")
     if column == "propensity" and not 0 < value <= 1:
@@ -133,14 +133,14 @@ def evaluate(options: LogsOptions) -> int:
     if not log.lines:
         return files.print_nothing_scored(options.data)
     files.prepare_folder(options.out, rows=len(log.lines), columns=4)
-    plain = estimate.weights(log.numbers["target"], log.numbers["propensity"])
+    plain = estimate.compute_weights(log.numbers["target"], log.numbers["propensity"])
     weight = np.minimum(plain, options.clip)
-    found = estimates(log, weight, replicates=options.bootstrap, seed=options.seed)
+    found = estimate_values(log, weight, replicates=options.bootstrap, seed=options.seed)
     report = Report(
         provenance=describe_run(options.data, seed=options.seed),
         task="logs",
         n=len(log.lines),
-        clusters=len(np.unique(cluster_numbers(log.of))),
+        clusters=len(np.unique(number_clusters(log.of))),
         metrics=to_measured(found),
         weights={
             "effective_sample_size": round(found["ips"].effective, 3),
@@ -148,10 +148,10 @@ def evaluate(options: LogsOptions) -> int:
             "largest_share": round_number(found["ips"].largest / float(weight.sum())) if weight.sum() else None,
             "clipped": int((plain > options.clip).sum()),
         },
-        model=ModelIdentity(name="estimates from logs", sha256=_own_hash()),
+        model=ModelIdentity(name="estimates from logs", sha256=_hash_code()),
         options=describe_options(options, without=("out",)),
         bad_rows=files.list_bad_rows(log.bad),
-        notes=warnings(log, found, plain, options.clip),
+        notes=list_warnings(log, found, plain, options.clip),
         seconds=round(time.monotonic() - started, 3),
     )
     files.write_predictions(options.out, _lines(log, weight))
@@ -159,26 +159,26 @@ def evaluate(options: LogsOptions) -> int:
     return 0
 
 
-def estimates(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, PolicyValue]:
+def estimate_values(log: Log, weight: Floats, *, replicates: int, seed: int) -> dict[str, PolicyValue]:
     """Each estimate of the target's mean reward, beside what the log itself earned."""
     reward = log.numbers["reward"]
-    how: dict[str, Any] = {"clusters": cluster_numbers(log.of), "seed": seed, "replicates": replicates}
+    how: dict[str, Any] = {"clusters": number_clusters(log.of), "seed": seed, "replicates": replicates}
     found = {
-        "logged": estimate.ips(reward, np.ones_like(reward), **how),
-        "ips": estimate.ips(reward, weight, **how),
-        "snips": estimate.snips(reward, weight, **how),
+        "logged": estimate.estimate_ips(reward, np.ones_like(reward), **how),
+        "ips": estimate.estimate_ips(reward, weight, **how),
+        "snips": estimate.estimate_snips(reward, weight, **how),
     }
     if "expected" in log.numbers:
         model = log.numbers["expected"], log.numbers["expected_target"]
-        found["dr"] = estimate.doubly_robust(reward, weight, *model, **how)
-    found["gain"] = estimate.gain(reward, weight, **how)
-    found["mean_weight"] = estimate.mean_weight(weight, **how)
+        found["dr"] = estimate.estimate_doubly_robust(reward, weight, *model, **how)
+    found["gain"] = estimate.estimate_gain(reward, weight, **how)
+    found["mean_weight"] = estimate.estimate_mean_weight(weight, **how)
     return found
 
 
-def warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: float) -> list[str]:
+def list_warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: float) -> list[str]:
     """How the figures were made, and what speaks against believing them."""
-    clusters = len(np.unique(cluster_numbers(log.of)))
+    clusters = len(np.unique(number_clusters(log.of)))
     over = f"{clusters} values of `{log.over}`" if log.over else f"{clusters} rows, as if each were independent"
     said = [
         f"intervals are 95 % percentile bootstrap over {over}",
@@ -209,7 +209,7 @@ def warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, clip: fl
     return said
 
 
-def _own_hash() -> str:
+def _hash_code() -> str:
     """Of the code that estimates."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     digest.update(Path(estimate.__file__).read_bytes())

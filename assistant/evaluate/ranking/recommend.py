@@ -63,11 +63,11 @@ def evaluate(options: RecommendOptions) -> int:
     if not options.data.is_dir():
         raise Invalid(f"--data {options.data} is not a folder", code="file_missing")
     optional("scipy.optimize", "--task situnes")
-    heard = situnes.read(options.data)
+    heard = situnes.read_situnes(options.data)
     files.prepare_folder(options.out, rows=10 * len(heard.ids), columns=len(situnes.SETS))
-    splits = [situnes.split(heard.people, seed) for seed in situnes.SEEDS]
-    scores = _offline(heard, splits) | served_scores(heard, splits)
-    found = figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
+    splits = [situnes.split_rows(heard.people, seed) for seed in situnes.SEEDS]
+    scores = _score_offline(heard, splits) | score_served(heard, splits)
+    found = compute_figures(heard, splits, scores, replicates=options.bootstrap, seed=options.seed)
     report = Report(
         provenance=describe_run(options.data, seed=options.seed),
         task="situnes",
@@ -75,9 +75,9 @@ def evaluate(options: RecommendOptions) -> int:
         clusters=len(set(heard.people)),
         splits=len(splits),
         metrics=to_measured(found),
-        model=ModelIdentity(name=_MODEL, sha256=_own_hash()),
+        model=ModelIdentity(name=_MODEL, sha256=_hash_code()),
         options=describe_options(options, without=("task", "out")),
-        notes=notes(found),
+        notes=list_notes(found),
         seconds=round(time.monotonic() - started, 3),
     )
     files.write_predictions(options.out, _lines(heard, splits, scores))
@@ -85,68 +85,68 @@ def evaluate(options: RecommendOptions) -> int:
     return 0
 
 
-def _offline(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+def _score_offline(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
     """Per set of columns: for each split the logits of its test rows."""
-    blocks = situnes.blocks(heard)
+    blocks = situnes.make_blocks(heard)
     found: dict[str, list[Floats]] = {}
     work = tqdm(situnes.SETS.items(), desc="models", disable=None)
     for name, wanted in work:
         columns = np.concatenate([blocks[block] for block in wanted], axis=1)
-        found[name] = [_fitted(columns, heard.liked, split) for split in splits]
+        found[name] = [_score_split(columns, heard.liked, split) for split in splits]
     return found
 
 
-def _fitted(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
+def _score_split(columns: Floats, liked: Bools, split: situnes.Split) -> Floats:
     one = np.ones((1, len(split.valid)))
-    models = [situnes.fit(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
+    models = [situnes.fit_logistic(columns[split.train], liked[split.train], ridge=ridge) for ridge in RIDGES]
     chosen = [metrics.auc(m.logits(columns[split.valid]), liked[split.valid], one)[0] for m in models]
     return models[int(np.nanargmax(chosen))].logits(columns[split.test])
 
 
-def served_scores(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
+def score_served(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -> dict[str, list[Floats]]:
     """For each split, what the belief expects of its test rows after the rewards of its training rows.
 
     It knows nobody and no song by name: only genre, character, moment and, in one of the two, the mood. The items'
     affinities to a mood come from the song's own valence and energy, as an app would declare them.
     """
-    items = [_served_item(heard, row) for row in range(len(heard.ids))]
+    items = [_make_item(heard, row) for row in range(len(heard.ids))]
     numbers = [np.array(item_numbers(item)) for item in items]
     found: dict[str, list[Floats]] = {}
     for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
-        contexts = [context_vector(_moment(heard, row), _mood(heard, row) if with_mood else None)
+        contexts = [context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
                     for row in range(len(items))]  # fmt: skip
         features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
-        found[name] = [_served_split(features, heard, split) for split in splits]
+        found[name] = [_score_served_split(features, heard, split) for split in splits]
     return found
 
 
-def _served_split(features: Floats, heard: situnes.Interactions, split: situnes.Split) -> Floats:
+def _score_served_split(features: Floats, heard: situnes.Interactions, split: situnes.Split) -> Floats:
     belief: Belief = prior()
     for row in split.train.tolist():
         belief = belief.learn(features[row], (heard.rating[row] - 1) / 4)
     return np.asarray(features[split.test] @ belief.mean)
 
 
-def _served_item(heard: situnes.Interactions, row: int) -> Item:
+def _make_item(heard: situnes.Interactions, row: int) -> Item:
     song = heard.song[row]
     aspects = {name: float(np.clip(2 * song[column] - 1, -1, 1)) for name, column in _ASPECTS.items()}
     affinity = Affinity(stress=-aspects["energy"], valence=aspects["valence"], arousal=aspects["energy"])
     return Item(str(heard.songs[row]), "", heard.genres[row], features=aspects, affinity=affinity)
 
 
-def _moment(heard: situnes.Interactions, row: int) -> Moment:
+def _make_moment(heard: situnes.Interactions, row: int) -> Moment:
     activity = _ACTIVITIES.get(int(heard.activity[row]))
     return Moment(hour=_HOURS.get(int(heard.time[row])), activity=activity)
 
 
-def _mood(heard: situnes.Interactions, row: int) -> Mood:
+def _make_mood(heard: situnes.Interactions, row: int) -> Mood:
     """As people said themselves, before they listened; tension is unpleasant and activated."""
     valence, arousal = (float(np.clip(value, -1, 1)) for value in heard.mood[row])
     stress = max(0.0, -valence) * max(0.0, arousal)
     return Mood(Estimate(valence, 0.2), Estimate(arousal, 0.2), stress, {}, (), 0.0, 900.0, confidence=1.0)
 
 
-def figures(
+def compute_figures(
     heard: situnes.Interactions,
     splits: Sequence[situnes.Split],
     scores: dict[str, list[Floats]],
@@ -159,7 +159,7 @@ def figures(
     of = person.astype(np.int64)
 
     def mean_auc(name: str) -> Statistic:
-        return lambda weights: _mean_auc(scores[name], splits, heard.liked, of, weights)
+        return lambda weights: _compute_mean_auc(scores[name], splits, heard.liked, of, weights)
 
     def apart(one: str, other: str) -> Statistic:
         first, second = mean_auc(one), mean_auc(other)
@@ -170,10 +170,10 @@ def figures(
     statistics["gain_of_mood"] = apart("mood_alone", "without_situation")
     statistics["gain_of_mood_beyond_situation"] = apart("with_situation_and_mood", "with_situation")
     statistics["gain_of_mood_served"] = apart("served_with_mood", "served_without_mood")
-    return bootstrap.figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
+    return bootstrap.compute_figures(statistics, int(of.max(initial=-1)) + 1, replicates=replicates, seed=seed)
 
 
-def _mean_auc(
+def _compute_mean_auc(
     scores: Sequence[Floats],
     splits: Sequence[situnes.Split],
     liked: Bools,
@@ -187,7 +187,7 @@ def _mean_auc(
     return np.asarray(np.mean(each, axis=0))
 
 
-def notes(found: dict[str, Figure]) -> list[str]:
+def list_notes(found: dict[str, Figure]) -> list[str]:
     """What the figures come to, in words."""
     said = [
         "auc_without_situation and auc_with_situation follow the paper's second setting: its ten splits, rating 3 "
@@ -209,7 +209,7 @@ def notes(found: dict[str, Figure]) -> list[str]:
     return said
 
 
-def _own_hash() -> str:
+def _hash_code() -> str:
     """Of the code that fits: the model is made here."""
     digest = hashlib.sha256()
     for module in ("recommend.py", "situnes.py"):

@@ -103,30 +103,30 @@ class Split:
     test: Ints
 
 
-def read(folder: Path) -> Interactions:
+def read_situnes(folder: Path) -> Interactions:
     """Read the second stage. Raises `NotFound` (`file_missing`) or `Invalid` (`situnes_shape`)."""
     try:
-        with _opened(folder, "stage2_interactions.csv") as file:
+        with _open_text(folder, "stage2_interactions.csv") as file:
             rows = list(csv.DictReader(file))
-        with _opened(folder, "stage2_env.json") as file:
+        with _open_text(folder, "stage2_env.json") as file:
             surroundings = json.load(file)
-        with _opened(folder, "music_info.csv") as file:
+        with _open_text(folder, "music_info.csv") as file:
             music = {int(float(song["item_id"])): song for song in csv.DictReader(file)}
-        return _listening(rows, [surroundings[row["inter_id"]] for row in rows], _wrist(folder), music)
+        return _make_interactions(rows, [surroundings[row["inter_id"]] for row in rows], _read_wrist(folder), music)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise Invalid(
             f"{folder} doesn't look like SiTunes, stage 2: {type(error).__name__}", code="situnes_shape"
         ) from error
 
 
-def _opened(folder: Path, name: str) -> Any:
+def _open_text(folder: Path, name: str) -> Any:
     for file in (folder / name, folder / f"{name}.gz"):
         if file.is_file():
             return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
     raise NotFound(f"there is no {name} in {folder}", code="file_missing")
 
 
-def _wrist(folder: Path) -> Floats:
+def _read_wrist(folder: Path) -> Floats:
     for file in (folder / "stage2_wrist.npz", folder / "stage2_wrist.npy"):
         if file.is_file():
             loaded = np.load(file, allow_pickle=False)
@@ -135,7 +135,7 @@ def _wrist(folder: Path) -> Floats:
     raise NotFound(f"there is no stage2_wrist.npz in {folder}", code="file_missing")
 
 
-def _listening(
+def _make_interactions(
     rows: Sequence[Mapping[str, str]], around: Sequence[Any], wrist: Floats, music: Mapping[int, Any]
 ) -> Interactions:
     if len(wrist) != len(rows) or wrist.shape[1:] != (30, 4):
@@ -171,7 +171,7 @@ def _listening(
     )
 
 
-def split(people: Sequence[int], seed: int) -> Split:
+def split_rows(people: Sequence[int], seed: int) -> Split:
     """The authors' split of one seed: `people` in their order, each shuffled and cut at 70 and 80 %."""
     random = np.random.RandomState(seed)
     owner = np.array(people)
@@ -186,40 +186,44 @@ def split(people: Sequence[int], seed: int) -> Split:
     return Split(train, valid, test)
 
 
-def blocks(heard: Interactions) -> dict[str, Floats]:
+def make_blocks(heard: Interactions) -> dict[str, Floats]:
     """The columns by what they are about; activity is also crossed with what the song is like.
 
     Columns are standardised over all rows: that uses no rating.
     """
-    song = standard(heard.song)
-    activity = one_hot(heard.activity.tolist())
-    weather = np.concatenate([one_hot(heard.weather[:, 0].tolist()), standard(heard.weather[:, 1:])], axis=1)
+    song = standardise(heard.song)
+    activity = encode_one_hot(heard.activity.tolist())
+    weather = np.concatenate(
+        [encode_one_hot(heard.weather[:, 0].tolist()), standardise(heard.weather[:, 1:])], axis=1
+    )
     return {
-        "base": np.concatenate([one_hot(heard.people), one_hot(heard.songs), song, one_hot(heard.genres)], axis=1),
-        "activity": np.concatenate([activity, crossed(activity, song / 2)], axis=1),
-        "pulse_and_steps": standard(heard.wrist),
-        "weather_and_time": np.concatenate([weather, one_hot(heard.time.tolist())], axis=1),
-        "place": standard(heard.place),
+        "base": np.concatenate(
+            [encode_one_hot(heard.people), encode_one_hot(heard.songs), song, encode_one_hot(heard.genres)], axis=1
+        ),
+        "activity": np.concatenate([activity, cross_columns(activity, song / 2)], axis=1),
+        "pulse_and_steps": standardise(heard.wrist),
+        "weather_and_time": np.concatenate([weather, encode_one_hot(heard.time.tolist())], axis=1),
+        "place": standardise(heard.place),
         "mood": heard.mood,
     }
 
 
-def one_hot(values: Sequence[object]) -> Floats:
+def encode_one_hot(values: Sequence[object]) -> Floats:
     """[rows, distinct values], in their sorted order.
 
-    >>> one_hot(["b", "a"]).tolist()
+    >>> encode_one_hot(["b", "a"]).tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
     names = sorted(set(values), key=str)
     return np.array([[float(value == name) for name in names] for value in values]).reshape(len(values), len(names))
 
 
-def crossed(one: Floats, other: Floats) -> Floats:
+def cross_columns(one: Floats, other: Floats) -> Floats:
     """All products, [rows, a] and [rows, b] -> [rows, a b]."""
     return (one[:, :, None] * other[:, None, :]).reshape(len(one), -1)
 
 
-def standard(columns: Floats) -> Floats:
+def standardise(columns: Floats) -> Floats:
     """Columns with mean 0 and deviation 1; a constant one becomes 0."""
     deviation = columns.std(axis=0)
     return np.asarray((columns - columns.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0))
@@ -238,13 +242,13 @@ class Logistic:
         return np.asarray(rows @ self.weights + self.intercept)
 
 
-def fit(rows: Floats, positive: Bools, *, ridge: float) -> Logistic:
+def fit_logistic(rows: Floats, positive: Bools, *, ridge: float) -> Logistic:
     """Minimise the log loss plus ridge/2 times the squared weights, by L-BFGS; the intercept is free.
 
     `rows` [rows, features], `positive` [rows]. Raises `Unavailable` (`extra_missing`) without SciPy.
 
     >>> x = np.array([[-1.0], [-0.5], [0.5], [1.0]])
-    >>> bool(fit(x, np.array([False, False, True, True]), ridge=1.0).weights[0] > 0.5)
+    >>> bool(fit_logistic(x, np.array([False, False, True, True]), ridge=1.0).weights[0] > 0.5)
     True
     """
     sign = np.where(positive, 1.0, -1.0)

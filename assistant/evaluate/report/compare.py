@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from assistant.errors import AssistantError, Invalid, Unavailable
 from assistant.evaluate.arguments import parse_count, parse_names
-from assistant.evaluate.figures.measures import figures
-from assistant.evaluate.figures.paired import contrasts
-from assistant.evaluate.figures.permutation import holm
+from assistant.evaluate.figures.measures import compute_figures
+from assistant.evaluate.figures.paired import compare_models
+from assistant.evaluate.figures.permutation import adjust_p
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import leaderboard
 from assistant.evaluate.report.glossary import choose_headline
@@ -95,7 +95,7 @@ def compare_reports(options: CompareOptions) -> Leaderboard:
     sheets = align_sheets(scored)
     first, drop, task = sheets[0], scored[0].drop, scored[0].report.task
     own = [
-        to_measured(figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
+        to_measured(compute_figures(sheet, drop=drop, replicates=options.bootstrap, seed=options.seed))
         for sheet in tqdm(sheets, desc="models", leave=False, disable=None)
     ]
     headline = choose_headline(task, own[0])
@@ -165,10 +165,10 @@ def _pairs(
     pairs = list(combinations(range(len(names)), 2))
     chance: Any = {"drop": drop, "replicates": options.bootstrap, "seed": options.seed}
     found = {
-        (a, b): contrasts(sheets[a], sheets[b], **chance)
+        (a, b): compare_models(sheets[a], sheets[b], **chance)
         for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None)
     }
-    adjusted = {metric: holm({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]}
+    adjusted = {metric: adjust_p({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]}
     return [
         ModelPair(
             first=names[a],

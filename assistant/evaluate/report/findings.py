@@ -1,4 +1,4 @@
-"""What a run found, as plain numbers: figures with intervals, per class, by group, curves. No files, no clock."""
+"""Computes what a report says of a run: figures with intervals, per class, by group, curves. No files, no clock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from msgspec import UNSET
 
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.curves import curves
-from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, gaps, groups_of, lacking
-from assistant.evaluate.figures.measures import figures, ranked
-from assistant.evaluate.figures.tasks import Sheet, Task, answer, chosen, class_names
+from assistant.evaluate.figures.curves import compute_curves
+from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
+from assistant.evaluate.figures.measures import compute_figures, make_ranked
+from assistant.evaluate.figures.tasks import Sheet, Task, choose_names, get_answer, list_classes
 from assistant.evaluate.report.report import (
     ClassFigures,
     Curves,
@@ -27,25 +27,25 @@ from assistant.evaluate.report.report import (
     to_measured,
     to_struct,
 )
-from assistant.evaluate.run.engine import RowOutcome
+from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import Card
 
 _OWN = ("speaker", "group", "gender")
 """Columns that every row has."""
 _LARGE = 4_000_000
-"""Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
+"""Numbers in a sheet above which it uses smaller types: a million label sets would fill the memory."""
 
 
 def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
-    """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
+    """Labels beside answers; a column for each class that occurs, label of the card, or labelled affect."""
     used: dict[str, None] = {}
     answered, speakers = [], []
     for outcome in outcomes:
         used |= dict.fromkeys((*outcome.row.labels, *outcome.row.affect))
         answered.append(outcome.scores is not None)
         speakers.append(sys.intern(outcome.row.speaker))
-    names = class_names(task, card, set(used))
+    names = list_classes(task, card, set(used))
     shape, affect = (len(answered), len(names)), task == "affect"
     large = shape[0] * shape[1] > _LARGE
     number: Any = np.float32 if large else np.float64
@@ -57,7 +57,7 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
         deviation=np.full(shape if affect else (shape[0], 0), np.nan, dtype=number),
         predicted=np.zeros(shape, dtype=bool),
         answered=np.array(answered, dtype=bool),
-        clusters=metrics.cluster_numbers(speakers),
+        clusters=metrics.number_clusters(speakers),
     )
     place = {name: at for at, name in enumerate(names)}
     for at, outcome in enumerate(outcomes):
@@ -65,8 +65,8 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
             if name in place:
                 sheet.truth[at, place[name]] = value
         if outcome.scores is not None:
-            sheet.given[at], sheet.deviation[at] = answer(task, outcome.scores, names)
-            sheet.predicted[at] = chosen(task, outcome.scores, sheet.given[at], sheet.names)
+            sheet.given[at], sheet.deviation[at] = get_answer(task, outcome.scores, names)
+            sheet.predicted[at] = choose_names(task, outcome.scores, sheet.given[at], sheet.names)
     return sheet
 
 
@@ -80,13 +80,13 @@ def compute_findings(
     columns: Sequence[str] = ("group", "gender"),
     task: Task | Literal["mood"] | None = None,
 ) -> Findings:
-    """The part of the report that is computed, from one pass over the outcomes.
+    """Compute what the report says of the outcomes, in one pass over them.
 
-    `columns` names those that groups are made by. `task` is the sheet's own where none is given.
+    `columns` are those to group by. `task` is the sheet's own where none is given.
     """
 
     def measure(part: Sheet) -> Figures:
-        return to_measured(figures(part, drop=drop, replicates=replicates, seed=seed))
+        return to_measured(compute_figures(part, drop=drop, replicates=replicates, seed=seed))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -105,14 +105,16 @@ def compute_findings(
         per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
         label_counts=_label_counts(sheet),
         confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        curves=to_struct(curves(sheet, whole.get("aurc"), drop=drop), Curves),
-        groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in groups_of(values)},
-        gaps=[to_struct(gap, Gap) for gap in gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)],
+        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in list_groups(values)},
+        gaps=[
+            to_struct(gap, Gap) for gap in measure_gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)
+        ],
     )
 
 
 def list_extra_columns(columns: Sequence[str]) -> list[str]:
-    """Those columns that a row has only if they are asked for.
+    """The columns that a row has only on request.
 
     >>> list_extra_columns(["gender", "accent", "accent"])
     ['accent']
@@ -121,7 +123,7 @@ def list_extra_columns(columns: Sequence[str]) -> list[str]:
 
 
 def list_group_columns(columns: Sequence[str]) -> list[str]:
-    """The columns that groups are made by: those asked for beside ours.
+    """The columns to group by: `group`, `gender`, and those that were asked for.
 
     >>> list_group_columns(["accent", "gender"])
     ['group', 'gender', 'accent']
@@ -130,21 +132,21 @@ def list_group_columns(columns: Sequence[str]) -> list[str]:
 
 
 def read_column(row: Row, column: str) -> str:
-    """What a row says in a column, ours or any other that was asked for; empty where it says nothing."""
+    """The cell of a row in a column, ours or one that was asked for; empty where there is none."""
     return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
 
 
 def _group(column: str, part: Sheet, measured: Callable[[Sheet], Figures]) -> Group:
     if len(part) < FEWEST:
         return Group(column=column, n=len(part), metrics={}, note=INSUFFICIENT)
-    few = lacking(len(part), int(part.clusters.max()) + 1)
+    few = explain_shortage(len(part), int(part.clusters.max()) + 1)
     return Group(column=column, n=len(part), metrics=measured(part), note=few or UNSET)
 
 
 def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, ClassFigures]:
     counts = sheet.count(drop=drop)
     precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
-    areas = replace(ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
+    areas = replace(make_ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
     return {
         name: ClassFigures(
             precision=round_number(precision[at]),

@@ -27,22 +27,22 @@ class Habit:
 
     def learn(self, observation: Sequence[float]) -> None:
         """One more utterance."""
-        parts = list(_parts(observation))
+        parts = list(_split_numbers(observation))
         known = self._parts or (NO_BASELINE,) * len(parts)
         self._parts = tuple(update_baseline(old, part) for old, part in zip(known, parts, strict=True))
 
     def usual(self, population: Sequence[float]) -> Usual | None:
         """What is known of the speaker; None before the first utterance."""
-        pairs = zip(self._parts, _parts(population), strict=False)
+        pairs = zip(self._parts, _split_numbers(population), strict=False)
         known = [found for part, most in pairs if (found := usual_from(part, most))]
         return Usual(tuple(x for part in known for x in part.shift), known[0].trust) if known else None
 
 
-def _parts(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
+def _split_numbers(numbers: Sequence[float]) -> Iterable[tuple[float, ...]]:
     return (tuple(numbers[at : at + Baseline.SIZE]) for at in range(0, len(numbers), Baseline.SIZE))
 
 
-def with_baseline(
+def subtract_baselines(
     outcomes: Sequence[RowOutcome], mode: BaselineMode, population: Sequence[float]
 ) -> Sequence[RowOutcome]:
     """Take each speaker's habit out of the scores, without labels.
@@ -60,11 +60,11 @@ def with_baseline(
             f"{len(population)}",
             code="baseline_unsupported",
         )
-    found = moved(outcomes, mode, population)
+    found = move_outcomes(outcomes, mode, population)
     return outcomes.with_scores(found) if isinstance(outcomes, RowOutcomes) else list(found)
 
 
-def moved(
+def move_outcomes(
     outcomes: Sequence[RowOutcome], mode: Literal["speaker", "online"], population: Sequence[float]
 ) -> Iterator[RowOutcome]:
     """One after the other, the outcomes relative to how their speakers usually sound."""

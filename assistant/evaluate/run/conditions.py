@@ -71,21 +71,21 @@ class AudioCondition:
         return "_".join(part for part in (self.kind, self.folder.name if self.folder else "", level) if part)
 
 
-def parsed(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
+def parse_conditions(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
     """What --conditions names, each once. Raises `Invalid` (`condition_invalid`) or `NotFound` (`folder_missing`).
 
-    >>> [c.name for c in parsed(["noise@20,0", "opus", "telephone", "telephone"])]
+    >>> [c.name for c in parse_conditions(["noise@20,0", "opus", "telephone", "telephone"])]
     ['noise_20dB', 'noise_0dB', 'opus_16kbit', 'telephone']
     """
     words = [word for one in asked for word in (USUAL if one == "all" else (one,))]
-    found = tuple(dict.fromkeys(condition for word in words for condition in _one(word)))
+    found = tuple(dict.fromkeys(condition for word in words for condition in _parse_condition(word)))
     names = [condition.name for condition in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Invalid(f"two folders would both be called {twice[0]}: rename one of them", code="condition_invalid")
     return found
 
 
-def _one(word: str) -> list[AudioCondition]:
+def _parse_condition(word: str) -> list[AudioCondition]:
     kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
     if kind not in get_args(Kind):
         raise Invalid(
@@ -101,10 +101,10 @@ def _one(word: str) -> list[AudioCondition]:
         where, at, rest = rest.rpartition("@")
         if not (where and at):
             raise Invalid(f"{word}: write noise:FOLDER@20,10,0 or noise@20,10,0", code="condition_invalid")
-        folder = _folder(where)
-    elif kind == "reverb" and rest and not _numbers(rest):
-        return [AudioCondition("reverb", None, _folder(rest))]
-    levels = _numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
+        folder = _find_folder(where)
+    elif kind == "reverb" and rest and not _parse_numbers(rest):
+        return [AudioCondition("reverb", None, _find_folder(rest))]
+    levels = _parse_numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
     least, most, unit = _BOUNDS[kind]
     if not levels or not all(least <= level <= most for level in levels):
         raise Invalid(
@@ -114,7 +114,7 @@ def _one(word: str) -> list[AudioCondition]:
     return [AudioCondition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
 
 
-def _numbers(written: str) -> list[float] | None:
+def _parse_numbers(written: str) -> list[float] | None:
     try:
         found = [float(part) for part in written.split(",")]
     except ValueError:
@@ -122,7 +122,7 @@ def _numbers(written: str) -> list[float] | None:
     return found if all(map(math.isfinite, found)) else None
 
 
-def _folder(written: str) -> Path:
+def _find_folder(written: str) -> Path:
     folder = Path(written).expanduser()
     if not folder.is_dir():
         raise NotFound(f"there is no folder {folder} to take sounds from", code="folder_missing")
@@ -151,19 +151,19 @@ class Disturbance:
         level = self.condition.level or 0.0
         match self.condition.kind:
             case "noise":
-                return disturbance.with_noise(samples, self._noise(row, len(samples)), level)
+                return disturbance.add_noise(samples, self._noise(row, len(samples)), level)
             case "telephone":
-                return disturbance.telephone(samples)
+                return disturbance.apply_telephone(samples)
             case "opus":
-                return disturbance.opus(samples, level)
+                return disturbance.apply_opus(samples, level)
             case "clip":
-                return disturbance.clipped(samples, level)
+                return disturbance.clip_peaks(samples, level)
             case "gain":
-                return disturbance.amplified(samples, level)
+                return disturbance.amplify(samples, level)
             case "reverb":
                 random = self._random(row)
-                response = self._sound(random, None) if self.files else disturbance.room(level, random)
-                return disturbance.in_a_room(samples, response)
+                response = self._sound(random, None) if self.files else disturbance.make_room(level, random)
+                return disturbance.apply_room(samples, response)
 
     def _random(self, row: Row) -> np.random.Generator:
         told = f"{self.seed}\0{self.condition.kind}\0{row.name or row.line}\0{row.start_s:g}".encode()
@@ -171,7 +171,7 @@ class Disturbance:
 
     def _noise(self, row: Row, count: int) -> Samples:
         random = self._random(row)
-        return self._sound(random, count) if self.files else disturbance.pink(count, random)
+        return self._sound(random, count) if self.files else disturbance.make_pink_noise(count, random)
 
     def _sound(self, random: np.random.Generator, count: int | None) -> Samples:
         """A stretch of `count` samples of one of the files, from anywhere and over again if short, or all of it."""
@@ -191,7 +191,7 @@ class Disturbance:
         raise Invalid(f"no sound can be read from {self.condition.folder}", code="noise_unreadable")
 
 
-def prepared(condition: AudioCondition, seed: int) -> Disturbance:
+def prepare_condition(condition: AudioCondition, seed: int) -> Disturbance:
     """The condition with the sounds it takes, sorted by name. Raises `Invalid` (`noise_unreadable`) without any."""
     if condition.folder is None:
         return Disturbance(condition, seed)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant.evaluate.run.engine import Pace, RowOutcome, RowOutcomes
+from assistant.evaluate.run.engine import Pace
+from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes
 from assistant.evaluate.run.worker import PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import Model
@@ -25,7 +26,7 @@ _LONGEST_S = 5.0
 """Seconds after which no further row is."""
 
 
-def cost(
+def measure_cost(
     reading: PieceReader,
     models: Sequence[Model],
     outcomes: Sequence[RowOutcome],
@@ -44,15 +45,17 @@ def cost(
     share = pace.rows / len(outcomes) if len(outcomes) else 0.0
     return {
         "rows_per_s": pace.rows / pace.seconds if pace.rows and pace.seconds > 0 else None,
-        "latency_ms": _latency(reading, outcomes, clock),
+        "latency_ms": _measure_latency(reading, outcomes, clock),
         "audio_s": audio_s,
         "real_time_factor": pace.seconds / (audio_s * share) if audio_s and share else None,
-        "peak_rss_mb": peak_rss_mb(),
+        "peak_rss_mb": measure_peak_rss_mb(),
         "model_mb": sum(model.card.graph.stat().st_size for model in models) / 1e6,
     }
 
 
-def _latency(reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Callable[[], float]) -> dict[str, Any]:
+def _measure_latency(
+    reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Callable[[], float]
+) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
     for row in _spread(outcomes):
@@ -73,7 +76,7 @@ def _spread(outcomes: Sequence[RowOutcome]) -> Iterator[Row]:
     return (outcomes[number * len(outcomes) // count].row for number in range(count))
 
 
-def peak_rss_mb() -> float | None:
+def measure_peak_rss_mb() -> float | None:
     """The most memory that this process held so far, in MB; None where the system doesn't say."""
     if resource is None:
         return None

@@ -30,11 +30,11 @@ OPUS_RATE = 48_000
 """Hz that decoders of Opus give, whatever was coded."""
 
 
-def active_power(samples: Samples) -> float:
+def measure_active_power(samples: Samples) -> float:
     """Mean square of the frames in which somebody speaks: those within `ACTIVE_DB` of the loudest one.
 
     >>> speech = np.concatenate([np.full(1600, 0.5), np.zeros(1600)]).astype(np.float32)
-    >>> active_power(speech)
+    >>> measure_active_power(speech)
     0.25
     """
     padded = np.pad(samples.astype(np.float64), (0, -len(samples) % FRAME))
@@ -43,26 +43,26 @@ def active_power(samples: Samples) -> float:
     return float(power[power >= top * 10 ** (-ACTIVE_DB / 10)].mean()) if top else 0.0
 
 
-def with_noise(samples: Samples, noise: Samples, decibels: float) -> Samples:
+def add_noise(samples: Samples, noise: Samples, decibels: float) -> Samples:
     """With `noise` [samples] added so that the speech is `decibels` louder than it.
 
     The level of the speech is that of its active frames, the level of the noise that of the whole stretch.
 
     >>> tone, noise = np.ones(3200, dtype=np.float32), np.tile(np.float32([1, -1]), 1600)
-    >>> float(with_noise(tone, noise, 20.0)[0])
+    >>> float(add_noise(tone, noise, 20.0)[0])
     1.1...
     """
     loud = float(np.mean(np.square(noise, dtype=np.float64))) if len(noise) else 0.0
     if not loud:
         return samples
-    scale = np.sqrt(active_power(samples) / loud) * 10 ** (-decibels / 20)
+    scale = np.sqrt(measure_active_power(samples) / loud) * 10 ** (-decibels / 20)
     return np.asarray(samples + scale * noise, dtype=np.float32)
 
 
-def pink(count: int, random: np.random.Generator) -> Samples:
+def make_pink_noise(count: int, random: np.random.Generator) -> Samples:
     """Noise whose power falls by 3 dB an octave from 20 Hz on, like that of many rooms and crowds.
 
-    >>> len(pink(1000, np.random.default_rng(0)))
+    >>> len(make_pink_noise(1000, np.random.default_rng(0)))
     1000
     """
     spectrum = np.fft.rfft(random.standard_normal(count))
@@ -70,18 +70,18 @@ def pink(count: int, random: np.random.Generator) -> Samples:
     return np.fft.irfft(spectrum / np.sqrt(np.maximum(hertz, 20.0)), count).astype(np.float32)
 
 
-def telephone(samples: Samples) -> Samples:
+def apply_telephone(samples: Samples) -> Samples:
     """As over a fixed line: 8 kHz, 300 to 3,400 Hz, 8 bits in mu-law (ITU-T G.711), and back.
 
     A sample becomes the nearest of the 256 values; what is beyond full scale becomes the outermost.
     """
     narrow = soxr.resample(samples, SAMPLE_RATE, TELEPHONE_RATE)
-    banded = convolved(narrow, _BAND)[len(_BAND) // 2 :][: len(narrow)]
+    banded = convolve(narrow, _BAND)[len(_BAND) // 2 :][: len(narrow)]
     coded = _VALUES[np.searchsorted(_BETWEEN, banded)]
-    return _fitted(soxr.resample(coded, TELEPHONE_RATE, SAMPLE_RATE), len(samples))
+    return _fit_length(soxr.resample(coded, TELEPHONE_RATE, SAMPLE_RATE), len(samples))
 
 
-def _band_pass() -> Floats:
+def _make_band_pass() -> Floats:
     """A windowed sinc (Kaiser): below 200 and above 3,500 Hz 60 dB are taken away."""
     reach = 150
     at = np.arange(-reach, reach + 1)
@@ -89,21 +89,21 @@ def _band_pass() -> Floats:
     return np.asarray((high * np.sinc(high * at) - low * np.sinc(low * at)) * np.kaiser(len(at), 5.65))
 
 
-_BAND = _band_pass()
+_BAND = _make_band_pass()
 _VALUES = np.unique(ULAW)
 _BETWEEN = (_VALUES[1:] + _VALUES[:-1]) / 2
 
 
-def opus(samples: Samples, kbit_s: float) -> Samples:
+def apply_opus(samples: Samples, kbit_s: float) -> Samples:
     """Coded with Opus at `kbit_s` (variable within a bound, tuned for speech, frames of 20 ms) and back.
 
     Raises `Unavailable` (`encoder_missing`) where PyAV comes without libopus.
     """
-    decoded = np.concatenate([np.zeros(0, np.float32), *_decoded(opus_packets(samples, kbit_s))])
-    return _fitted(soxr.resample(decoded, OPUS_RATE, SAMPLE_RATE), len(samples))
+    decoded = np.concatenate([np.zeros(0, np.float32), *_decode_opus(encode_opus(samples, kbit_s))])
+    return _fit_length(soxr.resample(decoded, OPUS_RATE, SAMPLE_RATE), len(samples))
 
 
-def opus_packets(samples: Samples, kbit_s: float) -> tuple[bytes, list[bytes]]:
+def encode_opus(samples: Samples, kbit_s: float) -> tuple[bytes, list[bytes]]:
     """The header (RFC 7845) and the packets of 20 ms; two more than there are samples, to flush the coder."""
     av: Any = importlib.import_module("av")
     try:
@@ -127,17 +127,17 @@ def opus_packets(samples: Samples, kbit_s: float) -> tuple[bytes, list[bytes]]:
     return bytes(coder.extradata), packets
 
 
-def _decoded(coded: tuple[bytes, list[bytes]]) -> list[Samples]:
+def _decode_opus(coded: tuple[bytes, list[bytes]]) -> list[Samples]:
     av: Any = importlib.import_module("av")
     decoder = av.CodecContext.create("opus", "r")
     decoder.extradata, packets = coded
     return [frame.to_ndarray()[0] for packet in packets for frame in decoder.decode(av.Packet(packet))]
 
 
-def clipped(samples: Samples, percent: float) -> Samples:
+def clip_peaks(samples: Samples, percent: float) -> Samples:
     """With the loudest `percent` of the samples cut off at the level of the quietest of them; zeros don't count.
 
-    >>> clipped(np.float32([0.1, -0.2, 0.3, -0.4, 0.5]), 40.0).round(2).tolist()
+    >>> clip_peaks(np.float32([0.1, -0.2, 0.3, -0.4, 0.5]), 40.0).round(2).tolist()
     [0.1..., -0.2..., 0.3..., -0.3..., 0.3...]
     """
     loud = np.abs(samples[samples != 0])
@@ -147,17 +147,17 @@ def clipped(samples: Samples, percent: float) -> Samples:
     return np.clip(samples, -top, top)
 
 
-def amplified(samples: Samples, decibels: float) -> Samples:
+def amplify(samples: Samples, decibels: float) -> Samples:
     """Louder or quieter, as 16 bits hold it: rounded to their steps, cut off beyond full scale.
 
-    >>> amplified(np.float32([0.5, -0.05]), 20.0).round(4).tolist(), amplified(np.float32([1e-4]), -20.0).tolist()
+    >>> amplify(np.float32([0.5, -0.05]), 20.0).round(4).tolist(), amplify(np.float32([1e-4]), -20.0).tolist()
     ([1.0, -0.5], [0.0])
     """
     scaled = np.round(samples * (10 ** (decibels / 20) * 32768.0))
     return (np.clip(scaled, -32768, 32767) / 32768.0).astype(np.float32)
 
 
-def room(seconds: float, random: np.random.Generator) -> Samples:
+def make_room(seconds: float, random: np.random.Generator) -> Samples:
     """The response of a made-up room: the direct sound, then noise that falls by 60 dB in `seconds`.
 
     Polack's model of 1988: the late sound is Gaussian noise under an exponential. The direct sound has as much
@@ -171,18 +171,18 @@ def room(seconds: float, random: np.random.Generator) -> Samples:
     return np.asarray(response, dtype=np.float32)
 
 
-def in_a_room(samples: Samples, response: Samples) -> Samples:
+def apply_room(samples: Samples, response: Samples) -> Samples:
     """Heard through `response`, from its loudest sample on, as loud as it was and no longer than it was."""
     direct = int(np.abs(response).argmax())
-    heard = convolved(samples, response[direct:])[: len(samples)]
+    heard = convolve(samples, response[direct:])[: len(samples)]
     before, after = (float(np.mean(np.square(x, dtype=np.float64))) for x in (samples, heard))
     return np.asarray(heard * np.sqrt(before / after), dtype=np.float32) if after else samples
 
 
-def convolved(samples: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Floats:
+def convolve(samples: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Floats:
     """The full convolution, by way of the spectrum.
 
-    >>> convolved(np.array([1.0, 2.0]), np.array([1.0, 1.0])).round(6).tolist()
+    >>> convolve(np.array([1.0, 2.0]), np.array([1.0, 1.0])).round(6).tolist()
     [1.0, 3.0, 2.0]
     """
     count = len(samples) + len(kernel) - 1
@@ -190,5 +190,5 @@ def convolved(samples: npt.NDArray[Any], kernel: npt.NDArray[Any]) -> Floats:
     return np.asarray(np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(kernel, size), size)[:count])
 
 
-def _fitted(samples: npt.NDArray[Any], count: int) -> Samples:
+def _fit_length(samples: npt.NDArray[Any], count: int) -> Samples:
     return np.pad(samples[:count], (0, max(0, count - len(samples)))).astype(np.float32)

@@ -16,25 +16,12 @@ from typing import Any, Protocol, TextIO
 
 from tqdm import tqdm
 
-from assistant.evaluate.run.baseline import BaselineMode, Habit, with_baseline
-from assistant.evaluate.run.foreign_card import adapted
+from assistant.evaluate.run.foreign_card import adapt_card
 from assistant.evaluate.run.journal import Journal
-from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes, bad_of, lines_of, packed
+from assistant.evaluate.run.outcomes import RowOutcome, RowOutcomes, list_bad_rows, list_lines, pack_outcomes
 from assistant.evaluate.run.worker import PIECE, Disturb, Modality, PieceReader
-from assistant.evaluate.tables.manifest import BadRow, Row, refuse
+from assistant.evaluate.tables.manifest import BadRow, Row, refuse_bad_rows
 from assistant.inference.model import Model
-
-__all__ = [
-    "BaselineMode",
-    "Disturb",
-    "Engine",
-    "Habit",
-    "Pace",
-    "RowOutcome",
-    "RowOutcomes",
-    "read_rows",
-    "with_baseline",
-]
 
 WORKERS = 2
 """Threads that read, unless more are asked for: the runtime leaves Python's lock while it computes."""
@@ -46,7 +33,7 @@ class Engine(Protocol):
     """Where pieces are read."""
 
     def __call__(self, pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
-        """Each piece by its number, as `outcomes.packed` writes it, in any order."""
+        """Each piece by its number, as `outcomes.pack_outcomes` writes it, in any order."""
 
 
 @dataclass(slots=True)
@@ -75,52 +62,55 @@ async def read_rows(
     """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
 
     A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
-    unless they tell of other lines. The default `engine` is `threads` with `workers` of them. The result depends on
-    the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a head that
-    doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
+    unless they tell of other lines. The default `engine` is `make_thread_engine` with `workers` of them. The result
+    depends on the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a
+    head that doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
     """
     size = PIECE[modality]
     journal = Journal.temporary() if journal is None else journal
-    engine = engine or threads(model, modality, stem=stem, disturb=disturb, workers=workers)
+    engine = engine or make_thread_engine(model, modality, stem=stem, disturb=disturb, workers=workers)
     began = time.monotonic()
     missing = array(
-        "q", (start // size for start in range(0, len(rows), size) if not _told(journal, rows, start, size))
+        "q", (start // size for start in range(0, len(rows), size) if not _is_told(journal, rows, start, size))
     )
-    left = _count(missing, len(rows), size)
+    left = _count_rows(missing, len(rows), size)
 
     def pieces() -> Iterator[Piece]:
         return ((number, rows[number * size : (number + 1) * size]) for number in missing)
 
     unit = "clip" if modality == "voice" else "text"
-    with _bar(len(rows), len(rows) - left, unit, quiet=quiet) as bar:
+    with _make_bar(len(rows), len(rows) - left, unit, quiet=quiet) as bar:
         async with aclosing(engine(pieces())) as found:
             async for number, data in found:
                 journal.add(number, data)
                 if strict is not None:
-                    refuse(strict, bad_of(data, rows[number * size : (number + 1) * size], adapted(model.card)))
+                    refuse_bad_rows(
+                        strict,
+                        list_bad_rows(data, rows[number * size : (number + 1) * size], adapt_card(model.card)),
+                    )
                 bar.update(min(size, len(rows) - number * size))
     if pace is not None:
         pace.rows, pace.seconds = left, time.monotonic() - began
-    outcomes = RowOutcomes(rows, journal, size, adapted(model.card))
+    outcomes = RowOutcomes(rows, journal, size, adapt_card(model.card))
     return outcomes, outcomes.bad
 
 
-def _told(journal: Journal, rows: Sequence[Row], start: int, size: int) -> bool:
+def _is_told(journal: Journal, rows: Sequence[Row], start: int, size: int) -> bool:
     """Whether the journal tells of these very rows: a file that was missing may have come since, and moved them."""
     known = journal.get(start // size)
-    return known is not None and lines_of(known) == [row.line for row in rows[start : start + size]]
+    return known is not None and list_lines(known) == [row.line for row in rows[start : start + size]]
 
 
-def _count(numbers: Sequence[int], rows: int, size: int) -> int:
+def _count_rows(numbers: Sequence[int], rows: int, size: int) -> int:
     """How many rows are in these pieces.
 
-    >>> _count([0, 2], 21, 8)
+    >>> _count_rows([0, 2], 21, 8)
     13
     """
     return sum(min(size, rows - number * size) for number in numbers)
 
 
-def threads(
+def make_thread_engine(
     model: Model,
     modality: Modality,
     *,
@@ -141,7 +131,7 @@ def threads(
         def work(reading: PieceReader) -> tuple[int, bytes] | None:
             with turn:
                 piece = next(pieces, None)
-            return None if piece is None else (piece[0], packed(reading.piece(piece[1])))
+            return None if piece is None else (piece[0], pack_outcomes(reading.piece(piece[1])))
 
         with ThreadPoolExecutor(workers, thread_name_prefix="evaluate") as pool:
             busy = {loop.run_in_executor(pool, work, reading): reading for reading in readings}
@@ -174,7 +164,7 @@ class _Lines:
         self._file.flush()
 
 
-def _bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
+def _make_bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
     """Rows done, rate and time left: a moving bar on a terminal, a line every 15 s in a log file."""
     terminal = sys.stderr.isatty()
     every = 0.2 if terminal else 15.0

@@ -23,7 +23,7 @@ from assistant.consent.grant import Gate, Grant
 from assistant.emotion import SENTIMENTS, Abstention
 from assistant.errors import Invalid, ModelInvalid
 from assistant.evaluate.figures.tasks import AFFECTS
-from assistant.evaluate.run.foreign_card import Foreign, adapted, foreign_of
+from assistant.evaluate.run.foreign_card import Foreign, adapt_card, read_foreign
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port
 from assistant.inference.model import Array
@@ -57,7 +57,7 @@ class ForeignVoice:
             return Abstention("voice", "too_short")
         windows = _windows(speech, self._foreign)
         found = [await self._run(window, budget_s) for window in windows]
-        return voice_scores(self.card, self._foreign, _mean(found, [len(window) for window in windows]))
+        return make_voice_scores(self.card, self._foreign, _mean(found, [len(window) for window in windows]))
 
     async def _run(self, window: Samples, budget_s: float) -> Floats:
         wave = _prepared(window, self._foreign)
@@ -101,7 +101,7 @@ class ForeignText:
         if not windows:
             return Abstention("text", "empty")
         found = [await self._run(window, budget_s) for window in windows]
-        return text_scores(self.card, self._foreign, _mean(found, [len(window.ids) for window in windows]))
+        return make_text_scores(self.card, self._foreign, _mean(found, [len(window.ids) for window in windows]))
 
     async def _run(self, window: Encoding, budget_s: float) -> Floats:
         given = {_IDS: window.ids, _MASK: window.attention_mask, _KINDS: window.type_ids}
@@ -113,7 +113,7 @@ class ForeignText:
         return _answered(await self._batcher.run(inputs, budget_s=budget_s), self._output, self._foreign)
 
 
-def voice_scores(card: Card, foreign: Foreign, answer: Floats) -> VoiceScores:
+def make_voice_scores(card: Card, foreign: Foreign, answer: Floats) -> VoiceScores:
     """An answer in the shape of a voice reader's; what the model doesn't say is 0, and no task asks for it.
 
     Stress is the label `stress` where there is one, else anger or fear, as for ours.
@@ -130,7 +130,7 @@ def voice_scores(card: Card, foreign: Foreign, answer: Floats) -> VoiceScores:
     )
 
 
-def text_scores(card: Card, foreign: Foreign, answer: Floats) -> TextScores:
+def make_text_scores(card: Card, foreign: Foreign, answer: Floats) -> TextScores:
     """An answer in the shape of a text reader's; what the model doesn't say is 0, and no task asks for it."""
     emotions, affect, deviation = _parts(card, foreign, answer)
     said = {name: float(p) for name, p in zip(card.labels, emotions, strict=True)}
@@ -154,13 +154,13 @@ def _parts(card: Card, foreign: Foreign, answer: Floats) -> tuple[Floats, Floats
         if foreign.deviation:
             deviation[at] = 2 * np.asarray(foreign.deviation) / (high - low)
         return np.zeros(0), affect, deviation
-    return gathered(answer, foreign), affect, deviation
+    return gather_emotions(answer, foreign), affect, deviation
 
 
-def gathered(answer: Floats, foreign: Foreign) -> Floats:
+def gather_emotions(answer: Floats, foreign: Foreign) -> Floats:
     """Probabilities of our names from those of theirs: summed, or for independent ones 1 - prod(1 - p).
 
-    >>> gathered(np.array([0.2, 0.3, 0.5]), Foreign("probabilities", ("joy", "joy", "anger"))).tolist()
+    >>> gather_emotions(np.array([0.2, 0.3, 0.5]), Foreign("probabilities", ("joy", "joy", "anger"))).tolist()
     [0.5, 0.5]
     """
     independent = foreign.output == "independent"
@@ -234,10 +234,10 @@ def _as_port(row: Array, port: Port) -> Array:
 
 
 def _checked(card: Card, modality: Literal["voice", "text"]) -> tuple[Card, Foreign]:
-    foreign = foreign_of(card)
+    foreign = read_foreign(card)
     if card.kind != modality:
         raise ModelInvalid(f"{card.name} is a {card.kind} model: run assistant evaluate {card.kind} with it")
-    return adapted(card), foreign
+    return adapt_card(card), foreign
 
 
 def _fixed(port: Port) -> int | None:

@@ -78,70 +78,72 @@ def is_foreign(card: Card) -> bool:
     return "foreign" in card.data
 
 
-def foreign_of(card: Card) -> Foreign:
+def read_foreign(card: Card) -> Foreign:
     """Read and check the table. Raises `ModelInvalid`, saying which key is wrong and what it may be."""
     table = card.data["foreign"]
     if not isinstance(table, Mapping):
-        raise _wrong(card, "[foreign] must be a table")
+        raise _make_error(card, "[foreign] must be a table")
     known = {*Foreign.__dataclass_fields__, "label_map", "files"} - {"names"}
     if unknown := sorted(set(table) - known):
-        raise _wrong(card, f"[foreign] has no {', '.join(unknown)}; it may have {', '.join(sorted(known))}")
+        raise _make_error(card, f"[foreign] has no {', '.join(unknown)}; it may have {', '.join(sorted(known))}")
     if card.kind not in ("voice", "text"):
-        raise _wrong(card, f'kind must be "voice" or "text", not {card.kind!r}')
-    output = _one_of(card, table, "output", get_args(Output))
-    labels = _labels(card)
+        raise _make_error(card, f'kind must be "voice" or "text", not {card.kind!r}')
+    output = _read_choice(card, table, "output", get_args(Output))
+    labels = _get_labels(card)
     if not labels or not all(isinstance(name, str) for name in labels):
-        raise _wrong(card, "labels must name the numbers of the output, in order")
+        raise _make_error(card, "labels must name the numbers of the output, in order")
     if len(set(labels)) < len(labels):
-        raise _wrong(card, "labels must differ from each other")
+        raise _make_error(card, "labels must differ from each other")
     found = Foreign(
         output=output,  # type: ignore[arg-type]
-        names=_names(card, table.get("label_map", {})),
-        sample_rate=_whole(card, table, "sample_rate", 16_000, *_RATES),
-        samples=_whole(card, table, "samples", 0, 0, 1 << 26) or None,
-        min_samples=_whole(card, table, "min_samples", 0, 0, 1 << 26),
-        max_samples=_whole(card, table, "max_samples", 480_000, 1, 1 << 26),
-        normalise=_one_of(card, table, "normalise", ("none", "unit"), "none"),  # type: ignore[arg-type]
-        max_tokens=_whole(card, table, "max_tokens", 512, 3, 1 << 16),
-        scale=_scale(card, table.get("scale", (-1.0, 1.0))),
-        deviation=_deviation(card, table.get("deviation", ())),
+        names=_map_names(card, table.get("label_map", {})),
+        sample_rate=_read_whole(card, table, "sample_rate", 16_000, *_RATES),
+        samples=_read_whole(card, table, "samples", 0, 0, 1 << 26) or None,
+        min_samples=_read_whole(card, table, "min_samples", 0, 0, 1 << 26),
+        max_samples=_read_whole(card, table, "max_samples", 480_000, 1, 1 << 26),
+        normalise=_read_choice(card, table, "normalise", ("none", "unit"), "none"),  # type: ignore[arg-type]
+        max_tokens=_read_whole(card, table, "max_tokens", 512, 3, 1 << 16),
+        scale=_read_scale(card, table.get("scale", (-1.0, 1.0))),
+        deviation=_read_deviation(card, table.get("deviation", ())),
     )
     if output == "affect" and not set(found.names) <= set(AFFECTS):
-        raise _wrong(card, f'with output = "affect" the labels must be among {", ".join(AFFECTS)}')
+        raise _make_error(card, f'with output = "affect" the labels must be among {", ".join(AFFECTS)}')
     if found.min_samples > found.max_samples:
-        raise _wrong(card, "min_samples is more than max_samples")
+        raise _make_error(card, "min_samples is more than max_samples")
     if len(card.outputs) < 1:
-        raise _wrong(card, "[outputs] must name the output")
+        raise _make_error(card, "[outputs] must name the output")
     return found
 
 
-def adapted(card: Card) -> Card:
+def adapt_card(card: Card) -> Card:
     """The card as the tasks understand it: with our names for its labels. A card of ours stays as it is.
 
     Raises `ModelInvalid` for a table that can't be used, and for weights beside the graph without their hash.
     """
     if not is_foreign(card):
         return card
-    foreign = foreign_of(card)
+    foreign = read_foreign(card)
     _check_files(card)
     labels = () if foreign.output == "affect" else foreign.labels
     data = {name: value for name, value in card.data.items() if name not in ("thresholds", "population")}
     if "thresholds" in card.data:
         thresholds = card.data["thresholds"]
         if not isinstance(thresholds, list) or len(thresholds) != len(labels):
-            raise _wrong(card, f"thresholds must be {len(labels)} numbers, one for each of {', '.join(labels)}")
+            raise _make_error(
+                card, f"thresholds must be {len(labels)} numbers, one for each of {', '.join(labels)}"
+            )
         data["thresholds"] = thresholds
     return replace(card, labels=labels, data=MappingProxyType(data))
 
 
-def answerable(card: Card, task: Task, names: Sequence[str]) -> tuple[str, ...]:
+def list_answerable(card: Card, task: Task, names: Sequence[str]) -> tuple[str, ...]:
     """Of the `names` that labels of a task may have, those that this model can say: all, for a model of ours.
 
     Raises `Invalid` (`task_unsupported`) where its output means something else.
     """
     if not is_foreign(card):
         return tuple(names)
-    foreign = foreign_of(card)
+    foreign = read_foreign(card)
     said = set(foreign.labels)
     if task == "affect":
         kept = tuple(n for n in names if n in said) if foreign.output == "affect" else ()
@@ -165,11 +167,11 @@ def answerable(card: Card, task: Task, names: Sequence[str]) -> tuple[str, ...]:
     return kept
 
 
-def notes(card: Card, task: Task) -> list[str]:
+def list_foreign_notes(card: Card, task: Task) -> list[str]:
     """What a reader of the report must know about a model that isn't ours."""
     if not is_foreign(card):
         return []
-    foreign = foreign_of(card)
+    foreign = read_foreign(card)
     found = [f"a third-party model, as its card describes it: {foreign.output}, never abstains"]
     if card.kind == "voice" and foreign.sample_rate > 16_000:
         found.append(
@@ -180,50 +182,54 @@ def notes(card: Card, task: Task) -> list[str]:
     return found
 
 
-def _wrong(card: Card, what: str) -> ModelInvalid:
+def _make_error(card: Card, what: str) -> ModelInvalid:
     return ModelInvalid(f"{card.folder / 'card.toml'}: {what}")
 
 
-def _labels(card: Card) -> tuple[Any, ...]:
+def _get_labels(card: Card) -> tuple[Any, ...]:
     """As the file has them, also of a card that was adapted."""
     return tuple(card.data.get("labels", ()))
 
 
-def _names(card: Card, label_map: Any) -> tuple[str, ...]:
+def _map_names(card: Card, label_map: Any) -> tuple[str, ...]:
     if not isinstance(label_map, Mapping) or not all(isinstance(ours, str) and ours for ours in label_map.values()):
-        raise _wrong(card, 'label_map must look like {hap = "joy"}')
-    if unknown := sorted(set(label_map) - set(_labels(card))):
-        raise _wrong(card, f"label_map names {', '.join(unknown)}, which is not among the labels")
-    return tuple(label_map.get(name, name) for name in _labels(card))
+        raise _make_error(card, 'label_map must look like {hap = "joy"}')
+    if unknown := sorted(set(label_map) - set(_get_labels(card))):
+        raise _make_error(card, f"label_map names {', '.join(unknown)}, which is not among the labels")
+    return tuple(label_map.get(name, name) for name in _get_labels(card))
 
 
-def _one_of(card: Card, table: Mapping[str, Any], key: str, values: Sequence[str], usual: str | None = None) -> str:
+def _read_choice(
+    card: Card, table: Mapping[str, Any], key: str, values: Sequence[str], usual: str | None = None
+) -> str:
     found = table.get(key, usual)
     if found not in values:
-        raise _wrong(card, f"{key} must be one of {', '.join(values)}, not {found!r}")
+        raise _make_error(card, f"{key} must be one of {', '.join(values)}, not {found!r}")
     return str(found)
 
 
-def _whole(card: Card, table: Mapping[str, Any], key: str, usual: int, least: int, most: int) -> int:
+def _read_whole(card: Card, table: Mapping[str, Any], key: str, usual: int, least: int, most: int) -> int:
     found = table.get(key, usual)
     if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise _wrong(card, f"{key} must be a whole number from {least} to {most}, not {found!r}")
+        raise _make_error(card, f"{key} must be a whole number from {least} to {most}, not {found!r}")
     return found
 
 
-def _scale(card: Card, found: Any) -> tuple[float, float]:
-    if not (_numbers(found) and len(found) == 2 and found[0] < found[1]):
-        raise _wrong(card, f"scale must be [low, high], not {found!r}")
+def _read_scale(card: Card, found: Any) -> tuple[float, float]:
+    if not (_are_numbers(found) and len(found) == 2 and found[0] < found[1]):
+        raise _make_error(card, f"scale must be [low, high], not {found!r}")
     return float(found[0]), float(found[1])
 
 
-def _deviation(card: Card, found: Any) -> tuple[float, ...]:
-    if not (_numbers(found) and len(found) in (0, len(_labels(card))) and all(value > 0 for value in found)):
-        raise _wrong(card, f"deviation must be {len(_labels(card))} positive numbers, one a label")
+def _read_deviation(card: Card, found: Any) -> tuple[float, ...]:
+    if not (
+        _are_numbers(found) and len(found) in (0, len(_get_labels(card))) and all(value > 0 for value in found)
+    ):
+        raise _make_error(card, f"deviation must be {len(_get_labels(card))} positive numbers, one a label")
     return tuple(float(value) for value in found)
 
 
-def _numbers(found: Any) -> bool:
+def _are_numbers(found: Any) -> bool:
     return isinstance(found, list | tuple) and all(
         isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 for value in found
     )
@@ -233,11 +239,11 @@ def _check_files(card: Card) -> None:
     """Weights beside the graph are part of the model: they must be what the card says as well."""
     named = card.data["foreign"].get("files", {})
     if not isinstance(named, Mapping):
-        raise _wrong(card, 'files must look like {"model.onnx.data" = "sha256"}')
+        raise _make_error(card, 'files must look like {"model.onnx.data" = "sha256"}')
     for name, wanted in named.items():
         file = card.folder / name
         if Path(name).name != name:
-            raise _wrong(card, f"files: {name!r} must lie beside the card")
+            raise _make_error(card, f"files: {name!r} must lie beside the card")
         try:
             with file.open("rb") as opened:
                 found = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -247,6 +253,6 @@ def _check_files(card: Card) -> None:
             raise ModelInvalid(f"{file} is not the file its card describes: sha256 {found}")
     beside = sorted(f.name for f in card.folder.iterdir() if f.suffix in _WEIGHTS and f.name not in named)
     if beside:
-        raise _wrong(
+        raise _make_error(
             card, f"{', '.join(beside)} lies beside the graph: name it with its sha256 under files, or move it"
         )

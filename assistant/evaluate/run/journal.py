@@ -56,7 +56,7 @@ class Journal:
             _remove(file)
             return cls._open(file, file, key)
         except (OSError, sqlite3.Error) as error:
-            raise _unwritable(file, error) from error
+            raise _make_error(file, error) from error
 
     @classmethod
     def resume(cls, file: Path, key: Mapping[str, Any]) -> Journal:
@@ -70,7 +70,7 @@ class Journal:
                 cls._restore(file, key)
             return cls._open(file, file, key)
         except (OSError, sqlite3.Error) as error:
-            raise _unwritable(file, error) from error
+            raise _make_error(file, error) from error
 
     @classmethod
     def _restore(cls, file: Path, key: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ class Journal:
         try:
             _remove(part)
             journal = cls(part)
-            for number, data in _readable(file):
+            for number, data in _read_pieces(file):
                 journal.add(number, data)
             journal.close()
             cls._open(part, file, key).close()
@@ -131,7 +131,7 @@ class Journal:
         return row[1] if row is not None and zlib.crc32(row[1]) == row[0] else None
 
 
-def _unwritable(file: Path, error: Exception) -> Unavailable:
+def _make_error(file: Path, error: Exception) -> Unavailable:
     return Unavailable(f"can't write {file}: {getattr(error, 'strerror', None) or error}", code="out_unwritable")
 
 
@@ -158,14 +158,14 @@ def _is_whole(file: Path) -> bool:
         return False
 
 
-def _readable(file: Path) -> Iterator[tuple[int, bytes]]:
+def _read_pieces(file: Path) -> Iterator[tuple[int, bytes]]:
     """The pieces of a damaged file, or of one of version 1, up to the first that can't be read."""
     with file.open("rb") as opened:
         old = opened.read(6) != b"SQLite"
-    yield from _version_1(file) if old else _damaged(file)
+    yield from _read_version_1(file) if old else _read_damaged(file)
 
 
-def _damaged(file: Path) -> Iterator[tuple[int, bytes]]:
+def _read_damaged(file: Path) -> Iterator[tuple[int, bytes]]:
     database = sqlite3.connect(file)
     try:
         database.execute("PRAGMA writable_schema=ON")  # else SQLite opens no file that was cut short
@@ -178,7 +178,7 @@ def _damaged(file: Path) -> Iterator[tuple[int, bytes]]:
         database.close()
 
 
-def _version_1(file: Path) -> Iterator[tuple[int, bytes]]:
+def _read_version_1(file: Path) -> Iterator[tuple[int, bytes]]:
     size = file.stat().st_size
     with file.open("rb") as opened:
         while len(head := opened.read(_VERSION_1.size)) == _VERSION_1.size:

@@ -43,26 +43,26 @@ class LineOutcome:
     bad: str | None = None
 
 
-def packed(met: Sequence[LineOutcome]) -> bytes:
+def pack_outcomes(met: Sequence[LineOutcome]) -> bytes:
     """As bytes, without rounding any number."""
-    return _ENCODER.encode([[m.line, m.audio_s, m.abstained, m.bad, _told(m.scores)] for m in met])
+    return _ENCODER.encode([[m.line, m.audio_s, m.abstained, m.bad, _pack_scores(m.scores)] for m in met])
 
 
-def _told(scores: Scores | None) -> list[Any] | None:
+def _pack_scores(scores: Scores | None) -> list[Any] | None:
     if scores is None:
         return None
     kind = type(scores).__name__
-    return [kind, *(_number(getattr(scores, name)) for name in _FIELDS[kind])]
+    return [kind, *(_pack_number(getattr(scores, name)) for name in _FIELDS[kind])]
 
 
-def _number(value: Any) -> Any:
+def _pack_number(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [value.dtype.str, value.tobytes()]
     return [float(x) for x in value] if isinstance(value, tuple) else float(value)
 
 
-def unpacked(data: bytes, card: Card) -> list[LineOutcome]:
-    """What `packed` made of outcomes; `card` is that of their model."""
+def unpack_outcomes(data: bytes, card: Card) -> list[LineOutcome]:
+    """What `pack_outcomes` made of outcomes; `card` is that of their model."""
     return [LineOutcome(line, audio_s, _scores(told, card), abstained, bad)
             for line, audio_s, abstained, bad, told in _DECODER.decode(data)]  # fmt: skip
 
@@ -83,14 +83,14 @@ def _value(written: Any) -> Any:
     return tuple(written)
 
 
-def lines_of(data: bytes) -> list[int]:
+def list_lines(data: bytes) -> list[int]:
     """The lines that a piece of the journal tells of."""
     return [told[0] for told in _DECODER.decode(data)]
 
 
-def bad_of(data: bytes, rows: Sequence[Row], card: Card) -> list[BadRow]:
+def list_bad_rows(data: bytes, rows: Sequence[Row], card: Card) -> list[BadRow]:
     """The rows of a piece that couldn't be read."""
-    met = zip(rows, unpacked(data, card), strict=True)
+    met = zip(rows, unpack_outcomes(data, card), strict=True)
     return [BadRow(row.line, one.bad, name=row.name) for row, one in met if one.bad is not None]
 
 
@@ -128,7 +128,7 @@ class RowOutcomes(Sequence[RowOutcome]):
     def _piece(self, number: int) -> list[LineOutcome]:
         data = self._journal.get(number)
         assert data is not None, "the journal is whole once a run has ended"
-        return unpacked(data, self._card)
+        return unpack_outcomes(data, self._card)
 
     def __len__(self) -> int:
         """How many rows could be read."""
@@ -166,6 +166,6 @@ class RowOutcomes(Sequence[RowOutcome]):
         for place, _, met in self._met():
             piece.append(met if met.bad is not None else replace(met, scores=next(scores).scores))
             if (place + 1) % self._size == 0 or place + 1 == len(self._rows):
-                kept.add(place // self._size, packed(piece))
+                kept.add(place // self._size, pack_outcomes(piece))
                 piece = []
         return RowOutcomes(self._rows, kept, self._size, self._card)

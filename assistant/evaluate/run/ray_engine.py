@@ -19,8 +19,8 @@ from assistant.config import shipped_models
 from assistant.errors import AssistantError, ModelInvalid, Unavailable
 from assistant.evaluate.extras import optional
 from assistant.evaluate.run.engine import Engine, Piece
-from assistant.evaluate.run.outcomes import packed as packed_outcomes
-from assistant.evaluate.run.rows import packed, unpacked
+from assistant.evaluate.run.outcomes import pack_outcomes as packed_outcomes
+from assistant.evaluate.run.rows import pack_rows, unpack_rows
 from assistant.evaluate.run.worker import Disturb, Modality, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
@@ -72,11 +72,11 @@ class Worker:
 
     def __call__(self, piece: dict[str, Any]) -> dict[str, Any]:
         """One piece: its `number`, and its `rows` as bytes; the answer holds `met`, as the journal keeps it."""
-        met = self._reading.piece(unpacked(piece["rows"]))
+        met = self._reading.piece(unpack_rows(piece["rows"]))
         return {"number": piece["number"], "met": packed_outcomes(met)}
 
 
-def ray_engine(
+def make_ray_engine(
     folder: Path,
     modality: Modality,
     *,
@@ -104,11 +104,11 @@ def ray_engine(
         if first is None:
             return
         mine = not ray.is_initialized()
-        await asyncio.to_thread(_join, ray, address, workers)
+        await asyncio.to_thread(_join_cluster, ray, address, workers)
         try:
-            for together in _groups(first, pieces):
-                found = _rows_of(ray, together, given, workers)
-                while (one := await asyncio.to_thread(_next, found)) is not None:
+            for together in _group_pieces(first, pieces):
+                found = _read_items(ray, together, given, workers)
+                while (one := await asyncio.to_thread(_take_next, found)) is not None:
                     yield one
         finally:
             if mine:
@@ -117,7 +117,7 @@ def ray_engine(
     return engine
 
 
-def _join(ray: Any, address: str | None, workers: int) -> None:
+def _join_cluster(ray: Any, address: str | None, workers: int) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers about every cluster
@@ -130,12 +130,12 @@ def _join(ray: Any, address: str | None, workers: int) -> None:
         ) from error
 
 
-def _groups(first: Piece, pieces: Iterator[Piece]) -> Iterator[list[dict[str, Any]]]:
+def _group_pieces(first: Piece, pieces: Iterator[Piece]) -> Iterator[list[dict[str, Any]]]:
     """Pieces as items of a data set, up to `_TOGETHER` bytes at a time."""
-    waiting = [_item(first)]
+    waiting = [_make_item(first)]
     size = len(waiting[0]["rows"])
     for piece in pieces:
-        item = _item(piece)
+        item = _make_item(piece)
         if size + len(item["rows"]) > _TOGETHER:
             yield waiting
             waiting, size = [], 0
@@ -144,22 +144,22 @@ def _groups(first: Piece, pieces: Iterator[Piece]) -> Iterator[list[dict[str, An
     yield waiting
 
 
-def _item(piece: Piece) -> dict[str, Any]:
+def _make_item(piece: Piece) -> dict[str, Any]:
     number, rows = piece
-    return {"number": number, "rows": packed([bare(row) for row in rows])}
+    return {"number": number, "rows": pack_rows([strip_row(row) for row in rows])}
 
 
-def bare(row: Row) -> Row:
+def strip_row(row: Row) -> Row:
     """What a reader needs and nothing else: no speaker, no label. The path is absolute: workers sit elsewhere.
 
-    >>> bare(Row(2, "a", Path("/x/a"), speaker="anna", labels=("joy",))) == Row(2, "a", Path("/x/a"))
+    >>> strip_row(Row(2, "a", Path("/x/a"), speaker="anna", labels=("joy",))) == Row(2, "a", Path("/x/a"))
     True
     """
     file = None if row.file is None else row.file.absolute()
     return Row(row.line, row.name, file, row.text, row.start_s, row.end_s)
 
 
-def _rows_of(ray: Any, items: Sequence[dict[str, Any]], given: dict[str, Any], workers: int) -> Iterator[Any]:
+def _read_items(ray: Any, items: Sequence[dict[str, Any]], given: dict[str, Any], workers: int) -> Iterator[Any]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -170,7 +170,7 @@ def _rows_of(ray: Any, items: Sequence[dict[str, Any]], given: dict[str, Any], w
     return rows
 
 
-def _next(found: Iterator[Any]) -> tuple[int, bytes] | None:
+def _take_next(found: Iterator[Any]) -> tuple[int, bytes] | None:
     try:
         row = next(found, None)
     except AssistantError:

@@ -16,17 +16,17 @@ _ENCODER = msgspec.msgpack.Encoder(enc_hook=str)
 _DECODER = msgspec.msgpack.Decoder(list[Row], dec_hook=lambda kind, written: kind(written))
 
 
-def packed(rows: Sequence[Row]) -> bytes:
+def pack_rows(rows: Sequence[Row]) -> bytes:
     """Rows as bytes, for a file or another process."""
     return _ENCODER.encode(list(rows))
 
 
-def unpacked(data: bytes) -> list[Row]:
-    """What `packed` made of rows.
+def unpack_rows(data: bytes) -> list[Row]:
+    """What `pack_rows` made of rows.
 
     >>> from pathlib import Path
     >>> row = Row(2, "a.flac", Path("x/a.flac"), labels=("joy",), affect={"valence": 0.1})
-    >>> unpacked(packed([row])) == [row]
+    >>> unpack_rows(pack_rows([row])) == [row]
     True
     """
     return _DECODER.decode(data)
@@ -47,7 +47,7 @@ class Rows(Sequence[Row]):
         """Add one row."""
         self._newest.append(row)
         if len(self._newest) == _TOGETHER:
-            self._journal.add(self._full, packed(self._newest))
+            self._journal.add(self._full, pack_rows(self._newest))
             self._newest = []
             self._full += 1
 
@@ -86,7 +86,7 @@ class Rows(Sequence[Row]):
     def _read(self, part: int) -> list[Row]:
         data = self._journal.get(part)
         assert data is not None
-        return unpacked(data)
+        return unpack_rows(data)
 
     def close(self) -> None:
         """Give the disk space back."""

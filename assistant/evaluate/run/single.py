@@ -16,7 +16,7 @@ from assistant.emotion import Abstention, Reading
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.run.foreign_card import is_foreign
-from assistant.evaluate.run.worker import Heard, Modality, open_reader, stem_folder
+from assistant.evaluate.run.worker import Heard, Modality, find_stem, open_reader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
 
@@ -42,7 +42,7 @@ def read_one_text(text: str, *, model: str | Path, models: Path | None) -> Readi
 def _read(modality: Modality, heard: Heard, model: str | Path, models: Path | None) -> Reading | Abstention:
     opened = open_model(model if isinstance(model, Path) else (models or shipped_models()) / model)
     needs_stem = modality == "voice" and not is_foreign(opened.card)
-    _, read = open_reader(opened, modality, open_model(stem_folder(opened.card)) if needs_stem else None)
+    _, read = open_reader(opened, modality, open_model(find_stem(opened.card)) if needs_stem else None)
     found = _run(read(heard))
     return found if isinstance(found, Abstention) else found.reading()
 

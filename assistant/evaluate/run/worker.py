@@ -150,12 +150,12 @@ class PieceReader:
             return LineOutcome(line, bad=why), True
         if isinstance(scores, Abstention):
             return LineOutcome(line, seconds, abstained=scores.reason), False
-        if not _finite(scores):
+        if not _is_finite(scores):
             return LineOutcome(line, bad="the model gave values that are not numbers"), False
         return LineOutcome(line, seconds, scores), False
 
 
-def stem_folder(card: Card) -> Path:
+def find_stem(card: Card) -> Path:
     """The stem beside a voice model, else the shipped one of that name."""
     name, _ = stem_of(card)
     beside = card.folder.resolve().parent / name
@@ -198,7 +198,7 @@ def open_reader(
     return voices.card, hear
 
 
-def _finite(scores: Scores) -> bool:
+def _is_finite(scores: Scores) -> bool:
     arrays = [scores.emotions, scores.affect, scores.affect_deviation, [scores.stress]]
     if isinstance(scores, TextScores):
         arrays.append(scores.sentiment)

@@ -17,8 +17,8 @@ from typing import Any
 
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
-from assistant.evaluate.tables.formats import text_of
-from assistant.evaluate.tables.tables import Cells, Table, plain, table_of
+from assistant.evaluate.tables.formats import to_text
+from assistant.evaluate.tables.tables import Cells, Table, normalise_name, open_plain_table
 
 HEADER = "db.yaml"
 _DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -71,9 +71,9 @@ def open_database(
     found = _read(header)
     parts = {name: _part(name, one) for name, one in _dict(found.get("tables")).items()}
     misc = {name: _part(name, one) for name, one in _dict(found.get("misc_tables")).items()}
-    schemes = {plain(str(name)): _dict(scheme) for name, scheme in _dict(found.get("schemes")).items()}
+    schemes = {normalise_name(str(name)): _dict(scheme) for name, scheme in _dict(found.get("schemes")).items()}
     main = parts[table] if table in parts else _chosen(header, parts, table, wanted)
-    opened = _seconds(table_of(_stored(header, main.name)))
+    opened = _seconds(open_plain_table(_stored(header, main.name)))
     lookups: list[Lookup] = []
     for name in dict.fromkeys([*wanted, *needed]):
         if name not in opened.columns and (lookup := _joined(header, name, main, list(parts.values()))):
@@ -115,10 +115,15 @@ def _dict(value: Any) -> Mapping[Any, Any]:
 def _part(name: str, described: Any) -> Part:
     described = _dict(described)
     columns = _dict(described.get("columns"))
-    schemes = {plain(str(column)): plain(str(_dict(one).get("scheme_id", ""))) for column, one in columns.items()}
+    schemes = {
+        normalise_name(str(column)): normalise_name(str(_dict(one).get("scheme_id", "")))
+        for column, one in columns.items()
+    }
     if "levels" in described:
         levels = described["levels"]
-        index = tuple(plain(str(level)) for level in (levels if isinstance(levels, list | dict) else [levels]))
+        index = tuple(
+            normalise_name(str(level)) for level in (levels if isinstance(levels, list | dict) else [levels])
+        )
     else:
         index = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
     return Part(str(name), index, schemes, str(described.get("split_id", "")))
@@ -162,10 +167,10 @@ def _stored(header: Path, name: str) -> Path:
     )
 
 
-def seconds_of(written: str) -> str:
+def parse_seconds(written: str) -> str:
     """A duration as pandas writes it, in seconds; empty for none. Raises `ValueError` for anything else.
 
-    >>> seconds_of("0 days 00:01:02.500000"), seconds_of("1.5"), seconds_of("NaT")
+    >>> parse_seconds("0 days 00:01:02.500000"), parse_seconds("1.5"), parse_seconds("NaT")
     ('62.5', '1.5', '')
     """
     if written in ("", "NaT"):
@@ -186,7 +191,7 @@ def _seconds(table: Table) -> Table:
                 yield line, cells
                 continue
             try:
-                yield line, {**cells, **{name: seconds_of(cells[name]) for name in _SEGMENT[1:]}}
+                yield line, {**cells, **{name: parse_seconds(cells[name]) for name in _SEGMENT[1:]}}
             except ValueError:
                 yield line, f"not a time: {cells['start'][:40]!r} or {cells['end'][:40]!r}"
 
@@ -204,7 +209,7 @@ def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Looku
         if column is None or not set(part.index) <= set(main.index) or (index and part.index != index):
             continue
         index = part.index
-        for _, cells in _seconds(table_of(_stored(header, part.name))).rows():
+        for _, cells in _seconds(open_plain_table(_stored(header, part.name))).rows():
             if not isinstance(cells, str) and cells[column]:
                 values.setdefault(tuple(cells[level] for level in index), sys.intern(cells[column]))
     return Lookup(name, index, values) if index else None
@@ -240,15 +245,15 @@ def _property(
                 continue
             told: dict[tuple[str, ...], str] = {
                 (cells[part.index[0]],): sys.intern(cells[asked])
-                for _, cells in table_of(_stored(header, part.name)).rows()
+                for _, cells in open_plain_table(_stored(header, part.name)).rows()
                 if not isinstance(cells, str)
             }
             return Lookup(name, (column,), told)
         told = {
-            (text_of(label),): sys.intern(text_of(one[key]))
+            (to_text(label),): sys.intern(to_text(one[key]))
             for label, one in _dict(labels).items()
             for key in _dict(one)
-            if plain(str(key)) == asked
+            if normalise_name(str(key)) == asked
         }
         if told:
             return Lookup(name, (column,), told)

@@ -28,12 +28,12 @@ _AT_ONCE = 4096
 """Rows of Parquet in memory."""
 
 
-def cells_of(file: Path) -> Iterator[Line]:
+def read_cells(file: Path) -> Iterator[Line]:
     """The header, then each row. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`).
 
     JSON lines and Parquet come as text too: lists joined by a bar, true as 1, null and not-a-number empty.
     """
-    packed, ending = file.suffix.lower() == ".gz", _ending(file)
+    packed, ending = file.suffix.lower() == ".gz", _get_ending(file)
     if ending not in (_PACKED if packed else ENDINGS):
         raise Invalid(
             f"{file} must end in {', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)",
@@ -41,22 +41,22 @@ def cells_of(file: Path) -> Iterator[Line]:
         )
     if not file.is_file():
         raise NotFound(f"there is no file {file}", code="file_missing")
-    kinds = {".csv": _csv, ".tsv": _csv, ".json": _json, ".parquet": _parquet}
+    kinds = {".csv": _read_csv, ".tsv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
     empty = True
-    for line in kinds.get(ending, _json_lines)(file):
+    for line in kinds.get(ending, _read_json_lines)(file):
         empty = False
         yield line
     if empty:
         raise Invalid(f"{file} is empty", code="manifest_unreadable")
 
 
-def _ending(file: Path) -> str:
+def _get_ending(file: Path) -> str:
     packed = file.suffix.lower() == ".gz"
     return Path(file.stem).suffix.lower() if packed else file.suffix.lower()
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[TextIO]:
+def _open_text(file: Path) -> Iterator[TextIO]:
     """The file as text. Raises `Invalid` (`manifest_unreadable`) for whatever goes wrong while it is read."""
     try:
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
@@ -69,11 +69,11 @@ def _opened(file: Path) -> Iterator[TextIO]:
         raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
 
 
-def _csv(file: Path) -> Iterator[Line]:
+def _read_csv(file: Path) -> Iterator[Line]:
     limit = csv.field_size_limit(_LONGEST_CELL)
-    tabs = _ending(file) == ".tsv"
+    tabs = _get_ending(file) == ".tsv"
     try:
-        with _opened(file) as opened:
+        with _open_text(file) as opened:
             first = opened.readline(_LONGEST_CELL)
             opened.seek(0)
             # what spreadsheets write where the comma is for decimals
@@ -102,17 +102,17 @@ def _csv(file: Path) -> Iterator[Line]:
         csv.field_size_limit(limit)
 
 
-def _json_lines(file: Path) -> Iterator[Line]:
+def _read_json_lines(file: Path) -> Iterator[Line]:
     """Read twice: objects need not all have the same keys."""
     keys: dict[str, None] = {}
-    for _, found in _objects(file):
+    for _, found in _read_objects(file):
         if isinstance(found, dict):
             keys |= dict.fromkeys(found)
-    yield from _of_objects(list(keys), _objects(file))
+    yield from _to_lines(list(keys), _read_objects(file))
 
 
-def _objects(file: Path) -> Iterator[tuple[int, Any]]:
-    with _opened(file) as opened:
+def _read_objects(file: Path) -> Iterator[tuple[int, Any]]:
+    with _open_text(file) as opened:
         line = 0
         while written := opened.readline(_LONGEST_CELL):
             line += 1
@@ -128,11 +128,11 @@ def _objects(file: Path) -> Iterator[tuple[int, Any]]:
                 yield line, found if isinstance(found, dict) else "not a JSON object"
 
 
-def _json(file: Path) -> Iterator[Line]:
+def _read_json(file: Path) -> Iterator[Line]:
     """A list of objects, or objects by their `key`."""
     if file.stat().st_size > _LARGEST_JSON:
         raise Invalid(f"{file} is too large to be read whole; write it as .jsonl", code="manifest_unreadable")
-    with _opened(file) as opened:
+    with _open_text(file) as opened:
         try:
             found = json.load(opened)
         except UnicodeDecodeError:
@@ -145,28 +145,28 @@ def _json(file: Path) -> Iterator[Line]:
         raise Invalid(f"{file} must be a list of objects, or objects by key", code="manifest_unreadable")
     keys = dict.fromkeys(key for one in found if isinstance(one, dict) for key in one)
     numbered = ((at, one if isinstance(one, dict) else "not a JSON object") for at, one in enumerate(found, 1))
-    yield from _of_objects(list(keys), numbered)
+    yield from _to_lines(list(keys), numbered)
 
 
-def _of_objects(keys: Sequence[str], objects: Iterator[tuple[int, Any]]) -> Iterator[Line]:
+def _to_lines(keys: Sequence[str], objects: Iterator[tuple[int, Any]]) -> Iterator[Line]:
     if not keys:
         return
     yield 0, list(keys)
     for line, found in objects:
-        yield line, found if isinstance(found, str) else _row([found.get(key) for key in keys])
+        yield line, found if isinstance(found, str) else _to_row([found.get(key) for key in keys])
 
 
-def _row(values: Sequence[Any]) -> list[str] | str:
+def _to_row(values: Sequence[Any]) -> list[str] | str:
     try:
-        return [text_of(value) for value in values]
+        return [to_text(value) for value in values]
     except ValueError as error:
         return str(error)
 
 
-def text_of(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A value of JSON or Parquet as a cell. Raises `ValueError` for names that a bar would break.
 
-    >>> text_of(["joy", "love"]), text_of(True), text_of(2.5), text_of(None), text_of(float("nan"))
+    >>> to_text(["joy", "love"]), to_text(True), to_text(2.5), to_text(None), to_text(float("nan"))
     ('joy|love', '1', '2.5', '', '')
     """
     if value is None or value != value:
@@ -174,30 +174,30 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, list):
-        parts = [text_of(one) for one in value]
+        parts = [to_text(one) for one in value]
         if broken := [part for part in parts if "|" in part]:
             raise ValueError(f"a name in a list holds a bar: {broken[0][:40]!r}")
         return "|".join(parts)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
-def _parquet(file: Path) -> Iterator[Line]:
+def _read_parquet(file: Path) -> Iterator[Line]:
     """Lines are row numbers from 1. Columns of bytes or structures (embedded audio) are not read."""
     arrow, parquet = optional("pyarrow", "reading Parquet"), optional("pyarrow.parquet", "reading Parquet")
     try:
         with parquet.ParquetFile(file, memory_map=True) as opened:
-            kept = [f.name for f in opened.schema_arrow if not _nested(arrow.types, f.type)]
+            kept = [f.name for f in opened.schema_arrow if not _is_nested(arrow.types, f.type)]
             yield 0, kept
             line = 0
             for batch in opened.iter_batches(_AT_ONCE, columns=kept):
-                for values in zip(*(_values(arrow, column) for column in batch.columns), strict=True):
+                for values in zip(*(_to_values(arrow, column) for column in batch.columns), strict=True):
                     line += 1
-                    yield line, _row(values)
+                    yield line, _to_row(values)
     except (arrow.ArrowException, OSError) as error:
         raise Invalid(f"{file} is no readable Parquet: {error}", code="manifest_unreadable") from error
 
 
-def _nested(types: Any, kind: Any) -> bool:
+def _is_nested(types: Any, kind: Any) -> bool:
     return bool(
         types.is_struct(kind)
         or types.is_map(kind)
@@ -207,7 +207,7 @@ def _nested(types: Any, kind: Any) -> bool:
     )
 
 
-def _values(arrow: Any, column: Any) -> list[Any]:
+def _to_values(arrow: Any, column: Any) -> list[Any]:
     """Durations in seconds, other times as they are written."""
     if arrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()

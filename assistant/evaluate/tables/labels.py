@@ -11,7 +11,7 @@ from pathlib import Path
 
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures.tasks import Task
-from assistant.evaluate.tables.tables import plain
+from assistant.evaluate.tables.tables import normalise_name
 
 LabelMap = Mapping[str, str | None]
 
@@ -44,28 +44,33 @@ def read_label_map(file: Path | None, allowed: Sequence[str]) -> LabelMap:
         raise Invalid(f"the label map {file} is not JSON: {error}", code="label_map_invalid") from error
     if not isinstance(found, dict):
         raise Invalid(f'the label map {file} must look like {{"theirs": "ours"}}', code="label_map_invalid")
-    known = {plain(name): name for name in allowed}
-    wrong = sorted({str(ours) for ours in found.values() if ours is not None and plain(str(ours)) not in known})
+    known = {normalise_name(name): name for name in allowed}
+    wrong = sorted(
+        {str(ours) for ours in found.values() if ours is not None and normalise_name(str(ours)) not in known}
+    )
     if wrong:
         raise Invalid(
             f"the label map {file} names {', '.join(wrong)}; known: {', '.join(allowed)}, or null to leave out",
             code="label_map_invalid",
         )
-    return {plain(str(theirs)): None if ours is None else known[plain(str(ours))] for theirs, ours in found.items()}
+    return {
+        normalise_name(str(theirs)): None if ours is None else known[normalise_name(str(ours))]
+        for theirs, ours in found.items()
+    }
 
 
-def labels_of(cell: Mapping[str, str], task: Task, allowed: Sequence[str], label_map: LabelMap) -> Labels | None:
+def read_labels(cell: Mapping[str, str], task: Task, allowed: Sequence[str], label_map: LabelMap) -> Labels | None:
     """A row's labels; None where the map leaves it out. Raises `UnknownLabel`, or `ValueError` with the reason.
 
     Names are compared without case; the map goes before our own names.
 
-    >>> labels_of({"emotion": "Happy"}, "emotion", ["joy"], {"happy": "joy"})
+    >>> read_labels({"emotion": "Happy"}, "emotion", ["joy"], {"happy": "joy"})
     Labels(names=('joy',), affect=None)
-    >>> labels_of({"valence": "2.5"}, "affect", ["valence", "arousal"], {})
+    >>> read_labels({"valence": "2.5"}, "affect", ["valence", "arousal"], {})
     Labels(names=(), affect={'valence': 2.5})
     """
     if task == "affect":
-        affect = {name: value for name in allowed if (value := number_of(cell, name)) is not None}
+        affect = {name: value for name in allowed if (value := read_number(cell, name)) is not None}
         if not affect:
             raise ValueError("no label")
         return Labels(affect=affect)
@@ -74,7 +79,7 @@ def labels_of(cell: Mapping[str, str], task: Task, allowed: Sequence[str], label
         raise ValueError("no label")
     names: dict[str, None] = {}
     for name in written:
-        mapped = _mapped(name, allowed, label_map)
+        mapped = _map_label(name, allowed, label_map)
         if mapped is not None:
             names[mapped] = None
     if written and not names:
@@ -82,19 +87,22 @@ def labels_of(cell: Mapping[str, str], task: Task, allowed: Sequence[str], label
     return Labels(tuple(map(sys.intern, names)))
 
 
-def _mapped(name: str, allowed: Sequence[str], label_map: LabelMap) -> str | None:
-    for found in (plain(name), plain(name).removesuffix(".0")):  # tables of floats write `1` as `1.0`
+def _map_label(name: str, allowed: Sequence[str], label_map: LabelMap) -> str | None:
+    for found in (
+        normalise_name(name),
+        normalise_name(name).removesuffix(".0"),
+    ):  # tables of floats write `1` as `1.0`
         if found in label_map:
             return label_map[found]
         if found in allowed:
             return found
         for ours in allowed:
-            if plain(ours) == found:
+            if normalise_name(ours) == found:
                 return ours
     raise UnknownLabel(name.strip())
 
 
-def number_of(cell: Mapping[str, str], column: str) -> float | None:
+def read_number(cell: Mapping[str, str], column: str) -> float | None:
     """A finite number, None where the cell is empty. Raises `ValueError` for anything else."""
     written = cell.get(column, "").strip()
     if not written:
@@ -108,10 +116,10 @@ def number_of(cell: Mapping[str, str], column: str) -> float | None:
     return value
 
 
-def listed(counts: Mapping[str, int], *, most: int | None = None) -> str:
+def list_counts(counts: Mapping[str, int], *, most: int | None = None) -> str:
     """Labels with how often each occurs, the most frequent first.
 
-    >>> listed({"puzzled": 2, "bored": 12, "shy": 1}, most=2)
+    >>> list_counts({"puzzled": 2, "bored": 12, "shy": 1}, most=2)
     "'bored' (12), 'puzzled' (2) and 1 more"
     """
     ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))

@@ -13,9 +13,16 @@ from typing import Literal
 from assistant.errors import Invalid, Unavailable
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
-from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, labels_of, listed, number_of
+from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, list_counts, read_labels, read_number
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
-from assistant.evaluate.tables.tables import Cells, Table, as_emobox, plain, renamed, table_of
+from assistant.evaluate.tables.tables import (
+    Cells,
+    Table,
+    adapt_emobox,
+    normalise_name,
+    open_plain_table,
+    rename_columns,
+)
 
 BAD_ROWS = "bad_rows.csv"
 """All rows that couldn't be scored, beside the report."""
@@ -111,23 +118,25 @@ def open_table(
 ) -> Table:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
-    `columns` is {"ours": "theirs"}, see `tables.renamed`; `wanted` are the columns that a table of a database must
-    have one of, and `more` those that it may take from other tables, as we call them. Raises `NotFound`
-    (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
+    `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a
+    database must have one of, and `more` those that it may take from other tables, as we call them. Raises
+    `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
     `table_unclear`, `table_pickled`).
     """
     if audformat.is_database(file):
-        theirs = {name: plain(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]}
+        theirs = {
+            name: normalise_name(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]
+        }
         needed = [
             *map(theirs.__getitem__, [*_USED, *more]),
-            *(plain(one.partition(":")[0]) for one in columns.values()),
+            *(normalise_name(one.partition(":")[0]) for one in columns.values()),
         ]
         found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
     elif table is not None:
         raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
     else:
-        found = as_emobox(table_of(file))
-    return renamed(found, columns) if columns else found
+        found = adapt_emobox(open_plain_table(file))
+    return rename_columns(found, columns) if columns else found
 
 
 def read_manifest(
@@ -160,7 +169,7 @@ def read_manifest(
     bad: list[BadRow] = []
     left_out = 0
     unmapped: Counter[str] = Counter()
-    for found in labelled(opened, question, unmapped):
+    for found in read_labelled_rows(opened, question, unmapped):
         if isinstance(found, Row):
             keep(found)
         elif found is None:
@@ -168,22 +177,28 @@ def read_manifest(
         else:
             bad.append(found)
     if strict:
-        refuse(file, bad, unmapped)
+        refuse_bad_rows(file, bad, unmapped)
     return Manifest(
-        tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, _notes(opened, question)
+        tuple(rows),
+        tuple(bad),
+        left_out,
+        opened.columns,
+        dict(unmapped),
+        opened.sources,
+        _list_notes(opened, question),
     )
 
 
-def _notes(table: Table, question: Question) -> tuple[str, ...]:
+def _list_notes(table: Table, question: Question) -> tuple[str, ...]:
     if question.modality == "voice" and "speaker" not in table.columns:
         return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
     return ()
 
 
-def refuse(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
+def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
     """Raise `Invalid` (`label_unmapped`, `row_invalid`) where there is anything bad: what `--strict` is for."""
     if unmapped:
-        raise Invalid(f"{file}: {unknown(unmapped)}", code="label_unmapped")
+        raise Invalid(f"{file}: {describe_unmapped(unmapped)}", code="label_unmapped")
     if len(bad):
         first = sorted(bad, key=lambda row: row.line)[:SHOWN_STRICT]
         told = "".join(f"\n  line {row.line}: {row.reason}" for row in first)
@@ -191,18 +206,22 @@ def refuse(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None
         raise Invalid(f"{file} has {len(bad)} bad rows, and --strict allows none:{told}{more}", code="row_invalid")
 
 
-def told_by(manifest: Manifest) -> list[str]:
+def describe_table(manifest: Manifest) -> list[str]:
     """What a report says of the table itself."""
-    return [*manifest.notes, *([unknown(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else [])]
+    return [
+        *manifest.notes,
+        *([describe_unmapped(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else []),
+    ]
 
 
-def unknown(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
+def describe_unmapped(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
     """A sentence about labels that are not mapped, all of them with their counts."""
     many = f"{len(unmapped)} labels are" if len(unmapped) > 1 else "1 label is"
-    return f"{many} not mapped: {listed(unmapped, most=most)}; name them in --label-map, or null to leave them out"
+    counts = list_counts(unmapped, most=most)
+    return f"{many} not mapped: {counts}; name them in --label-map, or null to leave them out"
 
 
-def labelled(
+def read_labelled_rows(
     table: Table, question: Question, unmapped: Counter[str] | None = None
 ) -> Iterator[Row | BadRow | None]:
     """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
@@ -214,19 +233,19 @@ def labelled(
             yield BadRow(line, cells)
             continue
         try:
-            row = row_of(line, cells, question.modality, table.folders, question.more)
+            row = read_row(line, cells, question.modality, table.folders, question.more)
             if question.need_speaker and not row.speaker:
                 raise ValueError("no speaker, and a baseline or --fit needs one")
-            labels = labels_of(cells, question.task, question.allowed, question.label_map)
+            labels = read_labels(cells, question.task, question.allowed, question.label_map)
         except ValueError as error:
             if unmapped is not None and isinstance(error, UnknownLabel):
                 unmapped[error.label] += 1
-            yield BadRow(line, str(error), name=_name(cells, question.modality))
+            yield BadRow(line, str(error), name=_get_name(cells, question.modality))
             continue
-        yield None if labels is None else _with(row, labels)
+        yield None if labels is None else _add_labels(row, labels)
 
 
-def _with(row: Row, labels: Labels) -> Row:
+def _add_labels(row: Row, labels: Labels) -> Row:
     """As `dataclasses.replace`, which took half of the time of a large table."""
     affect = _NO_AFFECT if labels.affect is None else labels.affect
     where = (row.line, row.name, row.file, row.text, row.start_s, row.end_s)
@@ -239,12 +258,12 @@ def check_columns(table: Table, question: Question) -> None:
     if question.modality == "voice" and (table.names_speakers or question.need_speaker):
         wanted.append("speaker")
     if question.task == "affect":
-        need(table, [*wanted, *question.more], question.allowed)
+        require_columns(table, [*wanted, *question.more], question.allowed)
     else:
-        need(table, [*wanted, question.task, *question.more])
+        require_columns(table, [*wanted, question.task, *question.more])
 
 
-def need(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
+def require_columns(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
     """See that a table has all `wanted` columns and `one_of` those; else `manifest_column_missing`."""
     missing = [f"the column `{name}`" for name in dict.fromkeys(wanted) if name not in table.columns]
     if one_of and not any(name in table.columns for name in one_of):
@@ -257,34 +276,34 @@ def need(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> Non
         )
 
 
-def row_of(line: int, cell: Cells, modality: str, folders: Sequence[Path], more: Sequence[str] = ()) -> Row:
+def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], more: Sequence[str] = ()) -> Row:
     """One row without its labels. Raises `ValueError` with the reason when it can't be scored."""
-    name, text, file = _name(cell, modality), "", None
+    name, text, file = _get_name(cell, modality), "", None
     start, end = 0.0, None
     if modality == "text":
         text = cell["text"]
     else:
         if not name:
             raise ValueError("no file named")
-        start, end = number_of(cell, "trim_start_s") or 0.0, number_of(cell, "trim_end_s")
-        file = _found(name, folders)
+        start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
+        file = _find_file(name, folders)
         if start < 0 or (end is not None and end <= start):
             raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
-    kept = {column: _kept(cell, column) for column in more} if more else _NOTHING
-    who = (_kept(cell, "speaker"), _kept(cell, "group"), _kept(cell, "gender"))
+    kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
+    who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
     return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
 
 
-def _name(cell: Cells, modality: str) -> str:
+def _get_name(cell: Cells, modality: str) -> str:
     return cell.get("file" if modality == "voice" else "id", "").strip()
 
 
-def _kept(cell: Cells, column: str) -> str:
+def _get_cell(cell: Cells, column: str) -> str:
     """One string in memory however many rows have it."""
     return sys.intern(cell.get(column, "").strip())
 
 
-def _found(name: str, folders: Sequence[Path]) -> Path:
+def _find_file(name: str, folders: Sequence[Path]) -> Path:
     for folder in folders:
         try:
             if (file := folder / name).is_file():
@@ -295,10 +314,10 @@ def _found(name: str, folders: Sequence[Path]) -> Path:
     raise ValueError(f"there is no file {name}")
 
 
-def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
+def guess_scale(rows: Sequence[Row]) -> tuple[float, float]:
     """The smallest conventional scale that holds all affect labels. Raises `Invalid` (`scale_unknown`).
 
-    >>> scale_of([Row(2, "", affect={"valence": 1.0}), Row(3, "", affect={"valence": 4.5, "arousal": 2.0})])
+    >>> guess_scale([Row(2, "", affect={"valence": 1.0}), Row(3, "", affect={"valence": 4.5, "arousal": 2.0})])
     (1.0, 5.0)
     """
     values = [value for row in rows for value in row.affect.values()]
@@ -312,7 +331,7 @@ def scale_of(rows: Sequence[Row]) -> tuple[float, float]:
     )
 
 
-def rescaled(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row], list[BadRow]]:
+def rescale_rows(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row], list[BadRow]]:
     """Affect labels moved from `scale` to [-1, 1]; rows with a label outside are bad."""
     low, high = scale
     kept: list[Row] = []

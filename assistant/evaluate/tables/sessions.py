@@ -11,9 +11,9 @@ from assistant.config import Settings
 from assistant.emotion import MODALITIES, Modality, Mood, Reading
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import Scores
-from assistant.evaluate.tables.labels import LabelMap, labels_of, number_of
-from assistant.evaluate.tables.manifest import BadRow, Manifest, Row, row_of
-from assistant.evaluate.tables.tables import Cells, table_of
+from assistant.evaluate.tables.labels import LabelMap, read_labels, read_number
+from assistant.evaluate.tables.manifest import BadRow, Manifest, Row, read_row
+from assistant.evaluate.tables.tables import Cells, open_plain_table
 from assistant.mood.baseline import usual_from
 from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.timeline import Timeline
@@ -55,7 +55,7 @@ class Rules:
         return Timeline(half_life_s=self.half_life_s, expires_s=self.expires_s, calibration=self.calibration)
 
 
-def follow(
+def follow_turns(
     turns: Iterable[SessionTurn],
     rules: Rules,
     *,
@@ -72,13 +72,13 @@ def follow(
         if turn.session != session or not history:
             session, timeline = turn.session, rules.timeline()
         for scores in turn.scores:
-            reading = _reading(scores, timeline, rules.population)
+            reading = _make_reading(scores, timeline, rules.population)
             if reading.modality in modalities:
                 timeline.add_reading(reading, turn.at_s)
         yield timeline.mood(turn.at_s, modalities)
 
 
-def _reading(scores: Scores, timeline: Timeline, population: Sequence[float]) -> Reading:
+def _make_reading(scores: Scores, timeline: Timeline, population: Sequence[float]) -> Reading:
     """As the conversation has it read: a voice relative to how it usually sounds."""
     if isinstance(scores, VoiceScores):
         known = usual_from(timeline.baseline("voice"), population, scores.card.fingerprint)
@@ -93,7 +93,7 @@ def read_sessions(
 
     The turns come session by session in their order. Raises `NotFound` and `Invalid` as `read_manifest` does.
     """
-    table = table_of(file)
+    table = open_plain_table(file)
     columns = table.columns
     missing = [f"the column `{name}`" for name in ("session", "order", "emotion") if name not in columns]
     if not {"text", "file"} & set(columns):
@@ -107,11 +107,11 @@ def read_sessions(
         try:
             if isinstance(cell, str):
                 raise ValueError(cell)
-            order, at_s = number_of(cell, "order"), number_of(cell, "at_s")
+            order, at_s = read_number(cell, "order"), read_number(cell, "at_s")
             if not cell["session"].strip() or order is None:
                 raise ValueError("no session, or no order")
-            row = _turn(line, cell, file.parent)
-            labels = labels_of(cell, "emotion", allowed, label_map)
+            row = _read_turn(line, cell, file.parent)
+            labels = read_labels(cell, "emotion", allowed, label_map)
         except ValueError as error:
             bad.append(BadRow(line, str(error)))
             continue
@@ -127,10 +127,10 @@ def read_sessions(
     return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, columns), rows
 
 
-def _turn(line: int, cell: Cells, folder: Path) -> Row:
+def _read_turn(line: int, cell: Cells, folder: Path) -> Row:
     text, session = cell.get("text", ""), cell["session"].strip()
     if cell.get("file", "").strip():
-        return replace(row_of(line, cell, "voice", [folder]), text=text, speaker=session)
+        return replace(read_row(line, cell, "voice", [folder]), text=text, speaker=session)
     if not text.strip():
         raise ValueError("neither a text nor a file")
-    return replace(row_of(line, cell, "text", [folder]), speaker=session)
+    return replace(read_row(line, cell, "text", [folder]), speaker=session)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.errors import Invalid
-from assistant.evaluate.tables.formats import cells_of
+from assistant.evaluate.tables.formats import read_cells
 
 Cells = Mapping[str, str]
 
@@ -43,27 +43,27 @@ class Table:
     """False for a format that has no place for them."""
 
 
-def plain(name: str) -> str:
+def normalise_name(name: str) -> str:
     """How names are compared.
 
-    >>> plain(" Emotion ")
+    >>> normalise_name(" Emotion ")
     'emotion'
     """
     return name.strip().casefold()
 
 
-def table_of(file: Path) -> Table:
+def open_plain_table(file: Path) -> Table:
     """A plain table. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`)."""
-    _, header = next(cells_of(file))
+    _, header = next(read_cells(file))
     if isinstance(header, str):
         raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
-    columns = tuple(plain(cell) for cell in header)
+    columns = tuple(normalise_name(cell) for cell in header)
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise Invalid(f"{file} has several columns called {', '.join(twice)}", code="manifest_unreadable")
 
     def rows() -> Iterator[tuple[int, Cells | str]]:
-        table = cells_of(file)
+        table = read_cells(file)
         next(table)
         for line, cells in table:
             yield line, cells if isinstance(cells, str) else dict(zip(columns, cells, strict=True))
@@ -71,7 +71,7 @@ def table_of(file: Path) -> Table:
     return Table(file, columns, rows, (file.parent,), (file,))
 
 
-def renamed(table: Table, names: Mapping[str, str]) -> Table:
+def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
     r"""The table with columns called as {"ours": "theirs"} says; `theirs` may end in `:PATTERN`.
 
     A pattern is a regular expression, and the cell becomes its first group: `speaker=file:(\d\d)` takes the
@@ -81,10 +81,10 @@ def renamed(table: Table, names: Mapping[str, str]) -> Table:
     places: dict[str, tuple[str, re.Pattern[str] | None]] = {name: (name, None) for name in table.columns}
     gone: set[str] = set()
     for ours, written in names.items():
-        theirs, pattern = plain(written), None
+        theirs, pattern = normalise_name(written), None
         if theirs not in table.columns and ":" in written:
             before, _, expression = written.partition(":")
-            theirs = plain(before)
+            theirs = normalise_name(before)
             try:
                 pattern = re.compile(expression)
             except re.error as error:
@@ -103,8 +103,8 @@ def renamed(table: Table, names: Mapping[str, str]) -> Table:
             )
         if pattern is None:
             gone.add(theirs)
-        places[plain(ours)] = (theirs, pattern)
-    asked = {plain(ours) for ours in names}
+        places[normalise_name(ours)] = (theirs, pattern)
+    asked = {normalise_name(ours) for ours in names}
     kept = {ours: found for ours, found in places.items() if ours in asked or ours not in gone}
 
     def rows() -> Iterator[tuple[int, Cells | str]]:
@@ -112,19 +112,19 @@ def renamed(table: Table, names: Mapping[str, str]) -> Table:
             if isinstance(cells, str):
                 yield line, cells
             else:
-                yield line, {ours: _taken(cells[theirs], only) for ours, (theirs, only) in kept.items()}
+                yield line, {ours: _match_cell(cells[theirs], only) for ours, (theirs, only) in kept.items()}
 
     return Table(table.file, tuple(kept), rows, table.folders, table.sources, table.names_speakers)
 
 
-def _taken(cell: str, pattern: re.Pattern[str] | None) -> str:
+def _match_cell(cell: str, pattern: re.Pattern[str] | None) -> str:
     if pattern is None:
         return cell
     found = pattern.search(cell)
     return (found.group(1) or "") if found else ""
 
 
-def as_emobox(table: Table) -> Table:
+def adapt_emobox(table: Table) -> Table:
     """A list of clips by EmoBox with our columns beside its own, any other table as it is.
 
     Ma et al. 2024, "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark",
@@ -135,7 +135,7 @@ def as_emobox(table: Table) -> Table:
     if not {"wav", "emo"} <= set(table.columns) or "file" in table.columns:
         return table
     there = {ours: theirs for ours, theirs in _EMOBOX.items() if theirs in table.columns}
-    named = renamed(table, there | {theirs: theirs for theirs in there.values()})
+    named = rename_columns(table, there | {theirs: theirs for theirs in there.values()})
     above = [table.file.resolve().parent, *table.file.resolve().parents][: _UP + 1]
     return replace(
         named, folders=tuple(dict.fromkeys([*table.folders, *above])), names_speakers="speaker" in named.columns

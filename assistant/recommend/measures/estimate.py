@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.arrays import Floats, Ints
-from assistant.bootstrap import Figure, interval, resamples
+from assistant.bootstrap import Figure, compute_interval, draw_resamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,12 @@ class PolicyValue(Figure):
     """The largest weight; where it is a large part of all, trust nothing."""
 
 
-def weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
+def compute_weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
     """Importance weights: the target's probability of what was chosen over the logged one.
 
     Raises ValueError where a logged probability isn't in (0, 1]: from such a log no estimate would be right.
 
-    >>> weights(np.array([0.5, 0.0]), np.array([0.25, 0.5])).tolist()
+    >>> compute_weights(np.array([0.5, 0.0]), np.array([0.25, 0.5])).tolist()
     [2.0, 0.0]
     """
     if not np.all((logged > 0) & (logged <= 1)):
@@ -37,21 +37,21 @@ def weights(target: Floats, logged: Floats, *, most: float = np.inf) -> Floats:
     return np.asarray(np.minimum(target / logged, most))
 
 
-def ips(
+def estimate_ips(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
 ) -> PolicyValue:
     """Inverse propensity scoring (Horvitz & Thompson 1952): the mean of w r. Unbiased, of large variance."""
-    return _valued(weight * reward, np.ones_like(reward), weight, clusters, seed, replicates)
+    return _estimate_ratio(weight * reward, np.ones_like(reward), weight, clusters, seed, replicates)
 
 
-def snips(
+def estimate_snips(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
 ) -> PolicyValue:
     """Self-normalised IPS (Swaminathan & Joachims 2015): sum w r / sum w. A little bias, far less variance."""
-    return _valued(weight * reward, weight, weight, clusters, seed, replicates)
+    return _estimate_ratio(weight * reward, weight, weight, clusters, seed, replicates)
 
 
-def doubly_robust(
+def estimate_doubly_robust(
     reward: Floats,
     weight: Floats,
     predicted: Floats,
@@ -66,26 +66,26 @@ def doubly_robust(
     `predicted` is a model's reward for what was chosen, `expected` its mean under the target policy. Unbiased where
     the propensities are right, whatever the model; the better the model, the narrower. Fit the model on other rows.
     """
-    return _valued(
+    return _estimate_ratio(
         expected + weight * (reward - predicted), np.ones_like(reward), weight, clusters, seed, replicates
     )
 
 
-def gain(
+def estimate_gain(
     reward: Floats, weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
 ) -> PolicyValue:
     """What the target earns beyond the policy that logged: the mean of (w - 1) r, by IPS row by row."""
-    return _valued((weight - 1) * reward, np.ones_like(reward), weight, clusters, seed, replicates)
+    return _estimate_ratio((weight - 1) * reward, np.ones_like(reward), weight, clusters, seed, replicates)
 
 
-def mean_weight(
+def estimate_mean_weight(
     weight: Floats, *, clusters: Ints | None = None, seed: int = 0, replicates: int = 2000
 ) -> PolicyValue:
     """The mean of the weights, which is 1 where propensities are right and the log could take every choice."""
-    return _valued(weight, np.ones_like(weight), weight, clusters, seed, replicates)
+    return _estimate_ratio(weight, np.ones_like(weight), weight, clusters, seed, replicates)
 
 
-def _valued(
+def _estimate_ratio(
     top: Floats, bottom: Floats, weight: Floats, clusters: Ints | None, seed: int, replicates: int
 ) -> PolicyValue:
     """The ratio of sums, and its bootstrap interval over whole clusters (each row is one by default)."""
@@ -93,10 +93,10 @@ def _valued(
     count = int(of.max(initial=-1)) + 1
     tops, bottoms = (np.bincount(of, weights=x, minlength=count) for x in (top, bottom))
     drawn = [np.empty(0)]
-    for picks in resamples(count, replicates if count > 1 else 0, np.random.default_rng(seed)):
+    for picks in draw_resamples(count, replicates if count > 1 else 0, np.random.default_rng(seed)):
         below = bottoms[picks].sum(axis=1)
         drawn.append(tops[picks].sum(axis=1) / np.where(below > 0, below, np.nan))
-    low, high = interval(np.concatenate(drawn))
+    low, high = compute_interval(np.concatenate(drawn))
     square = float(weight @ weight)
     return PolicyValue(
         value=float(tops.sum() / bottoms.sum()) if bottoms.sum() > 0 else float("nan"),
@@ -107,10 +107,10 @@ def _valued(
     )
 
 
-def slate_weight(target: Floats, logged: Floats) -> float:
+def compute_slate_weight(target: Floats, logged: Floats) -> float:
     """The weight of a whole slate: the product over its places, each given those above it.
 
-    >>> slate_weight(np.array([0.5, 0.5]), np.array([0.25, 1.0]))
+    >>> compute_slate_weight(np.array([0.5, 0.5]), np.array([0.25, 1.0]))
     1.0
     """
-    return float(np.prod(weights(target, logged)))
+    return float(np.prod(compute_weights(target, logged)))

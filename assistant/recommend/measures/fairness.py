@@ -16,8 +16,14 @@ import numpy as np
 from assistant.arrays import Floats
 from assistant.bootstrap import Figure
 from assistant.recommend.measures.exposure import Shown
-from assistant.recommend.measures.interval import mean, means_apart, share, shares_apart, z_of
-from assistant.recommend.measures.rates import best, by_person
+from assistant.recommend.measures.interval import (
+    compare_means,
+    compare_shares,
+    estimate_mean,
+    estimate_share,
+    widen_z,
+)
+from assistant.recommend.measures.rates import get_best_reward, group_by_person
 
 FEWEST = 30
 """People of a group, below which nothing is said of it."""
@@ -76,32 +82,34 @@ class _Counts:
         return _Counts(self.hits[rows], self.trials[rows], self.reward[rows])
 
 
-def compared(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[GroupExposure, ...]:
+def compare_groups(shown: Sequence[Shown], declared: Mapping[str, str | None]) -> tuple[GroupExposure, ...]:
     """Each group beside all others, the largest first; `declared` says by pseudonym what each person declared.
 
     People that aren't in it are left out.
     """
-    people = {person: theirs for person, theirs in by_person(shown).items() if person in declared}
+    people = {person: theirs for person, theirs in group_by_person(shown).items() if person in declared}
     rows: dict[str | None, list[int]] = {}
     for row, person in enumerate(people):
         rows.setdefault(declared[person], []).append(row)
     ordered = sorted(rows, key=lambda name: (-len(rows[name]), name is None, name or ""))
     large = [name for name in ordered if len(rows[name]) >= FEWEST][:GROUPS]
     slates = list(people.values())
-    kinds, items = _most_shown(slates)
-    table = _table(slates, kinds, items)
+    kinds, items = _list_most_shown(slates)
+    table = _count_shown(slates, kinds, items)
     comparisons = (2 + len(kinds) + len(items)) * (len(large) if len(large) > 2 else 1)
     found = []
     for name in ordered:
         own = GroupExposure(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
         if name in large:
             others = [row for other in large if other != name for row in rows[other]]
-            own = _group(own, table.take(rows[name]), table.take(others), kinds, items, z_of(comparisons))
+            own = _compare_group(
+                own, table.take(rows[name]), table.take(others), kinds, items, widen_z(comparisons)
+            )
         found.append(own)
     return tuple(found)
 
 
-def _most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]]:
+def _list_most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]]:
     kinds: Counter[str] = Counter()
     items: Counter[str] = Counter()
     for theirs in people:
@@ -111,7 +119,7 @@ def _most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]
     return [name for name, _ in kinds.most_common(_KINDS)], [name for name, _ in items.most_common(_ITEMS)]
 
 
-def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Counts:
+def _count_shown(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Sequence[str]) -> _Counts:
     """Columns: offers, then kinds, then items."""
     columns = {("kind", name): 1 + at for at, name in enumerate(kinds)}
     columns |= {("item", name): 1 + len(kinds) + at for at, name in enumerate(items)}
@@ -126,17 +134,19 @@ def _table(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items: Seque
                 for key in (("kind", piece.kind), ("item", piece.item)):
                     if key in columns:
                         hits[row, columns[key]] += 1
-    return _Counts(hits, trials, np.array([float(np.mean([best(one) for one in theirs])) for theirs in people]))
+    return _Counts(
+        hits, trials, np.array([float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people])
+    )
 
 
-def _group(
+def _compare_group(
     own: GroupExposure, mine: _Counts, others: _Counts, kinds: list[str], items: list[str], wide: float
 ) -> GroupExposure:
-    measured = [_share(mine, others, column, wide) for column in range(mine.hits.shape[1])]
-    reward = Compared(mean(mine.reward), None, "insufficient evidence")
+    measured = [_compare_share(mine, others, column, wide) for column in range(mine.hits.shape[1])]
+    reward = Compared(estimate_mean(mine.reward), None, "insufficient evidence")
     if len(others.reward):
-        apart, widened = (means_apart(mine.reward, others.reward, *z) for z in ((), (wide,)))
-        reward = Compared(reward.figure, apart, _verdict(apart, widened))
+        apart, widened = (compare_means(mine.reward, others.reward, *z) for z in ((), (wide,)))
+        reward = Compared(reward.figure, apart, _judge(apart, widened))
     return GroupExposure(
         own.name,
         own.people,
@@ -148,17 +158,17 @@ def _group(
     )
 
 
-def _share(mine: _Counts, others: _Counts, column: int, wide: float) -> Compared:
+def _compare_share(mine: _Counts, others: _Counts, column: int, wide: float) -> Compared:
     hits, trials = mine.hits[:, column], mine.trials[:, column]
-    figure = share(hits, trials)
+    figure = estimate_share(hits, trials)
     if not len(others.hits) or not trials.sum() or not others.trials[:, column].sum():
         return Compared(figure, None, "insufficient evidence")
     beside = (others.hits[:, column], others.trials[:, column])
-    apart = shares_apart(hits, trials, *beside)
-    return Compared(figure, apart, _verdict(apart, shares_apart(hits, trials, *beside, wide)))
+    apart = compare_shares(hits, trials, *beside)
+    return Compared(figure, apart, _judge(apart, compare_shares(hits, trials, *beside, wide)))
 
 
-def _verdict(apart: Figure, widened: Figure) -> Verdict:
+def _judge(apart: Figure, widened: Figure) -> Verdict:
     if apart.low <= 0 <= apart.high:
         return "no difference found"
     return "may differ" if widened.low <= 0 <= widened.high else "differs"

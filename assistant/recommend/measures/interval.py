@@ -15,21 +15,21 @@ Z95 = NormalDist().inv_cdf(0.975)
 _FEW = 10
 
 
-def z_of(comparisons: int, *, error: float = 0.05) -> float:
+def widen_z(comparisons: int, *, error: float = 0.05) -> float:
     """Standard deviations to each side, so that of so many comparisons none errs, but with this probability.
 
     Bonferroni's bound.
 
-    >>> round(z_of(1), 3), round(z_of(10), 3)
+    >>> round(widen_z(1), 3), round(widen_z(10), 3)
     (1.96, 2.807)
     """
     return NormalDist().inv_cdf(1 - error / (2 * max(1, comparisons)))
 
 
-def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
+def wilson_interval(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
     """The interval of a share (Wilson 1927); (0, 1) without any observation.
 
-    >>> [round(end, 4) for end in wilson(5, 10)]
+    >>> [round(end, 4) for end in wilson_interval(5, 10)]
     [0.2366, 0.7634]
     """
     if not count:
@@ -40,19 +40,19 @@ def wilson(hits: float, count: float, z: float = Z95) -> tuple[float, float]:
     return max(0.0, middle - half) if hits else 0.0, min(1.0, middle + half) if hits < count else 1.0
 
 
-def newcombe(
+def newcombe_interval(
     hits: float, count: float, other_hits: float, other_count: float, z: float = Z95
 ) -> tuple[float, float]:
     """The interval of a difference of shares, from Wilson's (Newcombe 1998, method 10).
 
-    >>> [round(end, 3) for end in newcombe(56, 70, 48, 80)]
+    >>> [round(end, 3) for end in newcombe_interval(56, 70, 48, 80)]
     [0.052, 0.334]
     """
     if not count or not other_count:
         return -1.0, 1.0
     share, other = hits / count, other_hits / other_count
-    low, high = wilson(hits, count, z)
-    other_low, other_high = wilson(other_hits, other_count, z)
+    low, high = wilson_interval(hits, count, z)
+    other_low, other_high = wilson_interval(other_hits, other_count, z)
     apart = share - other
     return (
         apart - math.sqrt((share - low) ** 2 + (other_high - other) ** 2),
@@ -60,16 +60,16 @@ def newcombe(
     )
 
 
-def effective(hits: Floats, trials: Floats) -> tuple[float, float]:
+def count_effective(hits: Floats, trials: Floats) -> tuple[float, float]:
     """A share over people, and of how many independent trials it is worth (Kish 1965; Korn & Graubard 1998).
 
     `hits` and `trials` are each person's. The variance of the share is the jackknife's over people, and all trials
     are worth no more than they are many. Where fewer than `_FEW` people were hit, or were not, it can't be known
     how much people differ: then each person counts as one, less where some have far more trials than others.
 
-    >>> effective(np.array([1.0, 0.0, 1.0, 0.0] * 10), np.ones(40))[0]
+    >>> count_effective(np.array([1.0, 0.0, 1.0, 0.0] * 10), np.ones(40))[0]
     0.5
-    >>> effective(np.array([9.0, 0.0] * 20), np.full(40, 9.0))[1] < 41  # 360 trials, but of 40 people of two sorts
+    >>> count_effective(np.array([9.0, 0.0] * 20), np.full(40, 9.0))[1] < 41  # of 40 people of two sorts
     True
     """
     asked = trials > 0
@@ -87,30 +87,35 @@ def effective(hits: Floats, trials: Floats) -> tuple[float, float]:
     return share, min(count, people) if few else count
 
 
-def share(hits: Floats, trials: Floats, z: float = Z95) -> Figure:
+def estimate_share(hits: Floats, trials: Floats, z: float = Z95) -> Figure:
     """A share over people, with Wilson's interval of as many trials as they are worth."""
-    value, count = effective(hits, trials)
-    return Figure(value, *wilson(value * count, count, z))
+    value, count = count_effective(hits, trials)
+    return Figure(value, *wilson_interval(value * count, count, z))
 
 
-def shares_apart(hits: Floats, trials: Floats, other_hits: Floats, other_trials: Floats, z: float = Z95) -> Figure:
+def compare_shares(
+    hits: Floats, trials: Floats, other_hits: Floats, other_trials: Floats, z: float = Z95
+) -> Figure:
     """The difference of two such shares, with Newcombe's interval."""
-    value, count = effective(hits, trials)
-    other, other_count = effective(other_hits, other_trials)
-    return Figure(value - other, *newcombe(value * count, count, other * other_count, other_count, z))
+    value, count = count_effective(hits, trials)
+    other, other_count = count_effective(other_hits, other_trials)
+    return Figure(value - other, *newcombe_interval(value * count, count, other * other_count, other_count, z))
 
 
-def mean(values: Floats, z: float = Z95) -> Figure:
+def estimate_mean(values: Floats, z: float = Z95) -> Figure:
     """The mean of people's numbers in [0, 1], with a normal interval; say nothing of fewer than some dozen."""
-    value, half = float(values.mean()), z * _error(values)
+    value, half = float(values.mean()), z * _standard_error(values)
     return Figure(value, max(0.0, value - half), min(1.0, value + half))
 
 
-def means_apart(values: Floats, others: Floats, z: float = Z95) -> Figure:
+def compare_means(values: Floats, others: Floats, z: float = Z95) -> Figure:
     """The difference of two such means; variances may differ (Welch 1947)."""
-    value, half = float(values.mean() - others.mean()), z * math.hypot(_error(values), _error(others))
+    value, half = (
+        float(values.mean() - others.mean()),
+        z * math.hypot(_standard_error(values), _standard_error(others)),
+    )
     return Figure(value, value - half, value + half)
 
 
-def _error(values: Floats) -> float:
+def _standard_error(values: Floats) -> float:
     return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf

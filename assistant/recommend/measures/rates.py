@@ -10,9 +10,9 @@ import numpy as np
 
 from assistant.bootstrap import Figure
 from assistant.recommend.feedback import Kind
-from assistant.recommend.holdout import Arm, Uplift, uplift
+from assistant.recommend.holdout import Arm, Uplift, measure_uplift
 from assistant.recommend.measures.exposure import Shown
-from assistant.recommend.measures.interval import mean, share
+from assistant.recommend.measures.interval import estimate_mean, estimate_share
 
 FEWEST = 30
 """People, below which no rate is told."""
@@ -30,7 +30,7 @@ class Rates:
     """Mean of people's rewards for a slate; None for too few people."""
 
 
-def best(one: Shown) -> float:
+def get_best_reward(one: Shown) -> float:
     """The best reward that came of a slate; 0 where none came.
 
     So an app that tells of clicks alone, and never of what wasn't clicked, isn't taken for one whose people like
@@ -39,7 +39,7 @@ def best(one: Shown) -> float:
     return max((came.reward for came in one.came), default=0.0)
 
 
-def by_person(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
+def group_by_person(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
     """The slates of each person."""
     found: dict[str, list[Shown]] = {}
     for one in shown:
@@ -47,13 +47,13 @@ def by_person(shown: Sequence[Shown]) -> dict[str, list[Shown]]:
     return found
 
 
-def rates(shown: Sequence[Shown]) -> Rates:
+def compute_rates(shown: Sequence[Shown]) -> Rates:
     """The rates with 95 % intervals over people.
 
-    >>> rates([Shown("p", 0.0, ())]).kinds
+    >>> compute_rates([Shown("p", 0.0, ())]).kinds
     {}
     """
-    people = by_person(shown)
+    people = group_by_person(shown)
     if len(people) < FEWEST:
         return Rates(len(people), len(shown))
     slates = np.array([float(len(theirs)) for theirs in people.values()])
@@ -62,21 +62,21 @@ def rates(shown: Sequence[Shown]) -> Rates:
         hits = [
             float(sum(any(came.kind == kind for came in one.came) for one in theirs)) for theirs in people.values()
         ]
-        found[kind] = share(np.array(hits), slates)
-    rewards = np.array([float(np.mean([best(one) for one in theirs])) for theirs in people.values()])
-    return Rates(len(people), len(shown), found, mean(rewards))
+        found[kind] = estimate_share(np.array(hits), slates)
+    rewards = np.array([float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people.values()])
+    return Rates(len(people), len(shown), found, estimate_mean(rewards))
 
 
-def arms(shown: Sequence[Shown]) -> dict[Arm, list[Shown]]:
+def split_by_arm(shown: Sequence[Shown]) -> dict[Arm, list[Shown]]:
     """The slates of those who let their mood be used for content, by the arm of the standing experiment."""
     return {arm: [one for one in shown if one.arm == arm] for arm in get_args(Arm)}
 
 
-def worth(shown: Sequence[Shown]) -> Uplift:
+def compare_arms(shown: Sequence[Shown]) -> Uplift:
     """What the mood was worth: each arm's rewards for a slate, by person."""
-    return uplift(
+    return measure_uplift(
         {
-            arm: [[best(one) for one in theirs] for theirs in by_person(slates).values()]
-            for arm, slates in arms(shown).items()
+            arm: [[get_best_reward(one) for one in theirs] for theirs in group_by_person(slates).values()]
+            for arm, slates in split_by_arm(shown).items()
         }
     )

@@ -51,8 +51,8 @@ async def get_report(request: web.Request) -> web.Response:
 
 def came(sample: Sample) -> dict[str, Any]:
     """What came of the slates of a sample, as the report tells it."""
-    all_of_them, worth = rates.rates(sample.shown), rates.worth(sample.shown)
-    by_arm = {arm: _rates(rates.rates(shown)) for arm, shown in rates.arms(sample.shown).items()}
+    all_of_them, worth = rates.compute_rates(sample.shown), rates.compare_arms(sample.shown)
+    by_arm = {arm: _rates(rates.compute_rates(shown)) for arm, shown in rates.split_by_arm(sample.shown).items()}
     enough = worth.verdict != "insufficient evidence"
     return {
         "decisions": len(sample.shown),
@@ -78,7 +78,7 @@ async def get_fairness(request: web.Request) -> web.Response:
     of = grouping(caller.app, name)
     sample, days = await _sample(request, services, caller.app)
     declared = await services.storage.exposures.declared({one.person for one in sample.shown}, of)
-    groups = await asyncio.to_thread(fairness.compared, sample.shown, declared)
+    groups = await asyncio.to_thread(fairness.compare_groups, sample.shown, declared)
     shown = [one for one in groups if one.people > TOO_FEW and (one.offers or one.people < fairness.FEWEST)]
     return respond(
         {

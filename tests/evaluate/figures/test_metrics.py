@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from assistant.arrays import Bools, Floats
-from assistant.bootstrap import figures
+from assistant.bootstrap import compute_figures
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.metrics import summed, tallies
+from assistant.evaluate.figures.metrics import count_hits, sum_by_cluster
 
 
 def one_hot(classes: list[int], of: int) -> Bools:
@@ -20,7 +20,7 @@ def one_hot(classes: list[int], of: int) -> Bools:
 
 
 def counts(truth: list[int], said: list[int], of: int = 3) -> Floats:
-    return np.asarray(tallies(one_hot(truth, of), one_hot(said, of)).sum(axis=0))
+    return np.asarray(count_hits(one_hot(truth, of), one_hot(said, of)).sum(axis=0))
 
 
 def test_class_figures_equal_the_scikit_learn_manuals_example() -> None:
@@ -92,30 +92,36 @@ def test_auc_counts_pairs_and_halves_ties() -> None:
 def test_calibration_error_is_the_distance_in_each_bin() -> None:
     # bin (.6, .667]: .65 said, half right; bin (.933, 1]: 1 said, all right
     confidence, hit = np.array([0.65, 0.65, 1.0, 1.0]), np.array([1.0, 0.0, 1.0, 1.0])
-    binned = metrics.calibration(confidence, hit, np.arange(4), 4)
+    binned = metrics.bin_calibration(confidence, hit, np.arange(4), 4)
     assert metrics.ece(binned.sum(axis=0)) == pytest.approx(0.15 / 2)
     assert binned.sum() == pytest.approx(4 + 3.3 + 3)
-    everything = metrics.calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2, dtype=np.int64), 1)
+    everything = metrics.bin_calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.zeros(2, dtype=np.int64), 1)
     assert metrics.ece(everything[0]) == 0
 
 
 def test_intervals_are_the_percentiles_over_clusters() -> None:
     right = np.array([[1.0, 1.0]] * 50 + [[1.0, 0.0]] * 50)
-    alone = figures({"share": summed(right, np.arange(100), metrics.share)}, 100, replicates=2000)["share"]
+    alone = compute_figures({"share": sum_by_cluster(right, np.arange(100), metrics.share)}, 100, replicates=2000)[
+        "share"
+    ]
     assert alone.value == 0.5
     # 95 % of a binomial with p = .5, n = 100
     assert (alone.low, alone.high) == pytest.approx((0.4, 0.6), abs=0.011)
-    two = figures({"share": summed(right, np.repeat([0, 1], 50), metrics.share)}, 2, replicates=200)["share"]
+    two = compute_figures(
+        {"share": sum_by_cluster(right, np.repeat([0, 1], 50), metrics.share)}, 2, replicates=200
+    )["share"]
     assert (two.low, two.high) == (0, 1)  # all or nothing: there are only two people
-    again = figures({"share": summed(right, np.arange(100), metrics.share)}, 100, replicates=2000)["share"]
+    again = compute_figures({"share": sum_by_cluster(right, np.arange(100), metrics.share)}, 100, replicates=2000)[
+        "share"
+    ]
     assert again == alone
 
 
 def test_there_is_no_interval_over_one_cluster_or_without_replicates() -> None:
     right = np.array([[1.0, 1.0], [1.0, 0.0]])
     for found in (
-        figures({"share": summed(right, np.zeros(2, dtype=np.int64), metrics.share)}, 1),
-        figures({"share": summed(right, np.arange(2), metrics.share)}, 2, replicates=0),
+        compute_figures({"share": sum_by_cluster(right, np.zeros(2, dtype=np.int64), metrics.share)}, 1),
+        compute_figures({"share": sum_by_cluster(right, np.arange(2), metrics.share)}, 2, replicates=0),
     ):
         assert found["share"].value == 0.5
         assert math.isnan(found["share"].low)
@@ -125,12 +131,12 @@ def test_a_thousand_replicates_of_five_thousand_label_sets_take_seconds() -> Non
     rng = np.random.default_rng(0)
     truth, said = rng.random((5000, 28)) < 0.05, rng.random((5000, 28)) < 0.05
     each = np.arange(5000)
-    rows = tallies(truth, said)
+    rows = count_hits(truth, said)
     score, positive = rng.random(5000), rng.random(5000) < 0.3
     started = time.perf_counter()
-    found = figures(
+    found = compute_figures(
         {
-            "macro_f1": summed(rows, each, metrics.macro_f1_all),
+            "macro_f1": sum_by_cluster(rows, each, metrics.macro_f1_all),
             "auc": lambda weights: metrics.auc(score, positive, weights),
         },
         5000,

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from assistant.arrays import Floats
 from assistant.bootstrap import Figure
 from assistant.evaluate.figures import measures, metrics, ranking, tally
-from assistant.evaluate.figures.curves import curves, risk_coverage
-from assistant.evaluate.figures.groups import gaps
-from assistant.evaluate.figures.measures import figures, statistics
-from assistant.evaluate.figures.paired import contrasts
-from assistant.evaluate.figures.permutation import assignments, holm, p_value, swaps
+from assistant.evaluate.figures.curves import compute_curves, compute_risk_coverage
+from assistant.evaluate.figures.groups import measure_gaps
+from assistant.evaluate.figures.measures import compute_figures, make_statistics
+from assistant.evaluate.figures.paired import compare_models
+from assistant.evaluate.figures.permutation import adjust_p, compute_p, draw_assignments, draw_swaps
 from assistant.evaluate.figures.sheet import Sheet, Task
 from assistant.evaluate.figures.tally import Layout, Tally
 
@@ -48,7 +48,7 @@ def silent(sheet: Sheet, rows: list[int]) -> Sheet:
 
 
 def values(sheet: Sheet, *, drop: bool = False) -> dict[str, float]:
-    return {name: figure.value for name, figure in figures(sheet, drop=drop, replicates=0, seed=0).items()}
+    return {name: figure.value for name, figure in compute_figures(sheet, drop=drop, replicates=0, seed=0).items()}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -133,9 +133,9 @@ def by_definition(confidence: Floats, wrong: Floats) -> float:
 def test_the_area_under_risk_and_coverage_is_its_definition(rows: list[tuple[int, bool]]) -> None:
     confidence = np.array([float(c) for c, _ in rows])
     wrong = np.array([float(w) for _, w in rows])
-    one = ranking.aurc_tally(confidence, wrong)
+    one = ranking.tally_aurc(confidence, wrong)
     assert one.values["aurc"] == pytest.approx(by_definition(confidence, wrong), abs=1e-9)
-    curve = risk_coverage(confidence, wrong)
+    curve = compute_risk_coverage(confidence, wrong)
     assert np.mean(curve["risk"]) == pytest.approx(by_definition(confidence, wrong), abs=1e-9)
 
 
@@ -143,14 +143,14 @@ def test_ties_of_confidence_cost_what_a_random_order_costs_on_the_average() -> N
     confidence, wrong = np.array([0.9, 0.5, 0.5, 0.5, 0.1]), np.array([0.0, 1.0, 0.0, 0.0, 1.0])
     rng = np.random.default_rng(0)
     broken = [by_definition(confidence + rng.uniform(0, 1e-6, 5), wrong) for _ in range(4000)]
-    assert ranking.aurc_tally(confidence, wrong).values["aurc"] == pytest.approx(np.mean(broken), abs=0.005)
+    assert ranking.tally_aurc(confidence, wrong).values["aurc"] == pytest.approx(np.mean(broken), abs=0.005)
 
 
 def test_levels_move_the_area_by_less_than_a_thousandth() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.random(20_000)
     wrong = (rng.random(20_000) > confidence).astype(float)
-    one = ranking.aurc_tally(confidence, wrong)
+    one = ranking.tally_aurc(confidence, wrong)
     binned = float(ranking.aurc(one.of(np.arange(20_000)).sum(axis=0)))
     assert binned == pytest.approx(one.values["aurc"], abs=0.001)
     assert one.shape == (ranking.LEVELS, 2)
@@ -182,7 +182,7 @@ def test_selective_uar_is_the_uar_of_the_surest_four_fifths() -> None:
 
 def test_the_reliability_curve_adds_up_to_the_calibration_error() -> None:
     sheet = a_sheet(6)
-    found = curves(sheet, None, drop=False)["reliability"]
+    found = compute_curves(sheet, None, drop=False)["reliability"]
     n, confidence, hits = (np.array(found[key], dtype=float) for key in ("n", "confidence", "hits"))
     assert n.sum() == len(sheet)
     assert np.nansum(n * np.abs(confidence - hits)) / n.sum() == pytest.approx(values(sheet)["ece"])
@@ -197,17 +197,17 @@ def test_areas_by_pairs_of_clusters_equal_areas_of_repeated_rows(rows: list[tupl
     clusters = np.array([c for _, _, c in rows])
     ranked = ranking.Ranked(score, truth, np.ones(len(rows), dtype=bool))
     weights = np.random.default_rng(0).integers(0, 3, size=(5, 5)).astype(float)
-    by_pairs = ranking.auc_by_pairs(ranked, clusters, 5)(weights)
+    by_pairs = ranking.make_pairwise_auc(ranked, clusters, 5)(weights)
     directly = metrics.auc(score[:, 0], truth[:, 0] > 0, weights[:, clusters])
     assert by_pairs == pytest.approx(directly, nan_ok=True)
 
 
 def test_the_projected_area_has_the_interval_of_the_whole_one() -> None:
     sheet = a_sheet(7, rows=800, people=800)
-    ranked = measures.ranked(sheet, drop=False)
+    ranked = measures.make_ranked(sheet, drop=False)
     of = np.arange(800)
-    by_pairs = {"whole": ranking.auc_by_pairs(ranked, of, 800)}
-    found = tally.figures([ranking.auc_tally(ranked)], of, free=by_pairs)
+    by_pairs = {"whole": ranking.make_pairwise_auc(ranked, of, 800)}
+    found = tally.compute_figures([ranking.tally_auc(ranked)], of, free=by_pairs)
     projected, whole = found["auc"], found["whole"]
     assert projected.value == pytest.approx(whole.value)
     assert (projected.low, projected.high) == pytest.approx((whole.low, whole.high), abs=0.002)
@@ -216,7 +216,7 @@ def test_the_projected_area_has_the_interval_of_the_whole_one() -> None:
 def test_a_large_corpus_is_resampled_like_a_small_one() -> None:
     rng = np.random.default_rng(0)
     right = np.stack([np.ones(40_000), rng.random(40_000) < 0.7], axis=1).astype(float)
-    found = tally.figures([Tally.from_rows(right, {"share": metrics.share})], np.arange(40_000))["share"]
+    found = tally.compute_figures([Tally.from_rows(right, {"share": metrics.share})], np.arange(40_000))["share"]
     error = math.sqrt(0.7 * 0.3 / 40_000)
     assert (found.high - found.low) == pytest.approx(2 * 1.96 * error, rel=0.1)
     assert found.low < found.value < found.high
@@ -224,7 +224,7 @@ def test_a_large_corpus_is_resampled_like_a_small_one() -> None:
 
 def test_sums_of_ranges_of_clusters_are_the_sums_of_all() -> None:
     sheet = a_sheet(8)
-    several = measures.tallies(sheet, drop=False)
+    several = measures.make_tallies(sheet, drop=False)
     layout = Layout.of(sheet.clusters)
     whole = layout.totals(several, 0, layout.count)
     pieces = [layout.totals(several, first, last) for first, last in ((0, 1), (1, 7), (7, layout.count))]
@@ -235,7 +235,7 @@ def test_sums_of_ranges_of_clusters_are_the_sums_of_all() -> None:
 def test_statistics_of_equal_weights_are_the_figures() -> None:
     sheet = a_sheet(9)
     once = np.ones((1, int(sheet.clusters.max()) + 1))
-    found = {name: float(of(once)[0]) for name, of in statistics(sheet, drop=False).items()}
+    found = {name: float(of(once)[0]) for name, of in make_statistics(sheet, drop=False).items()}
     assert found == pytest.approx(values(sheet), abs=1e-3)  # aurc in levels
 
 
@@ -248,7 +248,7 @@ def test_ninety_five_percent_of_intervals_over_clusters_hold_the_truth() -> None
         rows = np.stack([np.ones(1000), right.ravel()], axis=1).astype(float)
         of = np.repeat(np.arange(40), 25)
         one = Tally.from_rows(rows, {"share": metrics.share})
-        found = tally.figures([one], of, replicates=400, seed=draw)["share"]
+        found = tally.compute_figures([one], of, replicates=400, seed=draw)["share"]
         held += found.low <= 6 / 9 <= found.high
     assert 0.89 <= held / 200 <= 0.99
 
@@ -257,17 +257,17 @@ def test_all_ways_to_swap_are_tried_where_clusters_are_few_and_the_p_is_that_of_
     # Darwin's maize (Fisher 1935, section 21): of the 2^15 ways to swap, 1726 differ at least as much: p .0527
     crossed = np.array([188, 96, 168, 176, 153, 172, 177, 163, 146, 173, 186, 168, 177, 184, 96], dtype=float)
     selfed = np.array([139, 163, 160, 160, 147, 149, 149, 122, 132, 144, 130, 144, 102, 124, 144], dtype=float)
-    blocks, exact = swaps(15, 0, permutations=2**15)
+    blocks, exact = draw_swaps(15, 0, permutations=2**15)
     difference = crossed - selfed
     drawn = [(1 - 2 * swapped) @ difference for swapped in blocks]
     assert exact
     assert sum(map(len, drawn)) == 2**15
-    assert p_value(float(difference.sum()), drawn, exact=exact) == pytest.approx(1726 / 32768)
+    assert compute_p(float(difference.sum()), drawn, exact=exact) == pytest.approx(1726 / 32768)
 
 
 def test_assignments_keep_the_sizes_of_the_sides() -> None:
     sides = np.array([1.0] * 8 + [0.0] * 12)
-    blocks, exact = assignments(sides, 0)
+    blocks, exact = draw_assignments(sides, 0)
     drawn = np.concatenate(list(blocks))
     assert not exact
     assert (drawn.sum(axis=1) == 8).all()
@@ -276,20 +276,20 @@ def test_assignments_keep_the_sizes_of_the_sides() -> None:
 
 def test_holms_correction_follows_his_paper() -> None:
     # the smallest of four by four, the next by three ..., never falling
-    assert holm({1: 0.01, 2: 0.04, 3: 0.03, 4: 0.005}) == pytest.approx({1: 0.03, 2: 0.06, 3: 0.06, 4: 0.02})
-    assert math.isnan(holm({1: math.nan, 2: 0.5})[1])
-    assert holm({1: math.nan, 2: 0.5})[2] == 0.5
+    assert adjust_p({1: 0.01, 2: 0.04, 3: 0.03, 4: 0.005}) == pytest.approx({1: 0.03, 2: 0.06, 3: 0.06, 4: 0.02})
+    assert math.isnan(adjust_p({1: math.nan, 2: 0.5})[1])
+    assert adjust_p({1: math.nan, 2: 0.5})[2] == 0.5
 
 
 def test_a_model_is_no_better_than_itself_and_a_better_one_is() -> None:
     good, bad = a_sheet(10, people=20, better=1.0), a_sheet(10, people=20, better=0.1)
-    same = contrasts(good, good, drop=False, replicates=100)["uar"]
+    same = compare_models(good, good, drop=False, replicates=100)["uar"]
     assert (same.difference, same.p) == (Figure(0.0, 0.0, 0.0), 1.0)
-    apart = contrasts(good, bad, drop=False, replicates=200)
+    apart = compare_models(good, bad, drop=False, replicates=200)
     assert apart["uar"].p < 0.01
     assert apart["uar"].difference.low > 0
     assert apart["brier"].difference.high < 0  # less is better
-    turned = contrasts(bad, good, drop=False, replicates=200)["uar"]
+    turned = compare_models(bad, good, drop=False, replicates=200)["uar"]
     assert turned.difference.value == pytest.approx(-apart["uar"].difference.value)
 
 
@@ -297,7 +297,7 @@ def test_a_paired_p_is_the_share_of_swaps_that_differ_as_much() -> None:
     first, second = a_sheet(11, people=6), a_sheet(12, people=6)
     second = Sheet(first.task, first.names, first.truth, second.given, first.deviation, second.predicted,
                    first.answered, first.clusters)  # fmt: skip
-    found = contrasts(first, second, drop=False, replicates=0)["accuracy"]
+    found = compare_models(first, second, drop=False, replicates=0)["accuracy"]
     right = [(s.predicted & (s.truth > 0)).any(axis=1) for s in (first, second)]
     drawn = []
     for swapped in product([False, True], repeat=6):
@@ -316,7 +316,7 @@ def test_under_no_difference_few_paired_tests_find_one() -> None:
         second = Sheet(first.task, first.names, first.truth, noise / noise.sum(axis=1, keepdims=True),
                        first.deviation, np.eye(4)[noise.argmax(axis=1)] > 0, first.answered,
                        first.clusters)  # fmt: skip
-        found += contrasts(first, second, drop=False, replicates=0)["accuracy"].p <= 0.05
+        found += compare_models(first, second, drop=False, replicates=0)["accuracy"].p <= 0.05
     assert found <= 11
 
 
@@ -332,7 +332,9 @@ def of_groups(seed: int, worse: float) -> tuple[Sheet, list[str]]:
 
 def test_a_gap_between_groups_is_found_and_none_is_not() -> None:
     sheet, group = of_groups(0, 0.5)
-    found = {gap["metric"]: gap for gap in gaps(sheet, {"group": group}, drop=False, replicates=200, seed=0)}
+    found = {
+        gap["metric"]: gap for gap in measure_gaps(sheet, {"group": group}, drop=False, replicates=200, seed=0)
+    }
     assert found["uar"]["verdict"] == "gap"
     assert (found["uar"]["best"], found["uar"]["worst"]) == ("a", "b")
     assert found["uar"]["gap"].low > 0
@@ -346,7 +348,7 @@ def test_a_gap_between_groups_is_found_and_none_is_not() -> None:
     verdicts = [
         gap["verdict"]
         for seed in range(40)
-        for gap in gaps(*_column(of_groups(seed, 0.0)), drop=False, replicates=0, seed=0)
+        for gap in measure_gaps(*_column(of_groups(seed, 0.0)), drop=False, replicates=0, seed=0)
     ]
     assert verdicts.count("gap") <= 10  # of 80, four by chance
 
@@ -358,7 +360,7 @@ def _column(made: tuple[Sheet, list[str]]) -> tuple[Sheet, dict[str, list[str]]]
 def test_groups_of_few_people_or_rows_are_left_out_by_name() -> None:
     sheet, _ = of_groups(1, 0.0)
     few = ["few" if cluster < 4 else "tiny" if row < 5 else "rest" for row, cluster in enumerate(sheet.clusters)]
-    for gap in gaps(sheet, {"site": few}, drop=False, replicates=10, seed=0):
+    for gap in measure_gaps(sheet, {"site": few}, drop=False, replicates=10, seed=0):
         assert gap["verdict"] == "insufficient evidence"
         assert gap["left_out"] == ["few", "tiny"]
         assert gap["p"] is None
@@ -370,20 +372,20 @@ def test_people_in_both_groups_swap_them() -> None:
     half = rng.random(1000) < 0.5
     sheet.predicted[half] = np.eye(4)[rng.integers(4, size=int(half.sum()))] > 0
     told = ["late" if late else "early" for late in half]
-    found = gaps(sheet, {"shift": told}, drop=False, replicates=100, seed=0)[0]
+    found = measure_gaps(sheet, {"shift": told}, drop=False, replicates=100, seed=0)[0]
     assert (found["best"], found["worst"], found["verdict"]) == ("early", "late", "gap")
 
 
 def test_more_than_two_groups_are_corrected_and_of_many_each_is_tested_against_the_rest() -> None:
     sheet = a_sheet(13, rows=1200, people=60, better=0.8)
     three = [f"g{cluster % 3}" for cluster in sheet.clusters]
-    found = gaps(sheet, {"site": three}, drop=False, replicates=10, seed=0)[0]
+    found = measure_gaps(sheet, {"site": three}, drop=False, replicates=10, seed=0)[0]
     assert len(found["tests"]) == 3
     assert found["p"] == max(
         test["p"] for test in found["tests"] if set(test["groups"]) == {found["best"], found["worst"]}
     )
     ten = [f"g{cluster % 10}" for cluster in sheet.clusters]
-    many = gaps(sheet, {"site": ten}, drop=False, replicates=10, seed=0)[0]
+    many = measure_gaps(sheet, {"site": ten}, drop=False, replicates=10, seed=0)[0]
     assert len(many["tests"]) == 10
 
 
@@ -395,5 +397,5 @@ def test_a_single_class_has_no_figures_but_coverage() -> None:
     assert found.pop("coverage") == 1
     assert {"uar", "aurc", "brier"} <= set(found)
     assert all(math.isnan(value) for value in found.values())
-    told = gaps(sheet, {"g": ["a", "b"] * 20}, drop=False, replicates=10, seed=0)
+    told = measure_gaps(sheet, {"g": ["a", "b"] * 20}, drop=False, replicates=10, seed=0)
     assert {gap["verdict"] for gap in told} == {"insufficient evidence"}

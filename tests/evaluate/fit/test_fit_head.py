@@ -77,7 +77,7 @@ def a_stem(folder: Path) -> None:
         "max_samples": 16_000, "sha256": digest(folder), "inputs": {"audio": ["float32", "batch", "samples"]},
         "outputs": {"states": ["float32", "batch", "frames", 1, WIDTH], "loudness": ["float32", "batch", "frames"]},
     }  # fmt: skip
-    (folder / "card.toml").write_text(model_folder.toml(card))
+    (folder / "card.toml").write_text(model_folder.to_toml(card))
 
 
 def digest(folder: Path) -> str:
@@ -111,7 +111,7 @@ def a_head(folder: Path) -> None:
         "inputs": {"states": ["float32", "batch", "frames", 1, WIDTH], "loudness": ["float32", "batch", "frames"]},
         "outputs": {n: ["float32", "batch", *([] if n == "stress" else [size])] for n, size in sizes.items()},
     }  # fmt: skip
-    (folder / "card.toml").write_text(model_folder.toml(card))
+    (folder / "card.toml").write_text(model_folder.to_toml(card))
 
 
 @pytest.fixture
@@ -238,10 +238,10 @@ async def test_graph_and_numpy_say_the_same_of_several_windows(tmp_path: Path, m
     random = np.random.default_rng(0)
     head = a_random_head(FEELINGS, 2 * WIDTH, random)
     beside = read_card(models / "voice")
-    card = model_folder.save(models / "mine", head, beside, {})
+    card = model_folder.save_model(models / "mine", head, beside, {})
     file = tmp_path / "long.wav"
     soundfile.write(file, voice(1, 1, 1, seconds=1.8), RATE, subtype="FLOAT")
-    [(_, clip)], bad = await features.hear(
+    [(_, clip)], bad = await features.hear_rows(
         [Row(1, "long.wav", file=file)],
         open_model(models / "stem"),
         open_model(models / "voice"),
@@ -284,7 +284,7 @@ async def test_the_server_loads_a_head_beside_the_shipped_models(
 ) -> None:
     head = a_random_head(labels, 2 * 3 * 512, np.random.default_rng(0), scale=0.01)
     folder = tmp_path / "mine"
-    card = model_folder.save(folder, head, read_card(shipped_models() / "voice"), {})
+    card = model_folder.save_model(folder, head, read_card(shipped_models() / "voice"), {})
     async with open_services(replace(settings, voice_model=str(folder))) as services:
         reader = services.conversations.voice
         assert reader is not None
@@ -302,10 +302,10 @@ async def test_the_server_loads_a_head_beside_the_shipped_models(
 
 def test_a_head_fitted_beside_a_fitted_head_is_a_head(tmp_path: Path, models: Path) -> None:
     random = np.random.default_rng(0)
-    first = model_folder.save(
+    first = model_folder.save_model(
         models / "one", a_random_head(("joy", "calm"), 2 * WIDTH, random), read_card(models / "voice"), {}
     )
-    second = model_folder.save(models / "two", a_random_head(FEELINGS, 2 * WIDTH, random), first, {})
+    second = model_folder.save_model(models / "two", a_random_head(FEELINGS, 2 * WIDTH, random), first, {})
     assert golden_error(open_model(models / "two")) < 1e-4
     assert second.labels == FEELINGS
 

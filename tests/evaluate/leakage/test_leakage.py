@@ -15,9 +15,9 @@ import soxr
 
 from assistant.audio.decode import read_audio
 from assistant.audio.pcm import Samples
-from assistant.evaluate.leakage.check import across, leakage, read_against, verdict
-from assistant.evaluate.leakage.fingerprint import Prints, differing, print_of
-from assistant.evaluate.leakage.shingles import Texts, normal, signature, similar
+from assistant.evaluate.leakage.check import find_leakage, find_shared, read_against, write_verdict
+from assistant.evaluate.leakage.fingerprint import Prints, make_fingerprint, measure_difference
+from assistant.evaluate.leakage.shingles import Texts, make_signature, measure_similarity, normalise_text
 from assistant.evaluate.tables.manifest import Row
 from tests.conftest import DATA
 
@@ -81,33 +81,35 @@ CHANGES: dict[str, Callable[[Samples], Samples]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_copy_is_found_among_others(change: str) -> None:
-    known = Prints([print_of(melody(seed)) for seed in range(20)])
-    found = known.find(print_of(CHANGES[change](melody(7))))
+    known = Prints([make_fingerprint(melody(seed)) for seed in range(20)])
+    found = known.find(make_fingerprint(CHANGES[change](melody(7))))
     assert found is not None
     assert found.theirs == 7
     assert 0 < found.error <= 0.25
 
 
 def test_the_same_samples_are_the_same_and_others_are_not() -> None:
-    known = Prints([print_of(melody(seed)) for seed in range(20)])
-    same = known.find(print_of(melody(3)))
+    known = Prints([make_fingerprint(melody(seed)) for seed in range(20)])
+    same = known.find(make_fingerprint(melody(3)))
     assert same is not None
     assert (same.theirs, same.error) == (3, 0.0)
-    assert all(known.find(print_of(melody(seed))) is None for seed in range(20, 40))
+    assert all(known.find(make_fingerprint(melody(seed))) is None for seed in range(20, 40))
 
 
 def test_unrelated_sound_differs_in_about_half_of_the_bits() -> None:
-    error, frames = differing(print_of(melody(1)), print_of(melody(2)), 0)
+    error, frames = measure_difference(make_fingerprint(melody(1)), make_fingerprint(melody(2)), 0)
     assert 0.4 < error < 0.6
     assert frames > 100
 
 
 def test_silence_and_what_is_too_short_match_nothing_but_themselves() -> None:
     silence = np.zeros(32_000, dtype=np.float32)
-    known = Prints([print_of(silence), print_of(melody(1)[:2_000]), print_of(np.empty(0, np.float32))])
-    assert known.find(print_of(np.zeros(30_000, dtype=np.float32))) is None
-    assert known.find(print_of(melody(1)[:1_999])) is None
-    assert Prints([]).find(print_of(melody(1))) is None
+    known = Prints(
+        [make_fingerprint(silence), make_fingerprint(melody(1)[:2_000]), make_fingerprint(np.empty(0, np.float32))]
+    )
+    assert known.find(make_fingerprint(np.zeros(30_000, dtype=np.float32))) is None
+    assert known.find(make_fingerprint(melody(1)[:1_999])) is None
+    assert Prints([]).find(make_fingerprint(melody(1))) is None
 
 
 def test_texts_are_the_same_without_case_marks_and_addresses() -> None:
@@ -122,12 +124,12 @@ def test_texts_are_the_same_without_case_marks_and_addresses() -> None:
 
 def test_similarity_is_that_of_their_runs_of_characters() -> None:
     one, other = (
-        normal("the quick brown fox jumps over the lazy dog"),
-        normal("the quick brown cat jumps over a dog"),
+        normalise_text("the quick brown fox jumps over the lazy dog"),
+        normalise_text("the quick brown cat jumps over a dog"),
     )
     runs = [{text[at : at + 5] for at in range(len(text) - 4)} for text in (one, other)]
     exact = len(runs[0] & runs[1]) / len(runs[0] | runs[1])
-    assert similar(signature(one), signature(other)) == pytest.approx(exact, abs=0.2)
+    assert measure_similarity(make_signature(one), make_signature(other)) == pytest.approx(exact, abs=0.2)
 
 
 def rows(folder: Path, clips: dict[str, tuple[str, Samples]]) -> list[Row]:
@@ -146,21 +148,21 @@ def test_folds_share_a_speaker_or_a_copy(tmp_path: Path) -> None:
         "d.wav": ("z", melody(3)),
     }
     made = rows(tmp_path, clips)
-    apart = across(made, [0, 1, 0, 1], quiet=True)
+    apart = find_shared(made, [0, 1, 0, 1], quiet=True)
     assert apart["speakers"] == {"shared": 1, "of": 3, "first": ["z"]}
     assert apart["audio"]["shared"] == 2  # each of the two has its copy in the other fold
-    together = across(made, [0, 0, 1, 1], quiet=True)
+    together = find_shared(made, [0, 0, 1, 1], quiet=True)
     assert together["verdict"] == "no leakage found"
 
 
 def test_what_cant_be_read_is_counted_and_ends_nothing(tmp_path: Path) -> None:
     made = rows(tmp_path, {"a.wav": ("", melody(1))})
     (tmp_path / "b.wav").write_bytes(b"no audio")
-    found = leakage(made, [Row(2, "b.wav", file=tmp_path / "b.wav")], against="t.csv", quiet=True)
+    found = find_leakage(made, [Row(2, "b.wav", file=tmp_path / "b.wav")], against="t.csv", quiet=True)
     assert found["audio"] == {"shared": 0, "exact": 0, "of": 1, "first": [], "unread": 1}
     assert "speakers" not in found
     assert found["verdict"] == "no leakage found; 1 recording could not be read"
-    assert verdict({}) == "nothing to compare"
+    assert write_verdict({}) == "nothing to compare"
 
 
 def test_texts_of_the_training_are_found(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_texts_of_the_training_are_found(tmp_path: Path) -> None:
     )
     trained = read_against(file, "text", {"text": "words", "emotion": "label"})
     asked = [Row(2, "", text="honestly the best concert i have ever been to!!"), Row(3, "", text="something else")]
-    found = leakage(asked, trained, against="t.csv", quiet=True)
+    found = find_leakage(asked, trained, against="t.csv", quiet=True)
     assert found["text"] == {
         "shared": 1, "exact": 1, "of": 2, "first": [{"ours": "line 2", "theirs": "line 2"}]
     }  # fmt: skip
@@ -181,13 +183,13 @@ def test_two_takes_of_one_sentence_are_no_copies_and_a_re_encoded_take_is() -> N
     with (SPEECH / "ravdess" / "manifest.csv").open() as file:
         clips = [row["file"] for row in csv.DictReader(file) if row["speaker"] == "02"]
     audio = [read_audio(SPEECH / "ravdess" / clip) for clip in clips]
-    prints = [print_of(samples) for samples in audio]
+    prints = [make_fingerprint(samples) for samples in audio]
     known = Prints(prints)
     for at, one in enumerate(prints):
         others = np.ones(len(prints), dtype=bool)
         others[at] = False
         assert known.find(one, others) is None, clips[at]
     for at in range(0, len(audio), 12):
-        found = known.find(print_of(opus(audio[at][3_000:])))
+        found = known.find(make_fingerprint(opus(audio[at][3_000:])))
         assert found is not None, clips[at]
         assert found.theirs == at

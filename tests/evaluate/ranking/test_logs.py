@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from assistant.cli import main
-from assistant.recommend.measures.interval import wilson
+from assistant.recommend.measures.interval import wilson_interval
 
 COLUMNS = ("action", "reward", "propensity", "target")
 LOGGED, TARGET = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.7])
@@ -155,7 +155,7 @@ def test_thompson_samplings_value_from_a_random_log_is_that_of_its_own_run(
         for row in random
     ]
     told = estimated(written(tmp_path / "log.csv", COLUMNS, rows), "--bootstrap", "300")
-    low, high = wilson(sum(int(row["click"]) for row in own), len(own))
+    low, high = wilson_interval(sum(int(row["click"]) for row in own), len(own))
     assert low < told["metrics"]["ips"]["value"] < high
     assert low < told["metrics"]["snips"]["value"] < high
     assert not any("propensities or targets are wrong" in note for note in told["notes"])

@@ -23,7 +23,7 @@ from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report.robustness import compute_losses, match_rows
 from assistant.evaluate.run import disturbance
-from assistant.evaluate.run.conditions import AudioCondition, parsed, prepared
+from assistant.evaluate.run.conditions import AudioCondition, parse_conditions, prepare_condition
 from assistant.evaluate.tables.manifest import Row
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
 
@@ -36,7 +36,7 @@ def speechlike(seconds: float = 2.0, seed: int = 3) -> Samples:
     random = np.random.default_rng(seed)
     count = round(seconds * RATE)
     loud = np.maximum(0, np.sin(2 * np.pi * 3 * np.arange(count) / RATE)) ** 2
-    carrier = disturbance.pink(count, random)
+    carrier = disturbance.make_pink_noise(count, random)
     return np.asarray(0.3 * loud * carrier / np.abs(carrier).max(), np.float32)
 
 
@@ -63,44 +63,46 @@ def spectrum_db(samples: Samples, low: float, high: float) -> float:
 @given(decibels=st.floats(-10, 40), seconds=st.floats(0.3, 3), seed=st.integers(0, 99))
 def test_noise_reaches_the_ratio_it_was_asked_for(decibels: float, seconds: float, seed: int) -> None:
     speech = speechlike(seconds, seed)
-    noise = disturbance.pink(len(speech), np.random.default_rng(seed))
-    added = disturbance.with_noise(speech, noise, decibels) - speech
-    assert db(disturbance.active_power(speech)) - db(power(added)) == pytest.approx(decibels, abs=0.1)
+    noise = disturbance.make_pink_noise(len(speech), np.random.default_rng(seed))
+    added = disturbance.add_noise(speech, noise, decibels) - speech
+    assert db(disturbance.measure_active_power(speech)) - db(power(added)) == pytest.approx(decibels, abs=0.1)
 
 
 def test_pauses_do_not_count_as_speech() -> None:
     speech = tone(440)
     silence = np.zeros(3 * RATE, dtype=np.float32)
-    assert disturbance.active_power(np.concatenate([silence, speech, silence])) == pytest.approx(
+    assert disturbance.measure_active_power(np.concatenate([silence, speech, silence])) == pytest.approx(
         power(speech), rel=0.01
     )
 
 
 def test_pink_noise_falls_by_three_decibels_an_octave() -> None:
-    noise = disturbance.pink(20 * RATE, np.random.default_rng(1))
+    noise = disturbance.make_pink_noise(20 * RATE, np.random.default_rng(1))
     levels = [spectrum_db(noise, low, 2 * low) for low in (125, 250, 500, 1000, 2000, 4000)]
     assert np.ptp(levels) < 0.5  # every octave is equally loud
 
 
 def test_a_telephone_passes_speech_and_nothing_outside_its_band() -> None:
-    passed = {hertz: power(disturbance.telephone(tone(hertz))) / power(tone(hertz)) for hertz in (500, 1000, 3000)}
+    passed = {
+        hertz: power(disturbance.apply_telephone(tone(hertz))) / power(tone(hertz)) for hertz in (500, 1000, 3000)
+    }
     assert all(abs(db(share)) < 0.3 for share in passed.values())
     for hertz in (60, 150, 3700, 5000):
-        assert db(power(disturbance.telephone(tone(hertz))) / power(tone(hertz))) < -35, (
+        assert db(power(disturbance.apply_telephone(tone(hertz))) / power(tone(hertz))) < -35, (
             hertz
         )  # codec noise is left
     for edge in disturbance.TELEPHONE_BAND:
-        heard = disturbance.telephone(tone(edge, 2.0))[RATE // 2 : -RATE // 2]
+        heard = disturbance.apply_telephone(tone(edge, 2.0))[RATE // 2 : -RATE // 2]
         assert db(power(heard) / power(tone(edge))) == pytest.approx(-6, abs=0.7)
     white = np.random.default_rng(2).normal(0, 0.1, 4 * RATE).astype(np.float32)
-    assert spectrum_db(disturbance.telephone(white), 4100, 8000) < -50
+    assert spectrum_db(disturbance.apply_telephone(white), 4100, 8000) < -50
 
 
 def test_mu_law_is_that_of_the_standard() -> None:
     def coded(samples: Samples) -> Samples:
         """What FFmpeg's coder makes of the same band-limited signal."""
         narrow = soxr.resample(samples, RATE, 8000)
-        banded = disturbance.convolved(narrow, disturbance._BAND)[len(disturbance._BAND) // 2 :][: len(narrow)]
+        banded = disturbance.convolve(narrow, disturbance._BAND)[len(disturbance._BAND) // 2 :][: len(narrow)]
         pcm = np.clip(np.round(banded * 32768), -32768, 32767).astype(np.int16)
         coder, decoder = av.CodecContext.create("pcm_mulaw", "w"), av.CodecContext.create("pcm_mulaw", "r")
         for context in (coder, decoder):
@@ -113,21 +115,21 @@ def test_mu_law_is_that_of_the_standard() -> None:
         return np.asarray(soxr.resample(whole, 8000, RATE), dtype=np.float32)
 
     speech = speechlike()
-    theirs, ours = coded(speech), disturbance.telephone(speech)
+    theirs, ours = coded(speech), disturbance.apply_telephone(speech)
     assert db(power(ours - theirs) / power(theirs)) < -40  # two roundings of the same code apart
 
 
 @pytest.mark.parametrize("kbit_s", [8, 16, 24])
 def test_opus_keeps_its_rate_its_time_and_most_of_the_voice(kbit_s: int) -> None:
     def rate(samples: Samples) -> float:
-        _, packets = disturbance.opus_packets(samples, kbit_s)
+        _, packets = disturbance.encode_opus(samples, kbit_s)
         return 8 * sum(map(len, packets)) / (len(packets) * 0.02) / 1000
 
     speech = speechlike(4.0)
-    humming = 0.3 * tone(300, 4.0) + disturbance.pink(4 * RATE, RANDOM) / 30
+    humming = 0.3 * tone(300, 4.0) + disturbance.make_pink_noise(4 * RATE, RANDOM) / 30
     assert rate(humming.astype(np.float32)) == pytest.approx(kbit_s, rel=0.2)
     assert rate(speech) < 1.2 * kbit_s  # pauses take less
-    heard = disturbance.opus(speech, kbit_s)
+    heard = disturbance.apply_opus(speech, kbit_s)
     assert len(heard) == len(speech)
     at = [float(np.dot(heard[1000 + late : 60_000 + late], speech[1000:60_000])) for late in range(-300, 301)]
     assert abs(int(np.argmax(at)) - 300) <= 1  # no delay
@@ -136,7 +138,9 @@ def test_opus_keeps_its_rate_its_time_and_most_of_the_voice(kbit_s: int) -> None
 
 def test_more_bits_keep_more_of_the_voice() -> None:
     speech = tone(440, 2.0) + tone(1500, 2.0, 0.1)
-    errors = [power(disturbance.opus(speech, kbit_s)[3200:-3200] - speech[3200:-3200]) for kbit_s in (6, 16, 64)]
+    errors = [
+        power(disturbance.apply_opus(speech, kbit_s)[3200:-3200] - speech[3200:-3200]) for kbit_s in (6, 16, 64)
+    ]
     assert errors[0] > errors[1] > errors[2]
 
 
@@ -144,7 +148,7 @@ def test_more_bits_keep_more_of_the_voice() -> None:
 @settings(max_examples=30, deadline=None)
 def test_clipping_leaves_that_share_of_the_samples_at_the_top(percent: float) -> None:
     speech = speechlike()
-    heard = disturbance.clipped(speech, percent)
+    heard = disturbance.clip_peaks(speech, percent)
     top = np.abs(heard).max()
     assert np.mean(np.abs(heard[speech != 0]) >= top) == pytest.approx(percent / 100, abs=0.001)
     untouched = np.abs(speech) < top
@@ -153,18 +157,18 @@ def test_clipping_leaves_that_share_of_the_samples_at_the_top(percent: float) ->
 
 def test_gain_moves_the_level_and_saturates_at_full_scale() -> None:
     speech = tone(440, level=0.05)
-    assert db(power(disturbance.amplified(speech, 20)) / power(speech)) == pytest.approx(20, abs=0.05)
-    assert db(power(disturbance.amplified(speech, -20)) / power(speech)) == pytest.approx(-20, abs=0.05)
-    loud = disturbance.amplified(tone(440), 20)
+    assert db(power(disturbance.amplify(speech, 20)) / power(speech)) == pytest.approx(20, abs=0.05)
+    assert db(power(disturbance.amplify(speech, -20)) / power(speech)) == pytest.approx(-20, abs=0.05)
+    loud = disturbance.amplify(tone(440), 20)
     assert loud.max() == pytest.approx(32767 / 32768)
     assert loud.min() == -1.0
-    assert not disturbance.amplified(tone(440), -100).any()  # less than the smallest step of 16 bits
+    assert not disturbance.amplify(tone(440), -100).any()  # less than the smallest step of 16 bits
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.5, 1.2])
 def test_a_room_decays_by_sixty_decibels_in_its_time(seconds: float) -> None:
     """By Schroeder's backward integration (1965), fitted from 5 to 35 dB down, as in ISO 3382."""
-    response = disturbance.room(seconds, np.random.default_rng(0)).astype(np.float64)
+    response = disturbance.make_room(seconds, np.random.default_rng(0)).astype(np.float64)
     assert power(response[1:]) * (len(response) - 1) == pytest.approx(1.0, rel=1e-3)  # as loud as the direct sound
     late = response[1:]
     left = 10 * np.log10(np.cumsum(late[::-1] ** 2)[::-1] / np.sum(late**2))
@@ -175,8 +179,8 @@ def test_a_room_decays_by_sixty_decibels_in_its_time(seconds: float) -> None:
 
 def test_a_room_keeps_the_level_the_length_and_the_time_of_a_clip() -> None:
     speech = speechlike()
-    late = np.concatenate([np.zeros(800, np.float32), disturbance.room(0.5, np.random.default_rng(0))])
-    heard = disturbance.in_a_room(speech, late)
+    late = np.concatenate([np.zeros(800, np.float32), disturbance.make_room(0.5, np.random.default_rng(0))])
+    heard = disturbance.apply_room(speech, late)
     assert len(heard) == len(speech)
     assert power(heard) == pytest.approx(power(speech), rel=1e-4)
     at = [float(np.dot(heard[late : 20_000 + late], speech[:20_000])) for late in range(1000)]
@@ -185,29 +189,29 @@ def test_a_room_keeps_the_level_the_length_and_the_time_of_a_clip() -> None:
 
 def test_the_convolution_is_the_convolution() -> None:
     a, b = RANDOM.normal(size=700), RANDOM.normal(size=90)
-    assert np.allclose(disturbance.convolved(a, b), np.convolve(a, b))
+    assert np.allclose(disturbance.convolve(a, b), np.convolve(a, b))
 
 
 # What can be asked for
 
 
 def test_all_is_every_kind_of_condition() -> None:
-    found = parsed(["all"])
+    found = parse_conditions(["all"])
     assert [c.name for c in found] == [
         "noise_20dB", "noise_10dB", "noise_0dB", "telephone", "opus_16kbit", "clip_10pct", "gain_-20dB",
         "gain_20dB", "reverb_0.5s",
     ]  # fmt: skip
-    assert parsed(["all", "opus:16", "clip"]) == found
+    assert parse_conditions(["all", "opus:16", "clip"]) == found
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     odd = tmp_path / "a@b:c,d"
     odd.mkdir()
-    assert parsed([f"noise:{odd}@20,-5"]) == (
+    assert parse_conditions([f"noise:{odd}@20,-5"]) == (
         AudioCondition("noise", 20.0, odd),
         AudioCondition("noise", -5.0, odd),
     )
-    assert parsed([f"reverb:{odd}"]) == (AudioCondition("reverb", None, odd),)
+    assert parse_conditions([f"reverb:{odd}"]) == (AudioCondition("reverb", None, odd),)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +234,7 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
 )
 def test_what_can_not_be_done_is_said_before_anything_runs(asked: str, code: str) -> None:
     with pytest.raises(AssistantError) as raised:
-        parsed([asked])
+        parse_conditions([asked])
     assert raised.value.code == code
 
 
@@ -251,37 +255,39 @@ def test_the_same_noise_is_added_at_every_level_and_in_every_run(tmp_path: Path)
     folder, speech = noises(tmp_path / "n"), speechlike()
     row = Row(2, "a.wav", file=Path("a.wav"))
     loud, quiet = (
-        prepared(AudioCondition("noise", level, folder), 0)(row, speech) - speech for level in (0.0, 20.0)
+        prepare_condition(AudioCondition("noise", level, folder), 0)(row, speech) - speech for level in (0.0, 20.0)
     )
     assert loud == pytest.approx(10 * quiet, abs=1e-5)
-    assert np.array_equal(prepared(AudioCondition("noise", 0.0, folder), 0)(row, speech) - speech, loud)
-    others = [prepared(AudioCondition("noise", 0.0, folder), seed)(row, speech) - speech for seed in range(1, 9)]
+    assert np.array_equal(prepare_condition(AudioCondition("noise", 0.0, folder), 0)(row, speech) - speech, loud)
+    others = [
+        prepare_condition(AudioCondition("noise", 0.0, folder), seed)(row, speech) - speech for seed in range(1, 9)
+    ]
     assert not all(np.allclose(other, loud) for other in others)
 
 
 def test_a_disturbance_travels_to_another_process_and_does_the_same_there(tmp_path: Path) -> None:
-    disturb = prepared(AudioCondition("noise", 5.0, noises(tmp_path / "n")), 3)
+    disturb = prepare_condition(AudioCondition("noise", 5.0, noises(tmp_path / "n")), 3)
     there = pickle.loads(pickle.dumps(disturb))
     row, speech = Row(2, "a.wav"), speechlike()
     assert np.array_equal(there(row, speech), disturb(row, speech))
 
 
 def test_broken_and_silent_files_are_passed_over(tmp_path: Path) -> None:
-    disturb = prepared(AudioCondition("noise", 10.0, noises(tmp_path / "n")), 0)
+    disturb = prepare_condition(AudioCondition("noise", 10.0, noises(tmp_path / "n")), 0)
     speech = speechlike()
     for at in range(30):
         added = disturb(Row(at, f"{at}.wav"), speech) - speech
-        assert db(disturbance.active_power(speech) / power(added)) == pytest.approx(10, abs=0.1)
+        assert db(disturbance.measure_active_power(speech) / power(added)) == pytest.approx(10, abs=0.1)
 
 
 def test_a_folder_without_sound_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.txt").write_text("no sound")
     with pytest.raises(Invalid) as raised:
-        prepared(AudioCondition("noise", 10.0, tmp_path), 0)
+        prepare_condition(AudioCondition("noise", 10.0, tmp_path), 0)
     assert raised.value.code == "noise_unreadable"
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
     with pytest.raises(Invalid) as raised:
-        prepared(AudioCondition("noise", 10.0, tmp_path), 0)(Row(1, "a"), speechlike())
+        prepare_condition(AudioCondition("noise", 10.0, tmp_path), 0)(Row(1, "a"), speechlike())
     assert raised.value.code == "noise_unreadable"
 
 
@@ -290,16 +296,16 @@ def test_measured_rooms_come_from_a_folder(tmp_path: Path) -> None:
     response[[100, 900]] = 1.0, 0.5  # direct, and one echo 50 ms later
     soundfile.write(tmp_path / "hall.wav", response, RATE, subtype="FLOAT")
     speech = speechlike()
-    heard = prepared(AudioCondition("reverb", None, tmp_path), 0)(Row(1, "a"), speech)
+    heard = prepare_condition(AudioCondition("reverb", None, tmp_path), 0)(Row(1, "a"), speech)
     wanted = speech.copy()
     wanted[800:] += speech[:-800] / 2
     assert heard == pytest.approx(wanted * np.sqrt(power(speech) / power(wanted)), abs=1e-4)
 
 
-@pytest.mark.parametrize("condition", parsed(["all"]), ids=lambda c: c.name)
+@pytest.mark.parametrize("condition", parse_conditions(["all"]), ids=lambda c: c.name)
 @pytest.mark.parametrize("samples", [0, 1, 319, 8001])
 def test_clips_of_any_length_and_silence_survive(condition: AudioCondition, samples: int) -> None:
-    disturb = prepared(condition, 0)
+    disturb = prepare_condition(condition, 0)
     for clip in (speechlike()[:samples], np.zeros(samples, dtype=np.float32)):
         heard = disturb(Row(1, "a"), clip)
         assert heard.dtype == np.float32
@@ -347,7 +353,9 @@ def test_what_both_runs_share_does_not_widen_the_interval() -> None:
     clean = a_sheet([0, 1] * 5 + [1, 1] * 5)
     noisier = replace(clean, given=np.where(clean.predicted, 0.7, 0.3))
     paired = compute_losses(clean, noisier, drop=False, replicates=500, seed=0)["nll"]
-    before, after = (measures.figures(s, drop=False, replicates=500, seed=0)["nll"] for s in (clean, noisier))
+    before, after = (
+        measures.compute_figures(s, drop=False, replicates=500, seed=0)["nll"] for s in (clean, noisier)
+    )
     assert paired.value == pytest.approx(after.value - before.value)
     assert paired.high - paired.low < (before.high - before.low) / 2
 
@@ -418,4 +426,4 @@ def test_two_folders_of_one_name_are_told_apart_by_the_user(tmp_path: Path) -> N
     for place in ("a", "b"):
         (tmp_path / place / "cafe").mkdir(parents=True)
     with pytest.raises(Invalid, match="rename"):
-        parsed([f"noise:{tmp_path}/a/cafe@0", f"noise:{tmp_path}/b/cafe@0"])
+        parse_conditions([f"noise:{tmp_path}/a/cafe@0", f"noise:{tmp_path}/b/cafe@0"])

@@ -27,7 +27,7 @@ from assistant.errors import ConsentRequired, Invalid, ModelInvalid
 from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.run import foreign_card
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
-from assistant.evaluate.run.foreign_card import adapted, answerable, notes
+from assistant.evaluate.run.foreign_card import adapt_card, list_answerable, list_foreign_notes
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import read_card
 from assistant.inference.model import open_model
@@ -144,9 +144,9 @@ def test_affect_is_moved_from_its_scale_and_keeps_its_deviations(tmp_path: Path)
     assert scores.affect == pytest.approx([-1.0, 0.0], abs=1e-5)  # valence -3 is cut at 1; arousal 3 is the middle
     assert scores.affect_deviation == pytest.approx([0.4, 0.2])
     found = read_card(tmp_path / "theirs")
-    assert answerable(found, "affect", ("valence", "arousal")) == ("valence", "arousal")
+    assert list_answerable(found, "affect", ("valence", "arousal")) == ("valence", "arousal")
     with pytest.raises(Invalid) as raised:
-        answerable(found, "emotion", ("anger",))
+        list_answerable(found, "emotion", ("anger",))
     assert raised.value.code == "task_unsupported"
 
 
@@ -256,10 +256,10 @@ def test_independent_labels_each_have_their_own_probability(tmp_path: Path) -> N
 def test_a_model_is_only_asked_what_it_says(tmp_path: Path, task: Any, fits: bool) -> None:
     card = read_card(a_text(tmp_path / "theirs", SENTIMENT))
     if fits:
-        assert answerable(card, task, ("a", "b")) == ("a", "b")
+        assert list_answerable(card, task, ("a", "b")) == ("a", "b")
     else:
         with pytest.raises(Invalid, match="negative, positive") as raised:
-            answerable(card, task, ("a", "b"))
+            list_answerable(card, task, ("a", "b"))
         assert raised.value.code == "task_unsupported"
 
 
@@ -285,16 +285,16 @@ def test_a_model_is_only_asked_what_it_says(tmp_path: Path, task: Any, fits: boo
 def test_a_wrong_card_is_refused_with_the_key_and_what_it_may_be(tmp_path: Path, extra: str, says: str) -> None:
     folder = a_voice(tmp_path / "theirs", extra)
     with pytest.raises(ModelInvalid, match=says.replace("(", r"\(")):
-        adapted(read_card(folder))
+        adapt_card(read_card(folder))
 
 
 def test_a_wrong_output_or_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelInvalid, match="output must be one of"):
-        adapted(read_card(a_voice(tmp_path / "a", output="softmax")))
+        adapt_card(read_card(a_voice(tmp_path / "a", output="softmax")))
     with pytest.raises(ModelInvalid, match="kind must be"):
-        adapted(read_card(a_voice(tmp_path / "b", kind="picture")))
+        adapt_card(read_card(a_voice(tmp_path / "b", kind="picture")))
     with pytest.raises(ModelInvalid, match="among valence, arousal, dominance"):
-        adapted(read_card(a_voice(tmp_path / "c", output="affect")))
+        adapt_card(read_card(a_voice(tmp_path / "c", output="affect")))
     with pytest.raises(ModelInvalid, match="assistant evaluate text"):
         told(a_text(tmp_path / "d", SENTIMENT), level(0.1), reader=ForeignVoice)
     short = a_voice(tmp_path / "e", "", labels='["a", "b"]')
@@ -307,14 +307,14 @@ def test_weights_beside_the_graph_are_checked_too(tmp_path: Path) -> None:
     weights = folder / "model.onnx.data"
     weights.write_bytes(b"weights")
     with pytest.raises(ModelInvalid, match="name it with its sha256"):
-        adapted(read_card(folder))
+        adapt_card(read_card(folder))
     digest = hashlib.sha256(b"weights").hexdigest()
     card = folder / "card.toml"
     card.write_text(card.read_text().replace(MAP, f'{MAP}\nfiles = {{"model.onnx.data" = "{digest}"}}'))
-    assert adapted(read_card(folder)).labels == ("anger", "joy", "neutral")
+    assert adapt_card(read_card(folder)).labels == ("anger", "joy", "neutral")
     weights.write_bytes(b"others")
     with pytest.raises(ModelInvalid, match="not the file its card describes"):
-        adapted(read_card(folder))
+        adapt_card(read_card(folder))
 
 
 def test_a_graph_that_was_swapped_is_refused(tmp_path: Path) -> None:
@@ -327,9 +327,9 @@ def test_a_graph_that_was_swapped_is_refused(tmp_path: Path) -> None:
 
 def test_a_card_of_ours_stays_as_it_is() -> None:
     card = read_card(ROOT / "models" / "voice")
-    assert adapted(card) is card
-    assert answerable(card, "emotion", ("anger",)) == ("anger",)
-    assert notes(card, "emotion") == []
+    assert adapt_card(card) is card
+    assert list_answerable(card, "emotion", ("anger",)) == ("anger",)
+    assert list_foreign_notes(card, "emotion") == []
 
 
 # Through the command
@@ -394,7 +394,7 @@ def test_it_is_never_served_to_people(tmp_path: Path) -> None:
 def test_the_card_in_the_help_is_one(tmp_path: Path) -> None:
     example = foreign_card.HELP.split("For example:\n")[1].split("More under")[0]
     (tmp_path / "card.toml").write_text(example)
-    card = adapted(read_card(tmp_path))
+    card = adapt_card(read_card(tmp_path))
     assert card.labels == ("anger", "joy", "neutral", "sadness")
     for key in (
         "sample_rate",

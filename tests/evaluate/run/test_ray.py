@@ -18,9 +18,9 @@ import assistant.demo
 from assistant import __version__
 from assistant.config import shipped_models
 from assistant.errors import ModelInvalid, Unavailable
-from assistant.evaluate.run.outcomes import unpacked
+from assistant.evaluate.run.outcomes import unpack_outcomes
 from assistant.evaluate.run.ray_engine import ModelPlace, Worker
-from assistant.evaluate.run.rows import packed
+from assistant.evaluate.run.rows import pack_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 
@@ -110,8 +110,8 @@ def test_a_worker_reads_a_piece_as_bytes(tmp_path: Path) -> None:
         Row(3, "3.ogg", tmp_path / "3.ogg"),
         Row(4, "gone", tmp_path / "x"),
     ]
-    answer = worker({"number": 7, "rows": packed(rows)})
-    read, short, gone = unpacked(answer["met"], read_card(folder))
+    answer = worker({"number": 7, "rows": pack_rows(rows)})
+    read, short, gone = unpack_outcomes(answer["met"], read_card(folder))
     assert answer["number"] == 7
     assert read.scores is not None or read.abstained is not None
     assert short.abstained == "too_short"

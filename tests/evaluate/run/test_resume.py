@@ -28,7 +28,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from assistant.errors import Conflict
 from assistant.evaluate.command import JOURNAL, RunOptions, configure, evaluate
 from assistant.evaluate.command import run as command
-from assistant.evaluate.run.cost import cost
+from assistant.evaluate.run.cost import measure_cost
 from assistant.evaluate.run.engine import Pace, read_rows
 from assistant.evaluate.run.journal import Journal
 from assistant.evaluate.run.outcomes import RowOutcome
@@ -316,7 +316,7 @@ def test_the_cost_is_told_from_rows_read_alone(tmp_path: Path) -> None:
     model = open_model(folder, lambda file: Graph(folder))
     ticks: Iterator[float] = iter(np.arange(0.0, 10.0, 0.004).tolist())
     outcomes = [RowOutcome(Row(n, "", text="joy"), None) for n in range(30)]
-    told = cost(PieceReader(model, "text"), [model], outcomes, Pace(30, 2.0), clock=lambda: next(ticks))
+    told = measure_cost(PieceReader(model, "text"), [model], outcomes, Pace(30, 2.0), clock=lambda: next(ticks))
     assert told["rows_per_s"] == 15.0
     assert told["latency_ms"]["rows"] == 30
     assert told["latency_ms"]["p50"] == told["latency_ms"]["p99"] == pytest.approx(4.0)

@@ -17,9 +17,16 @@ from hypothesis import strategies as st
 
 from assistant.errors import AssistantError, Invalid, Unavailable
 from assistant.evaluate.extras import optional
-from assistant.evaluate.tables.formats import cells_of
-from assistant.evaluate.tables.manifest import Manifest, Question, Row, labelled, open_table, read_manifest
-from assistant.evaluate.tables.tables import renamed, table_of
+from assistant.evaluate.tables.formats import read_cells
+from assistant.evaluate.tables.manifest import (
+    Manifest,
+    Question,
+    Row,
+    open_table,
+    read_labelled_rows,
+    read_manifest,
+)
+from assistant.evaluate.tables.tables import open_plain_table, rename_columns
 
 ROWS = [("one, two", "joy"), ("drei\nvier", "anger"), ("fünf|sechs", "joy")]
 
@@ -61,7 +68,7 @@ def test_json_values_become_cells(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
     values = [{"labels": ["joy", "anger"], "stress": True}, {"stress": None, "more": 1.5}, {"labels": ["a|b"]}]
     file.write_text("\n".join(map(json.dumps, values)))
-    header, *rows = cells_of(file)
+    header, *rows = read_cells(file)
     assert header[1] == ["labels", "stress", "more"]  # keys that come later are columns too
     assert rows[:2] == [(1, ["joy|anger", "1", ""]), (2, ["", "", "1.5"])]
     assert "holds a bar" in rows[2][1]
@@ -119,7 +126,7 @@ def test_a_missing_extra_says_what_to_install() -> None:
 def test_what_is_no_table_is_refused(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Invalid) as raised:
-        table_of(tmp_path / name)
+        open_plain_table(tmp_path / name)
     assert raised.value.code == "manifest_unreadable"
 
 
@@ -186,7 +193,7 @@ def test_strict_names_the_first_bad_rows(tmp_path: Path) -> None:
 def test_a_table_is_read_one_row_at_a_time(tmp_path: Path) -> None:
     file = tmp_path / "d.csv"
     file.write_text("text,emotion\n" + "".join(f"text {at},joy\n" for at in range(100_000)))
-    rows = labelled(open_table(file), Question("text", "emotion", ("joy",)))
+    rows = read_labelled_rows(open_table(file), Question("text", "emotion", ("joy",)))
     first = next(rows)
     assert isinstance(first, Row)
     assert first.text == "text 0"
@@ -200,7 +207,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(tmp_path_factory: Any, cont
     refused = None
     rows: list[Any] = []
     try:
-        rows = list(renamed(table_of(file), {}).rows())
+        rows = list(rename_columns(open_plain_table(file), {}).rows())
     except AssistantError as error:
         refused = error.code
     assert refused in (None, "manifest_unreadable")

@@ -304,7 +304,7 @@ def test_a_drift_that_narrows_is_told_as_one() -> None:
     seen = bubble(["news", "music", "exercise"] * 10 + ["video"] * 30, {"news", "music", "exercise", "video"})
     assert (seen.passed, seen.coverage) == ("drifting", 1.0)
     assert "becoming narrower" in seen.words[-1]
-    assert bubble([], ["news"]).words == ["Nothing that you were shown of late is known here."]
+    assert bubble([], ["news"]).words == ["Nothing that you were shown lately is on record here."]
 
 
 def test_only_the_kinds_of_the_shelf_count_as_covered() -> None:

@@ -56,7 +56,7 @@ _WRONG: list[tuple[Any, str]] = [
         "rule 1 (`mine`), `when.valence_above`: can't hold together with `valence_below`",
     ),
     (a_policy(a_rule(), a_rule()), "rule 2 (`mine`), `code`: another rule has it already"),
-    (a_policy(a_rule(code="law_anger")), "rule 1 (`law_anger`), `code`: is kept"),
+    (a_policy(a_rule(code="law_anger")), "rule 1 (`law_anger`), `code`: is reserved"),
     (a_policy({"code": "x"}), "rule 1 (`x`): Object missing required field `says`"),
     (a_policy(version="tone-9"), "`version`: names that begin with `tone-`"),
 ]
