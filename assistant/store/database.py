@@ -54,7 +54,7 @@ def kind_of(url: str) -> Kind:
     """
     name = url.partition(":")[0]
     if name not in _DRIVERS:
-        raise ConfigInvalid("a database is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        raise ConfigInvalid("a database URL must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     return name  # type: ignore[return-value]
 
 
