@@ -1,4 +1,4 @@
-"""What a run found, as plain numbers: figures with intervals, per class, by group, curves. No files, no clock."""
+"""Computes what a report says of a run: figures with intervals, per class, by group, curves. No files, no clock."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from assistant.inference.card import Card
 _OWN = ("speaker", "group", "gender")
 """Columns that every row has."""
 _LARGE = 4_000_000
-"""Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
+"""Numbers in a sheet above which it uses smaller types: a million label sets would fill the memory."""
 
 
 def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
-    """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
+    """Labels beside answers; a column for each class that occurs, label of the card, or labelled affect."""
     used: dict[str, None] = {}
     answered, speakers = [], []
     for outcome in outcomes:
@@ -80,9 +80,9 @@ def compute_findings(
     columns: Sequence[str] = ("group", "gender"),
     task: Task | Literal["mood"] | None = None,
 ) -> Findings:
-    """The part of the report that is computed, from one pass over the outcomes.
+    """Compute what the report says of the outcomes, in one pass over them.
 
-    `columns` names those that groups are made by. `task` is the sheet's own where none is given.
+    `columns` are those to group by. `task` is the sheet's own where none is given.
     """
 
     def measure(part: Sheet) -> Figures:
@@ -114,7 +114,7 @@ def compute_findings(
 
 
 def list_extra_columns(columns: Sequence[str]) -> list[str]:
-    """Those columns that a row has only if they are asked for.
+    """The columns that a row has only on request.
 
     >>> list_extra_columns(["gender", "accent", "accent"])
     ['accent']
@@ -123,7 +123,7 @@ def list_extra_columns(columns: Sequence[str]) -> list[str]:
 
 
 def list_group_columns(columns: Sequence[str]) -> list[str]:
-    """The columns that groups are made by: those asked for beside ours.
+    """The columns to group by: `group`, `gender`, and those that were asked for.
 
     >>> list_group_columns(["accent", "gender"])
     ['group', 'gender', 'accent']
@@ -132,7 +132,7 @@ def list_group_columns(columns: Sequence[str]) -> list[str]:
 
 
 def read_column(row: Row, column: str) -> str:
-    """What a row says in a column, ours or any other that was asked for; empty where it says nothing."""
+    """The cell of a row in a column, ours or one that was asked for; empty where there is none."""
     return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
 
 

@@ -1,4 +1,4 @@
-"""The same rows under one condition after another, and what each costs beside the clean run, row by row."""
+"""Robustness: the same rows under one condition after another, and how much each costs, row by row."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card
 
 _ERRORS = ("ece", "brier", "nll", "mae_", "rmse_", "aurc")
-"""Figures of which less is better begin like this."""
+"""Prefixes of figures for which less is better."""
 
 Hear = Callable[[Disturbance], Sequence[RowOutcome]]
-"""Reads all rows again, with this done to each."""
+"""Reads all rows again under a disturbance."""
 
 
 def measure_conditions(
@@ -39,7 +39,7 @@ def measure_conditions(
     replicates: int,
     seed: int,
 ) -> list[ConditionResult]:
-    """The report's `conditions`: each of them heard in turn and set beside the clean run.
+    """Read the rows under each disturbance and compare with the clean run: the report's `conditions`.
 
     `clean` is the sheet of the clean `outcomes`.
     """
@@ -72,7 +72,7 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
     """How much worse each figure is than clean, over the same rows in the same order.
 
     Whole clusters are resampled for both at once, so that what is common to both cancels out of the interval. A
-    loss is positive where the condition does harm, also for figures of which less is better. Empty where the
+    loss is positive where the condition does harm, also for figures for which less is better. Empty where the
     classes present differ, as then no figure means the same.
     """
     if clean.names != found.names or not len(clean):
@@ -94,7 +94,7 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
 def match_rows(
     clean: Sheet, clean_lines: Sequence[int], found: Sheet, found_lines: Sequence[int]
 ) -> tuple[Sheet, Sheet]:
-    """The rows that could be read in both runs, by their line of the manifest."""
+    """Both sheets with only the rows that could be read in both runs, matched by line of the manifest."""
     before, after = (np.asarray(lines, dtype=np.int64) for lines in (clean_lines, found_lines))
     if np.array_equal(before, after):
         return clean, found
