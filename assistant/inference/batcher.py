@@ -151,7 +151,7 @@ class Batcher:
         """Refuse the rows that wait, and wait for the running batches."""
         for row in self._waiting:
             if not row.done.done():
-                row.done.set_exception(Busy("shutting down"))
+                row.done.set_exception(Busy("the server is shutting down"))
         self._waiting.clear()
         await asyncio.gather(*self._running, return_exceptions=True)
 
@@ -189,7 +189,7 @@ class Batcher:
                 continue
             if row.deadline < now + self._pace * _size(row.shape):  # its result would come too late
                 self.stats.refused_late += 1
-                row.done.set_exception(Busy("no result in time", code="late"))
+                row.done.set_exception(Busy("there was no result in time", code="late"))
                 self._pace *= _TRUST  # or one long pause would refuse everybody for ever
             else:
                 alive.append(row)

@@ -205,7 +205,7 @@ class Apps:
             async with self._database.write() as connection:
                 await connection.execute(update(table).where(table.c.id == id).values(used_at=now))
         except StorageFailed:
-            log.warning("the use of a key could not be noted")
+            log.warning("the use of a key could not be recorded")
 
 
 _KEYS: Select[Any] = select(

@@ -129,7 +129,10 @@ class Purge:
                 await self._remove(table, and_(mine, ~lasts))
             await self._blind(record.person)
         except AssistantError as error:
-            log.warning("what may not be remembered will be removed by the next purge: %s", error.code)
+            log.warning(
+                "data that may no longer be remembered could not be removed; the next purge will try again: %s",
+                error.code,
+            )
 
     async def _felt(self, now: float) -> Sequence[str]:
         """People whose rewards still hold a mood that may not be remembered."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from assistant.text.clean import clean
-from assistant.text.help import COUNTRIES, EVERYWHERE
+from assistant.text.help import crisis_lines
 
 # fmt: off
 WORDS = {
@@ -58,9 +58,11 @@ class Rule(NamedTuple):
 
     name: str
     why: str
+    """The kind of statement, in words."""
     whose: Literal["any", "mine", "writer", "kin"]
     """Required nearest subject: anybody; the writer or nobody named; the writer; somebody close to the writer."""
     said: str
+    """Regular expression for the statement, with names of `WORDS` in capitals."""
 
 
 # fmt: off
@@ -317,10 +319,6 @@ _DISGUISES = (
     (re.compile(r"\s+"), " "),
 )
 
-HELP: dict[str, tuple[str, ...]] = {
-    "any": tuple(line.says for line in EVERYWHERE),
-    **{country: tuple(line.says for line in own) for country, own in COUNTRIES.items()},
-}
 _FOR_YOU = (
     "It sounds as if you may be going through something very hard. You deserve to talk to a person about it, now. "
     "I am a machine and can't replace that."
@@ -361,7 +359,7 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
             return Safety(
                 rule=rule.name,
                 message=_FOR_THEM if rule.name == "concern_for_other" else _FOR_YOU,
-                resources=HELP.get((country or "").upper(), ()) + HELP["any"],
+                resources=tuple(line.says for line in crisis_lines(country)),
             )
     return None
 

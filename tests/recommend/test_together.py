@@ -33,9 +33,9 @@ from assistant.recommend.together import (
     together,
     unpack_counts,
 )
+from tests.conftest import House
 from tests.rankings import rank
 
-House = Any
 ACTOR = Actor("app", "api")
 NOW = 1_800_000_000.0
 NAMES = st.sampled_from("abcdefghijkl")

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -28,12 +27,13 @@ from assistant.store.keys.masters import (
     retire_master_keys,
 )
 from assistant.store.keys.vault import Vault, open_vault
+from tests.conftest import Databases
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 
 
 @asynccontextmanager
-async def keeping(databases: Any) -> AsyncIterator[Database]:
+async def keeping(databases: Databases) -> AsyncIterator[Database]:
     database = Database(databases.keys)
     try:
         yield database
@@ -42,7 +42,7 @@ async def keeping(databases: Any) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def database(databases: Any) -> AsyncIterator[Database]:
+async def database(databases: Databases) -> AsyncIterator[Database]:
     async with keeping(databases) as opened:
         yield opened
 
@@ -111,7 +111,9 @@ async def test_a_file_that_is_gone_for_a_moment_breaks_no_running_server(databas
     assert await running.open("p", "profile", await running.seal("p", "profile", b"data")) == b"data"
 
 
-async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(databases: Any, database: Database) -> None:
+async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(
+    databases: Databases, database: Database
+) -> None:
     vault = await open_vault(database, LocalKeys([OLD]))
     sealed = await sealed_for(vault, 1200)
     rotating = await open_vault(database, LocalKeys([NEW, OLD]))
@@ -172,7 +174,7 @@ async def test_a_wrong_master_key_founds_no_root_over_keys_that_it_does_not_open
     assert refused.value.code == "master_key_invalid"
 
 
-async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databases: Any) -> None:
+async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databases: Databases) -> None:
     async with keeping(databases) as database:
         async with database.write() as connection:
             kind = "BLOB" if database.kind == "sqlite" else "BYTEA"
@@ -184,7 +186,7 @@ async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databa
         assert await masters_in(database) == {key_id(OLD)}
 
 
-async def test_two_servers_that_start_at_once_share_one_root(databases: Any) -> None:
+async def test_two_servers_that_start_at_once_share_one_root(databases: Databases) -> None:
     async with keeping(databases) as one, keeping(databases) as other:
         vaults = await asyncio.gather(*(open_vault(db, LocalKeys([OLD])) for db in (one, other)))
     assert vaults[0].derive(b"x") == vaults[1].derive(b"x")

@@ -27,7 +27,7 @@ TOKENS = "/v1/people/ada/tokens"
 GRANT = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
 
 
-async def _token(house: Any, **body: Any) -> dict[str, str]:
+async def _token(house: House, **body: Any) -> dict[str, str]:
     """The header with a new token of `ada`."""
     return {"Authorization": f"Bearer {(await house.call('POST', TOKENS, body, status=201))['token']}"}
 
@@ -323,7 +323,7 @@ class TestSigning:
         assert read(sign(token, bytes(32)), bytes(32), now=0.0).scopes == {"infer"} <= PERSON_SCOPES
 
 
-async def _call(house: Any, parameters: dict[str, str]) -> str:
+async def _call(house: House, parameters: dict[str, str]) -> str:
     """Begin a call and hang up; gives the reason why it was not heard."""
     async with house.client.ws_connect("/v1/twilio") as socket:
         await _start(socket, parameters)
