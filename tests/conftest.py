@@ -175,7 +175,7 @@ class House:
 
     async def app(self) -> App:
         """The app that holds the key."""
-        return (await self.services.storage.apps.admit(self.key)).app
+        return (await self.services.storage.apps.authenticate(self.key)).app
 
     async def known(self, name: str) -> Person:
         """A person of the app, with their pseudonym."""

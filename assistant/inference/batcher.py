@@ -212,25 +212,25 @@ class Batcher:
         stacked = {
             name: rows[0][name]
             if port.batch_axis is None
-            else _stacked([row[name] for row in rows], port.batch_axis)
+            else _stack_rows([row[name] for row in rows], port.batch_axis)
             for name, port in card.inputs.items()
         }
         outputs = self.model.run(stacked)
         parts = {
             name: [outputs[name]] * len(rows)
             if port.batch_axis is None
-            else _parts(outputs[name], len(rows), port.batch_axis)
+            else _split_rows(outputs[name], len(rows), port.batch_axis)
             for name, port in card.outputs.items()
         }
         return [{name: values[index] for name, values in parts.items()} for index in range(len(rows))]
 
 
-def _stacked(rows: list[Array], axis: int) -> Array:
+def _stack_rows(rows: list[Array], axis: int) -> Array:
     """Stack rows along a new axis; a single row isn't copied."""
     return np.expand_dims(rows[0], axis) if len(rows) == 1 else np.stack(rows, axis=axis)
 
 
-def _parts(batch: Array, count: int, axis: int) -> list[Array]:
+def _split_rows(batch: Array, count: int, axis: int) -> list[Array]:
     """The rows of a batch; several rows are copied, so that none keeps the whole batch in memory."""
     if count == 1:
         return [np.squeeze(batch, axis)]

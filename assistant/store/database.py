@@ -89,7 +89,7 @@ class Database:
         async with AsyncExitStack() as stack:
             if self.kind == "sqlite":
                 await stack.enter_async_context(self._writing)
-            connection = await stack.enter_async_context(self._connected(self._engine))
+            connection = await stack.enter_async_context(self._connect(self._engine))
             await stack.enter_async_context(connection.begin())
             yield connection
 
@@ -99,11 +99,11 @@ class Database:
 
         There is no transaction: its begin and end would take longer than most queries.
         """
-        async with self._connected(self._readers) as connection:
+        async with self._connect(self._readers) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
             try:
                 connection = await finish_connecting(engine.connect().start())

@@ -297,16 +297,16 @@ _OTHERS = "he|hes|she|shes|they|theyre|who|whos|people|person|someone|somebody|a
 _OTHERS += "your|his|their|name|cat|dog"
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile_rule(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub("[A-Z_]{3,}", lambda word: WORDS[word[0]], pattern))
 
 
-_COMPILED = tuple((rule, _compiled(rule.said)) for rule in RULES)
-_LEFT_OUT = _compiled("|".join((*FIGURES, *DENIALS)))
-_SUBJECT = _compiled(
+_COMPILED = tuple((rule, _compile_rule(rule.said)) for rule in RULES)
+_LEFT_OUT = _compile_rule("|".join((*FIGURES, *DENIALS)))
+_SUBJECT = _compile_rule(
     rf"\b(?:({_MINE}|as (?:someone|somebody|a person) who)|{_OTHERS}|you(?:re|d|ve)?(?=(?: \w+){{0,4}} ?$))\b"
 )
-_SOMEBODY_CLOSE = _compiled(r"\bmy (?:\w+ ){0,3}?KIN\b|\bfriends? of mine\b|\b(?:hes|shes)\b")
+_SOMEBODY_CLOSE = _compile_rule(r"\bmy (?:\w+ ){0,3}?KIN\b|\bfriends? of mine\b|\b(?:hes|shes)\b")
 _REACH = 160  # how many characters before the words their subject is looked for
 _ELIDED = 9  # after how many words without a subject "I" is no longer taken as left out ("just want to die")
 

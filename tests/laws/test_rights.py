@@ -103,7 +103,7 @@ async def opening(databases: Databases, clock: Clock, **change: Any) -> AsyncIte
     settings = replace(Settings(database=databases.main, keys=databases.keys, master_key=MASTER.hex()), **change)
     async with open_storage(settings, clock=clock, new_id=lambda: f"{id(ids):x}-{next(ids)}") as storage:
         key = await storage.apps.create_key("shop", "general")
-        yield Office(storage, (await storage.apps.admit(key)).app, clock)
+        yield Office(storage, (await storage.apps.authenticate(key)).app, clock)
 
 
 @pytest.fixture

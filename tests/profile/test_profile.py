@@ -237,7 +237,7 @@ class Store:
         return (await self.people.put(app, name, Profile()))[0]
 
     async def app(self, name: str = "test") -> App:
-        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
+        return (await self.apps.authenticate(await self.apps.create_key(name, "general"))).app
 
     async def everything(self) -> str:
         """All that stands in the main database, as text."""

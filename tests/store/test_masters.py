@@ -70,7 +70,7 @@ async def test_a_new_master_key_wraps_every_key_and_nothing_is_lost(database: Da
     sealed = await sealed_for(vault, 7)
     add_master_key(file)
     batches: list[int] = []
-    assert await vault.outdated() == 8, "seven people and the root"
+    assert await vault.count_outdated() == 8, "seven people and the root"
     assert await vault.rewrap(batches.append) == sum(batches) == 8
     assert await masters_in(database) == {key_id(read_master_keys(file)[0])}
     assert retire_master_keys(file) == 1
@@ -123,7 +123,7 @@ async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(
 
     with pytest.raises(KeyboardInterrupt):
         await rotating.rewrap(stop)
-    left = await rotating.outdated()
+    left = await rotating.count_outdated()
     assert left == 701, "one batch of 500 is done"
     for person in ("p0", "p1199"):
         assert await (await open_vault(database, LocalKeys([NEW, OLD]))).open(person, "profile", sealed[person])

@@ -41,10 +41,10 @@ async def test_a_server_that_is_gone_is_a_storage_failure_and_found_again(
         fragile.stop()
         for _ in range(2):
             with pytest.raises(StorageFailed) as refused:
-                await apps.admit(key)
+                await apps.authenticate(key)
             assert refused.value.code == "storage_failed"
         fragile.start()
-        assert ((await apps.admit(key)).app).name == "shop"
+        assert ((await apps.authenticate(key)).app).name == "shop"
         await apps.close()
     finally:
         await database.close()

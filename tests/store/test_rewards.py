@@ -124,7 +124,7 @@ async def _person(folder: Path) -> tuple[str, str]:
     migrate(f"sqlite:///{folder}/attune.db")
     async with opened(folder) as (database, vault):
         apps = Apps(database, lambda: NOW)
-        app = (await apps.admit(await apps.create_key("test", "general"))).app
+        app = (await apps.authenticate(await apps.create_key("test", "general"))).app
         person, _ = await People(database, vault, lambda: NOW).put(app, "ada", Profile())
         return app.id, person.pseudonym
 

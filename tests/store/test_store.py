@@ -52,7 +52,7 @@ class Store:
         self.baselines = StoredBaselines(self.main, self.vault)
 
     async def app(self, name: str = "test") -> App:
-        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
+        return (await self.apps.authenticate(await self.apps.create_key(name, "general"))).app
 
 
 @asynccontextmanager
@@ -228,14 +228,14 @@ def test_a_master_key_in_a_missing_folder_can_not_be_made(tmp_path: Path) -> Non
 async def test_an_app_is_found_by_each_of_its_keys(store: Store) -> None:
     first, second = [await store.apps.create_key("shop", "workplace") for _ in range(2)]
     assert first != second
-    app = (await store.apps.admit(first)).app
-    assert app == (await store.apps.admit(second)).app
+    app = (await store.apps.authenticate(first)).app
+    assert app == (await store.apps.authenticate(second)).app
     assert (app.name, app.context) == ("shop", "workplace")
 
 
 async def test_an_unknown_key_opens_nothing(store: Store) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await store.apps.admit("att_guess")
+        await store.apps.authenticate("att_guess")
     assert code(refused) == "key_unknown"
 
 

@@ -15,7 +15,7 @@ from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.curves import compute_curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
 from assistant.evaluate.figures.measures import compute_figures, make_ranked
-from assistant.evaluate.figures.tasks import Sheet, Task, choose_names, get_answer, list_classes
+from assistant.evaluate.figures.tasks import Scoring, Sheet, Task, choose_names, get_answer, list_classes
 from assistant.evaluate.report.report import (
     ClassFigures,
     Curves,
@@ -73,20 +73,20 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
 def compute_findings(
     sheet: Sheet,
     outcomes: Sequence[RowOutcome],
+    scoring: Scoring,
     *,
-    drop: bool,
-    replicates: int,
-    seed: int,
     columns: Sequence[str] = ("group", "gender"),
     task: Task | Literal["mood"] | None = None,
 ) -> Findings:
     """Compute what the report says of the outcomes, in one pass over them.
 
-    `columns` are those to group by. `task` is the sheet's own where none is given.
+    `columns` are those to group by. `task` is that of the report, if it is not that of the sheet.
     """
 
+    chance: Any = {"drop": scoring.drop, "replicates": scoring.replicates, "seed": scoring.seed}
+
     def measure(part: Sheet) -> Figures:
-        return to_measured(compute_figures(part, drop=drop, replicates=replicates, seed=seed))
+        return to_measured(compute_figures(part, **chance))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -102,14 +102,12 @@ def compute_findings(
         clusters=int(sheet.clusters.max(initial=-1)) + 1,
         abstained=dict(sorted(abstained.items())),
         metrics=whole,
-        per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
+        per_class={} if sheet.task == "affect" else _per_class(sheet, drop=scoring.drop),
         label_counts=_label_counts(sheet),
-        confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=scoring.drop),
+        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=scoring.drop), Curves),
         groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in list_groups(values)},
-        gaps=[
-            to_struct(gap, Gap) for gap in measure_gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)
-        ],
+        gaps=[to_struct(gap, Gap) for gap in measure_gaps(sheet, values, **chance)],
     )
 
 

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from assistant.evaluate.figures import measures, tally
 from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
+from assistant.evaluate.figures.tasks import Scoring
 from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.report.report import ConditionResult, to_measured
 from assistant.evaluate.run.conditions import Disturbance
@@ -34,25 +36,21 @@ def measure_conditions(
     outcomes: Sequence[RowOutcome],
     hear: Hear,
     card: Card,
-    *,
-    drop: bool,
-    replicates: int,
-    seed: int,
+    scoring: Scoring,
 ) -> list[ConditionResult]:
     """Read the rows under each disturbance and compare with the clean run: the report's `conditions`.
 
     `clean` is the sheet of the clean `outcomes`.
     """
     reference = _lines(outcomes)
+    chance: Any = {"drop": scoring.drop, "replicates": scoring.replicates, "seed": scoring.seed}
     found = []
     for disturbance in disturbances:
         heard = hear(disturbance)
         sheet = make_sheet(clean.task, card, heard)
         abstained = Counter(o.abstained for o in heard if o.abstained)
-        costs = compute_losses(
-            *match_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
-        )
-        figures = measures.compute_figures(sheet, drop=drop, replicates=replicates, seed=seed)
+        costs = compute_losses(*match_rows(clean, reference, sheet, _lines(heard)), **chance)
+        figures = measures.compute_figures(sheet, **chance)
         condition = disturbance.condition
         found.append(
             ConditionResult(

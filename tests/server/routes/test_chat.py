@@ -531,7 +531,7 @@ async def test_what_a_stream_came_to_is_counted_though_nobody_asked(
     house, client = await open_chat(chat_tokens_app=10_000)
     await text_of(await client.chat.completions.create(model="m", messages=SAID, stream=True))
     (app,) = {name for kind, name in house.services.budget._spent if kind == "app"}
-    assert house.services.budget.spent(app, house.clock.now)[0] == 14
+    assert house.services.budget.used_today(app, house.clock.now)[0] == 14
 
 
 @pytest.mark.parametrize("moment", ["before the first token", "in the midst", "of a whole answer"])

@@ -196,7 +196,7 @@ class TestALiveStream:
             elsewhere = Apps(database, house.clock)
             microphone = await house.stream()
             await microphone.until("session.created")
-            await elsewhere.revoke((await elsewhere.keys())[0].id)
+            await elsewhere.revoke_key((await elsewhere.list_keys())[0].id)
             began = time.monotonic()
             assert await _ended(microphone) == "key_revoked"
             assert time.monotonic() - began < 0.25
@@ -253,7 +253,7 @@ class Away:
         self.codes: list[str] = []
         self.asked_often = asyncio.Event()
 
-    async def ended(self, ids: set[str]) -> dict[str, str]:
+    async def list_ended(self, ids: set[str]) -> dict[str, str]:
         self.asked += 1
         if self.asked >= 60:
             self.asked_often.set()
