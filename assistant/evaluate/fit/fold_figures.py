@@ -31,7 +31,7 @@ class Scoring:
     drop: bool
     """Leave abstentions out, instead of counting them as wrong."""
     replicates: int
-    """Of the bootstrap."""
+    """Bootstrap replicates."""
     seed: int
 
 
