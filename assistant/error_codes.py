@@ -244,7 +244,7 @@ _OF_SERVER: _Table = {
 
 _OF_COMMANDS: _Table = {
     Invalid: {
-        "audio_empty": ("a clip holds no audio between its trims", "correct the trims"),
+        "audio_empty": ("a clip contains no audio between its trims", "correct the trims"),
         "audio_too_long": ("a clip is too long to read at once", "say which part with trim_start_s and trim_end_s"),
         "baseline_unsupported": ("the model can't use a personal baseline", "leave out --baseline"),
         "catalogue_unreadable": ("a file holds no catalogue in JSON", "correct it as the message says"),

@@ -34,7 +34,7 @@ POSITIONAL = {
 # numbers.
 CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL", "_UNEXPECTED")
 # How an error may get its code other than as a text: from a rule, a fault or a table whose codes the search finds.
-FROM_TABLES = {"code", "rule.code", "refused.code", "found[0].code", "ended"}
+FROM_TABLES = {"code", "rule.code", "refused.code", "all_faults[0].code", "ended"}
 # These name the code of something else: examples for the documents, and the table itself.
 LEFT_OUT = ("server/docs/examples.py", "error_codes.py")
 

@@ -1,4 +1,4 @@
-"""What was said, in words: a session's option, shared models, and at no time an inference about the person.
+"""Transcription: the words that were said. It infers nothing about the person.
 
 The words of a finished utterance go before those of one that is still spoken: under load only the latter are left
 out.
@@ -54,7 +54,7 @@ class Transcribes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What a session asks for."""
+    """The transcription that a session asks for."""
 
     language: str | None = None
     """Whisper's code, such as `en`; None: detect it."""
@@ -73,14 +73,14 @@ class Dictation:
     def check(self, wanted: Transcription) -> None:
         """Raise `Invalid` (`unknown_language`) for a language that can't be asked for."""
         if wanted.language is not None and wanted.language not in self._transcriber.languages:
-            raise Invalid("that language can't be transcribed", code="unknown_language")
+            raise Invalid("this language can't be transcribed", code="unknown_language")
 
     async def encode(self, speech: Samples, *, prompt_s: float) -> list[States]:
         """What the stem hears in a finished utterance of any length, piece by piece.
 
         It is asked for in `prompt_s` seconds, and again with patience where the stem was too busy. Raises `Busy`.
         """
-        parts = (_filled(part, self._stem.shortest) for part in split_speech(speech, self._stem.longest))
+        parts = (_pad(part, self._stem.shortest) for part in split_speech(speech, self._stem.longest))
         return [await self._encode(part, prompt_s) for part in parts]
 
     @property
@@ -99,17 +99,17 @@ class Dictation:
         try:
             async with asyncio.timeout(FINAL_S), self._turns:
                 states = await (self.encode(speech, prompt_s=PARTIAL_S) if heard is None else heard)
-                found = [
+                transcripts = [
                     await self._transcriber.transcribe(
                         part, language=wanted.language, partial=False, budget_s=FINAL_S
                     )
                     for part in states
                 ]
         except TimeoutError:
-            raise Busy("no transcript in time", code="late") from None
+            raise Busy("there was no transcript in time", code="late") from None
         finally:
             self._finals -= 1
-        return found[0] if len(found) == 1 else _joined(found)
+        return transcripts[0] if len(transcripts) == 1 else _join(transcripts)
 
     async def partial(self, speech: Samples, wanted: Transcription) -> str | None:
         """The words so far; None where others go first, or it took too long."""
@@ -118,15 +118,15 @@ class Dictation:
         self._partials += 1
         try:
             async with asyncio.timeout(PARTIAL_S):
-                heard = await self._stem.encode(_filled(speech, self._stem.shortest), budget_s=PARTIAL_S)
-                found = await self._transcriber.transcribe(
+                heard = await self._stem.encode(_pad(speech, self._stem.shortest), budget_s=PARTIAL_S)
+                transcript = await self._transcriber.transcribe(
                     heard, language=wanted.language, partial=True, budget_s=PARTIAL_S
                 )
         except (Busy, TimeoutError):
             return None
         finally:
             self._partials -= 1
-        return found.text
+        return transcript.text
 
     async def _encode(self, speech: Samples, prompt_s: float) -> States:
         try:
@@ -135,21 +135,21 @@ class Dictation:
             return await self._stem.encode(speech, budget_s=FINAL_S)
 
 
-def _joined(found: Sequence[Transcript]) -> Transcript:
+def _join(parts: Sequence[Transcript]) -> Transcript:
     """One transcript of several pieces; the longest text tells the language."""
-    first = max(found, key=lambda part: len(part.text))
+    first = max(parts, key=lambda part: len(part.text))
     return Transcript(
-        text=" ".join(part.text for part in found if part.text),
+        text=" ".join(part.text for part in parts if part.text),
         language=first.language,
         language_probability=first.language_probability,
-        no_speech=min(part.no_speech for part in found),
-        log_probability=min(part.log_probability for part in found),
-        temperature=max(part.temperature for part in found),
-        ended=all(part.ended for part in found),
+        no_speech=min(part.no_speech for part in parts),
+        log_probability=min(part.log_probability for part in parts),
+        temperature=max(part.temperature for part in parts),
+        ended=all(part.ended for part in parts),
     )
 
 
-def _filled(speech: Samples, shortest: int) -> Samples:
-    """With silence behind it where it is too short for the stem."""
+def _pad(speech: Samples, shortest: int) -> Samples:
+    """Padded with silence where it is too short for the stem."""
     missing = shortest - len(speech)
     return speech if missing <= 0 else np.concatenate([speech, np.zeros(missing, dtype=np.float32)])

@@ -10,7 +10,7 @@ from assistant.profile.person import Profile
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One thing that is not done, and why."""
+    """Something that is not done, and why."""
 
     code: str
     says: str
@@ -24,7 +24,7 @@ OBJECTED = Limit("objected", "The person objects to profiling: nothing about the
 
 
 def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ...]:
-    """Those that hold.
+    """The limits that hold.
 
     >>> [limit.code for limit in limits_of(gpc=True, restricted=False, objected=True)]
     ['gpc', 'objected']

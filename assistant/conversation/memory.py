@@ -1,4 +1,4 @@
-"""What is known of people's moods right now, and when they were told that this is a machine.
+"""People's recent readings, and when they were told that this is a machine.
 
 In memory, bounded, shared by a person's messages and streams.
 """

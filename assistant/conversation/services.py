@@ -59,10 +59,10 @@ class ReadsVoice(Protocol):
 
 
 class Uses(Protocol):
-    """Where it is noted that a mood was used."""
+    """The log of who used a mood for what."""
 
     def note_access(self, person: str, who: str, action: str, purpose: str = "") -> None:
-        """Take note; never waits."""
+        """Note one use; never waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +94,4 @@ class ConversationServices:
     normal: Callable[[], float]
     """Draws from the standard normal distribution."""
     holdout: float = 0.0
-    """Share of people whose recommendations never know the mood, so that its worth is always measured."""
+    """Share of people whose recommendations never use the mood, so that its worth is always measured."""

@@ -1,4 +1,4 @@
-"""Which mood each decision used: in memory until the mood expires, so that somebody who asks can be told."""
+"""The mood that each decision used: in memory until it expires, so that the decision can be explained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DECISIONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """The mood as a decision's tone and its ranking knew it; None where they could not use any."""
+    """The mood that a decision used for its tone and for its ranking; None where none was used."""
 
     person: str
     """Pseudonym."""
@@ -48,6 +48,6 @@ class UsedMoods:
         return Used(used.person, tone, content)
 
     def forget(self, person: str) -> None:
-        """Drop all moods of a person; each of them may hold what any modality told."""
+        """Drop all moods of a person; each may rest on any modality."""
         for decision in [decision for decision, used in self._used.items() if used.person == person]:
             del self._used[decision]

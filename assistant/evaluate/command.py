@@ -176,11 +176,10 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     outcomes = model.with_baseline(outcomes)
     sheet = make_sheet(options.task, card, outcomes)
     cost = model.cost(outcomes)
-    chance: Any = {"drop": options.abstain == "drop", "replicates": options.bootstrap, "seed": options.seed}
-    found = compute_findings(sheet, outcomes, columns=list_group_columns(options.groups), **chance)
+    found = compute_findings(sheet, outcomes, options.scoring, columns=list_group_columns(options.groups))
     shared = find_leakage(table.rows, trained, against=options.against.name) if options.against else None
     hear = model.hearing(table.rows)
-    losses = measure_conditions(disturbances, sheet, outcomes, hear, card, **chance)
+    losses = measure_conditions(disturbances, sheet, outcomes, hear, card, options.scoring)
     report = Report(
         **get_members(found),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),

@@ -19,7 +19,7 @@ from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import AssistantError, NotFound
 from assistant.evaluate.arguments import parse_count, parse_seconds
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.tasks import Sheet
+from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report import files
 from assistant.evaluate.report.findings import compute_findings
 from assistant.evaluate.report.predictions import make_lines
@@ -120,8 +120,8 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
     }
 
     def measure(sheet: Sheet, outcomes: Sequence[RowOutcome]) -> Findings:
-        chance: Any = {"replicates": options.bootstrap, "seed": options.seed}
-        return compute_findings(sheet, outcomes, drop=False, task="mood", **chance)
+        scoring = Scoring("emotion", False, options.bootstrap, options.seed)
+        return compute_findings(sheet, outcomes, scoring, task="mood")
 
     report = Report(
         **get_members(measure(sheet, outcomes)),

@@ -97,7 +97,7 @@ def refusal(name: str, family: Iterable[Refusal]) -> Refusal | None:
     True
     """
     words = set(words_of(name))
-    return next((one for one in family if words & one.words), None)
+    return next((refusal for refusal in family if words & refusal.words), None)
 
 
 def check_names(names: Iterable[str], family: Iterable[Refusal], where: str) -> None:

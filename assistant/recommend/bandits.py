@@ -28,7 +28,7 @@ RIDGE = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Belief:
-    """What is fold_beliefs of the weights."""
+    """A Gaussian belief over the weights."""
 
     precision: Floats
     """[d, d]."""
@@ -42,7 +42,7 @@ class Belief:
     """Rewards learned from."""
 
     def learn(self, features: Floats, target: float) -> Belief:
-        """After one more reward. Costs d squared."""
+        """The belief after one more reward; takes d squared steps."""
         step = self.covariance @ features
         gain = step / (1 + features @ step)
         return Belief(
@@ -102,7 +102,7 @@ def fold(belief: Belief, context: Floats) -> Folded:
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """How much uncertainty is worth."""
+    """How the uncertain is explored, and how much."""
 
     algorithm: Algorithm = "linucb"
     width: float = 0.1

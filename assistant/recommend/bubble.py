@@ -1,4 +1,4 @@
-"""Filter bubbles: how narrow what one person was shown of late has become, and the limit that acts on it."""
+"""Filter bubbles: how narrow what one person was shown lately has become, and the limit that acts on it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Literal, Protocol
 from assistant.recommend.slate import Knobs
 
 LATELY = 60
-"""Items of late by which a person's bubble is measured."""
+"""The latest items by which a person's bubble is measured."""
 FEWEST = 20
-"""Items shown, below which nothing is said of a bubble."""
+"""Fewest items shown from which a bubble is measured."""
 NARROW = 0.35
 """Normalised entropy below which a person's slates count as narrow."""
 DRIFTING = 0.5
@@ -25,7 +25,7 @@ Passed = Literal["narrow", "drifting"]
 
 
 class ShownKinds(Protocol):
-    """Where it is kept what a person was shown. `store` implements it."""
+    """The log of what people were shown. `store` implements it."""
 
     async def kinds(self, person: str, most: int) -> list[str]:
         """The kinds of the last `most` items that the person, by pseudonym, was shown, oldest first.
@@ -37,7 +37,7 @@ class ShownKinds(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """How narrow what a person was shown is."""
+    """A measure of how narrow what a person was shown is."""
 
     shown: int
     """Items."""
@@ -73,15 +73,15 @@ class Bubble:
 
     @property
     def words(self) -> list[str]:
-        """What it comes to, for the person."""
+        """The measure in words for the person."""
         if not self.shown:
-            return ["Nothing that you were shown of late is known here."]
-        told = [
-            f"Of late you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are.",
+            return ["Nothing that you were shown lately is on record here."]
+        words = [
+            f"Lately you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are.",
         ]
         if self.shown < FEWEST:
-            return [*told, f"That is too little to say how varied it is: it takes {FEWEST}."]
-        told.append(
+            return [*words, f"That is too little to say how varied it is: it takes {FEWEST}."]
+        words.append(
             f"They are varied to {self.entropy:.0%} (100 %: all kinds alike; under {NARROW:.0%} counts as narrow)."
         )
         match self.passed:
@@ -90,8 +90,8 @@ class Bubble:
             case "drifting":
                 why = "it was changing, and becoming narrower"
             case _:
-                return [*told, "That is varied enough: nothing is done about it."]
-        return [*told, f"So more different things are mixed in than were asked for, since {why}."]
+                return [*words, "That is varied enough: nothing is done about it."]
+        return [*words, f"So more different things are mixed in than were asked for, since {why}."]
 
 
 def bubble(kinds: Sequence[str], catalogue: Collection[str]) -> Bubble:
@@ -115,13 +115,13 @@ def bubble(kinds: Sequence[str], catalogue: Collection[str]) -> Bubble:
     )
 
 
-def widen(knobs: Knobs, seen: Bubble) -> Knobs:
+def widen(knobs: Knobs, bubble: Bubble) -> Knobs:
     """The knobs, with more serendipity where the limit acts.
 
     >>> widen(Knobs(), bubble(["news"] * 30, {"news", "music"})).serendipity
     0.3
     """
-    return replace(knobs, serendipity=max(knobs.serendipity, OPENING)) if seen.acts else knobs
+    return replace(knobs, serendipity=max(knobs.serendipity, OPENING)) if bubble.acts else knobs
 
 
 def _shares(kinds: Sequence[str]) -> dict[str, float]:
@@ -132,8 +132,8 @@ def _entropy(shares: Mapping[str, float]) -> float:
     return -sum(p * math.log2(p) for p in shares.values() if p > 0) + 0.0
 
 
-def _divergence(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    if not one or not other:
+def _divergence(early: Mapping[str, float], late: Mapping[str, float]) -> float:
+    if not early or not late:
         return 0.0
-    middle = {kind: (one.get(kind, 0.0) + other.get(kind, 0.0)) / 2 for kind in {*one, *other}}
-    return max(0.0, _entropy(middle) - (_entropy(one) + _entropy(other)) / 2)
+    middle = {kind: (early.get(kind, 0.0) + late.get(kind, 0.0)) / 2 for kind in {*early, *late}}
+    return max(0.0, _entropy(middle) - (_entropy(early) + _entropy(late)) / 2)

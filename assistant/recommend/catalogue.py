@@ -123,10 +123,10 @@ def _feature_faults(index: int, item: Item) -> Iterator[Fault]:
 
 def check(catalogue: Catalogue) -> None:
     """Raise `Invalid` with the code of the first fault, unless the catalogue keeps the rules."""
-    found = list(faults(catalogue))
-    if found:
-        more = f" (and {len(found) - 1} more faults)" if len(found) > 1 else ""
-        raise Invalid(found[0].says + more, code=found[0].code)
+    all_faults = list(faults(catalogue))
+    if all_faults:
+        more = f" (and {len(all_faults) - 1} more faults)" if len(all_faults) > 1 else ""
+        raise Invalid(all_faults[0].says + more, code=all_faults[0].code)
 
 
 def starter() -> Catalogue:

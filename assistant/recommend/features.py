@@ -44,19 +44,19 @@ SIZE = len(CONTEXT) * len(ITEM)
 
 
 def usable(mood: Mood | None) -> Mood | None:
-    """The mood, if it is one that says something."""
+    """The mood, unless it abstained."""
     return None if mood is None or mood.abstained is not None else mood
 
 
 def context_vector(moment: Moment, mood: Mood | None) -> Floats:
     """[len(CONTEXT)]; `mood` is None where there is no grant for content, and its numbers are 0 then."""
     mood = usable(mood)
-    felt = (
+    mood_numbers = (
         (0.0, 0.0, 0.0)
         if mood is None
         else (mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence)
     )
-    return np.array((*context_numbers(moment), *felt))
+    return np.array((*context_numbers(moment), *mood_numbers))
 
 
 def blind(context: Floats) -> Floats:

@@ -28,7 +28,7 @@ Kind = Literal["click", "completion", "dwell", "rating", "conversion", "none"]
 DWELL_HALF_S = 30.0
 """Seconds of attention that are worth half a reward."""
 LATE_S = 30 * 86_400.0
-"""After this a reward is kept, but nothing is learned from it."""
+"""Seconds after which a reward is kept, but nothing is learned from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Reward:
     decided_at: float
     """Unix seconds: when the item was shown."""
     features: tuple[float, ...] = ()
-    """Of the choice; those of the mood are 0 unless it lives and the person let it be remembered. Empty: nothing is
-    learned but popularity."""
+    """Of the choice. The mood's are 0 where it had expired or may not be remembered. Empty: only popularity is
+    learned."""
     felt: float = 0.0
     """What the mood added to `expected`, where `features` have it."""
     commercial: bool = False
@@ -120,7 +120,7 @@ class Reward:
 
 
 def shows_taste(reward: Reward) -> bool:
-    """A reward says what a person likes: a click's worth or more, in time, and of nothing commercial."""
+    """Whether a reward says what the person likes: a click's worth or more, in time, for nothing commercial."""
     late = reward.at - reward.decided_at > LATE_S
     return reward.reward >= LIKED and not reward.commercial and not late
 
@@ -182,12 +182,12 @@ def _decayed(mass: float, age_s: float) -> float:
 
 def align_state(state: State, table: ItemTable, now: float, exploration: Exploration) -> Learned:
     """The state as ranking needs it: by the rows of a table."""
-    known = [(table.place[item], *mass) for item, mass in state.popularity.items() if item in table.place]
+    masses = [(table.place[item], *mass) for item, mass in state.popularity.items() if item in table.place]
     return Learned(
         state.belief,
         exploration,
-        popular=np.array([row for row, _, _ in known], dtype=np.int64),
-        mass=np.array([_decayed(mass, max(0.0, now - at)) for _, mass, at in known]),
+        popular=np.array([row for row, _, _ in masses], dtype=np.int64),
+        mass=np.array([_decayed(mass, max(0.0, now - at)) for _, mass, at in masses]),
         at=now,
         neighbours=Neighbours(state.together, table) if state.together.pairs else None,
     )

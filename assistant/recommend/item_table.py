@@ -19,7 +19,7 @@ _NEVER = 4e12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemTable:
-    """Items with what ranking needs of them."""
+    """Items, and the numbers that ranking needs."""
 
     items: tuple[Item, ...]
     place: dict[str, int]
@@ -61,8 +61,8 @@ class ItemTable:
         if candidates is None:
             spoken = self._available(self.languages.get(language, _NONE), now)
             return spoken if len(spoken) else self._available(np.arange(len(self.items)), now)
-        known = sorted({self.place[name] for name in candidates if name in self.place})
-        asked = self._available(np.array(known, dtype=np.int64), now)
+        candidate_rows = sorted({self.place[name] for name in candidates if name in self.place})
+        asked = self._available(np.array(candidate_rows, dtype=np.int64), now)
         in_language = np.isin(asked, self.languages.get(language, _NONE))
         return asked[in_language] if in_language.any() else asked
 
@@ -89,8 +89,8 @@ class ItemTable:
 
     def _matched(self, index: dict[str, Ints], wanted: set[str]) -> Floats:
         count = np.zeros(len(self.items))
-        for one in wanted & index.keys():
-            count[index[one]] += 1
+        for name in wanted & index.keys():
+            count[index[name]] += 1
         return count
 
 
@@ -107,7 +107,7 @@ def words(text: str) -> list[str]:
 
 
 def lay_out(items: Sequence[Item]) -> ItemTable:
-    """The table of some items. About 50 microseconds an item: do it aside where there are many."""
+    """Lay out items. It takes about 50 microseconds an item: use another thread where there are many."""
     items = tuple(items)
     hashes: dict[str, tuple[int, float]] = {}
     split = {text: words(text) for text in {text for item in items for text in (item.kind, *item.tags)}}
@@ -137,11 +137,11 @@ def lay_out(items: Sequence[Item]) -> ItemTable:
 
 
 def _index(named: Sequence[Iterable[str]]) -> dict[str, Ints]:
-    found: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(named):
         for name in set(names):
-            found.setdefault(name, []).append(row)
-    return {name: np.array(rows, dtype=np.int64) for name, rows in found.items()}
+            rows_of.setdefault(name, []).append(row)
+    return {name: np.array(rows, dtype=np.int64) for name, rows in rows_of.items()}
 
 
 class ItemTables:
@@ -151,7 +151,7 @@ class ItemTables:
         self._known: dict[str, tuple[Catalogue, ItemTable]] = {}
 
     def of(self, app: str, catalogue: Catalogue) -> ItemTable:
-        """The table; laid out anew when the catalogue is another one."""
+        """The table of the catalogue, laid out again when the catalogue has changed."""
         known = self._known.get(app)
         if known is None or known[0] is not catalogue:
             known = self._known[app] = (catalogue, lay_out(catalogue.items))

@@ -14,7 +14,7 @@ from assistant.recommend.feedback import RewardLog, shows_taste
 from assistant.recommend.together import LIKES
 
 REFRESH_S = 300.0
-"""How old what was read may be, beside what this worker took."""
+"""Seconds for which what was read is used, unless this worker took a reward meanwhile."""
 _READ = 100
 """A person's newest rewards, among which their likes are looked for."""
 _PEOPLE = 20_000
@@ -46,19 +46,19 @@ class LikedLately:
         return known.items
 
     def outdate(self, person: str) -> None:
-        """They gave a reward: look for it before the next use."""
+        """The person gave a reward: read again before the next use."""
         if (known := self._known.get(person)) is not None:
             self._known[person] = replace(known, at=float("-inf"))
 
     def forget(self, person: str) -> None:
-        """Drop what is in memory; reads that are under way keep nothing."""
+        """Drop what is in memory; a read that is under way keeps nothing."""
         self._known.pop(person, None)
         self._forgets += 1
 
     async def _read(self, person: str, known: _KnownLikes, now: float) -> _KnownLikes:
         forgets = self._forgets
         number, rewards = await self._log.of_person(person, known.number, _READ)
-        liked = [one.item for one in reversed(rewards) if one.taste and shows_taste(one)]
+        liked = [reward.item for reward in reversed(rewards) if reward.taste and shows_taste(reward)]
         items = tuple(sys.intern(item) for item in dict.fromkeys([*liked, *known.items]))[:LIKES]
         read = _KnownLikes(items, max(number, known.number), now)
         if forgets == self._forgets:  # else perhaps they were erased meanwhile

@@ -21,7 +21,7 @@ from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import NOWHERE, Moment
 from assistant.recommend.scoring import RankingContext, View, fold_beliefs, parts, totals, view
 from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
-from assistant.recommend.together import because
+from assistant.recommend.together import strongest_like
 
 __all__ = [
     "TEMPERATURE",
@@ -50,7 +50,7 @@ WORDS = {
     "mood_exploration": "to find out whether it suits such a mood",
     "catalogue": "something from the catalogue",
 }
-"""What each part of a score says to a person. Where it is known from what, a ranking says that too."""
+"""Each part of a score in words for the person. A ranking adds what the part is known from, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +184,12 @@ def _reasons(parts: dict[str, float], row: int, table: ItemTable, who: RankingCo
 
 
 def _words(code: str, row: int, table: ItemTable, who: RankingContext) -> str:
-    """What a part says of one item, with what it is known from."""
+    """A part of one item's score in words, with what it is known from."""
     if code == "interest":
         tags = sorted(set(table.items[row].tags) & set(who.profile.interests))
         return f"{WORDS[code]}: {', '.join(tags)}"
     if code == "together" and who.learned is not None and who.learned.neighbours is not None:
-        liked = because(who.learned.neighbours, who.likes, row)
+        liked = strongest_like(who.learned.neighbours, who.likes, row)
         if liked in table.place:
             return f"because people who liked {table.items[table.place[liked]].title} liked this too"
     return WORDS[code]

@@ -146,18 +146,18 @@ def view(table: ItemTable, rows: Ints, who: RankingContext) -> View:
 
 
 def totals(seen: View, who: RankingContext) -> Floats:
-    """[rows]: the scores alone, of however many items. `parts` says what they are made of."""
-    score = _weighed(seen, who, slice(None))
+    """[rows]: the scores alone, for many items; `parts` says what they are made of."""
+    score = _weigh(seen, who, slice(None))
     if who.mood is not None and seen.commercial.any():
         paid = np.flatnonzero(seen.commercial)
-        score[paid] = _weighed(seen, who.blind, paid)
+        score[paid] = _weigh(seen, who.blind, paid)
     for part in seen.plain.values():
         score += part
     return score
 
 
-def _weighed(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
-    """What the numbers of some rows come to, by the weights of the cold start and those learned."""
+def _weigh(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
+    """The scores of some rows by their numbers: with the weights of the cold start and those that were learned."""
     weights = np.zeros(len(ITEM))
     weights[INTEREST], weights[SEARCH] = INTEREST_WEIGHT, SEARCH_WEIGHT
     if who.mood is not None:

@@ -1,4 +1,4 @@
-"""What people were shown of late, by kind: read from the log of decisions, and kept in memory for a while.
+"""The kinds of items that people were shown lately: read from the log of decisions, and kept in memory for a while.
 
 Every worker reads the same log, so a filter bubble is known after a restart and by all of them; what another worker
 showed meanwhile is known here after `REFRESH_S` at the latest.
@@ -15,7 +15,7 @@ from assistant.recommend.bubble import LATELY, Bubble, ShownKinds, bubble
 from assistant.recommend.item_table import ItemTable
 
 REFRESH_S = 300.0
-"""How old what was read may be, beside what this worker showed."""
+"""Seconds for which what was read is used; what this worker shows is added at once."""
 _PEOPLE = 20_000
 
 
@@ -27,7 +27,7 @@ class _KnownKinds:
 
 
 class ShownLately:
-    """What people were shown of late."""
+    """The kinds of items that people were shown lately."""
 
     def __init__(self, log: ShownKinds) -> None:
         self._log = log
@@ -36,7 +36,7 @@ class ShownLately:
         self._kinds: dict[str, tuple[ItemTable, frozenset[str]]] = {}
 
     async def bubble(self, app: str, person: str, table: ItemTable, now: float) -> Bubble:
-        """How narrow what the person was shown of late is."""
+        """How narrow what the person was shown lately is."""
         return bubble(await self.kinds(person, now), self._of(app, table))
 
     async def kinds(self, person: str, now: float) -> Sequence[str]:
@@ -47,12 +47,12 @@ class ShownLately:
         return tuple(known.kinds)
 
     def add(self, person: str, kinds: Sequence[str]) -> None:
-        """They are shown some more; counts beside what was read before."""
+        """The person is shown some more items; they count with those that were read."""
         if (known := self._known.get(person)) is not None:
             known.kinds.extend(kinds)
 
     def forget(self, person: str) -> None:
-        """Drop what is in memory; reads that are under way keep nothing."""
+        """Drop what is in memory; a read that is under way keeps nothing."""
         self._known.pop(person, None)
         self._forgets += 1
 

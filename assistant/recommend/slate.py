@@ -22,7 +22,7 @@ from assistant.arrays import Floats
 TEMPERATURE = 0.05
 """Of the softmax: small, so that little is explored."""
 _BLOCK = 512
-"""Rows that are summed before it is looked in which of them luck falls."""
+"""Rows that are summed first; the row is then looked for inside one block of them."""
 COLDEST = 1e-4
 """Lowest temperature: as good as no exploration, and every propensity still positive."""
 
@@ -127,7 +127,7 @@ def draw_diverse(
     or 0. The first place is drawn by the score alone.
     """
     count = min(slots, len(scores))
-    found: list[Drawn] = []
+    slate: list[Drawn] = []
     logits = scores / temperature
     base = (1 - serendipity) * logits if serendipity < 1 else np.where(np.isneginf(scores), -np.inf, 0.0)
     likeness: npt.NDArray[np.floating[Any]] = np.empty(0)
@@ -135,20 +135,20 @@ def draw_diverse(
     for place in range(count):
         np.subtract(logits, logits.max(), out=weights)
         np.exp(weights, out=weights)
-        row, total = _fallen(weights, rng.random())
-        found.append(Drawn(row, float(weights[row] / total)))
+        row, total = _drawn_row(weights, rng.random())
+        slate.append(Drawn(row, float(weights[row] / total)))
         base[row] = -np.inf
         closeness = vectors @ vectors[row]
         likeness = closeness if place == 0 else np.maximum(likeness, closeness, out=likeness)
         np.multiply(likeness, -serendipity / temperature, out=logits)
         logits += base
-    return found
+    return slate
 
 
-def _fallen(weights: Floats, luck: float) -> tuple[int, float]:
-    """The row on which `luck`, even in [0, 1), falls when each row is as wide as its weight; and the sum of all.
+def _drawn_row(weights: Floats, luck: float) -> tuple[int, float]:
+    """The row that `luck`, uniform in [0, 1), picks when each row is as wide as its weight; and the sum of weights.
 
-    >>> _fallen(np.array([1.0, 0.0, 3.0]), 0.25)
+    >>> _drawn_row(np.array([1.0, 0.0, 3.0]), 0.25)
     (2, 4.0)
     """
     if len(weights) <= 4 * _BLOCK:

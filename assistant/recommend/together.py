@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -82,14 +83,14 @@ def add_likes(known: Together, likes: Iterable[Like], bounds: Bounds = BOUNDS) -
     own: set[str] = set()
     """Items whose partners are no longer shared with `known`."""
 
-    def count(one: str, other: str) -> None:
-        if one not in own:
-            own.add(one)
-            pairs[one] = dict(pairs.get(one, ()))
-        partners: dict[str, int] = pairs[one]  # type: ignore[assignment]
+    def count(item: str, other: str) -> None:
+        if item not in own:
+            own.add(item)
+            pairs[item] = dict(pairs.get(item, ()))
+        partners: dict[str, int] = pairs[item]  # type: ignore[assignment]
         partners[other] = partners.get(other, 0) + 1
         if len(partners) > 2 * bounds.partners:
-            pairs[one] = _commonest(partners, bounds.partners)
+            pairs[item] = _commonest(partners, bounds.partners)
 
     for like in likes:
         people[like.item] = people.get(like.item, 0) + 1
@@ -142,15 +143,15 @@ class Neighbours:
     def __init__(self, known: Together, table: ItemTable) -> None:
         self._known = known
         self._table = table
-        self._found: dict[str, tuple[Ints, Floats]] = {}
+        self._neighbours: dict[str, tuple[Ints, Floats]] = {}
         self._by_row: dict[str, dict[int, float]] = {}
 
     def of(self, item: str) -> tuple[Ints, Floats]:
         """Rows of the table and how alike they are, without anything commercial."""
-        found = self._found.get(item)
-        if found is None:
-            found = self._found[item] = self._alike(item)
-        return found
+        neighbours = self._neighbours.get(item)
+        if neighbours is None:
+            neighbours = self._neighbours[item] = self._alike(item)
+        return neighbours
 
     def likeness(self, item: str, row: int) -> float:
         """How alike one row is; 0 where that isn't known."""
@@ -190,8 +191,8 @@ def together(neighbours: Neighbours, likes: Sequence[str], size: int) -> Floats:
     return score
 
 
-def because(neighbours: Neighbours, likes: Sequence[str], row: int) -> str | None:
+def strongest_like(neighbours: Neighbours, likes: Sequence[str], row: int) -> str | None:
     """Which of the person's likes says most for a row of the table; None where none does."""
-    said = [(FADING**age * neighbours.likeness(item, row), item) for age, item in enumerate(likes[:LIKES])]
-    most, item = max(said, key=lambda one: one[0], default=(0.0, ""))
+    weighed = [(FADING**age * neighbours.likeness(item, row), item) for age, item in enumerate(likes[:LIKES])]
+    most, item = max(weighed, key=itemgetter(0), default=(0.0, ""))
     return item if most > 0 else None

@@ -107,7 +107,9 @@ class Exposures:
                 shown += await asyncio.to_thread(_decrypt, rows, rewards, openers)
         return Sample(shown, read, since, whole)
 
-    async def declared(self, people: Collection[str], of: Callable[[Profile], str | None]) -> dict[str, str | None]:
+    async def read_declared(
+        self, people: Collection[str], of: Callable[[Profile], str | None]
+    ) -> dict[str, str | None]:
         """One declared fact of each of these people, by pseudonym; those who were erased are left out."""
         named, found = list(people), dict[str, str | None]()
         async with self._turn:

@@ -66,7 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def holds(self, situation: Situation) -> bool:
         """Whether all of them hold."""
-        mood = situation.known
+        mood = situation.usable_mood
         for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
             if value is None:
                 continue

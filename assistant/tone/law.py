@@ -1,4 +1,4 @@
-"""Rules that no app can switch off. They come last, over whatever a policy chose, and only ever make it gentler.
+"""Rules that no app can switch off. They come last, after what a policy chose, and only make the tone gentler.
 
 Each keeps some choices within bounds while something holds, and names what a reply must then never do.
 """
@@ -27,13 +27,13 @@ class Law:
     keeps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The choices that are allowed; the first replaces one that isn't."""
     never: tuple[Never, ...] = ()
-    told: bool = False
-    """A reason even where it had nothing to change."""
+    always_told: bool = False
+    """It is given as a reason even where it had nothing to change."""
 
 
 def may_be_angry(situation: Situation) -> bool:
     """Anger is likely, or possible in something that is likely unpleasant."""
-    mood = situation.known
+    mood = situation.usable_mood
     if mood is None:
         return False
     anger = mood.emotions.get("anger", 0.0)
@@ -42,7 +42,7 @@ def may_be_angry(situation: Situation) -> bool:
 
 def may_be_low(situation: Situation) -> bool:
     """Sadness, stress or something unpleasant is likely: nobody to sell to."""
-    mood = situation.known
+    mood = situation.usable_mood
     if mood is None:
         return False
     sad = mood.emotions.get("sadness", 0.0)
@@ -55,28 +55,28 @@ LAWS: tuple[Law, ...] = (
         "The profile asks for casual language.",
         lambda s: s.profile.formality == "casual",
         {"formality": ("casual",)},
-        told=True,
+        always_told=True,
     ),
     Law(
         "profile_formality",
         "The profile asks for formal language.",
         lambda s: s.profile.formality == "formal",
         {"formality": ("formal",)},
-        told=True,
+        always_told=True,
     ),
     Law(
         "profile_plain_language",
         "The profile asks for plain words, in short sentences.",
         lambda s: s.profile.plain_language,
         {"verbosity": ("brief",)},
-        told=True,
+        always_told=True,
     ),
     Law(
         "profile_short_sentences",
         "The profile asks for short sentences.",
         lambda s: not s.profile.plain_language and s.profile.short_sentences,
         {"verbosity": ("brief",)},
-        told=True,
+        always_told=True,
     ),
     Law(
         "law_no_words_for_feelings",
@@ -118,7 +118,7 @@ LAWS: tuple[Law, ...] = (
             "humour": ("avoid",),
         },
         never=("upsell", "hurry"),
-        told=True,
+        always_told=True,
     ),
 )
 
@@ -151,7 +151,7 @@ def apply_laws(manner: Manner, situation: Situation) -> tuple[Manner, tuple[Reas
         sets: dict[str, Any] = {
             name: allowed[0] for name, allowed in law.keeps.items() if getattr(manner, name) not in allowed
         }
-        if sets or law.told:
+        if sets or law.always_told:
             reasons.append(Reason(law.code, law.says))
         manner = replace(manner, **sets)
     return manner, tuple(reasons)

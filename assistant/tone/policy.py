@@ -1,4 +1,4 @@
-"""From a situation to a directive: the policy's rules, then what was held, then the laws."""
+"""From a situation to a directive: the policy's rules, then what is held of the tone before, then the laws."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def direct(
 ) -> tuple[Directive, Held]:
     """The tone for a situation at unix time `now`, and what of it to hold for the next time.
 
-    Nothing that was said is known here: equal situations give equal directives, to the byte.
+    No words of the person come in here: equal situations give equal directives, to the byte.
     """
-    used = situation.known is not None
-    wish, reasons, correction = _wished(situation, policy)
-    usual = _wished(replace(situation, mood=None), policy)[0] if used else wish
+    used = situation.usable_mood is not None
+    wish, reasons, correction = _manner_by(situation, policy)
+    usual = _manner_by(replace(situation, mood=None), policy)[0] if used else wish
     manner, holding = wish, NOTHING
     if used:
         manner, holding = steady_manner(held, wish, usual, now)
@@ -62,7 +62,7 @@ def direct(
     return directive, holding
 
 
-def _wished(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason, ...], OfferedCorrection | None]:
+def _manner_by(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason, ...], OfferedCorrection | None]:
     """The manner by the policy and the laws, why, and the correction that the last rule with one offers."""
     manner, reasons, correction = policy.begin(), [], None
     for rule in policy.fired(situation):

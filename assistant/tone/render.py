@@ -1,4 +1,4 @@
-"""A directive in words for a language model, and in one line. Only these sentences, whatever was said or felt."""
+"""A directive in words for a language model, and in one line. Only these sentences are ever used."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def prompt(manner: Manner, never: Sequence[Never] = ()) -> str:
     >>> prompt(Manner(warmth="very_warm", pace="slow", humour="avoid"), ["diagnose"])
     'Be warm and kind. Take one thing at a time. Make no jokes. Make no diagnosis.'
     """
-    said = [SENTENCES[choice] for choice in manner.choices().items() if choice in SENTENCES]
-    return " ".join([*said, *(NEVER[name] for name in never)])
+    sentences = [SENTENCES[choice] for choice in manner.choices().items() if choice in SENTENCES]
+    return " ".join([*sentences, *(NEVER[name] for name in never)])
 
 
 def tag(manner: Manner) -> str:
@@ -54,8 +54,8 @@ def tag(manner: Manner) -> str:
     >>> tag(Manner(pace="slow"))[:42]
     'tone=warm;formality=neutral;pace=slow;verb'
     """
-    said = manner.choices()
-    return ";".join([f"tone={said.pop('warmth')}", *(f"{name}={value}" for name, value in said.items())])
+    choices = manner.choices()
+    return ";".join([f"tone={choices.pop('warmth')}", *(f"{name}={value}" for name, value in choices.items())])
 
 
 def manner_of(line: str) -> Manner:
@@ -64,20 +64,20 @@ def manner_of(line: str) -> Manner:
     >>> manner_of("tone=plain;pace=slow") == Manner(warmth="plain", pace="slow")
     True
     """
-    found = _TAG.fullmatch(line)
-    if found is None:
-        raise ValueError("this is no tone tag")
-    said: dict[str, Any] = {"warmth": found[1]}
-    for pair in found[2].split(";")[1:]:
+    parsed = _TAG.fullmatch(line)
+    if parsed is None:
+        raise ValueError("this is not a tone tag")
+    choices: dict[str, Any] = {"warmth": parsed[1]}
+    for pair in parsed[2].split(";")[1:]:
         name, _, value = pair.partition("=")
-        if name in said:
+        if name in choices:
             raise ValueError(f"a tone tag says {name} once")
-        said[name] = value
+        choices[name] = value
     hints = get_type_hints(Manner)
-    for name, value in said.items():
+    for name, value in choices.items():
         if name not in _AXES or value not in get_args(hints[name]):
-            raise ValueError("a tone tag says something that is no tone")
-    return Manner(**said)
+            raise ValueError("a tone tag names a choice that does not exist")
+    return Manner(**choices)
 
 
 def difference(manner: Manner, without: Manner, *, used: bool) -> str:

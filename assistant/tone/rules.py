@@ -132,9 +132,9 @@ def schema() -> dict[str, Any]:
 
 
 def _mistakes(rule: ToneRule) -> Iterator[tuple[str, str]]:
-    """What a shape can't tell, each with its member."""
+    """The mistakes that a schema can't find, each with its member."""
     if rule.code in RESERVED:
-        yield "code", "is kept for reasons that are not a policy's"
+        yield "code", "is reserved for reasons that no policy gives"
     if not any(facts.named() for _, facts in rule.when.parts()):
         yield "when", "names nothing, so it would always hold; change `manner` instead"
     if not rule.sets.named():
@@ -167,19 +167,19 @@ _RULE = re.compile(r"\.rules\[(?P<at>\d+)\]\.?(?P<member>.*)")
 
 def _placed(message: str, raw: Any) -> tuple[str, str]:
     """Where a shape is wrong, as a rule and its member, and what is wrong there."""
-    found = _PATH.fullmatch(message)
-    assert found is not None
-    path, what = found["path"] or "", found["what"]
+    parsed = _PATH.fullmatch(message)
+    assert parsed is not None
+    path, what = parsed["path"] or "", parsed["what"]
     if not what.startswith(("Expected ", "Object missing ")):  # others quote what was sent
         what = re.split("[`']", what)[0].strip()
     in_rule = _RULE.fullmatch(path)
     if in_rule is None:
         return (f"`{path.lstrip('.')}`" if path.strip(".") else "the policy"), what
-    at = int(in_rule["at"])
-    code = raw["rules"][at].get("code") if isinstance(raw["rules"][at], dict) else None
-    known = f" (`{code}`)" if isinstance(code, str) and re.fullmatch("[a-z0-9_]{1,64}", code) else ""
+    index = int(in_rule["at"])
+    code = raw["rules"][index].get("code") if isinstance(raw["rules"][index], dict) else None
+    name = f" (`{code}`)" if isinstance(code, str) and re.fullmatch("[a-z0-9_]{1,64}", code) else ""
     member = f", `{in_rule['member']}`" if in_rule["member"] else ""
-    return f"rule {at + 1}{known}{member}", what
+    return f"rule {index + 1}{name}{member}", what
 
 
 def _invalid(where: str, what: str) -> Invalid:

@@ -34,7 +34,7 @@ class Situation:
     """How many times in a row the same was asked again."""
 
     @property
-    def known(self) -> Mood | None:
+    def usable_mood(self) -> Mood | None:
         """The mood, where there is one and it did not abstain."""
         return self.mood if self.mood is not None and self.mood.abstained is None else None
 

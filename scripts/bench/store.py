@@ -88,7 +88,7 @@ async def opened(name: str, main: str, keys: str) -> AsyncIterator[Bench]:
     new_id = lambda: f"id{next(numbers):09}"  # noqa: E731
     async with open_storage(settings, clock=time.time, new_id=new_id) as storage:
         await storage.apps.create_key("bench", "general")
-        yield Bench(name, storage, await storage.apps.named("bench"), new_id)
+        yield Bench(name, storage, await storage.apps.find_app("bench"), new_id)
 
 
 async def all_done(work: Iterable[Awaitable[object]], total: int, at_once: int, label: str) -> float:

@@ -33,8 +33,8 @@ def models_table(folder: Path) -> str:
     for file in sorted(folder.glob("*/card.toml")):
         card = tomllib.loads(file.read_text(encoding="utf-8"))
         megabytes = (file.parent / "model.onnx").stat().st_size / 1e6
-        page = f"[{card['name']}](models/{card['name']}/{PAGE})"
-        rows.append([page, WORDS[card["kind"]].gives, f"{megabytes:.1f} MB"])
+        link = f"[{card['name']}](models/{card['name']}/{PAGE})"
+        rows.append([link, WORDS[card["kind"]].gives, f"{megabytes:.1f} MB"])
     return table(["model", "gives", "size"], rows)
 
 

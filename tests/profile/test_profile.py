@@ -31,7 +31,7 @@ from assistant.store.devices import Devices
 from assistant.store.keys.masters import LocalKeys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
-from tests.conftest import House, OpenHouse
+from tests.conftest import Databases, House, OpenHouse
 
 NOW = 1_800_000_000.0
 CANARY = "canary-7f3a91"
@@ -237,7 +237,7 @@ class Store:
         return (await self.people.put(app, name, Profile()))[0]
 
     async def app(self, name: str = "test") -> App:
-        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
+        return (await self.apps.authenticate(await self.apps.create_key(name, "general"))).app
 
     async def everything(self) -> str:
         """All that stands in the main database, as text."""
@@ -249,7 +249,7 @@ class Store:
 
 
 @asynccontextmanager
-async def _opened(databases: Any) -> AsyncIterator[Store]:
+async def _opened(databases: Databases) -> AsyncIterator[Store]:
     main, keys = Database(databases.main), Database(databases.keys)
     try:
         store = Store(main, await open_vault(keys, LocalKeys([bytes(range(32))])))
@@ -261,7 +261,7 @@ async def _opened(databases: Any) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def store(databases: Any) -> AsyncIterator[Store]:
+async def store(databases: Databases) -> AsyncIterator[Store]:
     async with _opened(databases) as opened:
         yield opened
 
@@ -407,7 +407,7 @@ async def test_the_access_log_is_paged_newest_first(store: Store) -> None:
     assert [a.action for a in (*first, *rest)] == [f"action {n}" for n in (4, 3, 2, 1, 0)]
 
 
-async def test_accesses_are_written_by_themselves_and_at_the_end(sqlite_databases: Any) -> None:
+async def test_accesses_are_written_by_themselves_and_at_the_end(sqlite_databases: Databases) -> None:
     async with _opened(sqlite_databases) as store:
 
         async def rows() -> int:
@@ -424,7 +424,7 @@ async def test_accesses_are_written_by_themselves_and_at_the_end(sqlite_database
         assert await rows() == 1_001
 
 
-async def test_accesses_wait_for_a_database_that_is_gone(sqlite_databases: Any) -> None:
+async def test_accesses_wait_for_a_database_that_is_gone(sqlite_databases: Databases) -> None:
     async with _opened(sqlite_databases) as store:
         async with store.main.write() as connection:
             await connection.execute(text("ALTER TABLE accesses RENAME TO elsewhere"))

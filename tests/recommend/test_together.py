@@ -28,14 +28,14 @@ from assistant.recommend.together import (
     Neighbours,
     Together,
     add_likes,
-    because,
     pack_counts,
+    strongest_like,
     together,
     unpack_counts,
 )
+from tests.conftest import House
 from tests.rankings import rank
 
-House = Any
 ACTOR = Actor("app", "api")
 NOW = 1_800_000_000.0
 NAMES = st.sampled_from("abcdefghijkl")
@@ -167,7 +167,7 @@ def test_the_part_stays_within_its_bound_and_its_reason_is_one_of_the_likes(
     part = together(neighbours, likes, 8)
     assert np.all((part >= 0) & (part < WEIGHT / 2))
     for row in range(8):
-        why = because(neighbours, likes, row)
+        why = strongest_like(neighbours, likes, row)
         assert (why is None) == (part[row] == 0)
         assert why is None or why in likes[:LIKES]
 

@@ -47,7 +47,7 @@ class Captions:
             self._said += more
 
     async def wholly(self, speech: Samples, heard: asyncio.Future[list[States]] | None) -> str | None:
-        """Tell all words, and give them; None where they couldn't be found."""
+        """Tell all words, and return them; None where transcription failed."""
         self._complete = True
         try:
             found = await self._dictation.final(speech, heard, self._wanted)
@@ -56,18 +56,18 @@ class Captions:
             log.warning("an utterance was not transcribed: %s (%s)", code, type(error).__name__)
             self._tell(NotTranscribed(self._item, code, "this utterance could not be transcribed"))
             return None
-        rest = untold(self._said, found.text)
+        rest = remaining_words(self._said, found.text)
         if rest:
             self._tell(Words(self._item, rest))
         self._tell(Transcribed(self._item, found.text, found.language, len(speech) / SAMPLE_RATE))
         return found.text
 
 
-def untold(said: Sequence[str], text: str) -> str:
-    """What is left to tell of a text; nothing where other words were told already, which are not taken back.
+def remaining_words(said: Sequence[str], text: str) -> str:
+    """The words of a text that were not sent yet; none where other words were sent, which are never taken back.
 
-    >>> untold(("He", "was"), "He was not."), untold((), "He was."), untold(("She",), "He was.")
-    (' not.', 'He was.', '')
+    >>> [remaining_words(sent, "He was.") for sent in (("He",), (), ("She",))]
+    [' was.', 'He was.', '']
     """
     words = text.split()
     if tuple(words[: len(said)]) != tuple(said):

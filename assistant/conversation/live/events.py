@@ -1,4 +1,4 @@
-"""What a stream tells its listener. `server.contract.events` gives each its name and shape."""
+"""The events of a stream. `server.contract.events` gives each its name and shape."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Transcribed:
 
 @dataclass(frozen=True, slots=True)
 class NotTranscribed:
-    """Its words can't be told."""
+    """It could not be transcribed."""
 
     item: str
     code: str

@@ -15,14 +15,14 @@ from assistant.errors import Invalid, ModelInvalid
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
 from assistant.evaluate.fit.crossval import cross_validate
-from assistant.evaluate.fit.fold_figures import Protocol, Scoring
+from assistant.evaluate.fit.fold_figures import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
+from assistant.evaluate.report.report import Leakage, Report, get_members, to_measured, to_struct
 from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
@@ -108,18 +108,17 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
             refuse_bad_rows(options.data, bad)
         files.report_bad_rows(options.out, options.data, bad)
 
-    scoring = Scoring(options.task, options.abstain == "drop", options.bootstrap, options.seed)
-    protocol = Protocol(options.folds, left_out, options.baseline, scoring)
+    protocol = Protocol(options.folds, left_out, options.baseline, options.scoring)
     found = cross_validate(manifest.rows, model, stem, protocol, cache=options.out / "features", unread=unread)
     shared, notes = found.copies, list(found.notes)
     if options.against is not None:
         trained = read_against(options.against, options.modality, columns, options.table)
-        shared = find_leakage(found.rows, trained, against=options.against.name)
+        shared = to_struct(find_leakage(found.rows, trained, against=options.against.name), Leakage)
     if options.save_model is not None:
         every = np.arange(len(found.known.target))
         whole = head.train_head(found.known, every, seed=options.seed, place=found.place)
         told = model_folder.make_training_card(
-            options.data, found.known, protocol, found.compared, found.folds["k"]
+            options.data, found.known, protocol, found.compared, len(found.folds.of)
         )
         model_folder.save_model(options.save_model, whole, card, told)
         if (emotions := len(whole.labels)) > model_folder.MOST_SERVED:
@@ -129,19 +128,12 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
             )
     outcomes = found.outcomes
     sheet = make_sheet(options.task, found.card, outcomes)
-    measured = compute_findings(
-        sheet,
-        outcomes,
-        drop=scoring.drop,
-        replicates=scoring.replicates,
-        seed=scoring.seed,
-        columns=list_group_columns(options.groups),
-    )
+    measured = compute_findings(sheet, outcomes, options.scoring, columns=list_group_columns(options.groups))
     report = Report(
         **get_members(measured),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=to_struct(shared, Leakage),
-        folds=to_struct(found.folds, Folds),
+        leakage=shared,
+        folds=found.folds,
         compared={name: dict(to_measured(one)) for name, one in found.compared.items()},
         model=describe_model(found.card, stem=stem.card, beside=card),
         options=describe_options(options, without=SAME_FIGURES, label_map=dict(label_map)),

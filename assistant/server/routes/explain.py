@@ -82,7 +82,7 @@ async def get_explanation(request: web.Request) -> web.Response:
     """What a decision was made from, why, and what to do about it. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
     kept = await services.storage.decisions.get(decision, made.person)
-    person, _ = await services.storage.people.holder(caller.app, made.person)
+    person, _ = await services.storage.people.find_holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.moods_used(decision)
     mood_part = services.recommender.mood_parts(decision, services.clock())

@@ -120,7 +120,7 @@ async def get_catalogue(request: web.Request) -> web.Response:
 
 
 async def validate_catalogue(request: web.Request) -> web.Response:
-    """Say everything that is wrong with a catalogue, without putting it."""
+    """Everything that is wrong with a catalogue; it is not stored."""
     await enter(request)
     found = list(faults(await body_of(request, Catalogue, _MAX_CATALOGUE)))
     return respond({"faults": len(found), "first": [asdict(fault) for fault in found[:SHOWN_FAULTS]]})
@@ -137,18 +137,18 @@ async def post_batch(request: web.Request) -> web.Response:
     """Rank the catalogue for several people at once, each by their own consent."""
     services, caller = await enter(request)
     body = await body_of(request, BatchBody, services.settings.max_body_bytes)
-    people = [await caller.named(services, one.person) for one in body.requests]
-    for one in body.requests:
-        _request(one)  # all are checked before anything is decided
+    people = [await caller.named(services, rank.person) for rank in body.requests]
+    for rank in body.requests:
+        _request(rank)  # all are checked before anything is decided
     results = []
-    for person, one in zip(people, body.requests, strict=True):
+    for person, rank in zip(people, body.requests, strict=True):
         noted(request, services, caller, person.pseudonym)
-        results.append({"person": person.id, **await _ranked(request, services, caller, person, one)})
+        results.append({"person": person.id, **await _ranked(request, services, caller, person, rank)})
     return respond({"results": results})
 
 
 async def post_reward(request: web.Request) -> web.Response:
-    """What came of a decision. It is durable once this is answered; a second one with the same key counts once."""
+    """Take a reward. It is durable once this is answered; a second one with the same key doesn't count."""
     services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody, services.settings.max_body_bytes)
     key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"

@@ -33,7 +33,7 @@ from assistant.conversation.session import Conversation
 from assistant.errors import TooLarge, Unavailable
 from assistant.server.contract.session import TurnDetection
 from assistant.server.live.dialect import SessionOptions
-from tests.conftest import House, OpenHouse
+from tests.conftest import House, Microphone, OpenHouse
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 RATE = 16_000
@@ -62,12 +62,13 @@ def sound(*parts: tuple[bool, float]) -> Samples:
     )
 
 
-async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
+async def listen(house: House, **options: Any) -> tuple[Stream, list[Event], Ear]:
     """A stream without a socket, that takes loud for speech."""
     app = await house.app()
     person = await house.services.storage.people.get(app, "ada")
     ear = Ear()
-    conversation = Conversation(replace(house.services.conversations, vad=ear), app, person)
+    vad: Any = ear
+    conversation = Conversation(replace(house.services.conversations, vad=vad), app, person)
     events: list[Event] = []
     return Stream(conversation, events.append, **options), events, ear
 
@@ -84,7 +85,7 @@ async def hear(stream: Stream, samples: Samples, frame: int = 1600) -> None:
         await stream._wording.settled()
 
 
-def kinds(microphone: Any) -> list[str]:
+def kinds(microphone: Microphone) -> list[str]:
     return [event["type"] for event in microphone.events]
 
 
@@ -708,7 +709,7 @@ def _upgrade(key: str) -> dict[str, str]:
     }
 
 
-async def _stuck(house: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _stuck(house: House) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A WebSocket whose other end has little room for what it doesn't read."""
     host, port = house.address.removeprefix("http://").split(":")
     raw = socket.socket()

@@ -43,7 +43,7 @@ def a_mood(**change: Any) -> Mood:
     return Mood(**parts | change)
 
 
-async def explanation(house: Any, answer: dict[str, Any], **more: Any) -> Any:
+async def explanation(house: House, answer: dict[str, Any], **more: Any) -> Any:
     return await house.call("GET", f"/v1/decisions/{answer['decision']}/explain", **more)
 
 
