@@ -26,10 +26,11 @@ from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments
 from assistant.evaluate.ranking import logs, recommend
 from assistant.evaluate.report import compare, files, schema
+from assistant.evaluate.report.conversion import get_members, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Cost, Leakage, Report, get_members, to_struct
+from assistant.evaluate.report.report import Cost, Leakage, Report
 from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
 from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable

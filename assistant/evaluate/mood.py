@@ -21,17 +21,11 @@ from assistant.evaluate.arguments import parse_count, parse_seconds
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import get_members, to_measured
 from assistant.evaluate.report.findings import compute_findings
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import (
-    EmotionSets,
-    Findings,
-    ModelIdentity,
-    Report,
-    get_members,
-    to_measured,
-)
+from assistant.evaluate.report.report import EmotionSets, Findings, ModelIdentity, Report
 from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map

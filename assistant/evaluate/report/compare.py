@@ -21,10 +21,10 @@ from assistant.evaluate.figures.paired import compare_models
 from assistant.evaluate.figures.permutation import adjust_p
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import leaderboard
+from assistant.evaluate.report.conversion import round_number, to_measured, to_plain
 from assistant.evaluate.report.glossary import choose_headline
 from assistant.evaluate.report.leaderboard import Leaderboard, ModelPair, RankedModel
 from assistant.evaluate.report.predictions import Scored, align_sheets, read_scored
-from assistant.evaluate.report.report import round_number, to_measured, to_plain
 
 EPILOG = """\
 Each folder was written by `assistant evaluate voice|text|mood --out DIR`, with the same task on the same data. All
