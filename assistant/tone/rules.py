@@ -77,8 +77,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def inputs(self) -> tuple[str, ...]:
         """What the rules look at, and the laws in any case; `mood` is last, as it isn't always there."""
-        named = {INPUT_OF[name] for rule in self.rules for _, facts in rule.when.parts() for name in facts.named()
-                 if name in INPUT_OF}  # fmt: skip
+        named = {
+            INPUT_OF[name]
+            for rule in self.rules
+            for _, facts in rule.when.parts()
+            for name in facts.named()
+            if name in INPUT_OF
+        }
         return (*sorted((named | LAWFUL_INPUTS) - {"mood"}), "mood")
 
     def fired(self, situation: Situation) -> Iterator[ToneRule]:

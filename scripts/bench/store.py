@@ -59,7 +59,9 @@ _RANKING = RankingDecision(
     context=(1.0, *[0.0] * 7),
     items=(_ITEM,) * 5,
 )
-DECISION = Decision(read=ReadModalities((), ()), ranking=_RANKING, tone=ToneDecision.of(choose(None, Profile())))
+DECISION = Decision(
+    read=ReadModalities((), ()), ranking=_RANKING, tone=ToneDecision.from_directive(choose(None, Profile()))
+)
 _ENCODED = msgspec.json.encode(DECISION)
 
 

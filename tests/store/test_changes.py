@@ -325,14 +325,14 @@ async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
     await microphone.until("affect.result")
 
     person = await here.known("ada")
-    timeline = here.services.conversations.memory.find(person.pseudonym)
+    timeline = here.services.conversations.memory.find_timeline(person.pseudonym)
     assert timeline is not None
     assert timeline.mood(NOW, ["voice"]) is not None
     stopped: list[float] = []
     here.services.storage.ledger.listen(person.pseudonym, lambda record: stopped.append(time.perf_counter()))
     await there.consent("voice", "tone", granted=False)
     assert await until(lambda: bool(stopped)) < WITHIN_S
-    timeline = here.services.conversations.memory.find(person.pseudonym)
+    timeline = here.services.conversations.memory.find_timeline(person.pseudonym)
     assert timeline is not None
     assert timeline.mood(NOW, ["voice"]) is None
 
@@ -386,7 +386,7 @@ async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: H
     await microphone.until("affect.result")
     person = await house.known("ada")
     await house.services.storage.ledger.record_event(person.pseudonym, "restricted", ACTOR, app="app")
-    assert house.services.conversations.memory.find(person.pseudonym) is None
+    assert house.services.conversations.memory.find_timeline(person.pseudonym) is None
     await microphone.settle()
     runs = house.spy.affect
     await microphone.play(recording[32_000:96_000])

@@ -155,14 +155,14 @@ class Stream:
 
     async def read(self, item: str, text: str) -> None:
         """Take in something written, or transcribed by somebody else, once what was said before is answered."""
-        await self._answers.settled()
+        await self._answers.wait()
         previous, self._last_item = self._last_item, item
         self._emit(Written(item, previous, text))
         self._emit(Replied(item, await self._conversation.read(text)))
 
-    async def settled(self) -> None:
+    async def wait_for_answers(self) -> None:
         """Wait until every finished utterance is answered."""
-        await self._answers.settled()
+        await self._answers.wait()
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -285,7 +285,7 @@ class Stream:
 
     async def _word(self, item: _Item) -> None:
         if self._item is item and item.captions is not None:
-            await item.captions.partly(self._tape.read(item.utterance.start, self._listening.judged))
+            await item.captions.send_partial(self._tape.read(item.utterance.start, self._listening.judged))
 
 
 def _ms(position: int) -> int:

@@ -46,13 +46,13 @@ def check_options(options: RunOptions) -> None:
         return
     if options.modality == "text":
         raise Invalid(
-            "--fit head needs the features of a frozen stem, and the text model gives only its answers; "
-            "measure it as it is, or fit a voice model",
+            "--fit head needs the features of a frozen stem, and the text model gives only its results; "
+            "evaluate it as it is, or fit a voice model",
             code="fit_unsupported",
         )
     if options.task != "emotion":
         raise Invalid(
-            f"--fit head learns emotions; the task {options.task} is not one of them: write your classes, whatever "
+            f"--fit head learns emotions, not {options.task}: write your classes, whatever "
             "their names, in a column `emotion`",
             code="fit_unsupported",
         )
@@ -63,7 +63,10 @@ def check_options(options: RunOptions) -> None:
                 code="fit_unsupported",
             )
     if options.leave_out is None and options.folds < 2:
-        raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+        raise Invalid(
+            "--folds must be 2 or more: each fold is tested by a head that learned from the others",
+            code="fit_unsupported",
+        )
     optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_folder(options.save_model)
@@ -93,7 +96,9 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     folder = options.model or shipped_models() / options.modality
     card = read_card(folder)
     if "states" not in card.inputs:
-        raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
+        raise ModelInvalid(
+            f"{card.name} has no frozen stem: --fit needs a voice model with one, such as the shipped model"
+        )
     files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
     model, stem = open_model(folder, session), open_model(find_stem(card), session)
     bad = list(manifest.bad)

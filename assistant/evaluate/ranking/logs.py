@@ -50,7 +50,7 @@ _FAR = 1.5
 
 @dataclass(frozen=True, slots=True)
 class LogsOptions:
-    """What was asked for."""
+    """Options of `evaluate recommend --task logs`."""
 
     data: Path
     out: Path = Path("evaluation")
@@ -71,7 +71,7 @@ class Log:
     of: tuple[str, ...]
     """Person, or group, of each row; empty where there is none."""
     over: str | None
-    """Which column that is."""
+    """The column that names the person or group."""
     bad: tuple[BadRow, ...]
 
 

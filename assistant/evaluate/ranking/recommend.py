@@ -49,7 +49,7 @@ _ASPECTS = {
 
 @dataclass(frozen=True, slots=True)
 class RecommendOptions:
-    """What was asked for."""
+    """Options of `evaluate recommend --task situnes`."""
 
     data: Path
     task: str = "situnes"
@@ -114,8 +114,10 @@ def score_served(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -
     numbers = [np.array(item_numbers(item)) for item in items]
     found: dict[str, list[Floats]] = {}
     for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
-        contexts = [context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
-                    for row in range(len(items))]  # fmt: skip
+        contexts = [
+            context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
+            for row in range(len(items))
+        ]
         features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
         found[name] = [_score_served_split(features, heard, split) for split in splits]
     return found

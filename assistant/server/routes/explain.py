@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from assistant.consent.grant import Grant
-from assistant.conversation.used import Used
+from assistant.conversation.moods_used import MoodsUsed
 from assistant.decision import Decision, ToneDecision
 from assistant.emotion import STATEMENT, Mood
 from assistant.profile.person import Person, subject
@@ -94,7 +94,7 @@ async def get_explanation(request: web.Request) -> web.Response:
 
 
 def explain(
-    kept: Decision, used: Used | None, mood_parts: Mapping[str, Parts] | None, can_do: list[WayOut]
+    kept: Decision, used: MoodsUsed | None, mood_parts: Mapping[str, Parts] | None, can_do: list[WayOut]
 ) -> Explanation:
     """A decision as it was kept, in words and in data.
 
