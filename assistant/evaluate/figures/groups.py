@@ -98,28 +98,34 @@ def _measure_column(
         return
     ok = [
         at for at, rows in sizes.items() if not explain_shortage(rows, len(np.unique(sheet.clusters[code == at])))
-    ]  # fmt: skip
+    ]
     rows = np.flatnonzero(np.isin(code, ok))
     place = {at: number for number, at in enumerate(ok)}
     of = np.array([place[int(at)] for at in code[rows]], dtype=np.int64)
     told = [str(names[at]) for at in ok]
     common = _list_common_classes(sheet, rows, of, len(ok))
     main = measures.tally_main_figures(sheet, common, drop=drop)
-    shared = {"column": column, "left_out": [str(names[at]) for at in sizes if at not in place]}
-    none = Figure(np.nan, np.nan, np.nan)
+    unjudged: dict[str, Any] = {
+        "column": column,
+        "left_out": [str(names[at]) for at in sizes if at not in place],
+        "best": None,
+        "worst": None,
+        "gap": Figure(np.nan, np.nan, np.nan),
+        "p": None,
+        "verdict": INSUFFICIENT,
+        "values": {},
+        "tests": [],
+    }
     if len(ok) < 2:
-        for metric in main.formulas:
-            yield shared | {"metric": metric, "best": None, "worst": None, "gap": none, "p": None,
-                            "verdict": INSUFFICIENT, "values": {}, "tests": []}  # fmt: skip
+        yield from (unjudged | {"metric": metric} for metric in main.formulas)
         return
     cells = _sum_cells(main, sheet.clusters[rows], rows, of, seed)
     sums = np.stack([cells.side([at]).sum(axis=0) for at in range(len(ok))])
     for metric, formula in main.formulas.items():
         each = formula(sums)
+        by_group = dict(zip(told, each.tolist(), strict=True))
         if not np.isfinite(each).all():
-            yield shared | {"metric": metric, "best": None, "worst": None, "gap": none, "p": None,
-                            "verdict": INSUFFICIENT, "values": dict(zip(told, each.tolist(), strict=True)),
-                            "tests": []}  # fmt: skip
+            yield unjudged | {"metric": metric, "values": by_group}
             continue
         best, worst = int(each.argmax()), int(each.argmin())
         if best == worst:
@@ -127,14 +133,14 @@ def _measure_column(
         low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
         tests = _test_groups(cells, formula, len(ok), seed)
         p = tests[min(best, worst), max(best, worst)] if len(ok) <= _PAIRWISE else min(tests[best,], tests[worst,])
-        yield shared | {
+        yield unjudged | {
             "metric": metric,
             "best": told[best],
             "worst": told[worst],
             "gap": Figure(float(each[best] - each[worst]), low, high),
             "p": p,
             "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
-            "values": dict(zip(told, each.tolist(), strict=True)),
+            "values": by_group,
             "tests": [
                 {
                     "groups": [told[at] for at in some],
@@ -164,7 +170,7 @@ def _sum_cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> 
     clusters = tally.merge_clusters(clusters, of if nested else None, seed=seed)
     count = int(clusters.max()) + 1
     keys, cell = np.unique(clusters * groups + of, return_inverse=True)
-    layout = Layout.of(cell.astype(np.int64))
+    layout = Layout.from_clusters(cell.astype(np.int64))
     sums = layout.totals([replace(main, of=lambda some: main.of(rows[some]))], 0, layout.count)
     return _Cells(sums.reshape(len(sums), *main.shape), keys // groups, keys % groups, count, nested)
 

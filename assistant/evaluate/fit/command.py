@@ -19,10 +19,11 @@ from assistant.evaluate.fit.fold_figures import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import get_members, to_measured, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Leakage, Report, get_members, to_measured, to_struct
+from assistant.evaluate.report.report import Leakage, Report
 from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
@@ -45,13 +46,13 @@ def check_options(options: RunOptions) -> None:
         return
     if options.modality == "text":
         raise Invalid(
-            "--fit head needs the features of a frozen stem, and the text model gives only its answers; "
-            "measure it as it is, or fit a voice model",
+            "--fit head needs the features of a frozen stem, and the text model gives only its results; "
+            "evaluate it as it is, or fit a voice model",
             code="fit_unsupported",
         )
     if options.task != "emotion":
         raise Invalid(
-            f"--fit head learns emotions; the task {options.task} is not one of them: write your classes, whatever "
+            f"--fit head learns emotions, not {options.task}: write your classes, whatever "
             "their names, in a column `emotion`",
             code="fit_unsupported",
         )
@@ -62,7 +63,10 @@ def check_options(options: RunOptions) -> None:
                 code="fit_unsupported",
             )
     if options.leave_out is None and options.folds < 2:
-        raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+        raise Invalid(
+            "--folds must be 2 or more: each fold is tested by a head that learned from the others",
+            code="fit_unsupported",
+        )
     optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_folder(options.save_model)
@@ -92,7 +96,9 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     folder = options.model or shipped_models() / options.modality
     card = read_card(folder)
     if "states" not in card.inputs:
-        raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
+        raise ModelInvalid(
+            f"{card.name} has no frozen stem: --fit needs a voice model with one, such as the shipped model"
+        )
     files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
     model, stem = open_model(folder, session), open_model(find_stem(card), session)
     bad = list(manifest.bad)

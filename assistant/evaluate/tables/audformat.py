@@ -102,7 +102,7 @@ def _read(header: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise NotFound(f"can't read {header}: {error.strerror}", code="file_missing") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise Invalid(f"{header} is no YAML: {error}", code="manifest_unreadable") from error
+        raise Invalid(f"{header} is not valid YAML: {error}", code="manifest_unreadable") from error
     if not isinstance(found, dict) or not isinstance(found.get("tables"), dict):
         raise Invalid(f"{header} describes no tables: is it an audformat database?", code="manifest_unreadable")
     return found
@@ -140,7 +140,7 @@ def _chosen(header: Path, parts: Mapping[str, Part], table: str | None, wanted: 
     if fit:
         told = ", ".join(part.name + (f" (split {part.split})" if part.split else "") for part in fit)
         raise Invalid(
-            f"several tables of {header} have {' or '.join(wanted) or 'files'}: say --table with one of {told}",
+            f"several tables of {header} have {' or '.join(wanted) or 'files'}: choose one with --table: {told}",
             code="table_unclear",
         )
     there = "; ".join(f"{part.name}: {', '.join(part.schemes) or 'none'}" for part in parts.values())
@@ -158,8 +158,8 @@ def _stored(header: Path, name: str) -> Path:
             return file
     if header.with_name(f"db.{name}.pkl").is_file():
         raise Invalid(
-            f"the table {name} of {header} is stored as a pickle only, which can run anything when it is opened; "
-            "if you trust it, load it with audformat and save it with storage_format='csv'",
+            f"the table {name} of {header} is stored as a pickle only, which can run any code when it is opened; "
+            "if you trust it, open it with audformat and save it with storage_format='csv'",
             code="table_pickled",
         )
     raise NotFound(

@@ -133,7 +133,7 @@ def open_table(
         ]
         found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
     elif table is not None:
-        raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
+        raise Invalid(f"--table is for audformat databases, and {file} is not one", code="columns_invalid")
     else:
         found = adapt_emobox(open_plain_table(file))
     return rename_columns(found, columns) if columns else found
@@ -284,11 +284,13 @@ def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], mor
         text = cell["text"]
     else:
         if not name:
-            raise ValueError("no file named")
+            raise ValueError("the row names no file")
         start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
         file = _find_file(name, folders)
         if start < 0 or (end is not None and end <= start):
-            raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
+            raise ValueError(
+                f"the part is empty: it goes from {start:g} s to {'the end' if end is None else f'{end:g} s'}"
+            )
     kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
     who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
     return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
@@ -326,7 +328,7 @@ def guess_scale(rows: Sequence[Row]) -> tuple[float, float]:
         if low <= least and most <= high:
             return low, high
     raise Invalid(
-        f"the labels lie between {least:g} and {most:g}, which is no usual scale: say --scale LOW,HIGH",
+        f"the labels lie between {least:g} and {most:g}, which fits no common scale: give --scale LOW,HIGH",
         code="scale_unknown",
     )
 

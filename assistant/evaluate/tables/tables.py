@@ -89,7 +89,7 @@ def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
                 pattern = re.compile(expression)
             except re.error as error:
                 raise Invalid(
-                    f"--columns: {expression!r} is no pattern: {error}", code="columns_invalid"
+                    f"--columns: {expression!r} is not a valid pattern: {error}", code="columns_invalid"
                 ) from error
             if pattern.groups != 1:
                 raise Invalid(
