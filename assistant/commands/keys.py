@@ -49,7 +49,11 @@ def configure(
     rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate)
     rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
     rotated.add_argument(
-        "--grace-hours", type=float, default=24.0, help="hours that the old key stays valid (default: 24)"
+        "--grace-hours",
+        metavar="HOURS",
+        type=float,
+        default=24.0,
+        help="hours that the old key stays valid (default: 24)",
     )
     add("revoke", "revoke a key at once", revoke).add_argument(
         "--key", required=True, metavar="ID", help="the key's id"

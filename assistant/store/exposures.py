@@ -32,7 +32,7 @@ _PAGE, _PAGES = 12, 5
 _d, _p, _r = schema.decisions, schema.people, schema.rewards
 
 
-class _Item(msgspec.Struct):
+class _ShownItem(msgspec.Struct):
     id: str
     kind: str | None = None
     """None in decisions of an older version, which did not store it."""
@@ -40,7 +40,7 @@ class _Item(msgspec.Struct):
 
 
 class _Ranking(msgspec.Struct):
-    items: tuple[_Item, ...] = ()
+    items: tuple[_ShownItem, ...] = ()
     active: bool = True
     arm: Arm | None = None
 
@@ -52,7 +52,7 @@ class _ShownDecision(msgspec.Struct):
     limits: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> tuple[_Item, ...]:
+    def shown(self) -> tuple[_ShownItem, ...]:
         """The items that were shown, without those that say no kind."""
         if self.ranking is None or not self.ranking.active:
             return ()

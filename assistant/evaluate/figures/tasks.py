@@ -94,7 +94,7 @@ def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats
                 np.asarray(scores.affect, dtype=np.float64)[at],
                 np.asarray(scores.affect_deviation, dtype=np.float64)[at],
             )
-    raise Invalid(f"a voice model says nothing for the task {task}", code="task_unknown")
+    raise Invalid(f"a voice model cannot answer the task {task}", code="task_unknown")
 
 
 def _normalise(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:

@@ -21,8 +21,9 @@ from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, 
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
+from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.findings import read_column
-from assistant.evaluate.report.report import Folds, HeadChoice, Leakage, to_struct
+from assistant.evaluate.report.report import Folds, HeadChoice, Leakage
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
@@ -50,7 +51,7 @@ class CrossValidated:
     known: TrainingSet
     """The clips that were read."""
     place: Ints
-    """Fold of each of them."""
+    """[clips]: the fold of each clip that was read."""
     notes: list[str]
 
 
@@ -74,7 +75,7 @@ def cross_validate(
     kept = [row for row in rows if column is None or read_column(row, column)]
     known_lines = {row.line for row in kept}
     lost = [
-        BadRow(row.line, f"nothing in `{column}`, whose values are left out in turn", name=row.name)
+        BadRow(row.line, f"`{column}` is empty, and its values are left out in turn", name=row.name)
         for row in rows
         if row.line not in known_lines
     ]
@@ -170,10 +171,10 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     labels = order_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
         raise Invalid(
-            f"{len(read)} rows can be learned from; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
+            f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
         )
     if len(labels) < 2:
-        raise Invalid(f"all rows are {labels[0]}: there is nothing to tell apart", code="one_class")
+        raise Invalid(f"all rows are {labels[0]}: at least two classes are needed", code="one_class")
     target = np.array([labels.index(row.labels[0]) for row, _ in read], dtype=np.int64)
     who = np.unique([row.speaker for row, _ in read], return_inverse=True)[1].astype(np.int64)
     corpora = [read_column(row, column) if column else "" for row, _ in read]

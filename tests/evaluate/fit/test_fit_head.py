@@ -203,7 +203,7 @@ def test_a_corpus_is_left_out_as_a_whole_and_its_speakers_are_its_own(tmp_path: 
     data = tmp_path / "both.csv"
     data.write_text("\n".join([*lines, "north/0-0-0.wav,s0,anger,"]))
     report = fit(data, models, leave_out="Corpus")
-    assert report["bad_rows"]["first"][0]["reason"].startswith("nothing in `corpus`")
+    assert report["bad_rows"]["first"][0]["reason"].startswith("`corpus` is empty")
     assert [part["held_out"] for part in report["folds"]["of"]] == ["north", "south"]
     assert [part["clusters"] for part in report["folds"]["of"]] == [5, 4]
     assert report["clusters"] == 9
