@@ -103,11 +103,12 @@ class Settings:
         "database of the people's keys; never back it up, or erased data could be restored",
     )
     master_key_file: Path = _storage(
-        Path("attune.key"), "file of the key that wraps all person keys; the server refuses to start without it"
+        Path("attune.key"),
+        "file of the master key, which wraps the keys of all people; the server does not start without it",
     )
     master_key: str = _storage(
         "",
-        "the key itself in hexadecimal, instead of the file; several keys comma-separated, newest first",
+        "the master key itself in hexadecimal, instead of the file; several comma-separated, newest first",
         secret=True,
     )
     host: str = _server("127.0.0.1", "address to listen on")

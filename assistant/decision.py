@@ -41,7 +41,7 @@ class ToneDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What the person can say where the rule that read their mood was wrong about it."""
 
     @classmethod
-    def of(cls, directive: Directive) -> ToneDecision:
+    def from_directive(cls, directive: Directive) -> ToneDecision:
         """What is kept of a directive."""
         return cls(
             policy=directive.policy,

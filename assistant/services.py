@@ -32,10 +32,10 @@ from assistant.consent.grant import Gate
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Dictation
 from assistant.conversation.memory import Memory
+from assistant.conversation.moods_used import MoodsUsed
 from assistant.conversation.readings import PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.conversation.session import Conversation
-from assistant.conversation.used import Used
 from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, stem_of
@@ -93,9 +93,9 @@ class Services:
         """What is read of one person, and their mood."""
         return PersonReadings(self.conversations, app, person)
 
-    def moods_used(self, decision: str) -> Used | None:
+    def moods_used(self, decision: str) -> MoodsUsed | None:
         """The moods that a decision used, while they are in memory and not expired."""
-        return self.conversations.memory.used.of(decision, self.clock())
+        return self.conversations.memory.moods_used.find(decision, self.clock())
 
     async def erase(self, app: App, people: list[Person], actor: Actor) -> None:
         """Forget people everywhere: what is stored about them, and their moods in memory."""

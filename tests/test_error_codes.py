@@ -12,6 +12,7 @@ from assistant import errors
 from assistant.cli import main
 from assistant.error_codes import COMMAND_CODES, SERVER_CODES
 from assistant.errors import AssistantError
+from assistant.server.docs.asyncapi import describe_events
 from assistant.server.docs.openapi import describe
 from tests.conftest import ROOT
 
@@ -34,7 +35,7 @@ POSITIONAL = {
 # numbers.
 CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL", "_UNEXPECTED")
 # How an error may get its code other than as a text: from a rule, a fault or a table whose codes the search finds.
-FROM_TABLES = {"code", "rule.code", "refused.code", "found[0].code", "ended"}
+FROM_TABLES = {"code", "rule.code", "refused.code", "all_faults[0].code", "ended"}
 # These name the code of something else: examples for the documents, and the table itself.
 LEFT_OUT = ("server/docs/examples.py", "error_codes.py")
 
@@ -182,6 +183,12 @@ def test_the_api_describes_the_codes_with_the_status_of_their_family() -> None:
     assert {each["code"] for each in described} == {
         each.code for each in SERVER_CODES if each.family is not AssistantError
     }
+
+
+def test_the_streams_describe_every_code_of_the_api() -> None:
+    described = describe_events()["components"]["schemas"]["ErrorDetails"]["properties"]["code"]["x-error-codes"]
+    assert [each["code"] for each in described] == [each.code for each in SERVER_CODES]
+    assert all(each["meaning"] and each["remedy"] for each in described)
 
 
 def test_the_page_of_codes_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:

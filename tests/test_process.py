@@ -206,7 +206,7 @@ def test_keys_create_makes_what_is_missing_and_prints_the_key_alone_on_its_last_
 
     async def who() -> str:
         async with open_services(load_settings(None, environment | {"ATTUNE_AFFECT": "absent"})) as services:
-            return (await services.storage.apps.admit(key)).app.name
+            return (await services.storage.apps.authenticate(key)).app.name
 
     assert asyncio.run(who()) == "a"
 

@@ -47,7 +47,7 @@ def read_audio(
     samples = 0
     for rate, block in _blocks(file, name, start_s, end_s, longest_s):
         if not np.isfinite(block).all():
-            raise Invalid(f"{name} holds samples that are not numbers", code="audio_not_finite")
+            raise Invalid(f"{name} contains samples that are not numbers", code="audio_not_finite")
         if rate != SAMPLE_RATE:
             resampler = resampler or soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
             block = resampler.resample_chunk(block)
@@ -60,7 +60,7 @@ def read_audio(
     read: Samples = np.concatenate(blocks).astype(np.float32, copy=False) if blocks else np.empty(0, np.float32)
     if not len(read):
         until = "its end" if end_s is None else f"{end_s:g} s"
-        raise Invalid(f"{name} holds no audio between {start_s:g} s and {until}", code="audio_empty")
+        raise Invalid(f"{name} contains no audio between {start_s:g} s and {until}", code="audio_empty")
     return read
 
 

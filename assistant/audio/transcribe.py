@@ -133,7 +133,7 @@ class Transcriber:
         if language is not None and language not in self._words.languages:
             raise Invalid(f"the language {language[:20]!r} cannot be transcribed", code="unknown_language")
         if self._waiting >= self._max_waiting:
-            raise Busy("too much transcription waits already")
+            raise Busy("too many transcriptions are waiting")
         job = _Job(self._clock, self._clock() + budget_s)
         self._waiting += 1
         try:
@@ -211,7 +211,7 @@ class _Job:
     def check(self) -> None:
         """Raise `Busy` if nobody waits for the result any more."""
         if self.abandoned.is_set() or self.clock() > self.deadline:
-            raise Busy("no transcript in time", code="late")
+            raise Busy("there was no transcript in time", code="late")
 
 
 @dataclass(slots=True)

@@ -112,7 +112,7 @@ class VoiceReader:
         self._gate.check(grant, "voice")
         ends = self._clock() + budget_s
         if not np.isfinite(speech).all():
-            raise Invalid("samples that are not numbers", code="audio_not_finite")
+            raise Invalid("the audio contains samples that are not numbers", code="audio_not_finite")
         if len(speech) < self._encoder.shortest:
             return Abstention("voice", "too_short")
         if level_db(speech) < _QUIET_DB:

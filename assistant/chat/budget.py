@@ -108,7 +108,7 @@ class Budget:
         self._spent: dict[tuple[str, str], _Spent] = {}
 
     @property
-    def limited(self) -> bool:
+    def has_limit(self) -> bool:
         """Whether there is any limit."""
         return any(limit != DailyLimit() for limit in self._limits.values())
 
@@ -136,7 +136,7 @@ class Budget:
             self._add(accounts, day, most, -1)
             self._add(accounts, day, spending.usage, +1)
 
-    def spent(self, app: str, now: float) -> tuple[int, float]:
+    def used_today(self, app: str, now: float) -> tuple[int, float]:
         """Tokens and cost of an app today."""
         spent = self._today("app", app, int(now // DAY_S))
         return spent.tokens, spent.cost
@@ -146,7 +146,7 @@ class Budget:
         return spent if spent is not None and spent.day == day else _Spent(day)
 
     def _add(self, accounts: list[tuple[str, str]], day: int, usage: Usage, sign: int) -> None:
-        if not self.limited:
+        if not self.has_limit:
             return
         for kind, name in accounts:
             known = self._spent.get((kind, name))

@@ -48,7 +48,9 @@ def relay_completion(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
-        raise Unavailable("the language model's server answered with something else", code="upstream_invalid")
+        raise Unavailable(
+            "the language model's server sent an answer that is not a chat completion", code="upstream_invalid"
+        )
     said = 0
     for choice in answer["choices"]:
         message = choice.get("message") if isinstance(choice, dict) else None
@@ -109,7 +111,9 @@ class StreamRelay:
         try:
             part = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Unavailable("the language model's server sent something else", code="upstream_invalid") from None
+            raise Unavailable(
+                "the language model's server sent an event that is not JSON", code="upstream_invalid"
+            ) from None
         if not isinstance(part, dict):
             return event(data)
         if not self._began:

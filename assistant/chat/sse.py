@@ -41,7 +41,9 @@ class Events:
                 self._data.append(line[5:].removeprefix(b" "))
                 self._size += len(line)
         if len(self._rest) + self._size > LONGEST:
-            raise Unavailable("the language model's server sent an event without an end", code="upstream_invalid")
+            raise Unavailable(
+                "the language model's server sent an event that is too large", code="upstream_invalid"
+            )
         return whole
 
 

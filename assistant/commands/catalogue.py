@@ -39,7 +39,7 @@ def load(args: argparse.Namespace, settings: Settings) -> int:
     async def put() -> bool:
         database = Database(settings.database)
         try:
-            app = await Apps(database, time.time).named(args.app)
+            app = await Apps(database, time.time).find_app(args.app)
             catalogues = Catalogues(database, time.time)
             replaced = bool((await catalogues.get(app.id)).items)
             await catalogues.put(app.id, catalogue)

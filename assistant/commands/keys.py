@@ -49,7 +49,11 @@ def configure(
     rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate)
     rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
     rotated.add_argument(
-        "--grace-hours", type=float, default=24.0, help="hours that the old key stays valid (default: 24)"
+        "--grace-hours",
+        metavar="HOURS",
+        type=float,
+        default=24.0,
+        help="hours that the old key stays valid (default: 24)",
     )
     add("revoke", "revoke a key at once", revoke).add_argument(
         "--key", required=True, metavar="ID", help="the key's id"
@@ -85,7 +89,7 @@ def show(args: argparse.Namespace, settings: Settings) -> int:
 
     async def found() -> list[ApiKey]:
         async with _apps(settings) as apps:
-            return await apps.keys()
+            return await apps.list_keys()
 
     for key in asyncio.run(found()):
         print(line(key, time.time()))
@@ -97,7 +101,7 @@ def rotate(args: argparse.Namespace, settings: Settings) -> int:
 
     async def made() -> str:
         async with _apps(settings) as apps:
-            return await apps.rotate(args.key, grace_s=args.grace_hours * _HOUR_S)
+            return await apps.rotate_key(args.key, grace_s=args.grace_hours * _HOUR_S)
 
     key = asyncio.run(made())
     print(f"{args.key} stays valid for at most {args.grace_hours:g} hours. The new key, shown only once:")
@@ -110,7 +114,7 @@ def revoke(args: argparse.Namespace, settings: Settings) -> int:
 
     async def ended() -> ApiKey:
         async with _apps(settings) as apps:
-            return await apps.revoke(args.key)
+            return await apps.revoke_key(args.key)
 
     print(f"{asyncio.run(ended()).id} is revoked")
     return 0
@@ -125,7 +129,7 @@ def line(key: ApiKey, now: float) -> str:
     """
     used = "never" if key.used_at is None else _date(key.used_at)
     valid = "valid" if key.expires_at is None else f"valid until {_date(key.expires_at)}"
-    state = {None: valid, "key_revoked": "revoked", "key_expired": "expired"}[key.ended(now)]
+    state = {None: valid, "key_revoked": "revoked", "key_expired": "expired"}[key.end_code(now)]
     return (
         f"{key.id}  {key.app.name}  {key.name!r}  [{format_scopes(key.scopes)}]  created {_date(key.created_at)}  "
         f"used {used}  {state}"
@@ -162,9 +166,9 @@ def rotate_master(args: argparse.Namespace, settings: Settings) -> int:
         database = Database(settings.keys, shreds=True)
         try:
             vault = await open_vault(database, masters_of(settings))
-            if not settings.master_key and not await vault.outdated():
+            if not settings.master_key and not await vault.count_outdated():
                 add_master_key(settings.master_key_file)
-            with tqdm(total=await vault.outdated(), unit="key", desc="wrapping") as bar:
+            with tqdm(total=await vault.count_outdated(), unit="key", desc="wrapping") as bar:
                 return await vault.rewrap(lambda count: _advance(bar, count))
         finally:
             await database.close()

@@ -133,7 +133,7 @@ async def _open(args: argparse.Namespace, settings: Settings) -> AsyncIterator[t
     from assistant.store.storage import open_storage
 
     async with open_storage(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as storage:
-        yield storage, await storage.apps.named(args.app)
+        yield storage, await storage.apps.find_app(args.app)
 
 
 async def _find_people(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:

@@ -63,11 +63,11 @@ Every error has a stable `code`; its message is for people and may change. Over 
 on the OpenAI routes an error in OpenAI's shape, on WebSockets an event `error`. This page is written by
 `assistant errors --markdown`.
 
-## Of the API
+## Errors of the API
 
 {_by_family(SERVER_CODES)}
 
-## Of commands
+## Errors of commands
 
 | code | meaning | what to do |
 |---|---|---|
@@ -81,7 +81,7 @@ def _by_family(codes: Iterable[ErrorCode]) -> str:
     parts = []
     for family, same in groupby(codes, key=lambda each: each.family):
         about = (family.__doc__ or "").partition("\n")[0]
-        title = "Others" if family is AssistantError else f"Status {status_of_family(family)}: {about}"
+        title = "Other errors" if family is AssistantError else f"Status {status_of_family(family)}: {about}"
         parts.append(f"### {title}\n\n| code | meaning | what to do |\n|---|---|---|\n{_rows(same)}")
     return "\n\n".join(parts)
 

@@ -106,7 +106,7 @@ class Dictation:
                     for part in states
                 ]
         except TimeoutError:
-            raise Busy("no transcript in time", code="late") from None
+            raise Busy("there was no transcript in time", code="late") from None
         finally:
             self._finals -= 1
         return transcripts[0] if len(transcripts) == 1 else _join(transcripts)

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from assistant.consent.receipt import Record
+from assistant.conversation.moods_used import MoodsUsedMemory
 from assistant.conversation.progress import ProgressMemory
-from assistant.conversation.used import UsedMoods
 from assistant.mood.timeline import Timeline
 
 _PEOPLE = 20_000
@@ -25,13 +25,13 @@ class Memory:
         self._timelines: OrderedDict[str, Timeline] = OrderedDict()
         self._disclosed: OrderedDict[str, float] = OrderedDict()
         self.progress = ProgressMemory(expires_s=expires_s)
-        self.used = UsedMoods()
+        self.moods_used = MoodsUsedMemory()
 
-    def find(self, person: str) -> Timeline | None:
+    def find_timeline(self, person: str) -> Timeline | None:
         """The person's timeline, if there is one."""
         return self._timelines.get(person)
 
-    def of(self, person: str) -> Timeline:
+    def timeline(self, person: str) -> Timeline:
         """The person's timeline, made where there is none."""
         timeline = self._timelines.get(person) or self._new_timeline()
         self._timelines[person] = timeline
@@ -45,7 +45,7 @@ class Memory:
         self._timelines.pop(person, None)
         self._disclosed.pop(person, None)
         self.progress.forget(person)
-        self.used.forget(person)
+        self.moods_used.forget(person)
 
     def disclosed_at(self, person: str) -> float | None:
         """When the person was last told that this is a machine, in unix seconds."""
@@ -66,6 +66,6 @@ class Memory:
             return
         if record.event in ("withdrawn", "expired"):
             self.progress.release_tone(record.person)
-            self.used.forget(record.person)
+            self.moods_used.forget(record.person)
         if record.event in ("withdrawn", "expired") and record.modality is not None and timeline is not None:
             timeline.forget(record.modality)

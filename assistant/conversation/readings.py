@@ -135,7 +135,7 @@ class PersonReadings:
 
     async def timeline(self) -> Timeline:
         """The person's timeline; a new one begins with the baselines that they let be remembered."""
-        known = self._services.memory.find(self._person)
+        known = self._services.memory.find_timeline(self._person)
         if known is not None:
             return known
         grants = await self._services.ledger.grants(self.subject)
@@ -144,7 +144,7 @@ class PersonReadings:
             for grant in grants
             if grant.purpose == "remember"
         }
-        timeline = self._services.memory.of(self._person)
+        timeline = self._services.memory.timeline(self._person)
         for modality, baseline in stored.items():
             if baseline is not None:
                 timeline.baselines.setdefault(modality, baseline)
@@ -157,7 +157,7 @@ class PersonReadings:
     async def moods(self, now: float, *, tone: bool = False, content: bool = False, shown: bool = False) -> Moods:
         """The mood at unix time `now` for each purpose that is asked for; fused once for the same modalities."""
         grants = await self._services.ledger.grants(self.subject)
-        timeline = self._services.memory.find(self._person)
+        timeline = self._services.memory.find_timeline(self._person)
         fused: dict[tuple[Modality, ...], Mood | None] = {}
 
         def mood_for(wanted: frozenset[Purpose]) -> Mood | None:
@@ -188,12 +188,12 @@ class PersonReadings:
 
     def corrections(self) -> list[Correction]:
         """What the person said of themself in this session."""
-        timeline = self._services.memory.find(self._person)
+        timeline = self._services.memory.find_timeline(self._person)
         return [] if timeline is None else list(timeline.corrections(self._services.clock()).values())
 
     def drop_corrections(self) -> None:
         """The person takes back what they said of themself: the estimates count again."""
-        timeline = self._services.memory.find(self._person)
+        timeline = self._services.memory.find_timeline(self._person)
         if timeline is not None:
             timeline.remove_corrections()
 

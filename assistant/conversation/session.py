@@ -10,9 +10,9 @@ from functools import partial
 from assistant.consent.legal_rules import disclosure_text, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
 from assistant.conversation.limits import GPC, Limit, content_profile, limits_of, tone_profile
+from assistant.conversation.moods_used import MoodsUsed
 from assistant.conversation.readings import Moods, PersonReadings
 from assistant.conversation.services import ConversationServices
-from assistant.conversation.used import Used
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
 from assistant.profile.person import App, Person, is_quiet
@@ -191,7 +191,7 @@ class Conversation:
         now, limits = self.services.clock(), await self.limits()
         moods = await self.readings.moods(now, tone=tone, content=content and not limits, shown=shown)
         decision = self.services.new_id()  # nothing is awaited between the moods and keeping them
-        self.services.memory.used.keep(decision, Used(self.person.pseudonym, moods.tone, moods.content))
+        self.services.memory.moods_used.add(decision, MoodsUsed(self.person.pseudonym, moods.tone, moods.content))
         return _Beginning(decision, now, limits, moods)
 
     def _direct(
@@ -249,7 +249,7 @@ class Conversation:
         decision = Decision(
             read=ReadModalities(modalities_of(moods.tone), modalities_of(moods.content)),
             ranking=None if chosen is None else chosen.decision,
-            tone=None if directive is None else ToneDecision.of(directive),
+            tone=None if directive is None else ToneDecision.from_directive(directive),
             limits=tuple(limit.code for limit in begun.limits),
         )
         await self.services.decisions.add(begun.decision, self.person.pseudonym, begun.now, decision)

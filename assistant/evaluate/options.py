@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from assistant.evaluate.arguments import parse_column_names, parse_columns, parse_count, parse_positive, parse_scale
-from assistant.evaluate.figures.tasks import TASKS, Task
+from assistant.evaluate.command_line import (
+    parse_column_names,
+    parse_columns,
+    parse_count,
+    parse_positive,
+    parse_scale,
+)
+from assistant.evaluate.figures.tasks import TASKS, Scoring, Task
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.tables import manifest
@@ -117,6 +123,11 @@ class RunOptions:
     leave_out: str | None = None
     """The column whose values are left out in turn, instead of folds of speakers."""
     save_model: Path | None = None
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the answers become figures."""
+        return Scoring(self.task, self.abstain == "drop", self.bootstrap, self.seed)
 
 
 def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text"]) -> None:

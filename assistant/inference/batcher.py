@@ -151,7 +151,7 @@ class Batcher:
         """Refuse the rows that wait, and wait for the running batches."""
         for row in self._waiting:
             if not row.done.done():
-                row.done.set_exception(Busy("shutting down"))
+                row.done.set_exception(Busy("the server is shutting down"))
         self._waiting.clear()
         await asyncio.gather(*self._running, return_exceptions=True)
 
@@ -189,7 +189,7 @@ class Batcher:
                 continue
             if row.deadline < now + self._pace * _size(row.shape):  # its result would come too late
                 self.stats.refused_late += 1
-                row.done.set_exception(Busy("no result in time", code="late"))
+                row.done.set_exception(Busy("there was no result in time", code="late"))
                 self._pace *= _TRUST  # or one long pause would refuse everybody for ever
             else:
                 alive.append(row)
@@ -212,25 +212,25 @@ class Batcher:
         stacked = {
             name: rows[0][name]
             if port.batch_axis is None
-            else _stacked([row[name] for row in rows], port.batch_axis)
+            else _stack_rows([row[name] for row in rows], port.batch_axis)
             for name, port in card.inputs.items()
         }
         outputs = self.model.run(stacked)
         parts = {
             name: [outputs[name]] * len(rows)
             if port.batch_axis is None
-            else _parts(outputs[name], len(rows), port.batch_axis)
+            else _split_rows(outputs[name], len(rows), port.batch_axis)
             for name, port in card.outputs.items()
         }
         return [{name: values[index] for name, values in parts.items()} for index in range(len(rows))]
 
 
-def _stacked(rows: list[Array], axis: int) -> Array:
+def _stack_rows(rows: list[Array], axis: int) -> Array:
     """Stack rows along a new axis; a single row isn't copied."""
     return np.expand_dims(rows[0], axis) if len(rows) == 1 else np.stack(rows, axis=axis)
 
 
-def _parts(batch: Array, count: int, axis: int) -> list[Array]:
+def _split_rows(batch: Array, count: int, axis: int) -> list[Array]:
     """The rows of a batch; several rows are copied, so that none keeps the whole batch in memory."""
     if count == 1:
         return [np.squeeze(batch, axis)]

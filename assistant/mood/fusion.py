@@ -115,7 +115,7 @@ def fuse(
     weights = _shares([voice.valence.deviation * voice.arousal.deviation for voice in voices])
     newest = min(voice.age_s for voice in voices)
     at = now - newest
-    emotions = _pooled(voices)
+    emotions = _pool_emotions(voices)
     quantile = calibration.quantile({voice.modality: voice.model for voice in voices})
     return Mood(
         valence=valence,
@@ -202,7 +202,7 @@ def _pool(readings: Sequence[Aged], lives: HalfLives) -> _Voice:
     )
 
 
-def _pooled(voices: Sequence[_Voice]) -> dict[str, float]:
+def _pool_emotions(voices: Sequence[_Voice]) -> dict[str, float]:
     """The weighted geometric mean of the distributions, normalised; a single one as it is.
 
     A sure voice outweighs an unsure text without further rules: a flat distribution changes nothing.

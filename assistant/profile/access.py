@@ -46,11 +46,11 @@ class ApiKey:
     expires_at: float | None = None
     revoked_at: float | None = None
 
-    def ended(self, now: float) -> str | None:
+    def end_code(self, now: float) -> str | None:
         """Why the key is no longer valid: `key_revoked` or `key_expired`; None if it is valid.
 
         >>> key = ApiKey("k", "", App("a", "shop", "general"), APP_SCOPES, 0.0, expires_at=10.0)
-        >>> key.ended(9.0), key.ended(10.0)
+        >>> key.end_code(9.0), key.end_code(10.0)
         (None, 'key_expired')
         """
         if self.revoked_at is not None and self.revoked_at <= now:

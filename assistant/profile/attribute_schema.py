@@ -76,7 +76,7 @@ def check_schema(attributes: Mapping[str, Any]) -> None:
         if not _NAME.fullmatch(name):
             raise _bad("an attribute's name is made of a-z, 0-9 and _, begins with a letter and has at most 64")
         if (what := sensitive_topic(name)) is not None:
-            raise Invalid(f"attribute {number} would tell of {what}", code="attribute_sensitive")
+            raise Invalid(f"attribute {number} is about {what}", code="attribute_sensitive")
         _check_kind(f"attribute {number}", schema, nested=False)
 
 

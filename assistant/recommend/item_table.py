@@ -150,7 +150,7 @@ class ItemTables:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Catalogue, ItemTable]] = {}
 
-    def of(self, app: str, catalogue: Catalogue) -> ItemTable:
+    def table_of(self, app: str, catalogue: Catalogue) -> ItemTable:
         """The table of the catalogue, laid out again when the catalogue has changed."""
         known = self._known.get(app)
         if known is None or known[0] is not catalogue:

@@ -38,7 +38,7 @@ class LikedLately:
         self._known: OrderedDict[str, _KnownLikes] = OrderedDict()
         self._forgets = 0
 
-    async def of(self, person: str, now: float) -> tuple[str, ...]:
+    async def recent(self, person: str, now: float) -> tuple[str, ...]:
         """Ids of items, the newest first, at most `LIKES`; without what may not be used."""
         known = self._known.get(person)
         if known is None or abs(now - known.at) >= REFRESH_S:

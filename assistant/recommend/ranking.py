@@ -113,7 +113,8 @@ def rank_items(table: ItemTable, who: RankingContext, request: RankRequest) -> R
     Items in another language than the person's are left out, unless there are none in theirs; so is what isn't
     available now, and, without `request.offers`, everything commercial.
     """
-    who = replace(who, mood=usable(who.mood))
+    if usable(who.mood) is None:
+        who = who.blind
     who = replace(who, beliefs=fold_beliefs(who))
     knobs, seed = request.knobs, who.seed
     rows = table.rows(who.profile.language, who.now, request.candidates)

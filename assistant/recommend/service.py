@@ -93,7 +93,7 @@ class Recommender:
         learned = await self.learner.learned(app, table, now)
         wished, likes = request, tuple[str, ...]()
         if viewer.limited_to is None:
-            likes = await self._likes.of(person, now) if learned is not None else ()
+            likes = await self._likes.recent(person, now) if learned is not None else ()
             request = replace(
                 request, knobs=widen(request.knobs, await self._shown.bubble(app, person, table, now))
             )
@@ -127,8 +127,8 @@ class Recommender:
         """The app's catalogue, laid out; aside where it is large, since that takes a while."""
         catalogue = await self._catalogues.get(app)
         if len(catalogue.items) > _LARGE:
-            return await asyncio.to_thread(self._tables.of, app, catalogue)
-        return self._tables.of(app, catalogue)
+            return await asyncio.to_thread(self._tables.table_of, app, catalogue)
+        return self._tables.table_of(app, catalogue)
 
     async def reward(
         self,
@@ -182,7 +182,7 @@ class Recommender:
         )
         if row is not None and not limited and decided.ranking.taste and shows_taste(reward):
             self._likes.outdate(decided.person)  # another worker may have taken one
-            reward = replace(reward, taste=True, beside=await self._likes.of(decided.person, now))
+            reward = replace(reward, taste=True, beside=await self._likes.recent(decided.person, now))
         new = await self._log.add(app, decided.person, decision, key, reward)
         self._likes.outdate(decided.person)
         if had_mood and decision not in self._mood_parts:  # withdrawn while it was written

@@ -146,7 +146,7 @@ class Neighbours:
         self._neighbours: dict[str, tuple[Ints, Floats]] = {}
         self._by_row: dict[str, dict[int, float]] = {}
 
-    def of(self, item: str) -> tuple[Ints, Floats]:
+    def alike(self, item: str) -> tuple[Ints, Floats]:
         """Rows of the table and how alike they are, without anything commercial."""
         neighbours = self._neighbours.get(item)
         if neighbours is None:
@@ -156,7 +156,7 @@ class Neighbours:
     def likeness(self, item: str, row: int) -> float:
         """How alike one row is; 0 where that isn't known."""
         if item not in self._by_row:
-            rows, alike = self.of(item)
+            rows, alike = self.alike(item)
             self._by_row[item] = dict(zip(rows.tolist(), alike.tolist(), strict=True))
         return self._by_row[item].get(row, 0.0)
 
@@ -183,7 +183,7 @@ def together(neighbours: Neighbours, likes: Sequence[str], size: int) -> Floats:
     """
     score = np.zeros(size)
     for age, item in enumerate(likes[:LIKES]):
-        rows, alike = neighbours.of(item)
+        rows, alike = neighbours.alike(item)
         score[rows] += FADING**age * alike
     count = min(len(likes), LIKES)
     reached = np.flatnonzero(score)

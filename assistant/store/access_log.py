@@ -92,7 +92,7 @@ class AccessLog:
                 self._return(taken)
                 raise
             if self._lost:
-                log.error("%d accesses could not be kept: too many at once", self._lost)
+                log.error("%d accesses could not be stored: too many at once", self._lost)
                 self._lost = 0
 
     async def list_accesses(self, person: str, *, before: int | None = None, limit: int = 100) -> list[Access]:

@@ -63,7 +63,8 @@ class Aggregates:
         if people <= TOO_FEW:
             return {"people": None, "withheld": WITHHELD}
         ever, gone, corrected = [
-            await self._count(app, said) for said in (_said("granted"), _said("withdrawn"), _corrected())
+            await self._count(app, said)
+            for said in (_has_event("granted"), _has_event("withdrawn"), _has_correction())
         ]
         consents = [
             {"modality": modality, "purpose": purpose, "people": publishable(count, people)}
@@ -111,11 +112,11 @@ class Aggregates:
         return {(m, p): found.get((m, p), 0) for m in MODALITIES for p in PURPOSES}
 
 
-def _said(event: Event) -> Any:
+def _has_event(event: Event) -> Any:
     table = schema.consents
     return exists().where(table.c.person == schema.people.c.pseudonym, table.c.event == event)
 
 
-def _corrected() -> Any:
+def _has_correction() -> Any:
     table = schema.accesses
     return exists().where(table.c.person == schema.people.c.pseudonym, table.c.action == _CORRECTED)

@@ -81,7 +81,7 @@ class Apps:
             await connection.execute(insert(schema.api_keys).values(**values))
         return key
 
-    async def keys(self) -> list[ApiKey]:
+    async def list_keys(self) -> list[ApiKey]:
         """Every key that was ever created, oldest first."""
         async with self._database.read() as connection:
             rows = (
@@ -89,7 +89,7 @@ class Apps:
             ).all()
         return [_key(row) for row in rows]
 
-    async def rotate(self, id: str, *, grace_s: float) -> str:
+    async def rotate_key(self, id: str, *, grace_s: float) -> str:
         """Create a key like the one with this `id`, which keeps working for `grace_s` seconds.
 
         The new key gets the whole lifetime of the old one. Raises `NotFound` (`key_unknown`), and `Invalid`
@@ -97,7 +97,7 @@ class Apps:
         """
         now = self._clock()
         old = await self._by_id(id)
-        if old.ended(now):
+        if old.end_code(now):
             raise Invalid("this key was revoked or has expired; create another", code="key_ended")
         lifetime = None if old.expires_at is None else old.expires_at - old.created_at
         key, values = self._new(old.app.id, old.name, format_scopes(old.scopes), lifetime)
@@ -108,7 +108,7 @@ class Apps:
             await connection.execute(update(table).where(table.c.id == id).values(expires_at=ends))
         return key
 
-    async def revoke(self, id: str) -> ApiKey:
+    async def revoke_key(self, id: str) -> ApiKey:
         """Revoke a key for good. Raises `NotFound` (`key_unknown`)."""
         known, now, table = await self._by_id(id), self._clock(), schema.api_keys
         change = update(table).where(table.c.id == id, table.c.revoked_at.is_(None))
@@ -116,7 +116,7 @@ class Apps:
             await connection.execute(change.values(revoked_at=now))
         return replace(known, revoked_at=now if known.revoked_at is None else known.revoked_at)
 
-    async def admit(self, key: str) -> ApiKey:
+    async def authenticate(self, key: str) -> ApiKey:
         """The app and scopes of `key`. Raises `Unauthenticated` (`key_unknown`, `key_revoked` or `key_expired`)."""
         async with self._database.read() as connection:
             row = (await connection.execute(_KEYS.where(schema.api_keys.c.hash == _hash(key)))).first()
@@ -124,12 +124,12 @@ class Apps:
             raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
         known, now = _key(row), self._clock()
         known = replace(known, app=self._with_exemptions(known.app))
-        if (ended := known.ended(now)) is not None:
+        if (ended := known.end_code(now)) is not None:
             raise Unauthenticated(_ENDED[ended], code=ended)
         self._note(known, now)
         return known
 
-    async def named(self, name: str) -> App:
+    async def find_app(self, name: str) -> App:
         """The app called `name`. Raises `NotFound` (`app_unknown`)."""
         async with self._database.read() as connection:
             found = await connection.scalar(select(schema.apps.c.id).where(schema.apps.c.name == name))
@@ -145,7 +145,7 @@ class Apps:
             raise NotFound("there is no such app", code="app_unknown")
         return self._with_exemptions(_app(row))
 
-    async def change(self, app: App, settings: AppSettings) -> App:
+    async def change_settings(self, app: App, settings: AppSettings) -> App:
         """Replace an app's settings."""
         table, written = schema.apps, msgspec.json.encode(settings).decode()
         async with self._database.write() as connection:
@@ -155,7 +155,7 @@ class Apps:
     def _with_exemptions(self, app: App) -> App:
         return replace(app, exemptions=self._exceptions.for_app(app.name))
 
-    async def ended(self, ids: Collection[str]) -> dict[str, str]:
+    async def list_ended(self, ids: Collection[str]) -> dict[str, str]:
         """Which of these keys don't work any more, each with the error code that says why."""
         now, named, table = self._clock(), tuple(ids), schema.api_keys
         found: dict[str, str] = {}
@@ -163,7 +163,7 @@ class Apps:
             part = named[start : start + _AT_ONCE]
             async with self._database.read() as connection:
                 rows = (await connection.execute(_KEYS.where(table.c.id.in_(part)))).all()
-            living = {key.id: key.ended(now) for key in map(_key, rows)}
+            living = {key.id: key.end_code(now) for key in map(_key, rows)}
             found |= {id: why for id in part if (why := living.get(id, "key_unknown")) is not None}
         return found
 
@@ -205,7 +205,7 @@ class Apps:
             async with self._database.write() as connection:
                 await connection.execute(update(table).where(table.c.id == id).values(used_at=now))
         except StorageFailed:
-            log.warning("the use of a key could not be noted")
+            log.warning("the use of a key could not be recorded")
 
 
 _KEYS: Select[Any] = select(

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from assistant.consent.changes import Changes
 from assistant.consent.receipt import Record
 from assistant.store.consents import CHANNEL, ConsentRecords
-from assistant.store.database import Database, StorageFailed
+from assistant.store.database import Database, StorageFailed, finish_connecting
 
 _POLL_S = 0.05
 _LOOK_S = 0.5
@@ -38,7 +38,8 @@ class PolledChanges:
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
         """See `Changes.follow`. Looks every 50 ms."""
         try:
-            async with aiosqlite.connect(self._file, isolation_level=None) as connection:
+            connection = await finish_connecting(aiosqlite.connect(self._file, isolation_level=None))
+            try:
                 seen: Any = None
                 while True:
                     version = list(await connection.execute_fetchall("PRAGMA data_version"))
@@ -50,6 +51,8 @@ class PolledChanges:
                     yield records
                     if not records:
                         await asyncio.sleep(_POLL_S)
+            finally:
+                await connection.close()
         except sqlite3.Error as error:
             raise StorageFailed(f"can't follow the changes now: {type(error).__name__}") from error
 

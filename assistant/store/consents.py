@@ -94,9 +94,9 @@ class ConsentRecords:
 
     async def _write(self, records: Sequence[Record]) -> list[Record]:
         async with self._database.write() as connection:
-            return await self._chained(connection, records)
+            return await self._append_chained(connection, records)
 
-    async def _chained(self, connection: AsyncConnection, records: Sequence[Record]) -> list[Record]:
+    async def _append_chained(self, connection: AsyncConnection, records: Sequence[Record]) -> list[Record]:
         await self._database.take_turns(connection, _CHAINING)
         table = schema.consents
         head = (await connection.execute(select(table).order_by(table.c.seq.desc()).limit(1))).first()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -54,7 +54,7 @@ def kind_of(url: str) -> Kind:
     """
     name = url.partition(":")[0]
     if name not in _DRIVERS:
-        raise ConfigInvalid("a database is sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+        raise ConfigInvalid("a database URL must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     return name  # type: ignore[return-value]
 
 
@@ -89,7 +89,7 @@ class Database:
         async with AsyncExitStack() as stack:
             if self.kind == "sqlite":
                 await stack.enter_async_context(self._writing)
-            connection = await stack.enter_async_context(self._connected(self._engine))
+            connection = await stack.enter_async_context(self._connect(self._engine))
             await stack.enter_async_context(connection.begin())
             yield connection
 
@@ -99,14 +99,15 @@ class Database:
 
         There is no transaction: its begin and end would take longer than most queries.
         """
-        async with self._connected(self._readers) as connection:
+        async with self._connect(self._readers) as connection:
             yield connection
 
     @asynccontextmanager
-    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
             try:
-                connection = await stack.enter_async_context(engine.connect())
+                connection = await finish_connecting(engine.connect().start())
+                stack.push_async_exit(connection)
             except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on errors of the socket
                 raise StorageFailed(f"the database can't be reached now: {_name(error)}") from error
             try:
@@ -151,6 +152,31 @@ class Database:
         """Close all connections."""
         await self._engine.dispose()
         await self._readers.dispose()
+
+
+class Closable(Protocol):
+    """A connection."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
+Opened = TypeVar("Opened", bound=Closable)
+
+
+async def finish_connecting(connecting: Awaitable[Opened]) -> Opened:
+    """Wait for a new connection. Where the caller is cancelled meanwhile, wait on and close it.
+
+    The drivers would lose one that is half made: nobody closes it, and its thread may outlive the event loop.
+    """
+    made = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(made)
+    except asyncio.CancelledError:
+        (connection,) = await asyncio.gather(made, return_exceptions=True)
+        if not isinstance(connection, BaseException):
+            await connection.close()
+        raise
 
 
 def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:

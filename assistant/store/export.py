@@ -124,7 +124,7 @@ class Exports:
         for source in SOURCES:
             async for rows in self._pages(source, person):
                 given += len(rows)
-                yield await asyncio.to_thread(_shaped, source, rows, opened)
+                yield await asyncio.to_thread(_encode_rows, source, rows, opened)
         yield _lines([_record("end", {"records": given})])
 
     async def _profile(self, person: Person) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _record(kind: str, data: dict[str, Any]) -> dict[str, Any]:
     return {"record": kind, **data}
 
 
-def _shaped(source: Source, rows: Sequence[Row], opened: Opener) -> bytes:
+def _encode_rows(source: Source, rows: Sequence[Row], opened: Opener) -> bytes:
     return _lines(_record(source.kind, source.shape(row, opened)) for row in rows)
 
 

@@ -32,7 +32,7 @@ _PAGE, _PAGES = 12, 5
 _d, _p, _r = schema.decisions, schema.people, schema.rewards
 
 
-class _Item(msgspec.Struct):
+class _ShownItem(msgspec.Struct):
     id: str
     kind: str | None = None
     """None in decisions of an older version, which did not store it."""
@@ -40,7 +40,7 @@ class _Item(msgspec.Struct):
 
 
 class _Ranking(msgspec.Struct):
-    items: tuple[_Item, ...] = ()
+    items: tuple[_ShownItem, ...] = ()
     active: bool = True
     arm: Arm | None = None
 
@@ -52,7 +52,7 @@ class _ShownDecision(msgspec.Struct):
     limits: tuple[str, ...] = ()
 
     @property
-    def shown(self) -> tuple[_Item, ...]:
+    def shown(self) -> tuple[_ShownItem, ...]:
         """The items that were shown, without those that say no kind."""
         if self.ranking is None or not self.ranking.active:
             return ()
@@ -107,7 +107,9 @@ class Exposures:
                 shown += await asyncio.to_thread(_decrypt, rows, rewards, openers)
         return Sample(shown, read, since, whole)
 
-    async def declared(self, people: Collection[str], of: Callable[[Profile], str | None]) -> dict[str, str | None]:
+    async def read_declared(
+        self, people: Collection[str], of: Callable[[Profile], str | None]
+    ) -> dict[str, str | None]:
         """One declared fact of each of these people, by pseudonym; those who were erased are left out."""
         named, found = list(people), dict[str, str | None]()
         async with self._turn:

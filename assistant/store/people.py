@@ -50,7 +50,7 @@ class People:
             raise NotFound("this app has no such person", code="person_unknown")
         return await self._open(row)
 
-    async def holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
+    async def find_holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
         table = schema.people
         found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
@@ -87,7 +87,7 @@ class People:
         """
         row = await self._row(app, person)
         if if_version is not None and if_version != (0 if row is None else row.version):
-            raise _changed()
+            raise _version_conflict()
         if row is None:
             pseudonym = secrets.token_hex(16)
             await self._vault.create(pseudonym)
@@ -144,5 +144,5 @@ class People:
         return Person(row.pseudonym, stored.id, row.version, stored.profile)
 
 
-def _changed() -> Conflict:
+def _version_conflict() -> Conflict:
     return Conflict("this profile has another version than you expect; read it again and retry")

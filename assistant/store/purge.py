@@ -87,7 +87,7 @@ class Purge:
             gone[term.table.name] = await self._remove(term.table, old)
         for table in (schema.moods, schema.remembered):
             gone[table.name] += await self._remove(table, ~_remembers(table.c.person, now, table.c.modality))
-        for person in await self._felt(now):
+        for person in await self._people_to_blind(now):
             await self._blind(person)
         for table in PERSONAL:  # rows that another process wrote while it erased the person
             gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _orphaned(table))
@@ -129,9 +129,12 @@ class Purge:
                 await self._remove(table, and_(mine, ~lasts))
             await self._blind(record.person)
         except AssistantError as error:
-            log.warning("what may not be remembered will be removed by the next purge: %s", error.code)
+            log.warning(
+                "data that may no longer be remembered could not be removed; the next purge will try again: %s",
+                error.code,
+            )
 
-    async def _felt(self, now: float) -> Sequence[str]:
+    async def _people_to_blind(self, now: float) -> Sequence[str]:
         """People whose rewards still hold a mood that may not be remembered."""
         table = schema.rewards
         query = select(table.c.person).where(table.c.felt, ~_remembers(table.c.person, now)).distinct()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from assistant.text.clean import clean
-from assistant.text.help import COUNTRIES, EVERYWHERE
+from assistant.text.help import crisis_lines
 
 # fmt: off
 WORDS = {
@@ -58,9 +58,11 @@ class Rule(NamedTuple):
 
     name: str
     why: str
+    """The kind of statement, in words."""
     whose: Literal["any", "mine", "writer", "kin"]
     """Required nearest subject: anybody; the writer or nobody named; the writer; somebody close to the writer."""
     said: str
+    """Regular expression for the statement, with names of `WORDS` in capitals."""
 
 
 # fmt: off
@@ -295,16 +297,16 @@ _OTHERS = "he|hes|she|shes|they|theyre|who|whos|people|person|someone|somebody|a
 _OTHERS += "your|his|their|name|cat|dog"
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile_rule(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub("[A-Z_]{3,}", lambda word: WORDS[word[0]], pattern))
 
 
-_COMPILED = tuple((rule, _compiled(rule.said)) for rule in RULES)
-_LEFT_OUT = _compiled("|".join((*FIGURES, *DENIALS)))
-_SUBJECT = _compiled(
+_COMPILED = tuple((rule, _compile_rule(rule.said)) for rule in RULES)
+_LEFT_OUT = _compile_rule("|".join((*FIGURES, *DENIALS)))
+_SUBJECT = _compile_rule(
     rf"\b(?:({_MINE}|as (?:someone|somebody|a person) who)|{_OTHERS}|you(?:re|d|ve)?(?=(?: \w+){{0,4}} ?$))\b"
 )
-_SOMEBODY_CLOSE = _compiled(r"\bmy (?:\w+ ){0,3}?KIN\b|\bfriends? of mine\b|\b(?:hes|shes)\b")
+_SOMEBODY_CLOSE = _compile_rule(r"\bmy (?:\w+ ){0,3}?KIN\b|\bfriends? of mine\b|\b(?:hes|shes)\b")
 _REACH = 160  # how many characters before the words their subject is looked for
 _ELIDED = 9  # after how many words without a subject "I" is no longer taken as left out ("just want to die")
 
@@ -317,10 +319,6 @@ _DISGUISES = (
     (re.compile(r"\s+"), " "),
 )
 
-HELP: dict[str, tuple[str, ...]] = {
-    "any": tuple(line.says for line in EVERYWHERE),
-    **{country: tuple(line.says for line in own) for country, own in COUNTRIES.items()},
-}
 _FOR_YOU = (
     "It sounds as if you may be going through something very hard. You deserve to talk to a person about it, now. "
     "I am a machine and can't replace that."
@@ -361,7 +359,7 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
             return Safety(
                 rule=rule.name,
                 message=_FOR_THEM if rule.name == "concern_for_other" else _FOR_YOU,
-                resources=HELP.get((country or "").upper(), ()) + HELP["any"],
+                resources=tuple(line.says for line in crisis_lines(country)),
             )
     return None
 

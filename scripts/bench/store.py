@@ -59,7 +59,9 @@ _RANKING = RankingDecision(
     context=(1.0, *[0.0] * 7),
     items=(_ITEM,) * 5,
 )
-DECISION = Decision(read=ReadModalities((), ()), ranking=_RANKING, tone=ToneDecision.of(choose(None, Profile())))
+DECISION = Decision(
+    read=ReadModalities((), ()), ranking=_RANKING, tone=ToneDecision.from_directive(choose(None, Profile()))
+)
 _ENCODED = msgspec.json.encode(DECISION)
 
 
@@ -88,7 +90,7 @@ async def opened(name: str, main: str, keys: str) -> AsyncIterator[Bench]:
     new_id = lambda: f"id{next(numbers):09}"  # noqa: E731
     async with open_storage(settings, clock=time.time, new_id=new_id) as storage:
         await storage.apps.create_key("bench", "general")
-        yield Bench(name, storage, await storage.apps.named("bench"), new_id)
+        yield Bench(name, storage, await storage.apps.find_app("bench"), new_id)
 
 
 async def all_done(work: Iterable[Awaitable[object]], total: int, at_once: int, label: str) -> float:

@@ -241,7 +241,7 @@ def test_settled_words_stand_in_two_guesses_at_their_place(guesses: list[str]) -
 
 def test_a_missing_model_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelInvalid) as missing:
-        open_model(tmp_path / "transcriber")
+        open_model(tmp_path / "transcriber", shared_session)
     assert missing.value.code == "model_missing"
 
 
@@ -263,7 +263,7 @@ def test_a_transcriber_without_its_tokenizer_is_refused(
         (folder / "tokenizer.json").write_text(content)
     encoder = open_model(MODELS / "transcriber-encoder", shared_session)
     with pytest.raises(ModelInvalid) as refused:
-        Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder), pool)
+        Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder, shared_session), pool)
     assert refused.value.code == code
 
 
@@ -272,7 +272,7 @@ def test_the_tokenizer_of_another_model_is_refused(pool: ThreadPoolExecutor, tmp
     shutil.copyfile(MODELS / "text" / "tokenizer.json", folder / "tokenizer.json")
     encoder = open_model(MODELS / "transcriber-encoder", shared_session)
     with pytest.raises(ModelInvalid, match="not Whisper's"):
-        Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder), pool)
+        Transcriber(read_card(MODELS / "stem"), encoder, open_model(folder, shared_session), pool)
 
 
 def test_models_that_do_not_belong_together_are_refused(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_models_that_do_not_belong_together_are_refused(pool: ThreadPoolExecutor
         Transcriber(read_card(MODELS / "vad"), encoder, decoder, pool)
     other = altered(tmp_path, "transcriber", lambda card: card.replace(encoder.card.sha256, "0" * 64))
     with pytest.raises(ModelInvalid, match="belongs to an encoder"):
-        Transcriber(read_card(MODELS / "stem"), encoder, open_model(other), pool)
+        Transcriber(read_card(MODELS / "stem"), encoder, open_model(other, shared_session), pool)
     with pytest.raises(ModelInvalid, match="not a transcriber"):
         Transcriber(read_card(MODELS / "stem"), encoder, encoder, pool)
 

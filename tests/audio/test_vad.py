@@ -13,11 +13,12 @@ from assistant.audio.vad import CHUNK, Vad, VadState
 from assistant.config import shipped_models
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Model, open_model
+from tests.conftest import shared_session
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return open_model(shipped_models() / "vad")
+    return open_model(shipped_models() / "vad", shared_session)
 
 
 @pytest.fixture

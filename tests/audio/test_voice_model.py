@@ -25,10 +25,10 @@ from assistant.emotion import Abstention
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port, read_card
-from assistant.inference.model import Array, Model, onnx_session, open_model
+from assistant.inference.model import Array, Model, open_model
 from assistant.services import open_services
 from tests.clock import Clock
-from tests.conftest import House, OpenHouse
+from tests.conftest import House, OpenHouse, shared_session
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 STATES = {"states": Port("float32", ("batch", "frames", 1, 1)), "loudness": Port("float32", ("batch", "frames"))}
@@ -381,7 +381,7 @@ class Wider:
     """The shipped head, saying that it gives eight emotions."""
 
     def __init__(self, graph: Path) -> None:
-        self._real = onnx_session(graph)
+        self._real = shared_session(graph)
 
     def run(self, outputs: Any, inputs: Any) -> Any:
         raise AssertionError("it must not be served")
@@ -402,7 +402,7 @@ async def test_a_server_refuses_a_head_of_eight_classes(
     models = _models(tmp_path, {'"surprise"]': '"surprise", "calm"]', seven: seven.replace("7", "8")})
 
     def session(graph: Path) -> Any:
-        return Wider(graph) if graph.parent.name == "voice" else onnx_session(graph)
+        return Wider(graph) if graph.parent.name == "voice" else shared_session(graph)
 
     opener = partial(open_model, session=session)
     async with open_services(dataclasses.replace(settings, models=models), open_model=opener) as services:

@@ -13,7 +13,7 @@ from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import open_model
-from tests.conftest import House, OpenHouse
+from tests.conftest import House, OpenHouse, shared_session
 
 HELD_OUT = ("16", "17", "18")
 FREE = {"emodb", "banglaser", "emogator", "esc10", "picovoice_kitchen", "picovoice_s2i"}
@@ -21,7 +21,7 @@ FREE = {"emodb", "banglaser", "emogator", "esc10", "picovoice_kitchen", "picovoi
 
 async def _abstained(files: list[Path], model: str = "voice") -> list[str | None]:
     """Why each file was not read; None where it was."""
-    opened, stem = (open_model(shipped_models() / name) for name in (model, "stem"))
+    opened, stem = (open_model(shipped_models() / name, shared_session) for name in (model, "stem"))
     rows = [Row(line, str(file), file=file) for line, file in enumerate(files, 1)]
     outcomes, bad = await read_rows(opened, "voice", rows, quiet=True, stem=stem)
     assert not bad

@@ -17,6 +17,7 @@ from assistant.consent.chain import GENESIS, Audit, canonical, link
 from assistant.consent.receipt import Actor, Record
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
+from tests.conftest import Databases
 
 NOW = 1_800_000_000.0
 
@@ -199,7 +200,7 @@ def test_the_database_itself_refuses_to_change_or_remove_a_record(tmp_path: Path
         connection.execute(statement)
 
 
-async def test_records_of_two_connections_form_one_chain(databases: Any) -> None:
+async def test_records_of_two_connections_form_one_chain(databases: Databases) -> None:
     connected = [Database(databases.main), Database(databases.main)]
     ledgers = [ConsentRecords(database) for database in connected]
     numbers = range(1, 61)
@@ -212,7 +213,7 @@ async def test_records_of_two_connections_form_one_chain(databases: Any) -> None
         await database.close()
 
 
-async def test_records_come_back_as_they_were_with_their_place_and_hash(databases: Any) -> None:
+async def test_records_come_back_as_they_were_with_their_place_and_hash(databases: Databases) -> None:
     database = Database(databases.main)
     records = ConsentRecords(database)
     note = a_record(2, event="notice_shown", purpose=None, expires_at=None, person="p1", at=NOW + 0.1 + 0.2)
@@ -224,7 +225,7 @@ async def test_records_come_back_as_they_were_with_their_place_and_hash(database
     await database.close()
 
 
-async def test_only_grants_that_ran_out_and_still_stood_are_due_to_be_called_expired(databases: Any) -> None:
+async def test_only_grants_that_ran_out_and_still_stood_are_due_to_be_called_expired(databases: Databases) -> None:
     database = Database(databases.main)
     records = ConsentRecords(database)
 
@@ -252,7 +253,7 @@ async def test_only_grants_that_ran_out_and_still_stood_are_due_to_be_called_exp
     await database.close()
 
 
-async def test_what_ran_out_is_written_once_by_however_many_processes(databases: Any) -> None:
+async def test_what_ran_out_is_written_once_by_however_many_processes(databases: Databases) -> None:
     connected = [Database(databases.main) for _ in range(3)]
     ledgers = [ConsentRecords(database) for database in connected]
     await ledgers[0].append(a_record(1))
@@ -268,7 +269,7 @@ async def test_what_ran_out_is_written_once_by_however_many_processes(databases:
 @pytest.mark.parametrize(
     "statement", ["UPDATE consents SET reason = 'x'", "DELETE FROM consents", "TRUNCATE consents"]
 )
-async def test_postgresql_itself_refuses_too(postgres_databases: Any, statement: str) -> None:
+async def test_postgresql_itself_refuses_too(postgres_databases: Databases, statement: str) -> None:
     database = Database(postgres_databases.main)
     await ConsentRecords(database).append(a_record(1))
     with pytest.raises(StorageFailed):

@@ -15,7 +15,7 @@ from assistant.consent.dpv import CONTEXT, ReceiptDetails, consent_status, recei
 from assistant.consent.receipt import DECISIONS, Actor, Event, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.server.routes.receipt_page import page
-from tests.conftest import OpenHouse
+from tests.conftest import House, OpenHouse
 
 NOW = 1_800_000_000.0
 ABOUT = ReceiptDetails(
@@ -214,7 +214,7 @@ def test_the_page_escapes_whatever_anybody_chose() -> None:
 # Through the API
 
 
-async def test_a_person_can_fetch_the_whole_receipt(house: Any) -> None:
+async def test_a_person_can_fetch_the_whole_receipt(house: House) -> None:
     await house.person(country="DE")
     short = await house.consent("text", "tone")
     assert short["link"] == f"/v1/people/ada/receipts/{short['receipt']}"
@@ -226,7 +226,7 @@ async def test_a_person_can_fetch_the_whole_receipt(house: Any) -> None:
     assert [receipt["link"] for receipt in listed] == [short["link"]]
 
 
-async def test_a_browser_gets_a_page_that_may_load_nothing(house: Any) -> None:
+async def test_a_browser_gets_a_page_that_may_load_nothing(house: House) -> None:
     path = await house.person()
     short = await house.consent("voice", "tone")
     headers = house.headers | {"Accept": "text/html,application/xhtml+xml;q=0.9"}
@@ -240,7 +240,7 @@ async def test_a_browser_gets_a_page_that_may_load_nothing(house: Any) -> None:
     assert path in short["link"]
 
 
-async def test_nobody_gets_the_receipt_of_somebody_else(house: Any) -> None:
+async def test_nobody_gets_the_receipt_of_somebody_else(house: House) -> None:
     await house.person("ada")
     await house.person("bob")
     short = await house.consent("text", "tone", name="ada")

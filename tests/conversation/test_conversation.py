@@ -172,7 +172,7 @@ class TestRemember:
         person = await house.known("ada")
         for purpose in ("content", "tone"):
             await house.message(DELIGHT)
-            timeline = house.services.conversations.memory.find(person.pseudonym)
+            timeline = house.services.conversations.memory.find_timeline(person.pseudonym)
             assert timeline is not None
             assert timeline.baseline("text").count == 1
             await house.consent("text", purpose, granted=False)
@@ -193,8 +193,8 @@ class TestStream:
         heard = np.concatenate([recording[: 7 * 16_000], np.zeros(16_000, dtype=np.float32)])
         for start in range(0, len(heard), 1600):
             await stream.hear(heard[start : start + 1600])
-            await stream._estimating.settled()  # audio comes faster than life; no estimate is to replace another
-        await stream.settled()
+            await stream._estimating.wait()  # audio comes faster than life; no estimate is to replace another
+        await stream.wait_for_answers()
         await stream.close()
         shown = [msgspec.to_builtins(sent) for event in events for sent in events_of(event, "test")]
         results = [event for event in shown if event["type"] == "affect.result"]

@@ -92,10 +92,10 @@ async def test_an_utterance_of_a_stream_is_fused_once_to_show_it_and_once_to_ans
     stream = Stream(conversation, events.append, rules=None)
     await stream.acknowledge("1")
     await stream.hear(recording[16_000:64_000])
-    await stream._estimating.settled()
+    await stream._estimating.wait()
     before = len(fused)
     await stream.commit()
-    await stream.settled()
+    await stream.wait_for_answers()
     await stream.close()
     final = [event for event in events if isinstance(event, Affect) and event.final]
     assert len(final) == len([event for event in events if isinstance(event, Replied)]) == 1

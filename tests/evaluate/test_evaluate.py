@@ -30,8 +30,8 @@ from assistant.evaluate.command import RunOptions, configure, evaluate
 from assistant.evaluate.run.baseline import Habit, subtract_baselines
 from assistant.evaluate.tables.manifest import read_manifest
 from assistant.inference.card import read_card
-from assistant.inference.model import onnx_session
 from assistant.mood.baseline import update_baseline, usual_from
+from tests.conftest import shared_session
 
 VOICES = ("anger", "joy", "neutral", "sadness")
 FINE = ("anger", "joy", "love", "optimism", "sadness", "neutral")
@@ -494,7 +494,7 @@ def test_a_voice_without_a_stem_beside_it_takes_the_shipped_one_if_that_is_its_o
     sessions = {"voice": FakeSession(voice_ports(), read_voice)}
 
     def session(graph: Path) -> Any:
-        return sessions.get(graph.parent.name) or onnx_session(graph)
+        return sessions.get(graph.parent.name) or shared_session(graph)
 
     options = RunOptions("voice", data, model=voice_model, out=tmp_path / "out")
     with pytest.raises(ModelInvalid) as raised:

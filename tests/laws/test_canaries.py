@@ -29,7 +29,7 @@ from assistant.server.app import ROUTES, make_app
 from assistant.server.http.connection import listen
 from assistant.server.http.guard import guard, log_unexpected
 from assistant.server.http.metrics import METRICS, Metrics, measured
-from tests.conftest import OpenHouse
+from tests.conftest import House, OpenHouse
 
 KINDS = ("text {0} is mine", "{0} said so", "{0} Smith", "{0}@example.com", "att_{0}")
 BIRD = "kanarie"
@@ -150,7 +150,7 @@ def _broken(body: Any, cage: Cage) -> Iterator[bytes]:
             yield json.dumps(body | {name: value, bird(): value}).encode()
 
 
-async def _through_every_route(house: Any, cage: Cage, people: dict[str, str]) -> None:
+async def _through_every_route(house: House, cage: Cage, people: dict[str, str]) -> None:
     for route in make_app(house.services)[ROUTES]:
         for person in people.values():  # the route before may have erased them
             await house.client.put(f"/v1/people/{person}", json={}, headers=house.headers)
@@ -189,7 +189,7 @@ async def _through_every_route(house: Any, cage: Cage, people: dict[str, str]) -
         await ask(people["spare"], good)
 
 
-async def _through_a_stream(house: Any, cage: Cage, person: str, recording: Any) -> None:
+async def _through_a_stream(house: House, cage: Cage, person: str, recording: Samples) -> None:
     bird = cage.bird
     offered = ("realtime", f"openai-insecure-api-key.{cage.key().replace('@', '')}")
     with contextlib.suppress(aiohttp.WSServerHandshakeError):
@@ -239,7 +239,7 @@ async def _through_a_stream(house: Any, cage: Cage, person: str, recording: Any)
             cage.problems.append(str(socket.close_code))
 
 
-async def _through_a_socket(house: Any, cage: Cage) -> None:
+async def _through_a_socket(house: House, cage: Cage) -> None:
     """What is no HTTP."""
     host, port = house.address.removeprefix("http://").split(":")
     key = cage.key

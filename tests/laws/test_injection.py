@@ -28,6 +28,7 @@ from assistant.server.contract.shapes import show_directive
 from assistant.tone.policy import choose
 from assistant.tone.render import NEVER, SENTENCES
 from assistant.tone.rules import SHIPPED, Policy
+from tests.conftest import House
 from tests.laws.hostile import canary, hostile_texts
 
 CALM = Reading("text", Estimate(0.0, 0.3), Estimate(0.0, 0.3), 0.1, {"neutral": 1.0})
@@ -121,7 +122,7 @@ Twins = tuple[Conversation, Conversation]
 
 
 @pytest.fixture
-async def twins(house: Any) -> Callable[..., Any]:
+async def twins(house: House) -> Callable[..., Any]:
     """Makes two people alike, the first for what is hostile, each with a reader of their own."""
     app = await house.app()
     nothing: Any = Nothing()
@@ -153,7 +154,7 @@ def shown(answer: Any) -> str:
 
 @pytest.mark.parametrize("quarter", range(4))
 async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(
-    house: Any, twins: Any, quarter: int
+    house: House, twins: Any, quarter: int
 ) -> None:
     one, two = await twins("ada", Reader(STRESSED), Reader(STRESSED))
     for number, text in enumerate(islice(hostile_texts(10_000), quarter, None, 4)):
@@ -168,7 +169,7 @@ async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instruction
 
 
 @pytest.mark.parametrize("scores", [CALM, SAD, ANGRY, JOYFUL], ids=["calm", "sad", "angry", "joyful"])
-async def test_nor_with_other_scores_and_another_profile(house: Any, twins: Any, scores: Reading) -> None:
+async def test_nor_with_other_scores_and_another_profile(house: House, twins: Any, scores: Reading) -> None:
     one, two = await twins("ada", Reader(scores), Reader(scores), formality="formal", language="de")
     for number, text in enumerate(hostile_texts(500, seed=1)):
         hostile, harmless = await one.read(text), await two.read(f"Bitte verschiebe Termin {number}.")
@@ -203,7 +204,7 @@ async def test_a_goodbye_and_a_repetition_are_the_only_words_that_count_and_only
 
 
 @pytest.mark.timeout(300)
-async def test_with_the_real_reader_the_instructions_follow_from_what_it_said(house: Any, twins: Any) -> None:
+async def test_with_the_real_reader_the_instructions_follow_from_what_it_said(house: House, twins: Any) -> None:
     recorder = Recorder(house.services.conversations.text)
     one, two = await twins("ada", recorder, Replayer(recorder))
     read = 0

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
+from assistant.audio.pcm import Samples
 from assistant.cli import main
 from assistant.config import Settings
 from assistant.consent.receipt import Actor
@@ -34,6 +35,7 @@ from assistant.store.export import SOURCES
 from assistant.store.people import PERSONAL
 from assistant.store.storage import Storage, open_storage
 from tests.clock import NOW, Clock
+from tests.conftest import Databases, House
 from tests.decisions import a_decision, an_item
 
 DAY = 86_400.0
@@ -96,16 +98,16 @@ def a_reading(modality: Any = "text", stress: float = 0.75) -> Reading:
 
 
 @asynccontextmanager
-async def opening(databases: Any, clock: Clock, **change: Any) -> AsyncIterator[Office]:
+async def opening(databases: Databases, clock: Clock, **change: Any) -> AsyncIterator[Office]:
     ids = iter(range(10**9))
     settings = replace(Settings(database=databases.main, keys=databases.keys, master_key=MASTER.hex()), **change)
     async with open_storage(settings, clock=clock, new_id=lambda: f"{id(ids):x}-{next(ids)}") as storage:
         key = await storage.apps.create_key("shop", "general")
-        yield Office(storage, (await storage.apps.admit(key)).app, clock)
+        yield Office(storage, (await storage.apps.authenticate(key)).app, clock)
 
 
 @pytest.fixture
-async def office(databases: Any) -> AsyncIterator[Office]:
+async def office(databases: Databases) -> AsyncIterator[Office]:
     async with opening(databases, Clock()) as opened:
         yield opened
 
@@ -216,7 +218,7 @@ async def test_restriction_keeps_everything_and_lets_nothing_be_used_until_it_is
     assert events[-2:] == ["restricted", "unrestricted"], "said once each"
 
 
-async def test_restriction_and_objection_survive_a_restart(databases: Any) -> None:
+async def test_restriction_and_objection_survive_a_restart(databases: Databases) -> None:
     async with opening(databases, Clock()) as office:
         ada = await office.full()
         await office.storage.restrict(office.app, ada, True, APP)
@@ -268,7 +270,7 @@ async def test_the_purge_removes_what_is_too_old_and_nothing_else(
     assert {name for name, count in (await office.rows(ada)).items() if count} == left
 
 
-async def test_the_terms_are_settings(databases: Any) -> None:
+async def test_the_terms_are_settings(databases: Databases) -> None:
     async with opening(databases, Clock(), mood_days=2.0, decision_days=1.0) as office:
         ada = await office.full()
         office.clock.now += 1.5 * DAY
@@ -291,7 +293,7 @@ async def test_the_purge_spares_whoever_had_the_use_of_their_data_restricted(off
 
 
 @pytest.mark.parametrize("way", ["withdrawn", "expired"])
-async def test_a_reward_is_blind_once_the_mood_may_not_be_remembered(databases: Any, way: str) -> None:
+async def test_a_reward_is_blind_once_the_mood_may_not_be_remembered(databases: Databases, way: str) -> None:
     async with opening(databases, Clock(), grant_days=2) as office:
         ada, at = await office.full(), office.clock.now
         knowing = Reward("b", "click", 0.3, 0.1, at, at, features=(0.1,) * SIZE, felt=0.2)
@@ -376,7 +378,7 @@ async def test_a_small_app_is_told_nothing(office: Office) -> None:
 
 
 @pytest.fixture
-def operator(sqlite_databases: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def operator(sqlite_databases: Databases, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A shell in which the settings lead to the databases."""
     monkeypatch.setenv("ATTUNE_DATABASE", sqlite_databases.main)
     monkeypatch.setenv("ATTUNE_KEYS", sqlite_databases.keys)
@@ -384,7 +386,7 @@ def operator(sqlite_databases: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return sqlite_databases
 
 
-def run(databases: Any, work: Any) -> Any:
+def run(databases: Databases, work: Any) -> Any:
     """Do some work on what is kept, between two commands."""
 
     async def working() -> Any:
@@ -445,7 +447,7 @@ def test_the_command_does_many_out_of_a_file(operator: Any, tmp_path: Path, capf
 # As an app sees it
 
 
-async def test_an_export_is_streamed_and_has_what_is_only_in_memory(house: Any) -> None:
+async def test_an_export_is_streamed_and_has_what_is_only_in_memory(house: House) -> None:
     path = await house.person()
     for purpose in ("tone", "remember"):
         await house.consent("text", purpose)
@@ -463,7 +465,7 @@ async def test_an_export_is_streamed_and_has_what_is_only_in_memory(house: Any) 
     await house.call("GET", "/v1/people/nobody/export", status=404)
 
 
-async def test_mood_history_is_kept_only_with_remember_and_goes_with_it(house: Any) -> None:
+async def test_mood_history_is_kept_only_with_remember_and_goes_with_it(house: House) -> None:
     path = await house.person()
     await house.consent("text", "tone")
     await house.message(WORRY)
@@ -479,7 +481,7 @@ async def test_mood_history_is_kept_only_with_remember_and_goes_with_it(house: A
     await house.call("GET", f"{history}?before=soon", status=400)
 
 
-async def test_a_minor_loses_the_history_with_the_grants(house: Any) -> None:
+async def test_a_minor_loses_the_history_with_the_grants(house: House) -> None:
     path = await house.person()
     for purpose in ("tone", "remember"):
         await house.consent("text", purpose)
@@ -489,7 +491,7 @@ async def test_a_minor_loses_the_history_with_the_grants(house: Any) -> None:
     assert (await house.call("GET", f"{path}/mood/history"))["moods"] == []
 
 
-async def test_a_restricted_person_is_not_read_and_gets_what_a_stranger_gets(house: Any) -> None:
+async def test_a_restricted_person_is_not_read_and_gets_what_a_stranger_gets(house: House) -> None:
     path = await house.person(interests=["music"])
     for purpose in ("tone", "content"):
         await house.consent("text", purpose)
@@ -508,7 +510,7 @@ async def test_a_restricted_person_is_not_read_and_gets_what_a_stranger_gets(hou
     assert (await house.message(WORRY))["mood"] is not None
 
 
-async def test_a_live_stream_stops_hearing_a_person_who_restricts(house: Any, recording: Any) -> None:
+async def test_a_live_stream_stops_hearing_a_person_who_restricts(house: House, recording: Samples) -> None:
     path = await house.person()
     await house.consent("voice", "tone")
     microphone = await house.stream()
@@ -524,7 +526,7 @@ async def test_a_live_stream_stops_hearing_a_person_who_restricts(house: Any, re
     assert house.spy.runs["voice"] == runs
 
 
-async def test_an_objection_ends_profiling_for_content_and_leaves_the_tone(house: Any) -> None:
+async def test_an_objection_ends_profiling_for_content_and_leaves_the_tone(house: House) -> None:
     path = await house.person(interests=["music"])
     for purpose in ("tone", "content"):
         await house.consent("text", purpose)
@@ -537,7 +539,7 @@ async def test_an_objection_ends_profiling_for_content_and_leaves_the_tone(house
     await house.call("POST", f"{path}/objection", {"objected": "yes"}, status=400)
 
 
-async def test_many_people_are_erased_in_one_call(house: Any) -> None:
+async def test_many_people_are_erased_in_one_call(house: House) -> None:
     for name in ("ada", "bob", "carl"):
         await house.person(name)
     done = await house.call("POST", "/v1/erasures", {"people": ["ada", "nobody", "bob"]})
@@ -602,7 +604,7 @@ class Watch:
 @pytest.mark.skipif(not Path("/proc/self/fdinfo").is_dir(), reason="the watch needs Linux's /proc")
 class TestFilesDuringAStream:
     async def test_no_file_but_the_databases_is_open_for_writing_while_somebody_speaks(
-        self, house: Any, recording: Any, tmp_path: Path
+        self, house: House, recording: Samples, tmp_path: Path
     ) -> None:
         await house.person()
         for purpose in ("tone", "content", "remember"):

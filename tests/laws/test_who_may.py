@@ -126,8 +126,8 @@ class World:
     async def token(self, person: str, **change: Any) -> str:
         """A token of a person, or one that was changed before it was signed."""
         services = self.house.services
-        app = (await services.storage.apps.admit(self.house.key)).app
-        known, epoch = await services.storage.people.holder(
+        app = (await services.storage.apps.authenticate(self.house.key)).app
+        known, epoch = await services.storage.people.find_holder(
             app, (await services.storage.people.get(app, person)).pseudonym
         )
         key = change.pop("key", services.token_key)
@@ -144,8 +144,8 @@ async def world(open_house: OpenHouse) -> World:
         await house.person(name)
     for name in ("revoked", "expired"):
         world.credentials[f"{name} key"] = await apps.create_key("test-general", "general", called=name, days=1)
-    keys = {key.name: key.id for key in await apps.keys()}
-    await apps.revoke(keys["revoked"])
+    keys = {key.name: key.id for key in await apps.list_keys()}
+    await apps.revoke_key(keys["revoked"])
     house.clock.now += 86_400
     world.credentials["other"] = await apps.create_key("other", "general", scopes=list(SCOPES))
     other = {"Authorization": f"Bearer {world.credentials['other']}"}
@@ -158,7 +158,7 @@ async def world(open_house: OpenHouse) -> World:
         "foreign": await world.token("ada", key=b"another key, of 32 bytes exactly"),
         "unknown app": await world.token("ada", app="unknown"),
     }
-    app = (await apps.admit(house.key)).app
+    app = (await apps.authenticate(house.key)).app
     await people.void_tokens(await people.get(app, "eve"))
     await house.call("DELETE", "/v1/people/gone", status=204)
     return world
@@ -298,5 +298,5 @@ async def test_the_description_says_which_scope_each_route_needs(world: World) -
 
 
 async def test_keys_have_every_scope_but_that_of_operators_where_none_is_named(world: World) -> None:
-    made = [key for key in await world.house.services.storage.apps.keys() if key.app.name == "test-general"]
+    made = [key for key in await world.house.services.storage.apps.list_keys() if key.app.name == "test-general"]
     assert made[0].scopes == APP_SCOPES == frozenset(SCOPES) - {"operate"}

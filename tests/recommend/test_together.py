@@ -33,9 +33,9 @@ from assistant.recommend.together import (
     together,
     unpack_counts,
 )
+from tests.conftest import House
 from tests.rankings import rank
 
-House = Any
 ACTOR = Actor("app", "api")
 NOW = 1_800_000_000.0
 NAMES = st.sampled_from("abcdefghijkl")
@@ -190,11 +190,11 @@ class Log:
 async def test_likes_are_read_once_and_then_only_what_is_newer() -> None:
     log = Log("a", "b", "a")
     likes = LikedLately(log)  # type: ignore[arg-type]
-    assert await likes.of("p", 0.0) == await likes.of("p", 1.0) == ("a", "b")
+    assert await likes.recent("p", 0.0) == await likes.recent("p", 1.0) == ("a", "b")
     log.kept += Log("c", "b").kept
     likes.outdate("p")
-    assert await likes.of("p", 2.0) == ("b", "c", "a")
-    await likes.of("p", 3.0 + REFRESH_S)
+    assert await likes.recent("p", 2.0) == ("b", "c", "a")
+    await likes.recent("p", 3.0 + REFRESH_S)
     assert log.reads == [0, 3, 5]
 
 
@@ -206,8 +206,8 @@ async def test_of_whom_is_forgotten_while_being_read_nothing_stays() -> None:
 
     log = Slow("a")
     likes = LikedLately(log)  # type: ignore[arg-type]
-    await likes.of("p", 0.0)
-    await likes.of("p", 0.0)
+    await likes.recent("p", 0.0)
+    await likes.recent("p", 0.0)
     assert log.reads == [0, 0]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from assistant.audio.pcm import Samples
 from assistant.consent.grant import Grant
 from assistant.consent.ledger import Ledger
 from assistant.consent.legal_rules import Subject
@@ -25,6 +26,7 @@ from assistant.errors import ConsentRequired, Unavailable
 from assistant.store.changes import changes_of
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database
+from tests.conftest import Databases, House, OpenHouse
 
 NOW = 1_800_000_000.0
 ADA, BOB = Subject("ada", app="app"), Subject("bob", app="app")
@@ -85,7 +87,7 @@ class Worker:
 
 
 @pytest.fixture
-async def workers(databases: Any) -> AsyncIterator[tuple[Worker, Worker]]:
+async def workers(databases: Databases) -> AsyncIterator[tuple[Worker, Worker]]:
     async with AsyncExitStack() as stack:
         pair = Worker(databases.main, "one"), Worker(databases.main, "two")
         for worker in pair:
@@ -219,7 +221,7 @@ class Counted(ConsentRecords):
 
 
 @pytest.fixture
-async def lone(sqlite_databases: Any) -> AsyncIterator[Worker]:
+async def lone(sqlite_databases: Databases) -> AsyncIterator[Worker]:
     worker = Worker(sqlite_databases.main, "lone", Counted)
     yield worker
     await worker.records.close()
@@ -308,9 +310,9 @@ async def test_what_is_heard_while_a_person_is_read_is_not_lost(lone: Worker) ->
 
 
 async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
-    open_house: Any, databases: Any, recording: Any
+    open_house: OpenHouse, databases: Databases, recording: Samples
 ) -> None:
-    shared = {"database": databases.main, "keys": databases.keys}
+    shared: Any = {"database": databases.main, "keys": databases.keys}
     here, there = await open_house(**shared), await open_house(**shared, first_id=100_000)
     await here.person()
     heard: list[Record] = []
@@ -323,12 +325,16 @@ async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
     await microphone.until("affect.result")
 
     person = await here.known("ada")
-    assert here.services.conversations.memory.find(person.pseudonym).mood(NOW, ["voice"]) is not None
+    timeline = here.services.conversations.memory.find_timeline(person.pseudonym)
+    assert timeline is not None
+    assert timeline.mood(NOW, ["voice"]) is not None
     stopped: list[float] = []
     here.services.storage.ledger.listen(person.pseudonym, lambda record: stopped.append(time.perf_counter()))
     await there.consent("voice", "tone", granted=False)
     assert await until(lambda: bool(stopped)) < WITHIN_S
-    assert here.services.conversations.memory.find(person.pseudonym).mood(NOW, ["voice"]) is None
+    timeline = here.services.conversations.memory.find_timeline(person.pseudonym)
+    assert timeline is not None
+    assert timeline.mood(NOW, ["voice"]) is None
 
     updated = await microphone.until("consent.updated", 2)  # the first answered the acknowledgement
     assert (updated["consent"]["event"], updated["consent"]["purpose"]) == ("withdrawn", "tone")
@@ -339,7 +345,7 @@ async def test_a_stream_stops_when_consent_is_withdrawn_at_another_server(
     assert (here.spy.affect, len(microphone.of("affect.result"))) == (runs, told)
 
 
-async def test_a_stream_leaves_in_the_ledger_that_the_notice_was_shown_and_acknowledged(house: Any) -> None:
+async def test_a_stream_leaves_in_the_ledger_that_the_notice_was_shown_and_acknowledged(house: House) -> None:
     await house.person()
     await house.consent("voice", "tone")
     microphone = await house.stream()
@@ -354,7 +360,7 @@ async def test_a_stream_leaves_in_the_ledger_that_the_notice_was_shown_and_ackno
     assert [receipt["event"] for receipt in receipts] == ["granted"]
 
 
-async def test_a_stream_hears_nothing_more_once_the_grant_has_run_out(house: Any, recording: Any) -> None:
+async def test_a_stream_hears_nothing_more_once_the_grant_has_run_out(house: House, recording: Samples) -> None:
     await house.person()
     await house.consent("voice", "tone")
     microphone = await house.stream()
@@ -371,7 +377,7 @@ async def test_a_stream_hears_nothing_more_once_the_grant_has_run_out(house: Any
     assert (await microphone.until("consent.updated", 2))["consent"]["event"] == "expired"
 
 
-async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: Any, recording: Any) -> None:
+async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: House, recording: Samples) -> None:
     await house.person()
     await house.consent("voice", "tone")
     microphone = await house.stream()
@@ -380,7 +386,7 @@ async def test_a_restricted_person_is_not_read_in_a_stream_that_goes_on(house: A
     await microphone.until("affect.result")
     person = await house.known("ada")
     await house.services.storage.ledger.record_event(person.pseudonym, "restricted", ACTOR, app="app")
-    assert house.services.conversations.memory.find(person.pseudonym) is None
+    assert house.services.conversations.memory.find_timeline(person.pseudonym) is None
     await microphone.settle()
     runs = house.spy.affect
     await microphone.play(recording[32_000:96_000])
@@ -412,7 +418,7 @@ asyncio.run(main(sys.argv[1]))
 
 
 @pytest.mark.slow
-async def test_a_withdrawal_in_another_process_counts_here_in_time(databases: Any) -> None:
+async def test_a_withdrawal_in_another_process_counts_here_in_time(databases: Databases) -> None:
     here = Worker(databases.main, "here", clock=time.time)
     program = await asyncio.create_subprocess_exec(
         sys.executable,

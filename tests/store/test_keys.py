@@ -41,7 +41,7 @@ async def apps(tmp_path: Path, migrated: Path) -> AsyncIterator[TimedApps]:
 
 async def _refusal(apps: TimedApps, key: str) -> str | None:
     try:
-        await apps.admit(key)
+        await apps.authenticate(key)
     except Unauthenticated as error:
         return error.code
     return None
@@ -50,7 +50,7 @@ async def _refusal(apps: TimedApps, key: str) -> str | None:
 class TestAKey:
     async def test_is_kept_only_as_a_hash(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general", called="web")
-        await apps.admit(key)
+        await apps.authenticate(key)
         await apps.close()
         with sqlite3.connect(apps.file) as connection:
             kept = "\n".join(connection.iterdump())
@@ -59,10 +59,17 @@ class TestAKey:
         assert key not in kept and key.removeprefix("att_") not in kept  # noqa: PT018
 
     async def test_has_what_it_was_made_with(self, apps: TimedApps) -> None:
-        key = await apps.admit(await apps.create_key("shop", "workplace", called="web", scopes=["infer"], days=2))
-        assert (key.app.name, key.app.context, key.name, key.scopes) == ("shop", "workplace", "web", {"infer"})
+        key = await apps.authenticate(
+            await apps.create_key("shop", "workplace", called="web", scopes=["infer"], days=2)
+        )
+        assert (key.app.name, key.app.context, key.name, key.scopes) == (
+            "shop",
+            "workplace",
+            "web",
+            frozenset({"infer"}),
+        )
         assert (key.created_at, key.expires_at) == (apps.clock.now, apps.clock.now + 2 * DAY_S)
-        assert (await apps.admit(await apps.create_key("shop", "workplace"))).scopes == APP_SCOPES
+        assert (await apps.authenticate(await apps.create_key("shop", "workplace"))).scopes == APP_SCOPES
 
     async def test_opens_until_its_last_second(self, apps: TimedApps) -> None:
         key = await apps.create_key("shop", "general", days=1)
@@ -75,16 +82,16 @@ class TestAKey:
         self, apps: TimedApps
     ) -> None:
         first, second = [await apps.create_key("shop", "general", called=name) for name in ("first", "second")]
-        await apps.admit(first)
-        revoked = await apps.revoke((await apps.admit(first)).id)
+        await apps.authenticate(first)
+        revoked = await apps.revoke_key((await apps.authenticate(first)).id)
         assert revoked.revoked_at == apps.clock.now
         assert (await _refusal(apps, first), await _refusal(apps, second)) == ("key_revoked", None)
 
     async def test_stays_revoked_since_the_first_time(self, apps: TimedApps) -> None:
-        id = (await apps.admit(await apps.create_key("shop", "general"))).id
-        first = await apps.revoke(id)
+        id = (await apps.authenticate(await apps.create_key("shop", "general"))).id
+        first = await apps.revoke_key(id)
         apps.clock.now += 60
-        assert (await apps.revoke(id)).revoked_at == first.revoked_at
+        assert (await apps.revoke_key(id)).revoked_at == first.revoked_at
 
     @pytest.mark.parametrize("change", [{"scopes": []}, {"days": 0}, {"days": -1}, {"days": float("inf")}])
     async def test_is_not_made_for_nothing(self, apps: TimedApps, change: dict[str, Any]) -> None:
@@ -95,8 +102,8 @@ class TestAKey:
 class TestRotation:
     async def test_gives_a_key_like_the_old_one_which_lives_on_for_a_while(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general", called="web", scopes=["infer", "consent"])
-        new = await apps.rotate((await apps.admit(old)).id, grace_s=3600)
-        before, after = await apps.admit(old), await apps.admit(new)
+        new = await apps.rotate_key((await apps.authenticate(old)).id, grace_s=3600)
+        before, after = await apps.authenticate(old), await apps.authenticate(new)
         assert (after.app, after.name, after.scopes) == (before.app, before.name, before.scopes)
         assert after.id != before.id
         apps.clock.now += 3600
@@ -104,24 +111,24 @@ class TestRotation:
 
     async def test_prolongs_no_key_that_would_end_before(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general", days=1)
-        new = await apps.rotate((await apps.admit(old)).id, grace_s=10 * DAY_S)
-        assert (await apps.admit(new)).expires_at == apps.clock.now + DAY_S
+        new = await apps.rotate_key((await apps.authenticate(old)).id, grace_s=10 * DAY_S)
+        assert (await apps.authenticate(new)).expires_at == apps.clock.now + DAY_S
         apps.clock.now += DAY_S
         assert await _refusal(apps, old) == "key_expired"
 
     async def test_without_grace_ends_the_old_one_at_once(self, apps: TimedApps) -> None:
         old = await apps.create_key("shop", "general")
-        await apps.rotate((await apps.admit(old)).id, grace_s=0)
+        await apps.rotate_key((await apps.authenticate(old)).id, grace_s=0)
         assert await _refusal(apps, old) == "key_expired"
 
     async def test_brings_no_dead_key_back(self, apps: TimedApps) -> None:
-        id = (await apps.admit(await apps.create_key("shop", "general"))).id
-        await apps.revoke(id)
+        id = (await apps.authenticate(await apps.create_key("shop", "general"))).id
+        await apps.revoke_key(id)
         with pytest.raises(Invalid, match="create another"):
-            await apps.rotate(id, grace_s=0)
+            await apps.rotate_key(id, grace_s=0)
 
     async def test_of_a_key_that_is_not_there_says_so(self, apps: TimedApps) -> None:
-        for doing in (apps.rotate("key_none", grace_s=0), apps.revoke("key_none")):
+        for doing in (apps.rotate_key("key_none", grace_s=0), apps.revoke_key("key_none")):
             with pytest.raises(NotFound):
                 await doing
 
@@ -132,9 +139,9 @@ class TestItsUse:
         noted = []
         for later in (0, 59, 1, 30, 30):
             apps.clock.now += later
-            await apps.admit(key)
+            await apps.authenticate(key)
             await apps.close()
-            noted.append((await apps.keys())[0].used_at)
+            noted.append((await apps.list_keys())[0].used_at)
         began = noted[0]
         assert began is not None
         assert noted == [began, began, began + 60, began + 60, began + 120]
@@ -146,17 +153,19 @@ class TestItsUse:
                 "CREATE TRIGGER full BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'full'); END"
             )
         connection.close()
-        assert (await apps.admit(key)).app.name == "shop"
+        assert (await apps.authenticate(key)).app.name == "shop"
         await apps.close()
-        assert (await apps.keys())[0].used_at is None
+        assert (await apps.list_keys())[0].used_at is None
 
 
 async def test_those_that_ended_are_told_from_those_that_live_however_many_there_are(apps: TimedApps) -> None:
-    keys = [await apps.admit(await apps.create_key("shop", "general", days=days)) for days in (1, None, None)]
-    await apps.revoke(keys[1].id)
+    keys = [
+        await apps.authenticate(await apps.create_key("shop", "general", days=days)) for days in (1, None, None)
+    ]
+    await apps.revoke_key(keys[1].id)
     apps.clock.now += DAY_S
     asked = {key.id for key in keys} | {f"key_{n}" for n in range(1_000)}
-    ended = await apps.ended(asked)
+    ended = await apps.list_ended(asked)
     assert (ended[keys[0].id], ended[keys[1].id], ended["key_7"]) == ("key_expired", "key_revoked", "key_unknown")
     assert set(ended) == asked - {keys[2].id}
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -28,12 +27,13 @@ from assistant.store.keys.masters import (
     retire_master_keys,
 )
 from assistant.store.keys.vault import Vault, open_vault
+from tests.conftest import Databases
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
 
 
 @asynccontextmanager
-async def keeping(databases: Any) -> AsyncIterator[Database]:
+async def keeping(databases: Databases) -> AsyncIterator[Database]:
     database = Database(databases.keys)
     try:
         yield database
@@ -42,7 +42,7 @@ async def keeping(databases: Any) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def database(databases: Any) -> AsyncIterator[Database]:
+async def database(databases: Databases) -> AsyncIterator[Database]:
     async with keeping(databases) as opened:
         yield opened
 
@@ -70,7 +70,7 @@ async def test_a_new_master_key_wraps_every_key_and_nothing_is_lost(database: Da
     sealed = await sealed_for(vault, 7)
     add_master_key(file)
     batches: list[int] = []
-    assert await vault.outdated() == 8, "seven people and the root"
+    assert await vault.count_outdated() == 8, "seven people and the root"
     assert await vault.rewrap(batches.append) == sum(batches) == 8
     assert await masters_in(database) == {key_id(read_master_keys(file)[0])}
     assert retire_master_keys(file) == 1
@@ -111,7 +111,9 @@ async def test_a_file_that_is_gone_for_a_moment_breaks_no_running_server(databas
     assert await running.open("p", "profile", await running.seal("p", "profile", b"data")) == b"data"
 
 
-async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(databases: Any, database: Database) -> None:
+async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(
+    databases: Databases, database: Database
+) -> None:
     vault = await open_vault(database, LocalKeys([OLD]))
     sealed = await sealed_for(vault, 1200)
     rotating = await open_vault(database, LocalKeys([NEW, OLD]))
@@ -121,7 +123,7 @@ async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(databases: 
 
     with pytest.raises(KeyboardInterrupt):
         await rotating.rewrap(stop)
-    left = await rotating.outdated()
+    left = await rotating.count_outdated()
     assert left == 701, "one batch of 500 is done"
     for person in ("p0", "p1199"):
         assert await (await open_vault(database, LocalKeys([NEW, OLD]))).open(person, "profile", sealed[person])
@@ -172,7 +174,7 @@ async def test_a_wrong_master_key_founds_no_root_over_keys_that_it_does_not_open
     assert refused.value.code == "master_key_invalid"
 
 
-async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databases: Any) -> None:
+async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databases: Databases) -> None:
     async with keeping(databases) as database:
         async with database.write() as connection:
             kind = "BLOB" if database.kind == "sqlite" else "BYTEA"
@@ -184,7 +186,7 @@ async def test_the_column_of_master_keys_is_added_to_a_database_of_before(databa
         assert await masters_in(database) == {key_id(OLD)}
 
 
-async def test_two_servers_that_start_at_once_share_one_root(databases: Any) -> None:
+async def test_two_servers_that_start_at_once_share_one_root(databases: Databases) -> None:
     async with keeping(databases) as one, keeping(databases) as other:
         vaults = await asyncio.gather(*(open_vault(db, LocalKeys([OLD])) for db in (one, other)))
     assert vaults[0].derive(b"x") == vaults[1].derive(b"x")

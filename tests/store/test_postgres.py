@@ -16,6 +16,7 @@ from assistant.errors import ConfigInvalid, Invalid
 from assistant.store import schema
 from assistant.store.apps import Apps
 from assistant.store.database import Database, StorageFailed, migrate
+from tests.conftest import Databases, OpenHouse
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def fragile(postgres: Any) -> Iterator[Any]:
 
 
 async def test_a_server_that_is_gone_is_a_storage_failure_and_found_again(
-    fragile: Any, postgres_databases: Any
+    fragile: Any, postgres_databases: Databases
 ) -> None:
     database = Database(postgres_databases.main)
     try:
@@ -40,17 +41,17 @@ async def test_a_server_that_is_gone_is_a_storage_failure_and_found_again(
         fragile.stop()
         for _ in range(2):
             with pytest.raises(StorageFailed) as refused:
-                await apps.admit(key)
+                await apps.authenticate(key)
             assert refused.value.code == "storage_failed"
         fragile.start()
-        assert ((await apps.admit(key)).app).name == "shop"
+        assert ((await apps.authenticate(key)).app).name == "shop"
         await apps.close()
     finally:
         await database.close()
 
 
 async def test_a_server_that_goes_in_the_middle_of_a_transaction_leaves_nothing_of_it(
-    fragile: Any, postgres_databases: Any
+    fragile: Any, postgres_databases: Databases
 ) -> None:
     database = Database(postgres_databases.main)
     values = {"id": "a", "name": "a", "context": "general", "created_at": 0.0}
@@ -106,7 +107,7 @@ def test_processes_that_migrate_at_once_wait_for_each_other(postgres: Any) -> No
     assert len(asyncio.run(version())) == 1
 
 
-async def test_turns_are_taken_across_connections(postgres_databases: Any) -> None:
+async def test_turns_are_taken_across_connections(postgres_databases: Databases) -> None:
     one, other = Database(postgres_databases.main), Database(postgres_databases.main)
     order: list[str] = []
     holding, may_go = asyncio.Event(), asyncio.Event()
@@ -136,7 +137,7 @@ async def test_turns_are_taken_across_connections(postgres_databases: Any) -> No
     await other.close()
 
 
-async def test_two_processes_that_make_the_same_app_make_one(postgres_databases: Any) -> None:
+async def test_two_processes_that_make_the_same_app_make_one(postgres_databases: Databases) -> None:
     one, other = Database(postgres_databases.main), Database(postgres_databases.main)
     made = await asyncio.gather(
         *(Apps(db, lambda: 0.0).create_key("shop", "general") for db in (one, other)), return_exceptions=True
@@ -150,7 +151,7 @@ async def test_two_processes_that_make_the_same_app_make_one(postgres_databases:
     await other.close()
 
 
-async def test_a_whole_house_stands_on_postgresql(open_house: Any, postgres_databases: Any) -> None:
+async def test_a_whole_house_stands_on_postgresql(open_house: OpenHouse, postgres_databases: Databases) -> None:
     house = await open_house(database=postgres_databases.main, keys=postgres_databases.keys)
     path = await house.person()
     for purpose in ("tone", "content", "remember"):
@@ -165,7 +166,7 @@ async def test_a_whole_house_stands_on_postgresql(open_house: Any, postgres_data
 
 
 async def test_a_house_answers_503_while_its_database_is_gone_and_recovers(
-    fragile: Any, open_house: Any, postgres_databases: Any
+    fragile: Any, open_house: OpenHouse, postgres_databases: Databases
 ) -> None:
     house = await open_house(database=postgres_databases.main, keys=postgres_databases.keys)
     path = await house.person()

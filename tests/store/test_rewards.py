@@ -27,10 +27,9 @@ from assistant.store.keys.masters import LocalKeys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
 from assistant.store.rewards import Rewards
-from tests.conftest import ROOT
+from tests.conftest import ROOT, House, OpenHouse
 
 NOW = 1_800_000_000.0
-House = Any
 Features = tuple[float, ...]
 
 
@@ -125,7 +124,7 @@ async def _person(folder: Path) -> tuple[str, str]:
     migrate(f"sqlite:///{folder}/attune.db")
     async with opened(folder) as (database, vault):
         apps = Apps(database, lambda: NOW)
-        app = (await apps.admit(await apps.create_key("test", "general"))).app
+        app = (await apps.authenticate(await apps.create_key("test", "general"))).app
         person, _ = await People(database, vault, lambda: NOW).put(app, "ada", Profile())
         return app.id, person.pseudonym
 
@@ -338,7 +337,7 @@ async def test_a_reward_after_the_mood_is_gone_teaches_without_it(house: House) 
     assert not _has_mood(await _taught(house, path, withdraw))
 
 
-async def test_people_held_out_are_ranked_without_the_mood(open_house: Any) -> None:
+async def test_people_held_out_are_ranked_without_the_mood(open_house: OpenHouse) -> None:
     house = await open_house(mood_holdout=1.0)
     path = await house.person()
     await _tense(house, path)

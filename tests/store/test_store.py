@@ -25,12 +25,13 @@ from assistant.store import schema
 from assistant.store.apps import Apps
 from assistant.store.catalogues import Catalogues
 from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, StorageFailed, migrate
+from assistant.store.database import Database, StorageFailed, finish_connecting, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.keys.masters import LocalKeys, make_master_key, read_master_keys
 from assistant.store.keys.vault import Vault, open_vault
 from assistant.store.people import People
 from assistant.store.remembered import StoredBaselines
+from tests.conftest import Databases
 from tests.decisions import a_decision, an_item
 
 NOW = 1_800_000_000.0
@@ -51,11 +52,11 @@ class Store:
         self.baselines = StoredBaselines(self.main, self.vault)
 
     async def app(self, name: str = "test") -> App:
-        return (await self.apps.admit(await self.apps.create_key(name, "general"))).app
+        return (await self.apps.authenticate(await self.apps.create_key(name, "general"))).app
 
 
 @asynccontextmanager
-async def opening(databases: Any, master_key: bytes = MASTER) -> AsyncIterator[Store]:
+async def opening(databases: Databases, master_key: bytes = MASTER) -> AsyncIterator[Store]:
     main, keys = Database(databases.main), Database(databases.keys, shreds=True)
     try:
         store = Store(main, keys, await open_vault(keys, LocalKeys([master_key])))
@@ -68,19 +69,19 @@ async def opening(databases: Any, master_key: bytes = MASTER) -> AsyncIterator[S
 
 
 @pytest.fixture
-async def store(databases: Any) -> AsyncIterator[Store]:
+async def store(databases: Databases) -> AsyncIterator[Store]:
     async with opening(databases) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sqlite_store(sqlite_databases: Any) -> AsyncIterator[Store]:
+async def sqlite_store(sqlite_databases: Databases) -> AsyncIterator[Store]:
     async with opening(sqlite_databases) as opened:
         yield opened
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sqlite_databases: Any) -> Path:
+def folder(tmp_path: Path, sqlite_databases: Databases) -> Path:
     """Where the files of `sqlite_store` lie."""
     return tmp_path
 
@@ -227,14 +228,14 @@ def test_a_master_key_in_a_missing_folder_can_not_be_made(tmp_path: Path) -> Non
 async def test_an_app_is_found_by_each_of_its_keys(store: Store) -> None:
     first, second = [await store.apps.create_key("shop", "workplace") for _ in range(2)]
     assert first != second
-    app = (await store.apps.admit(first)).app
-    assert app == (await store.apps.admit(second)).app
+    app = (await store.apps.authenticate(first)).app
+    assert app == (await store.apps.authenticate(second)).app
     assert (app.name, app.context) == ("shop", "workplace")
 
 
 async def test_an_unknown_key_opens_nothing(store: Store) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        await store.apps.admit("att_guess")
+        await store.apps.authenticate("att_guess")
     assert code(refused) == "key_unknown"
 
 
@@ -291,7 +292,7 @@ async def test_apps_do_not_share_people(store: Store) -> None:
     assert theirs.pseudonym != mine.pseudonym
 
 
-async def test_people_survive_a_restart(databases: Any) -> None:
+async def test_people_survive_a_restart(databases: Databases) -> None:
     async with opening(databases) as store:
         app = await store.app()
         put, _ = await store.people.put(app, "ada", PROFILE)
@@ -366,7 +367,7 @@ async def test_a_backup_made_before_an_erasure_can_not_be_read_after_it(store: S
         await store.decisions.get("d", ada.pseudonym)
 
 
-async def test_a_restored_file_can_not_be_read_either(sqlite_databases: Any, folder: Path) -> None:
+async def test_a_restored_file_can_not_be_read_either(sqlite_databases: Databases, folder: Path) -> None:
     async with opening(sqlite_databases) as store:
         app = await store.app()
         ada, _ = await store.people.put(app, "ada", PROFILE)
@@ -426,7 +427,7 @@ async def test_a_consent_record_is_never_replaced(store: Store) -> None:
 # Catalogues and decisions
 
 
-async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(databases: Any) -> None:
+async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(databases: Databases) -> None:
     async with opening(databases) as store:
         app = await store.app()
         assert await store.catalogues.get(app.id) == Catalogue("", ())
@@ -441,7 +442,7 @@ async def test_a_catalogue_comes_back_as_it_was_put_and_can_be_replaced(database
         assert await later.catalogues.get(app.id) == Catalogue("2", starter().items[:1])
 
 
-async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Any) -> None:
+async def test_a_first_catalogue_that_another_process_loads_is_seen_at_once(databases: Databases) -> None:
     async with opening(databases) as server, opening(databases) as command:
         app = await server.app()
         assert await server.catalogues.get(app.id) == Catalogue("", ())
@@ -553,6 +554,28 @@ async def test_a_database_that_can_not_be_opened_is_a_storage_failure(tmp_path: 
         for thread in threading.enumerate():  # aiosqlite doesn't wait for the thread of a failed connection
             if "_connection_worker_thread" in thread.name:
                 await asyncio.to_thread(thread.join, 10)
+
+
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed() -> None:
+    class Made:
+        closed = False
+
+        async def close(self) -> None:
+            self.closed = True
+
+    made, may_go = Made(), asyncio.Event()
+
+    async def connect() -> Made:
+        await may_go.wait()
+        return made
+
+    waiting = asyncio.create_task(finish_connecting(connect()))
+    await asyncio.sleep(0)  # so that it has begun
+    waiting.cancel()
+    may_go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert made.closed
 
 
 async def test_a_file_that_is_no_database_is_a_storage_failure(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from assistant.server.contract.shapes import show_help
 from assistant.text import crisis
-from assistant.text.crisis import HELP, RULES, notice_crisis
+from assistant.text.crisis import RULES, notice_crisis
+from assistant.text.help import COUNTRIES, EVERYWHERE
 from tests.conftest import DATA as ALL_DATA
 from tests.conftest import ROOT
 
@@ -386,19 +387,19 @@ def test_it_takes_no_part_in_affect() -> None:
 # What it answers
 
 
-@pytest.mark.parametrize("country", [country for country in HELP if country != "any"])
+@pytest.mark.parametrize("country", COUNTRIES)
 def test_the_lines_of_the_country_come_before_those_for_everybody(country: str) -> None:
     for given_as in (country, country.lower()):
         found = notice_crisis("I want to die", given_as)
         assert found is not None
-        assert found.resources == HELP[country] + HELP["any"]
+        assert found.resources == tuple(line.says for line in COUNTRIES[country] + EVERYWHERE)
 
 
 @pytest.mark.parametrize("country", [None, "", "XX", "any"])
 def test_where_the_country_is_unknown_there_is_still_help(country: str | None) -> None:
     found = notice_crisis("I want to die", country)
     assert found is not None
-    assert found.resources == HELP["any"]
+    assert found.resources == tuple(line.says for line in EVERYWHERE)
     assert any("findahelpline" in line for line in found.resources)
 
 

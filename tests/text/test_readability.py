@@ -25,6 +25,7 @@ from assistant.text.clean import clean
 from assistant.text.readability import unreadable
 from assistant.text.reader import TextReader
 from tests.conftest import DATA as ALL_DATA
+from tests.conftest import House
 
 DATA = ALL_DATA / "text"
 GERMAN = "Ich bin heute so müde, dass ich kaum noch stehen kann."
@@ -203,7 +204,7 @@ async def test_a_long_text_is_cut_evenly_and_wholly() -> None:
 
 
 class TestMessages:
-    async def test_a_message_in_german_is_answered_without_a_mood(self, house: Any) -> None:
+    async def test_a_message_in_german_is_answered_without_a_mood(self, house: House) -> None:
         await house.person()
         before = await house.message(GERMAN)
         for purpose in ("tone", "content"):
@@ -216,7 +217,7 @@ class TestMessages:
         assert answer["directive"].keys() == before["directive"].keys()
         assert answer["directive"]["pace"] == before["directive"]["pace"]
 
-    async def test_an_english_message_after_it_is_read_as_ever(self, house: Any) -> None:
+    async def test_an_english_message_after_it_is_read_as_ever(self, house: House) -> None:
         await house.person()
         await house.consent("text", "tone")
         await house.message(GERMAN)

@@ -10,6 +10,7 @@ from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
 from assistant.text.clean import clean
 from assistant.text.tokenizer import TextTokenizer
+from tests.conftest import shared_session
 
 MODELS = shipped_models()
 TEXTS = [
@@ -24,7 +25,7 @@ OUTLIERS = ["!" * 40, "zzzz qqqq xxxx 00000 ÿÿÿ", "hate " * 60, "[MASK] [SEP]
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return open_model(MODELS / "text")
+    return open_model(MODELS / "text", shared_session)
 
 
 @pytest.fixture(scope="module")

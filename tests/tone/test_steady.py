@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +12,7 @@ from assistant.tone.directive import Manner
 from assistant.tone.policy import choose, direct
 from assistant.tone.situation import Situation
 from assistant.tone.steady import CALMER, HOLD_S, NOTHING, steady_manner
+from tests.conftest import House
 from tests.tone.tones import LIVELY, PLAIN, TENSE, codes, manners, many, mood
 
 wishes = st.lists(st.tuples(manners, st.floats(0, 60)), min_size=1, max_size=12)
@@ -109,7 +108,7 @@ def test_nothing_that_was_said_is_kept_to_count_turns() -> None:
     assert elsewhere.add_message("ada", "my secret", 0.0).mark != after.mark
 
 
-async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_held(house: Any) -> None:
+async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_held(house: House) -> None:
     path = await house.person()
     await house.consent("text", "tone")
     person = (await house.known("ada")).pseudonym
@@ -118,7 +117,9 @@ async def test_a_withdrawal_or_an_erasure_leaves_nothing_of_the_tone_that_was_he
     progress.add_message(person, "Hello", house.clock.now)
     progress.hold_tone(person, held, house.clock.now)
     await house.consent("text", "tone", granted=False)
-    assert progress.current(person, house.clock.now).held == NOTHING
+    current = progress.current(person, house.clock.now)
+    assert current is not None
+    assert current.held == NOTHING
     progress.hold_tone(person, held, house.clock.now)
     await house.call("DELETE", path, status=204)
     assert progress.current(person, house.clock.now) is None

@@ -50,21 +50,21 @@ class Answers:
         self._may_read = may_read
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def add(self, spoken: FinishedUtterance) -> None:
+    async def add(self, utterance: FinishedUtterance) -> None:
         """Begin to answer; returns at once unless too many answers are due."""
-        task = asyncio.create_task(self._answer(spoken, self._tasks[-1] if self._tasks else None))
+        task = asyncio.create_task(self._answer(utterance, self._tasks[-1] if self._tasks else None))
         self._tasks.append(task)
         task.add_done_callback(self._tasks.remove)
         if len(self._tasks) > _UNANSWERED:
             await asyncio.wait(self._tasks[:1])
 
-    async def settled(self) -> None:
-        """Wait until all are given."""
+    async def wait(self) -> None:
+        """Wait until all utterances are answered."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
-        """Give up on the rest."""
+        """Cancel the answers that are not given yet."""
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -86,42 +86,46 @@ class Answers:
         if self._may_read() and (is_current is None or is_current()):  # consent may have gone meanwhile
             self._emit(Affect(item, is_current is None, len(window) / SAMPLE_RATE, end_ms, said, mood))
 
-    async def _answer(self, spoken: FinishedUtterance, before: asyncio.Task[None] | None) -> None:
-        heard = self._shared(spoken, before)
+    async def _answer(self, utterance: FinishedUtterance, before: asyncio.Task[None] | None) -> None:
+        heard = self._shared(utterance, before)
         try:
-            said = await self._read(spoken, heard)
+            said = await self._read(utterance, heard)
             if before is not None:
                 await asyncio.wait([before])
-            words = None if spoken.captions is None else await spoken.captions.wholly(spoken.audio, heard)
-            self._emit(Replied(spoken.item, await self._conversation.reply(words, said)))
+            words = (
+                None if utterance.captions is None else await utterance.captions.send_final(utterance.audio, heard)
+            )
+            self._emit(Replied(utterance.item, await self._conversation.reply(words, said)))
         except Exception as error:
             if not isinstance(error, AssistantError):
                 log.error("an utterance was not answered (%s)", type(error).__name__)
-            self._emit(Failed(spoken.item, error))
+            self._emit(Failed(utterance.item, error))
         finally:
             if heard is not None:
                 heard.cancel()
 
     def _shared(
-        self, spoken: FinishedUtterance, before: asyncio.Task[None] | None
+        self, utterance: FinishedUtterance, before: asyncio.Task[None] | None
     ) -> asyncio.Future[list[States]] | None:
         """One pass of the stem for voice and words: where both want the same audio, and the words are next.
 
         Where the words have to wait, so much that was heard would only fill the memory.
         """
         dictation = self._dictation
-        if spoken.captions is None or dictation is None or spoken.readable is not spoken.audio:
+        if utterance.captions is None or dictation is None or utterance.readable is not utterance.audio:
             return None
         if before is not None or dictation.crowded:
             return None
-        return asyncio.ensure_future(dictation.encode(spoken.audio, prompt_s=self._budget_s))
+        return asyncio.ensure_future(dictation.encode(utterance.audio, prompt_s=self._budget_s))
 
     async def _read(
-        self, spoken: FinishedUtterance, heard: asyncio.Future[list[States]] | None
+        self, utterance: FinishedUtterance, heard: asyncio.Future[list[States]] | None
     ) -> Reading | Abstention | None:
-        if spoken.readable is None or not self._may_read():
+        if utterance.readable is None or not self._may_read():
             return None
-        said = await self._conversation.readings.read_voice(spoken.readable, budget_s=self._budget_s, heard=heard)
+        said = await self._conversation.readings.read_voice(
+            utterance.readable, budget_s=self._budget_s, heard=heard
+        )
         if said is not None:
-            await self.emit_estimate(spoken.item, said, spoken.readable, spoken.end_ms)
+            await self.emit_estimate(utterance.item, said, utterance.readable, utterance.end_ms)
         return said

@@ -31,7 +31,7 @@ class Captions:
         self._guess = ""
         self._complete = False
 
-    async def partly(self, speech: Samples) -> None:
+    async def send_partial(self, speech: Samples) -> None:
         """Tell the words that this guess and the one before agree on."""
         try:
             guess = await self._dictation.partial(speech, self._wanted)
@@ -46,7 +46,7 @@ class Captions:
             self._tell(Words(self._item, (" " if self._said else "") + " ".join(more)))
             self._said += more
 
-    async def wholly(self, speech: Samples, heard: asyncio.Future[list[States]] | None) -> str | None:
+    async def send_final(self, speech: Samples, heard: asyncio.Future[list[States]] | None) -> str | None:
         """Tell all words, and return them; None where transcription failed."""
         self._complete = True
         try:

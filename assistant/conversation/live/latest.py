@@ -35,7 +35,7 @@ class LatestWork:
             self._task.cancel()
             self._task = None
 
-    async def settled(self) -> None:
+    async def wait(self) -> None:
         """Wait until there is nothing to do."""
         if self._task is not None:
             await asyncio.wait([self._task])

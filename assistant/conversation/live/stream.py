@@ -166,13 +166,13 @@ class Stream:
 
     async def add(self, item: str, text: str, role: Role) -> None:
         """Show an item that nobody reads, in its place: only what a `user` wrote is the person's own."""
-        await self._answers.settled()
+        await self._answers.wait()
         previous, self._last_item = self._last_item, item
         self._emit(Written(item, previous, text, role))
 
-    async def settled(self) -> None:
+    async def wait_for_answers(self) -> None:
         """Wait until every finished utterance is answered."""
-        await self._answers.settled()
+        await self._answers.wait()
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -295,7 +295,7 @@ class Stream:
 
     async def _word(self, item: _Item) -> None:
         if self._item is item and item.captions is not None:
-            await item.captions.partly(self._tape.read(item.utterance.start, self._listening.judged))
+            await item.captions.send_partial(self._tape.read(item.utterance.start, self._listening.judged))
 
 
 def _ms(position: int) -> int:

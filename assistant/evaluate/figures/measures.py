@@ -21,9 +21,22 @@ SELECTIVE = 0.8
 _NINETY = 1.645
 """Standard deviations on either side of a mean that hold 90 % of a normal distribution."""
 _ORDER = (
-    "uar", "macro_recall", "f1", "auc", "accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_auc", "ece",
-    "brier", "nll", "aurc", "selective_uar", "coverage",
-)  # fmt: skip
+    "uar",
+    "macro_recall",
+    "f1",
+    "auc",
+    "accuracy",
+    "macro_f1",
+    "micro_f1",
+    "weighted_f1",
+    "macro_auc",
+    "ece",
+    "brier",
+    "nll",
+    "aurc",
+    "selective_uar",
+    "coverage",
+)
 _OF_CLASSES: Mapping[str, metrics.Formula] = {
     "accuracy": metrics.accuracy,
     "macro_f1": metrics.macro_f1,
@@ -55,7 +68,7 @@ def _place(name: str) -> int:
 def make_statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
     """The same as functions of the clusters' weights, for differences of your own. Holds all clusters' sums."""
     found: dict[str, Statistic] = {}
-    layout = Layout.of(sheet.clusters)
+    layout = Layout.from_clusters(sheet.clusters)
     several = make_tallies(sheet, drop=drop)
     sums = layout.totals(several, 0, layout.count)
     for one, own in split_sums(sums, several):
@@ -187,9 +200,14 @@ def tally_comparable_figures(sheet: Sheet, *, drop: bool) -> list[Tally]:
 
 
 def _tally_probabilities(sheet: Sheet) -> Tally:
-    return Tally((2, 2), lambda some: _compute_errors(sheet, some), {
-        "brier": lambda sums: metrics.mean(sums[..., 0, :]), "nll": lambda sums: metrics.mean(sums[..., 1, :]),
-    })  # fmt: skip
+    return Tally(
+        (2, 2),
+        lambda some: _compute_errors(sheet, some),
+        {
+            "brier": lambda sums: metrics.mean(sums[..., 0, :]),
+            "nll": lambda sums: metrics.mean(sums[..., 1, :]),
+        },
+    )
 
 
 def _tally_selected(sheet: Sheet, *, drop: bool) -> list[Tally]:

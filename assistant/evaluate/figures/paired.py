@@ -43,7 +43,7 @@ def compare_models(
         measures.tally_comparable_figures(first, drop=drop),
         measures.tally_comparable_figures(second, drop=drop),
     )
-    layout = Layout.of(tally.merge_clusters(first.clusters, seed=seed))
+    layout = Layout.from_clusters(tally.merge_clusters(first.clusters, seed=seed))
     sums = [layout.totals(one, 0, layout.count) for one in several]
     blocks, exact = permutation.draw_swaps(layout.count, seed)
     whole, move = [part.sum(axis=0) for part in sums], sums[1] - sums[0]

@@ -29,7 +29,7 @@ class Tally:
     """Sums over rows, and the figures that are formulas of them."""
 
     shape: tuple[int, ...]
-    """Of the sums of one row."""
+    """Shape of the sums of one row."""
     of: Callable[[Ints], Floats]
     """Numbers of rows, [some], to what they add, [some, *shape]."""
     formulas: Mapping[str, Formula]
@@ -57,10 +57,10 @@ class Layout:
     cluster: Ints
     """[rows]: cluster of each row, in that order."""
     count: int
-    """Clusters."""
+    """Number of clusters."""
 
     @classmethod
-    def of(cls, clusters: Ints) -> Layout:
+    def from_clusters(cls, clusters: Ints) -> Layout:
         """From the cluster of each row; clusters are numbered from 0."""
         order = np.argsort(clusters, kind="stable").astype(np.int64)
         return cls(order, clusters[order], int(clusters.max(initial=-1)) + 1)
@@ -129,7 +129,7 @@ def compute_figures(
     >>> compute_figures([right], np.arange(3), replicates=200)["hits"]
     Figure(value=2.0, low=0.0, high=3.0)
     """
-    layout = Layout.of(merge_clusters(clusters, seed=seed))
+    layout = Layout.from_clusters(merge_clusters(clusters, seed=seed))
     width = sum(one.width for one in tallies)
     weights = _draw_weights(layout.count, replicates if layout.count > 1 else 0, seed)
     whole, drawn = np.zeros(width), np.zeros((len(weights), width))

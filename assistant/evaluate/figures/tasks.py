@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -28,6 +29,18 @@ TASKS: Mapping[str, tuple[Task, ...]] = {
 
 SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 100.0))
 """Conventional scales of affect labels, smallest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How answers become figures."""
+
+    task: Task
+    drop: bool
+    """Leave abstentions out, instead of counting them as wrong."""
+    replicates: int
+    """Bootstrap replicates."""
+    seed: int
 
 
 def list_label_names(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
@@ -81,7 +94,7 @@ def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats
                 np.asarray(scores.affect, dtype=np.float64)[at],
                 np.asarray(scores.affect_deviation, dtype=np.float64)[at],
             )
-    raise Invalid(f"a voice model says nothing for the task {task}", code="task_unknown")
+    raise Invalid(f"a voice model cannot answer the task {task}", code="task_unknown")
 
 
 def _normalise(probabilities: Mapping[str, float], names: Sequence[str]) -> Floats:

@@ -14,20 +14,21 @@ from assistant.config import shipped_models
 from assistant.errors import Invalid, ModelInvalid
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
-from assistant.evaluate.fit.crossval import cross_validate
-from assistant.evaluate.fit.fold_figures import Protocol, Scoring
+from assistant.evaluate.fit.crossval import CrossValidated, cross_validate
+from assistant.evaluate.fit.fold_figures import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import get_members, to_measured, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Folds, Leakage, Report, get_members, to_measured, to_struct
+from assistant.evaluate.report.report import Leakage, Report
 from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
-from assistant.evaluate.tables.tables import Table, normalise_name
-from assistant.inference.card import read_card
+from assistant.evaluate.tables.tables import TextTable, normalise_name
+from assistant.inference.card import Card, read_card
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
 _MOST_LABELS = 64
@@ -45,13 +46,13 @@ def check_options(options: RunOptions) -> None:
         return
     if options.modality == "text":
         raise Invalid(
-            "--fit head needs the features of a frozen stem, and the text model gives only its answers; "
-            "measure it as it is, or fit a voice model",
+            "--fit head needs the features of a frozen stem, and the text model gives only its results; "
+            "evaluate it as it is, or fit a voice model",
             code="fit_unsupported",
         )
     if options.task != "emotion":
         raise Invalid(
-            f"--fit head learns emotions; the task {options.task} is not one of them: write your classes, whatever "
+            f"--fit head learns emotions, not {options.task}: write your classes, whatever "
             "their names, in a column `emotion`",
             code="fit_unsupported",
         )
@@ -62,7 +63,10 @@ def check_options(options: RunOptions) -> None:
                 code="fit_unsupported",
             )
     if options.leave_out is None and options.folds < 2:
-        raise Invalid("--folds must be 2 or more: one part tests what the others teach", code="fit_unsupported")
+        raise Invalid(
+            "--folds must be 2 or more: each fold is tested by a head that learned from the others",
+            code="fit_unsupported",
+        )
     optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_folder(options.save_model)
@@ -92,7 +96,9 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     folder = options.model or shipped_models() / options.modality
     card = read_card(folder)
     if "states" not in card.inputs:
-        raise ModelInvalid(f"{card.name} reads no frozen stem: --fit needs a voice model that does, as the shipped")
+        raise ModelInvalid(
+            f"{card.name} has no frozen stem: --fit needs a voice model with one, such as the shipped model"
+        )
     files.prepare_folder(options.out, rows=len(manifest.rows), columns=max(3, len(names)))
     model, stem = open_model(folder, session), open_model(find_stem(card), session)
     bad = list(manifest.bad)
@@ -103,40 +109,22 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
             refuse_bad_rows(options.data, bad)
         files.report_bad_rows(options.out, options.data, bad)
 
-    scoring = Scoring(options.task, options.abstain == "drop", options.bootstrap, options.seed)
-    protocol = Protocol(options.folds, left_out, options.baseline, scoring)
+    protocol = Protocol(options.folds, left_out, options.baseline, options.scoring)
     found = cross_validate(manifest.rows, model, stem, protocol, cache=options.out / "features", unread=unread)
     shared, notes = found.copies, list(found.notes)
     if options.against is not None:
         trained = read_against(options.against, options.modality, columns, options.table)
-        shared = find_leakage(found.rows, trained, against=options.against.name)
+        shared = to_struct(find_leakage(found.rows, trained, against=options.against.name), Leakage)
     if options.save_model is not None:
-        every = np.arange(len(found.known.target))
-        whole = head.train_head(found.known, every, seed=options.seed, place=found.place)
-        told = model_folder.make_training_card(
-            options.data, found.known, protocol, found.compared, found.folds["k"]
-        )
-        model_folder.save_model(options.save_model, whole, card, told)
-        if (emotions := len(whole.labels)) > model_folder.MOST_SERVED:
-            notes.append(
-                f"{options.save_model} names {emotions} emotions: it can be evaluated, but a server takes at most "
-                f"{model_folder.MOST_SERVED}"
-            )
+        notes += _save_model(options.save_model, options.data, found, protocol, card)
     outcomes = found.outcomes
     sheet = make_sheet(options.task, found.card, outcomes)
-    measured = compute_findings(
-        sheet,
-        outcomes,
-        drop=scoring.drop,
-        replicates=scoring.replicates,
-        seed=scoring.seed,
-        columns=list_group_columns(options.groups),
-    )
+    measured = compute_findings(sheet, outcomes, options.scoring, columns=list_group_columns(options.groups))
     report = Report(
         **get_members(measured),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=to_struct(shared, Leakage),
-        folds=to_struct(found.folds, Folds),
+        leakage=shared,
+        folds=found.folds,
         compared={name: dict(to_measured(one)) for name, one in found.compared.items()},
         model=describe_model(found.card, stem=stem.card, beside=card),
         options=describe_options(options, without=SAME_FIGURES, label_map=dict(label_map)),
@@ -153,7 +141,21 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     return 0
 
 
-def list_own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
+def _save_model(folder: Path, data: Path, found: CrossValidated, protocol: Protocol, beside: Card) -> list[str]:
+    """Train on everything, and write the model folder; what the report must say of it."""
+    every = np.arange(len(found.known.target))
+    whole = head.train_head(found.known, every, seed=protocol.scoring.seed, place=found.place)
+    card = model_folder.make_training_card(data, found.known, protocol, found.compared, len(found.folds.of))
+    model_folder.save_model(folder, whole, beside, card)
+    if (emotions := len(whole.labels)) <= model_folder.MOST_SERVED:
+        return []
+    return [
+        f"{folder} names {emotions} emotions: it can be evaluated, but a server takes at most "
+        f"{model_folder.MOST_SERVED}"
+    ]
+
+
+def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]:
     """Every label that the table has, or that the map turns it into: a fitted head takes any name.
 
     Raises `Invalid` (`fit_unsupported`) for more than 64, which are no classes.

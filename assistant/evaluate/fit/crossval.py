@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -21,6 +21,9 @@ from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, 
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
+from assistant.evaluate.report.conversion import to_struct
+from assistant.evaluate.report.findings import read_column
+from assistant.evaluate.report.report import Folds, HeadChoice, Leakage
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
@@ -41,14 +44,14 @@ class CrossValidated:
     """Those that could be heard."""
     outcomes: list[RowOutcome]
     """In the order of the rows, with the baseline that was asked for."""
-    folds: dict[str, Any]
+    folds: Folds
     compared: dict[str, dict[str, Figure]]
-    copies: dict[str, Any]
+    copies: Leakage
     """Speakers and near-duplicates that are in two folds."""
     known: TrainingSet
     """The clips that were read."""
     place: Ints
-    """Fold of each of them."""
+    """[clips]: the fold of each clip that was read."""
     notes: list[str]
 
 
@@ -69,10 +72,10 @@ def cross_validate(
     learned. Raises `Invalid`: `too_few_speakers`, `too_few_parts`, `too_few_rows`, `one_class`.
     """
     column, seed = protocol.column, protocol.scoring.seed
-    kept = [row for row in rows if column is None or get_value(row, column)]
+    kept = [row for row in rows if column is None or read_column(row, column)]
     known_lines = {row.line for row in kept}
     lost = [
-        BadRow(row.line, f"nothing in `{column}`, whose values are left out in turn", name=row.name)
+        BadRow(row.line, f"`{column}` is empty, and its values are left out in turn", name=row.name)
         for row in rows
         if row.line not in known_lines
     ]
@@ -80,7 +83,7 @@ def cross_validate(
     unread([*lost, *bad])
     named = [row for row, _ in heard]
     if column is not None:
-        heard = [(replace(row, speaker=f"{get_value(row, column)}/{row.speaker}"), clip) for row, clip in heard]
+        heard = [(replace(row, speaker=f"{read_column(row, column)}/{row.speaker}"), clip) for row, clip in heard]
     read = [(row, clip) for row, clip in heard if not clip.abstained]
     known, simple = _make_training_sets(read, column)
     place, names = _assign_folds([row for row, _ in read], known, protocol)
@@ -97,13 +100,12 @@ def cross_validate(
         _read_floor(outcome, clip, floors[part])
         for outcome, (_, clip), part in zip(raw, heard, parts.tolist(), strict=True)
     ]
-    found = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
-    copies = leakage.find_shared(named, parts.tolist(), quiet=quiet)
-    folds = found["folds"] | {"heads": [one.choices() for one in heads], "leakage": copies}
+    folds, compared = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
+    copies = to_struct(leakage.find_shared(named, parts.tolist(), quiet=quiet), Leakage)
+    choices = [to_struct(one.choices(), HeadChoice) for one in heads]
+    folds = msgspec.structs.replace(folds, heads=choices, leakage=copies)
     notes = _list_notes(protocol, names, copies)
-    return CrossValidated(
-        card, named, outcomes[protocol.baseline], folds, found["compared"], copies, known, place, notes
-    )
+    return CrossValidated(card, named, outcomes[protocol.baseline], folds, compared, copies, known, place, notes)
 
 
 def _assign_folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -> tuple[Ints, list[str]]:
@@ -113,7 +115,7 @@ def _assign_folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -
         place = assign_speaker_folds(speakers, known.target, protocol.folds, protocol.scoring.seed)
         names = name_folds(speakers, place)
     else:
-        place, values = assign_left_out([get_value(row, protocol.column) for row in rows], protocol.column)
+        place, values = assign_left_out([read_column(row, protocol.column) for row in rows], protocol.column)
         names = list(values)
     if both := find_shared_speakers(speakers, place):
         raise AssertionError(f"a speaker is on both sides: {both[0]}")
@@ -122,13 +124,13 @@ def _assign_folds(rows: Sequence[Row], known: TrainingSet, protocol: Protocol) -
 
 def _assign_parts(heard: Sequence[tuple[Row, Clip]], place: Ints, column: str | None) -> Ints:
     """The fold of every clip, [clips]; one that was not read belongs where its speaker is."""
-    groups = [row.speaker if column is None else get_value(row, column) for row, _ in heard]
+    groups = [row.speaker if column is None else read_column(row, column) for row, _ in heard]
     answered = (group for group, (_, clip) in zip(groups, heard, strict=True) if not clip.abstained)
     fold_of = dict(zip(answered, place.tolist(), strict=True))
     return np.array([fold_of.get(group, 0) for group in groups], dtype=np.int64)
 
 
-def _list_notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, Any]) -> list[str]:
+def _list_notes(protocol: Protocol, names: Sequence[str], copies: Leakage) -> list[str]:
     column = protocol.column
     tested = f"each value of {column}" if column else f"{len(names)} folds of speakers"
     notes = [
@@ -139,23 +141,17 @@ def _list_notes(protocol: Protocol, names: Sequence[str], copies: Mapping[str, A
         notes.append(
             f"there are only {len(names)} speakers, so there are {len(names)} folds and not {protocol.folds}"
         )
-    if column is not None and (shared := copies["speakers"]["shared"]):
+    if column is not None and copies.speakers and (shared := copies.speakers.shared):
         notes.append(
             f"{shared} names of speakers are in more than one {column} and were taken for different people: where "
             "they are the same, training has heard them, and the figures are too good"
         )
-    if copies["audio"]["shared"]:
+    if copies.audio and copies.audio.shared:
         notes.append(
-            f"{copies['audio']['shared']} clips have a copy in another fold, so the figures are too good: leave "
+            f"{copies.audio.shared} clips have a copy in another fold, so the figures are too good: leave "
             "one of each pair out; leakage.audio.first names them"
         )
     return notes
-
-
-def get_value(row: Row, column: str) -> str:
-    """A row's cell of a column that was asked for."""
-    own = {"speaker": row.speaker, "group": row.group, "gender": row.gender}
-    return own.get(column) or row.more.get(column, "")
 
 
 def move_outcomes(
@@ -175,13 +171,13 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     labels = order_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
         raise Invalid(
-            f"{len(read)} rows can be learned from; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
+            f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
         )
     if len(labels) < 2:
-        raise Invalid(f"all rows are {labels[0]}: there is nothing to tell apart", code="one_class")
+        raise Invalid(f"all rows are {labels[0]}: at least two classes are needed", code="one_class")
     target = np.array([labels.index(row.labels[0]) for row, _ in read], dtype=np.int64)
     who = np.unique([row.speaker for row, _ in read], return_inverse=True)[1].astype(np.int64)
-    corpora = [get_value(row, column) if column else "" for row, _ in read]
+    corpora = [read_column(row, column) if column else "" for row, _ in read]
     corpus = np.unique(corpora, return_inverse=True)[1].astype(np.int64)
     affect = np.stack([clip.affect[:2] for _, clip in read])
     given = (

@@ -26,7 +26,7 @@ class Clip:
     """Valence, arousal, both deviations and stress, as the shipped head gives them, [5]."""
     prosody: Floats32
     abstained: str = ""
-    """The reason, or nothing."""
+    """Why the reader abstained; empty where it did not."""
 
 
 def make_content_key(row: Row) -> str:
@@ -93,8 +93,15 @@ class FeatureCache:
 def _load(file: Path) -> dict[str, Clip]:
     with np.load(file, allow_pickle=False) as kept:
         windows, ends = kept["windows"], kept["ends"].tolist()
-        columns = zip(kept["keys"].tolist(), [0, *ends], ends, kept["affect"], kept["prosody"],
-                      kept["abstained"].tolist(), strict=False)  # fmt: skip
+        columns = zip(
+            kept["keys"].tolist(),
+            [0, *ends],
+            ends,
+            kept["affect"],
+            kept["prosody"],
+            kept["abstained"].tolist(),
+            strict=False,
+        )
         return {
             key: Clip(windows[start:end], affect, simple, abstained)
             for key, start, end, affect, simple, abstained in columns

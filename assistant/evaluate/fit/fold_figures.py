@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from assistant import bootstrap
 from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import measures
-from assistant.evaluate.figures.tasks import Sheet, Task
+from assistant.evaluate.figures.tasks import Scoring, Sheet
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
+from assistant.evaluate.report.report import Fold, Folds, Number
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card
@@ -21,18 +23,6 @@ from assistant.inference.card import Card
 FLOOR = "floor: energy and pitch"
 SHOWN = ("uar", "accuracy", "macro_f1", "ece", "coverage")
 """Figures of each fold; the whole has them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """How answers become figures."""
-
-    task: Task
-    drop: bool
-    """Leave abstentions out, instead of counting them as wrong."""
-    replicates: int
-    """Of the bootstrap."""
-    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +44,8 @@ def compute_fold_figures(
     floor: Sequence[RowOutcome],
     parts: Ints,
     names: Sequence[str],
-) -> dict[str, Any]:
-    """The keys `folds` and `compared` of the report, from outcomes by personal baseline and those of the floor.
+) -> tuple[Folds, dict[str, dict[str, Figure]]]:
+    """The members `folds` and `compared` of the report, from outcomes by personal baseline and those of the floor.
 
     `parts` [rows] is the fold of each outcome, `names` what is left out of each fold. A corpus that is left out is
     scored over its own classes.
@@ -72,31 +62,34 @@ def compute_fold_figures(
         ]
 
     asked, without, low = split(outcomes[protocol.baseline]), split(outcomes["none"]), split(floor)
-    of = [
-        {
-            "held_out": name,
-            "n": len(sheet.answered),
-            "clusters": int(sheet.clusters.max(initial=-1)) + 1,
-            "metrics": compute_figures(sheet, scoring),
-            **({"without_baseline": compute_figures(bare, scoring)} if with_baseline else {}),
-            "floor": {"uar": compute_figures(floored, scoring)["uar"]},
-        }
-        for name, sheet, bare, floored in zip(names, asked, without, low, strict=True)
-    ]
-    folds = {
-        "protocol": protocol.column or "speakers",
-        "k": len(names),
-        "seed": scoring.seed,
-        "of": of,
-        "mean": compute_mean(asked, scoring),
-        **({"mean_without_baseline": compute_mean(without, scoring)} if with_baseline else {}),
-        "mean_floor": compute_mean(low, scoring),
-    }
+    folds = Folds(
+        protocol=protocol.column or "speakers",
+        k=len(names),
+        seed=scoring.seed,
+        of=[
+            Fold(
+                held_out=name,
+                n=len(sheet.answered),
+                clusters=int(sheet.clusters.max(initial=-1)) + 1,
+                metrics=_record(compute_figures(sheet, scoring)),
+                without_baseline=_record(compute_figures(bare, scoring)) if with_baseline else UNSET,
+                floor=_record({"uar": compute_figures(floored, scoring)["uar"]}),
+            )
+            for name, sheet, bare, floored in zip(names, asked, without, low, strict=True)
+        ],
+        mean=_record(compute_mean(asked, scoring)),
+        mean_without_baseline=_record(compute_mean(without, scoring)) if with_baseline else UNSET,
+        mean_floor=_record(compute_mean(low, scoring)),
+    )
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
     compared = {
         name: compute_figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()
     }
-    return {"folds": folds, "compared": compared}
+    return folds, compared
+
+
+def _record(figures: Mapping[str, Figure]) -> dict[str, Number]:
+    return dict(to_measured(figures))
 
 
 def compute_figures(sheet: Sheet, scoring: Scoring) -> dict[str, Figure]:

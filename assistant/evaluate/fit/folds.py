@@ -70,7 +70,7 @@ def assign_left_out(values: Sequence[str], column: str) -> tuple[Ints, tuple[str
     if len(names) < 2:
         raise Invalid(
             f"--leave-out {column}: the rows that can be read have {len(names)} value in that column; it takes two "
-            "or more, so that one can be tested by the others",
+            "or more, so that one can be tested by a head that learned from the others",
             code="too_few_parts",
         )
     return place.astype(np.int64), tuple(names.tolist())
@@ -84,9 +84,14 @@ def find_shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...
     """
     seen: dict[str, int] = {}
     return tuple(
-        sorted({name for name, fold in zip(speakers, place.tolist(), strict=True)
-                if seen.setdefault(name, fold) != fold})
-    )  # fmt: skip
+        sorted(
+            {
+                name
+                for name, fold in zip(speakers, place.tolist(), strict=True)
+                if seen.setdefault(name, fold) != fold
+            }
+        )
+    )
 
 
 def name_folds(speakers: Sequence[str], place: Ints) -> list[str]:

@@ -72,7 +72,7 @@ class Head:
 
     labels: tuple[str, ...]
     raw: Linear
-    """Of somebody unknown."""
+    """Reads somebody of whom no baseline is known."""
     relative: Linear
     """Of what differs from a mean speaker; a personal baseline takes out the rest."""
     center: tuple[float, ...]
@@ -204,9 +204,15 @@ def _fit(
     several = len(np.unique(known.corpus[learned])) > 1
     allowed = softmax.find_competing(known.target, known.corpus, classes) if several else None
     return softmax.fit_linear(
-        features, known.target, weight, ridge=penalty / len(learned), classes=classes, allowed=allowed, start=start,
+        features,
+        known.target,
+        weight,
+        ridge=penalty / len(learned),
+        classes=classes,
+        allowed=allowed,
+        start=start,
         steps=steps,
-    )  # fmt: skip
+    )
 
 
 def _subtract_mean_speaker(head: Linear, known: TrainingSet, learned: Ints) -> Linear:

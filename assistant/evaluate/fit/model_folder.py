@@ -42,7 +42,7 @@ def check_folder(folder: Path) -> None:
         return
     if not card.is_file() or f"[{_OURS}]" not in card.read_text(encoding="utf-8", errors="replace").splitlines():
         raise Conflict(
-            f"--save-model {folder} is there already and is no head fitted by this command; name a new folder",
+            f"--save-model {folder} exists and was not written by this command; name a new folder",
             code="model_exists",
         )
 
@@ -59,9 +59,13 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
     states = list(beside.inputs["states"].shape)
     qualities = int(beside.outputs["quality"].shape[-1])
     floats: dict[str, Sequence[int | str]] = {
-        "emotions": (labels,), "relative": (labels,), "affect": (2,), "affect_deviation": (2,), "stress": (),
+        "emotions": (labels,),
+        "relative": (labels,),
+        "affect": (2,),
+        "affect_deviation": (2,),
+        "stress": (),
         "quality": (qualities,),
-    }  # fmt: skip
+    }
     card: dict[str, Any] = {
         "name": folder.resolve().name,
         "kind": "voice",
@@ -94,7 +98,7 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
         ) from error
     opened = open_model(folder)
     if (apart := golden_error(opened)) > _TOLERANCE:
-        raise ModelInvalid(f"{folder} gives other values than when it was written: they differ by {apart:.3g}")
+        raise ModelInvalid(f"{folder} gives different values than when it was written: they differ by {apart:.3g}")
     return opened.card
 
 

@@ -18,9 +18,17 @@ _BLOCK = 1000
 """Frames transformed at once."""
 _LONGEST = 60 * SAMPLE_RATE
 NAMES = (
-    "level", "level_deviation", "level_range", "level_slope", "pitch", "pitch_deviation", "pitch_range",
-    "pitch_slope", "voiced", "seconds",
-)  # fmt: skip
+    "level",
+    "level_deviation",
+    "level_range",
+    "level_slope",
+    "pitch",
+    "pitch_deviation",
+    "pitch_range",
+    "pitch_slope",
+    "voiced",
+    "seconds",
+)
 
 
 def measure_prosody(speech: Samples) -> Floats32:

@@ -16,8 +16,9 @@ from assistant.arrays import Floats
 from assistant.errors import Invalid
 from assistant.evaluate.figures.metrics import number_clusters
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import round_number, to_measured
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import ModelIdentity, Report, round_number, to_measured
+from assistant.evaluate.report.report import ModelIdentity, Report
 from assistant.evaluate.tables.labels import read_number
 from assistant.evaluate.tables.manifest import BadRow
 from assistant.evaluate.tables.tables import open_plain_table
@@ -49,7 +50,7 @@ _FAR = 1.5
 
 @dataclass(frozen=True, slots=True)
 class LogsOptions:
-    """What was asked for."""
+    """Options of `evaluate recommend --task logs`."""
 
     data: Path
     out: Path = Path("evaluation")
@@ -70,7 +71,7 @@ class Log:
     of: tuple[str, ...]
     """Person, or group, of each row; empty where there is none."""
     over: str | None
-    """Which column that is."""
+    """The column that names the person or group."""
     bad: tuple[BadRow, ...]
 
 

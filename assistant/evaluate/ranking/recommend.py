@@ -21,8 +21,9 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import ModelIdentity, Report, to_measured
+from assistant.evaluate.report.report import ModelIdentity, Report
 from assistant.recommend.bandits import Belief, prior
 from assistant.recommend.catalogue import Affinity, Item
 from assistant.recommend.features import choice_features, context_vector, item_numbers
@@ -48,7 +49,7 @@ _ASPECTS = {
 
 @dataclass(frozen=True, slots=True)
 class RecommendOptions:
-    """What was asked for."""
+    """Options of `evaluate recommend --task situnes`."""
 
     data: Path
     task: str = "situnes"
@@ -113,8 +114,10 @@ def score_served(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -
     numbers = [np.array(item_numbers(item)) for item in items]
     found: dict[str, list[Floats]] = {}
     for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
-        contexts = [context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
-                    for row in range(len(items))]  # fmt: skip
+        contexts = [
+            context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
+            for row in range(len(items))
+        ]
         features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
         found[name] = [_score_served_split(features, heard, split) for split in splits]
     return found

@@ -1,4 +1,4 @@
-"""What a run leaves behind: `report.json`, `report.html`, `card.md`, `predictions.csv` and `bad_rows.csv`."""
+"""The files of a run: `report.json`, `report.html`, `card.md`, `predictions.csv` and `bad_rows.csv`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from typing import Any, TextIO
 import msgspec
 
 from assistant.errors import Invalid, Unavailable
+from assistant.evaluate.report.conversion import to_plain
 from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.page import report_page
-from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, to_plain
+from assistant.evaluate.report.report import BadRowEntry, BadRows, Report
 from assistant.evaluate.report.terminal import format_summary
 from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
 
@@ -25,11 +26,11 @@ SHOWN_BAD = 50
 FILES = "report.html, report.json, card.md, predictions.csv"
 """What a run writes, as it is printed."""
 _ROOM = 4_000_000
-"""Bytes that must be free before a run starts, beside those of the predictions."""
+"""Free bytes that a run needs besides the predictions."""
 
 
 def list_bad_rows(bad: Sequence[BadRow]) -> BadRows:
-    """How many, and the first `SHOWN_BAD` in the order of the file."""
+    """The number of bad rows, and the first `SHOWN_BAD` in the order of the file."""
     ordered = sorted(bad, key=lambda row: row.line)
     return BadRows(
         count=len(bad), first=[BadRowEntry(line=row.line, reason=row.reason) for row in ordered[:SHOWN_BAD]]
@@ -52,13 +53,13 @@ def report_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
 
 
 def print_nothing_scored(data: Path) -> int:
-    """Print that no row could be used; the exit status of such a run."""
+    """Print that no row could be scored; returns the exit status of such a run."""
     print(f"assistant evaluate: none of the rows of {data} could be scored", file=sys.stderr)
     return 1
 
 
 def prepare_folder(out: Path, *, rows: int, columns: int) -> None:
-    """Make the folder and see that the results will fit. Raises `Invalid` or `Unavailable` (`out_unwritable`)."""
+    """Make the folder and check that the results will fit. Raises `Invalid` or `Unavailable` (`out_unwritable`)."""
     wanted = rows * (100 + 20 * columns) + _ROOM
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def prepare_folder(out: Path, *, rows: int, columns: int) -> None:
 
 @contextmanager
 def _replacing(file: Path, *, keep: bool = False) -> Iterator[TextIO]:
-    """Write beside `file`, then put it in its place; `keep` only tries, and leaves what is there."""
+    """Write to a new file, then replace `file` by it; `keep` only tries, and leaves `file` as it is."""
     beside = file.with_name(f".{file.name}.part")
     try:
         # a file name may hold bytes that are no UTF-8; they are written as escapes
@@ -96,7 +97,7 @@ def write_predictions(out: Path, lines: Iterable[Sequence[Any]]) -> None:
 
 
 def write_report(report: Report, out: Path) -> Report:
-    """Write `report.json`, and the page and the model card that are made from it; the report as it was written.
+    """Write `report.json`, the page and the model card; returns the report as it was written.
 
     Raises `Unavailable` (`out_unwritable`).
     """

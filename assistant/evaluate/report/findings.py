@@ -1,4 +1,4 @@
-"""What a run found, as plain numbers: figures with intervals, per class, by group, curves. No files, no clock."""
+"""Computes what a report says of a run: figures with intervals, per class, by group, curves. No files, no clock."""
 
 from __future__ import annotations
 
@@ -15,18 +15,9 @@ from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.curves import compute_curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
 from assistant.evaluate.figures.measures import compute_figures, make_ranked
-from assistant.evaluate.figures.tasks import Sheet, Task, choose_names, get_answer, list_classes
-from assistant.evaluate.report.report import (
-    ClassFigures,
-    Curves,
-    Figures,
-    Findings,
-    Gap,
-    Group,
-    round_number,
-    to_measured,
-    to_struct,
-)
+from assistant.evaluate.figures.tasks import Scoring, Sheet, Task, choose_names, get_answer, list_classes
+from assistant.evaluate.report.conversion import round_number, to_measured, to_struct
+from assistant.evaluate.report.report import ClassFigures, Curves, Figures, Findings, Gap, Group
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import Card
@@ -34,11 +25,11 @@ from assistant.inference.card import Card
 _OWN = ("speaker", "group", "gender")
 """Columns that every row has."""
 _LARGE = 4_000_000
-"""Numbers in a sheet above which it is kept in as few bytes as do: a million label sets would fill the memory."""
+"""Numbers in a sheet above which it uses smaller types: a million label sets would fill the memory."""
 
 
 def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
-    """Labels beside answers. Columns are the classes present, all labels of the card, or the affects labelled."""
+    """Labels beside answers; a column for each class that occurs, label of the card, or labelled affect."""
     used: dict[str, None] = {}
     answered, speakers = [], []
     for outcome in outcomes:
@@ -73,20 +64,20 @@ def make_sheet(task: Task, card: Card, outcomes: Sequence[RowOutcome]) -> Sheet:
 def compute_findings(
     sheet: Sheet,
     outcomes: Sequence[RowOutcome],
+    scoring: Scoring,
     *,
-    drop: bool,
-    replicates: int,
-    seed: int,
     columns: Sequence[str] = ("group", "gender"),
     task: Task | Literal["mood"] | None = None,
 ) -> Findings:
-    """The part of the report that is computed, from one pass over the outcomes.
+    """Compute what the report says of the outcomes, in one pass over them.
 
-    `columns` names those that groups are made by. `task` is the sheet's own where none is given.
+    `columns` are those to group by. `task` is that of the report, if it is not that of the sheet.
     """
 
+    chance: Any = {"drop": scoring.drop, "replicates": scoring.replicates, "seed": scoring.seed}
+
     def measure(part: Sheet) -> Figures:
-        return to_measured(compute_figures(part, drop=drop, replicates=replicates, seed=seed))
+        return to_measured(compute_figures(part, **chance))
 
     abstained: Counter[str] = Counter()
     values: dict[str, list[str]] = {name: [] for name in columns}
@@ -102,19 +93,17 @@ def compute_findings(
         clusters=int(sheet.clusters.max(initial=-1)) + 1,
         abstained=dict(sorted(abstained.items())),
         metrics=whole,
-        per_class={} if sheet.task == "affect" else _per_class(sheet, drop=drop),
+        per_class={} if sheet.task == "affect" else _per_class(sheet, drop=scoring.drop),
         label_counts=_label_counts(sheet),
-        confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=drop),
-        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=drop), Curves),
+        confusion={} if sheet.task in ("affect", "labels") else _confusion(sheet, drop=scoring.drop),
+        curves=to_struct(compute_curves(sheet, whole.get("aurc"), drop=scoring.drop), Curves),
         groups={key: _group(column, sheet.take(rows), measure) for key, column, rows in list_groups(values)},
-        gaps=[
-            to_struct(gap, Gap) for gap in measure_gaps(sheet, values, drop=drop, replicates=replicates, seed=seed)
-        ],
+        gaps=[to_struct(gap, Gap) for gap in measure_gaps(sheet, values, **chance)],
     )
 
 
 def list_extra_columns(columns: Sequence[str]) -> list[str]:
-    """Those columns that a row has only if they are asked for.
+    """The columns that a row has only on request.
 
     >>> list_extra_columns(["gender", "accent", "accent"])
     ['accent']
@@ -123,7 +112,7 @@ def list_extra_columns(columns: Sequence[str]) -> list[str]:
 
 
 def list_group_columns(columns: Sequence[str]) -> list[str]:
-    """The columns that groups are made by: those asked for beside ours.
+    """The columns to group by: `group`, `gender`, and those that were asked for.
 
     >>> list_group_columns(["accent", "gender"])
     ['group', 'gender', 'accent']
@@ -132,7 +121,7 @@ def list_group_columns(columns: Sequence[str]) -> list[str]:
 
 
 def read_column(row: Row, column: str) -> str:
-    """What a row says in a column, ours or any other that was asked for; empty where it says nothing."""
+    """The cell of a row in a column, ours or one that was asked for; empty where there is none."""
     return str(getattr(row, column)) if column in _OWN else row.more.get(column, "")
 
 

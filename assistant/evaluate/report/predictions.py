@@ -1,4 +1,4 @@
-"""`predictions.csv`: its lines as a run writes them, and read back as a sheet that can be compared."""
+"""`predictions.csv`: its lines as a run writes them, and how `compare` reads them back."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.sheet import Sheet, Task
-from assistant.evaluate.report.report import Report, read_report
+from assistant.evaluate.report.conversion import read_report
+from assistant.evaluate.report.report import Report
 from assistant.evaluate.run.outcomes import RowOutcome
 
 _BLOCK = 10_000
-"""Rows that are text at one time."""
+"""Rows held as text at one time."""
 
 
 def make_lines(sheet: Sheet, outcomes: Sequence[RowOutcome], *, with_text: bool = False) -> Iterator[list[Any]]:
@@ -55,7 +56,7 @@ class Scored:
     """One model's answers."""
 
     name: str
-    """What a table calls it."""
+    """Its name in tables."""
     folder: Path
     report: Report
     keys: Sequence[tuple[int, str]]
@@ -150,14 +151,14 @@ def _masks(cells: Sequence[str], names: Sequence[str]) -> Bools:
 
 
 def find_common_rows(scored: Sequence[Scored]) -> list[Ints]:
-    """The rows that all of them scored, in the order of the first: their numbers in each, [models][rows]."""
+    """Row numbers of the rows that all models scored, in the order of the first, [models][rows]."""
     places = [{key: at for at, key in enumerate(one.keys)} for one in scored]
     keys = [key for key in places[0] if all(key in other for other in places[1:])]
     return [np.array([place[key] for key in keys], dtype=np.int64) for place in places]
 
 
 def align_sheets(scored: Sequence[Scored]) -> list[Sheet]:
-    """Their sheets on the rows that all of them scored, with the same names and clusters.
+    """The sheets of the rows that all models scored, with the same names and clusters.
 
     Where abstentions are left out, only rows that all of them answered. Raises `Invalid` (`not_comparable`) where
     there are none, or their labels differ.
@@ -182,7 +183,7 @@ def align_sheets(scored: Sequence[Scored]) -> list[Sheet]:
 
 
 def _named(sheet: Sheet, names: Sequence[str]) -> Sheet:
-    """The sheet with other columns; a name that it lacks is never true and never said."""
+    """The sheet with other columns; a name that it lacks is never true and never predicted."""
     if tuple(names) == sheet.names:
         return sheet
     shape = (len(sheet), len(names))

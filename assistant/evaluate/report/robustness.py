@@ -1,4 +1,4 @@
-"""The same rows under one condition after another, and what each costs beside the clean run, row by row."""
+"""Robustness: the same rows under one condition after another, and how much each costs, row by row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,17 +16,19 @@ from assistant.evaluate.figures import measures, tally
 from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
+from assistant.evaluate.figures.tasks import Scoring
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
-from assistant.evaluate.report.report import ConditionResult, to_measured
+from assistant.evaluate.report.report import ConditionResult
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card
 
 _ERRORS = ("ece", "brier", "nll", "mae_", "rmse_", "aurc")
-"""Figures of which less is better begin like this."""
+"""Prefixes of figures for which less is better."""
 
 Hear = Callable[[Disturbance], Sequence[RowOutcome]]
-"""Reads all rows again, with this done to each."""
+"""Reads all rows again under a disturbance."""
 
 
 def measure_conditions(
@@ -34,25 +37,21 @@ def measure_conditions(
     outcomes: Sequence[RowOutcome],
     hear: Hear,
     card: Card,
-    *,
-    drop: bool,
-    replicates: int,
-    seed: int,
+    scoring: Scoring,
 ) -> list[ConditionResult]:
-    """The report's `conditions`: each of them heard in turn and set beside the clean run.
+    """Read the rows under each disturbance and compare with the clean run: the report's `conditions`.
 
     `clean` is the sheet of the clean `outcomes`.
     """
     reference = _lines(outcomes)
+    chance: Any = {"drop": scoring.drop, "replicates": scoring.replicates, "seed": scoring.seed}
     found = []
     for disturbance in disturbances:
         heard = hear(disturbance)
         sheet = make_sheet(clean.task, card, heard)
         abstained = Counter(o.abstained for o in heard if o.abstained)
-        costs = compute_losses(
-            *match_rows(clean, reference, sheet, _lines(heard)), drop=drop, replicates=replicates, seed=seed
-        )
-        figures = measures.compute_figures(sheet, drop=drop, replicates=replicates, seed=seed)
+        costs = compute_losses(*match_rows(clean, reference, sheet, _lines(heard)), **chance)
+        figures = measures.compute_figures(sheet, **chance)
         condition = disturbance.condition
         found.append(
             ConditionResult(
@@ -72,7 +71,7 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
     """How much worse each figure is than clean, over the same rows in the same order.
 
     Whole clusters are resampled for both at once, so that what is common to both cancels out of the interval. A
-    loss is positive where the condition does harm, also for figures of which less is better. Empty where the
+    loss is positive where the condition does harm, also for figures for which less is better. Empty where the
     classes present differ, as then no figure means the same.
     """
     if clean.names != found.names or not len(clean):
@@ -94,7 +93,7 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
 def match_rows(
     clean: Sheet, clean_lines: Sequence[int], found: Sheet, found_lines: Sequence[int]
 ) -> tuple[Sheet, Sheet]:
-    """The rows that could be read in both runs, by their line of the manifest."""
+    """Both sheets with only the rows that could be read in both runs, matched by line of the manifest."""
     before, after = (np.asarray(lines, dtype=np.int64) for lines in (clean_lines, found_lines))
     if np.array_equal(before, after):
         return clean, found

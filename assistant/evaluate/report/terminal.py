@@ -9,7 +9,7 @@ from assistant.evaluate.report.report import Measured, Number, Report
 
 
 def format_summary(report: Report) -> str:
-    """The figures, aligned: all, then the leading one by condition, fold and reading, and what was found beside."""
+    """All figures, aligned; then the leading one by condition, fold and reading; then gaps, notes and leakage."""
     places = 5 if report.task == "logs" else 3
     return "\n".join(
         [

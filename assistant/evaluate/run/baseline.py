@@ -26,7 +26,7 @@ class Habit:
         self._parts: tuple[Baseline, ...] = ()
 
     def learn(self, observation: Sequence[float]) -> None:
-        """One more utterance."""
+        """Learn from one more utterance."""
         parts = list(_split_numbers(observation))
         known = self._parts or (NO_BASELINE,) * len(parts)
         self._parts = tuple(update_baseline(old, part) for old, part in zip(known, parts, strict=True))

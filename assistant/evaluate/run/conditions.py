@@ -23,8 +23,8 @@ Kind = Literal["noise", "telephone", "opus", "clip", "gain", "reverb"]
 
 USUAL = ("noise@20,10,0", "telephone", "opus:16", "clip:10", "gain:-20,20", "reverb:0.5")
 """What `all` stands for; the noise is pink."""
-HELP = """\
-conditions, any number after --conditions; all means """ + " ".join(USUAL) + """:
+HELP = f"""\
+conditions, any number after --conditions; all means {" ".join(USUAL)}:
   noise:DIR@20,10,0   part of a file in DIR, this many dB below the active speech; without DIR pink noise
   telephone           8 kHz, 300 to 3,400 Hz, mu-law
   opus:16             coded and decoded at this many kbit/s
@@ -34,7 +34,7 @@ conditions, any number after --conditions; all means """ + " ".join(USUAL) + """
                       impulse responses from a folder
 Each clip is read once clean and once under each condition. Random choices depend on --seed and the name of the
 clip, and are the same at every level. A loss is how much worse a figure is than on clean input, on the same rows.
-"""  # fmt: skip
+"""
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "noise": (-40.0, 80.0, "dB"),
     "opus": (6.0, 256.0, "kbit/s"),
@@ -81,7 +81,7 @@ def parse_conditions(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
     found = tuple(dict.fromkeys(condition for word in words for condition in _parse_condition(word)))
     names = [condition.name for condition in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise Invalid(f"two folders would both be called {twice[0]}: rename one of them", code="condition_invalid")
+        raise Invalid(f"two folders have the same name, {twice[0]}: rename one of them", code="condition_invalid")
     return found
 
 
@@ -89,12 +89,12 @@ def _parse_condition(word: str) -> list[AudioCondition]:
     kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
     if kind not in get_args(Kind):
         raise Invalid(
-            f"no condition is called {word!r}; there are {', '.join(get_args(Kind))}, and all",
+            f"unknown condition {word!r}; known are {', '.join(get_args(Kind))}, and all",
             code="condition_invalid",
         )
     if kind == "telephone":
         if rest:
-            raise Invalid(f"a telephone has no level: write telephone, not {word}", code="condition_invalid")
+            raise Invalid(f"telephone takes no level: write telephone, not {word}", code="condition_invalid")
         return [AudioCondition("telephone")]
     folder = None
     if kind == "noise" and not word.startswith("noise@"):
@@ -125,7 +125,7 @@ def _parse_numbers(written: str) -> list[float] | None:
 def _find_folder(written: str) -> Path:
     folder = Path(written).expanduser()
     if not folder.is_dir():
-        raise NotFound(f"there is no folder {folder} to take sounds from", code="folder_missing")
+        raise NotFound(f"there is no folder {folder} with sounds", code="folder_missing")
     return folder
 
 

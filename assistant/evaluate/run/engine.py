@@ -30,7 +30,7 @@ Piece = tuple[int, Sequence[Row]]
 
 
 class Engine(Protocol):
-    """Where pieces are read."""
+    """Reads pieces of the manifest, in this process or elsewhere."""
 
     def __call__(self, pieces: Iterator[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
         """Each piece by its number, as `outcomes.pack_outcomes` writes it, in any order."""

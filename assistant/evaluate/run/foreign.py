@@ -176,7 +176,7 @@ def _answered(row: dict[str, Array], output: str, foreign: Foreign) -> Floats:
     values = np.asarray(row[output], dtype=np.float64).reshape(-1)
     if len(values) != len(foreign.names):
         raise ModelInvalid(
-            f"the output {output} has {len(values)} numbers for {len(foreign.names)} labels: mend the card's labels"
+            f"the output {output} has {len(values)} numbers for {len(foreign.names)} labels: correct the card"
         )
     if not np.isfinite(values).all():
         raise FloatingPointError("the model gave values that are not numbers")

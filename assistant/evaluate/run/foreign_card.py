@@ -69,7 +69,7 @@ class Foreign:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names, each once."""
+        """The names without repetition, in their order."""
         return tuple(dict.fromkeys(self.names))
 
 
@@ -161,7 +161,8 @@ def list_answerable(card: Card, task: Task, names: Sequence[str]) -> tuple[str, 
         kept = tuple(names)
     if not fits:
         raise Invalid(
-            f"{card.name} can't be asked for {task}: it says {foreign.output} of {', '.join(foreign.labels)}",
+            f"{card.name} cannot answer the task {task}: its output is {foreign.output} "
+            f"of {', '.join(foreign.labels)}",
             code="task_unsupported",
         )
     return kept
@@ -254,5 +255,5 @@ def _check_files(card: Card) -> None:
     beside = sorted(f.name for f in card.folder.iterdir() if f.suffix in _WEIGHTS and f.name not in named)
     if beside:
         raise _make_error(
-            card, f"{', '.join(beside)} lies beside the graph: name it with its sha256 under files, or move it"
+            card, f"{', '.join(beside)} lies beside the graph: list it with its sha256 under files, or move it"
         )

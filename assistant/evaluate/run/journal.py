@@ -97,8 +97,8 @@ class Journal:
             found = key if written is None else json.loads(written)
             if differing := sorted(n for n in {*key, *found} - {"schema"} if key.get(n) != found.get(n)):
                 raise Conflict(
-                    f"{name} was written by a run with another {', '.join(differing)}; leave out --resume to start "
-                    "afresh, or name another --out",
+                    f"{name} belongs to a run with a different {', '.join(differing)}; leave out --resume to start "
+                    "again, or name another --out",
                     code="journal_other",
                 )
             if written is None:
@@ -119,8 +119,8 @@ class Journal:
                     self._synced = now
             except sqlite3.Error as error:
                 raise Unavailable(
-                    f"the journal can't be written: {error}; what was read so far is kept: make room and run the "
-                    "same command again with --resume",
+                    f"the journal can't be written: {error}; what was read so far is kept: free some space and run "
+                    "the same command again with --resume",
                     code="out_unwritable",
                 ) from error
 

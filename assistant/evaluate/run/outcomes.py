@@ -63,8 +63,10 @@ def _pack_number(value: Any) -> Any:
 
 def unpack_outcomes(data: bytes, card: Card) -> list[LineOutcome]:
     """What `pack_outcomes` made of outcomes; `card` is that of their model."""
-    return [LineOutcome(line, audio_s, _scores(told, card), abstained, bad)
-            for line, audio_s, abstained, bad, told in _DECODER.decode(data)]  # fmt: skip
+    return [
+        LineOutcome(line, audio_s, _scores(told, card), abstained, bad)
+        for line, audio_s, abstained, bad, told in _DECODER.decode(data)
+    ]
 
 
 def _scores(told: list[Any] | None, card: Card) -> Scores | None:
@@ -109,7 +111,7 @@ class RowOutcomes(Sequence[RowOutcome]):
         """Places among `rows` of those that could be read."""
         self._known: tuple[int, dict[int, RowOutcome]] = (-1, {})
         self.bad: list[BadRow] = []
-        """The rows that couldn't."""
+        """The rows that could not be read."""
         self.audio_s = 0.0
         """Seconds of audio that was read."""
         for place, row, met in self._met():

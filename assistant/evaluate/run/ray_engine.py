@@ -41,7 +41,7 @@ class ModelPlace:
     sha256: str
 
     @classmethod
-    def of(cls, folder: Path) -> ModelPlace:
+    def from_folder(cls, folder: Path) -> ModelPlace:
         """The place of a model that lies here. Raises what `read_card` raises."""
         whole, shipped = folder.resolve(), shipped_models().resolve()
         inside = whole.is_relative_to(shipped)
@@ -51,7 +51,9 @@ class ModelPlace:
         """Open it. Raises `ModelInvalid` where another model lies there."""
         model = open_model(self.folder if self.folder.is_absolute() else shipped_models() / self.folder)
         if model.card.sha256 != self.sha256:
-            raise ModelInvalid(f"{model.card.folder} holds another model on this machine than where the run began")
+            raise ModelInvalid(
+                f"{model.card.folder} holds a different model on this machine than where the run began"
+            )
         return model
 
 
@@ -64,7 +66,8 @@ class Worker:
         """Raises `Unavailable` (`version_other`) for another version of this package than where the run began."""
         if version != __version__:
             raise Unavailable(
-                f"this worker has attune {__version__}, the run began with {version}: install one version on all",
+                f"this worker has attune {__version__}, the run began with {version}: install the same version on "
+                "all machines",
                 code="version_other",
             )
         opened = None if stem is None else stem.open()
@@ -94,8 +97,8 @@ def make_ray_engine(
     given = {
         "version": __version__,
         "modality": modality,
-        "model": ModelPlace.of(folder),
-        "stem": None if stem is None else ModelPlace.of(stem),
+        "model": ModelPlace.from_folder(folder),
+        "stem": None if stem is None else ModelPlace.from_folder(stem),
         "disturb": disturb,
     }
 
@@ -179,6 +182,7 @@ def _take_next(found: Iterator[Any]) -> tuple[int, bytes] | None:
         cause = getattr(error, "cause", None)
         why = cause if isinstance(cause, AssistantError) else error
         raise Unavailable(
-            f"a worker failed: {why}"[:600] + "; what was read so far is kept: --resume goes on", code="ray_failed"
+            f"a worker failed: {why}"[:600] + "; what was read so far is kept: --resume continues",
+            code="ray_failed",
         ) from error
     return None if row is None else (int(row["number"]), bytes(row["met"]))

@@ -42,7 +42,7 @@ _TEXT_OUTPUTS = {"emotions", "sentiment", "affect", "affect_deviation", "stress"
 
 
 class Stopped(Exception):
-    """The run was called off."""
+    """The run was cancelled."""
 
 
 class Here(Executor):
@@ -68,7 +68,7 @@ class Heard:
 
     @property
     def seconds(self) -> float:
-        """Of audio; 0 for a text."""
+        """Length of the audio; 0 for a text."""
         return 0.0 if self.samples is None else len(self.samples) / SAMPLE_RATE
 
 
@@ -179,17 +179,17 @@ def open_reader(
     try:
         if modality == "text":
             if not foreign and (missing := sorted(_TEXT_OUTPUTS - set(card.outputs))):
-                raise ModelInvalid(f"{card.folder} is no text model: it gives no {', '.join(missing)}")
+                raise ModelInvalid(f"{card.folder} is not a text model: it lacks the outputs {', '.join(missing)}")
             texts = ForeignText(batcher, gate) if foreign else TextReader(batcher, gate)
             return texts.card, lambda heard: texts.read(grant, heard.row.text, budget_s=_NO_LIMIT)
         if foreign:
             voices: ForeignVoice | VoiceReader = ForeignVoice(batcher, gate)
         elif stem is None:
-            raise ModelInvalid(f"{card.name} can't be run without its stem")
+            raise ModelInvalid(f"{card.name} needs its stem to run")
         else:
             voices = VoiceReader(Encoder(Batcher(stem, here, max_waiting=1 << 40)), batcher, gate)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelInvalid(f"{card.folder} is no {modality} model: its card lacks {error}") from error
+        raise ModelInvalid(f"{card.folder} is not a {modality} model: its card lacks {error}") from error
 
     async def hear(heard: Heard) -> Scores | Abstention:
         assert heard.samples is not None

@@ -18,7 +18,7 @@ from typing import Any
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import to_text
-from assistant.evaluate.tables.tables import Cells, Table, normalise_name, open_plain_table
+from assistant.evaluate.tables.tables import Cells, TextTable, normalise_name, open_plain_table
 
 HEADER = "db.yaml"
 _DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -60,7 +60,7 @@ def is_database(file: Path) -> bool:
 
 def open_database(
     file: Path, table: str | None, wanted: Sequence[str], needed: Sequence[str] = ("speaker", "gender", "group")
-) -> Table:
+) -> TextTable:
     """One table of a database, with `needed` columns from its other tables and from properties of its labels.
 
     Without a `table` it is the one that has one of the `wanted` columns. `start` and `end` become `trim_start_s`
@@ -102,7 +102,7 @@ def _read(header: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise NotFound(f"can't read {header}: {error.strerror}", code="file_missing") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise Invalid(f"{header} is no YAML: {error}", code="manifest_unreadable") from error
+        raise Invalid(f"{header} is not valid YAML: {error}", code="manifest_unreadable") from error
     if not isinstance(found, dict) or not isinstance(found.get("tables"), dict):
         raise Invalid(f"{header} describes no tables: is it an audformat database?", code="manifest_unreadable")
     return found
@@ -140,7 +140,7 @@ def _chosen(header: Path, parts: Mapping[str, Part], table: str | None, wanted: 
     if fit:
         told = ", ".join(part.name + (f" (split {part.split})" if part.split else "") for part in fit)
         raise Invalid(
-            f"several tables of {header} have {' or '.join(wanted) or 'files'}: say --table with one of {told}",
+            f"several tables of {header} have {' or '.join(wanted) or 'files'}: choose one with --table: {told}",
             code="table_unclear",
         )
     there = "; ".join(f"{part.name}: {', '.join(part.schemes) or 'none'}" for part in parts.values())
@@ -158,8 +158,8 @@ def _stored(header: Path, name: str) -> Path:
             return file
     if header.with_name(f"db.{name}.pkl").is_file():
         raise Invalid(
-            f"the table {name} of {header} is stored as a pickle only, which can run anything when it is opened; "
-            "if you trust it, load it with audformat and save it with storage_format='csv'",
+            f"the table {name} of {header} is stored as a pickle only, which can run any code when it is opened; "
+            "if you trust it, open it with audformat and save it with storage_format='csv'",
             code="table_pickled",
         )
     raise NotFound(
@@ -181,7 +181,7 @@ def parse_seconds(written: str) -> str:
     return repr(float(written))
 
 
-def _seconds(table: Table) -> Table:
+def _seconds(table: TextTable) -> TextTable:
     if not set(_SEGMENT) <= set(table.columns):
         return table
 
@@ -260,7 +260,7 @@ def _property(
     return None
 
 
-def _with(table: Table, lookups: Sequence[Lookup]) -> Table:
+def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
     trims = {"trim_start_s": "start", "trim_end_s": "end"} if set(_SEGMENT) <= set(table.columns) else {}
 
     def rows() -> Iterator[tuple[int, Cells | str]]:

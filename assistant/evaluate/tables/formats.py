@@ -176,7 +176,7 @@ def to_text(value: Any) -> str:
     if isinstance(value, list):
         parts = [to_text(one) for one in value]
         if broken := [part for part in parts if "|" in part]:
-            raise ValueError(f"a name in a list holds a bar: {broken[0][:40]!r}")
+            raise ValueError(f"a name in a list contains a bar: {broken[0][:40]!r}")
         return "|".join(parts)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
@@ -194,7 +194,7 @@ def _read_parquet(file: Path) -> Iterator[Line]:
                     line += 1
                     yield line, _to_row(values)
     except (arrow.ArrowException, OSError) as error:
-        raise Invalid(f"{file} is no readable Parquet: {error}", code="manifest_unreadable") from error
+        raise Invalid(f"{file} is not a readable Parquet file: {error}", code="manifest_unreadable") from error
 
 
 def _is_nested(types: Any, kind: Any) -> bool:

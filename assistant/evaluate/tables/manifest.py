@@ -17,7 +17,7 @@ from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, lis
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
 from assistant.evaluate.tables.tables import (
     Cells,
-    Table,
+    TextTable,
     adapt_emobox,
     normalise_name,
     open_plain_table,
@@ -115,7 +115,7 @@ def open_table(
     table: str | None = None,
     wanted: Sequence[str] = (),
     more: Sequence[str] = (),
-) -> Table:
+) -> TextTable:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
     `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a
@@ -133,7 +133,7 @@ def open_table(
         ]
         found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
     elif table is not None:
-        raise Invalid(f"--table is for audformat databases, and {file} is none", code="columns_invalid")
+        raise Invalid(f"--table is for audformat databases, and {file} is not one", code="columns_invalid")
     else:
         found = adapt_emobox(open_plain_table(file))
     return rename_columns(found, columns) if columns else found
@@ -189,7 +189,7 @@ def read_manifest(
     )
 
 
-def _list_notes(table: Table, question: Question) -> tuple[str, ...]:
+def _list_notes(table: TextTable, question: Question) -> tuple[str, ...]:
     if question.modality == "voice" and "speaker" not in table.columns:
         return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
     return ()
@@ -222,7 +222,7 @@ def describe_unmapped(unmapped: Mapping[str, int], *, most: int | None = None) -
 
 
 def read_labelled_rows(
-    table: Table, question: Question, unmapped: Counter[str] | None = None
+    table: TextTable, question: Question, unmapped: Counter[str] | None = None
 ) -> Iterator[Row | BadRow | None]:
     """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
 
@@ -252,7 +252,7 @@ def _add_labels(row: Row, labels: Labels) -> Row:
     return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more)
 
 
-def check_columns(table: Table, question: Question) -> None:
+def check_columns(table: TextTable, question: Question) -> None:
     """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
     wanted = ["file"] if question.modality == "voice" else ["text"]
     if question.modality == "voice" and (table.names_speakers or question.need_speaker):
@@ -263,7 +263,7 @@ def check_columns(table: Table, question: Question) -> None:
         require_columns(table, [*wanted, question.task, *question.more])
 
 
-def require_columns(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
+def require_columns(table: TextTable, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
     """See that a table has all `wanted` columns and `one_of` those; else `manifest_column_missing`."""
     missing = [f"the column `{name}`" for name in dict.fromkeys(wanted) if name not in table.columns]
     if one_of and not any(name in table.columns for name in one_of):
@@ -284,11 +284,13 @@ def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], mor
         text = cell["text"]
     else:
         if not name:
-            raise ValueError("no file named")
+            raise ValueError("the row names no file")
         start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
         file = _find_file(name, folders)
         if start < 0 or (end is not None and end <= start):
-            raise ValueError(f"nothing lies between {start:g} s and {'the end' if end is None else f'{end:g} s'}")
+            raise ValueError(
+                f"the part is empty: it goes from {start:g} s to {'the end' if end is None else f'{end:g} s'}"
+            )
     kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
     who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
     return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
@@ -326,7 +328,7 @@ def guess_scale(rows: Sequence[Row]) -> tuple[float, float]:
         if low <= least and most <= high:
             return low, high
     raise Invalid(
-        f"the labels lie between {least:g} and {most:g}, which is no usual scale: say --scale LOW,HIGH",
+        f"the labels lie between {least:g} and {most:g}, which fits no common scale: give --scale LOW,HIGH",
         code="scale_unknown",
     )
 

@@ -51,7 +51,7 @@ class Rules:
     """Where the personal baseline of a voice begins; empty for none."""
 
     def timeline(self) -> Timeline:
-        """A new one."""
+        """A new timeline with these rules."""
         return Timeline(half_life_s=self.half_life_s, expires_s=self.expires_s, calibration=self.calibration)
 
 
@@ -109,7 +109,7 @@ def read_sessions(
                 raise ValueError(cell)
             order, at_s = read_number(cell, "order"), read_number(cell, "at_s")
             if not cell["session"].strip() or order is None:
-                raise ValueError("no session, or no order")
+                raise ValueError("the row has no session or no order")
             row = _read_turn(line, cell, file.parent)
             labels = read_labels(cell, "emotion", allowed, label_map)
         except ValueError as error:
@@ -132,5 +132,5 @@ def _read_turn(line: int, cell: Cells, folder: Path) -> Row:
     if cell.get("file", "").strip():
         return replace(read_row(line, cell, "voice", [folder]), text=text, speaker=session)
     if not text.strip():
-        raise ValueError("neither a text nor a file")
+        raise ValueError("the row has neither a text nor a file")
     return replace(read_row(line, cell, "text", [folder]), speaker=session)

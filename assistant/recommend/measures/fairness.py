@@ -30,7 +30,7 @@ FEWEST = 30
 GROUPS = 50
 """Groups that are compared; of more, the largest."""
 _KINDS, _ITEMS = 20, 20
-"""That were shown most."""
+"""How many kinds and items are compared: those shown most."""
 
 Verdict = Literal["insufficient evidence", "differs", "may differ", "no difference found"]
 

@@ -20,7 +20,7 @@ FEWEST = 30
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Of some slates."""
+    """Rates of some slates."""
 
     people: int
     slates: int

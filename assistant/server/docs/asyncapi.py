@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from assistant.error_codes import SERVER_CODES
 from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
 from assistant.server.contract.events import SERVER_EVENTS
 from assistant.server.contract.session import SessionUpdate
@@ -27,6 +28,10 @@ CLIENT_EVENTS: Mapping[str, tuple[type[msgspec.Struct] | None, str]] = {
 
 _FRAME = "audio"
 _SCHEMAS = "#/components/schemas/{name}"
+_ERROR_CODES = {
+    "description": "Stable. More codes may be added later.",
+    "x-error-codes": [{"code": each.code, "meaning": each.meaning, "remedy": each.remedy} for each in SERVER_CODES],
+}
 _EVENT_ID = {"type": "string", "description": "Named in the `error` about this event"}
 
 
@@ -38,6 +43,7 @@ def describe_events() -> dict[str, Any]:
     understood = msgspec.json.schema_components([*members, *MESSAGES])[1]
     for name in schemas.keys() - understood.keys():
         _require_sent(schemas[name])
+    schemas["ErrorDetails"]["properties"]["code"] |= _ERROR_CODES
     schema_of: dict[type[Any] | None, dict[str, Any]] = {None: {}, **dict(zip(structs, found, strict=True))}
     samples = tuple(examples.sent())
     sent = {

@@ -112,7 +112,7 @@ _PROBLEM: dict[str, Any] = {
         "detail": {"type": "string"},
         "code": {
             "type": "string",
-            "description": "Stable. New ones may come, so this is no closed list.",
+            "description": "Stable. More codes may be added later.",
             "x-error-codes": [
                 {
                     "code": each.code,

@@ -115,12 +115,12 @@ async def caller_of(services: Services, credential: str) -> Caller:
     `token_revoked`.
     """
     if not is_token(credential):
-        key = await services.storage.apps.admit(credential)
+        key = await services.storage.apps.authenticate(credential)
         return Caller(key.app, key.id, key.scopes, expires_at=key.expires_at)
     token = read(credential, services.token_key, now=services.clock())
     try:
         app = await services.storage.apps.get(token.app)
-        holder, epoch = await services.storage.people.holder(app, token.person)
+        holder, epoch = await services.storage.people.find_holder(app, token.person)
     except NotFound:  # erased, and the token with them
         raise revoked() from None
     if token.epoch != epoch:
@@ -137,7 +137,7 @@ async def owner_of(services: Services, caller: Caller, device: str) -> Person:
     """The person to whom a device of the app is linked. Raises `NotFound` (`device_unknown`)."""
     owner = await services.storage.devices.owner(caller.app, checked_id(device))
     try:
-        person, _ = await services.storage.people.holder(caller.app, owner)
+        person, _ = await services.storage.people.find_holder(caller.app, owner)
     except NotFound:  # erased just now
         raise NotFound("this app has no such device", code="device_unknown") from None
     return person

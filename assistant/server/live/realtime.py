@@ -222,7 +222,7 @@ class _Connection:
             case "consent.update":
                 await self._consent(decoded(data, ConsentUpdate))
             case str():
-                await self._stream.settled()
+                await self._stream.wait_for_answers()
                 raise Invalid("an unknown event was ignored", code="unknown_event")
             case _:
                 raise Invalid("an event needs a `type`", code="invalid_event")

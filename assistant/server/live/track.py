@@ -95,7 +95,7 @@ class Track:
             await self._stream.hear(self._intake.flush())
         with suppress(Invalid):  # nobody was speaking
             await self._stream.commit()
-        await self._stream.settled()
+        await self._stream.wait_for_answers()
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -78,7 +78,9 @@ class Watch:
 
     async def _look(self) -> None:
         watched, now = tuple(self._watched), self._services.clock()
-        keys = await self._services.storage.apps.ended({w.caller.key for w in watched if w.caller.person is None})
+        keys = await self._services.storage.apps.list_ended(
+            {w.caller.key for w in watched if w.caller.person is None}
+        )
         epochs = await self._services.storage.people.epochs(
             {w.caller.person for w in watched if w.caller.person is not None}
         )

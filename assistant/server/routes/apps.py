@@ -54,7 +54,7 @@ async def put_schema(request: web.Request) -> web.Response:
     body = await body_of(request, SchemaBody, services.settings.max_body_bytes)
     check_schema(body.properties)
     settings = replace(caller.app.settings, attributes=body.properties)
-    return respond(_schema(await services.storage.apps.change(caller.app, settings)))
+    return respond(_schema(await services.storage.apps.change_settings(caller.app, settings)))
 
 
 async def get_app(request: web.Request) -> web.Response:
@@ -78,7 +78,7 @@ async def patch_app(request: web.Request) -> web.Response:
         settings = replace(settings, stored_in=tuple(body.stored_in))
     if body.require_person is not UNSET:
         settings = replace(settings, require_person=body.require_person)
-    return respond(_shown(await services.storage.apps.change(caller.app, settings)))
+    return respond(_shown(await services.storage.apps.change_settings(caller.app, settings)))
 
 
 def _schema(app: App) -> dict[str, Any]:

@@ -200,7 +200,7 @@ async def _answered(
         payload = turn.asked.payload(
             turn.directive.prompt,
             model=services.settings.upstream_model,
-            include_usage=services.budget.limited,
+            include_usage=services.budget.has_limit,
         )
         if turn.asked.stream:
             return await _streamed(request, services.upstream, payload, turn, spending, keeping)

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from assistant.consent.grant import Grant
-from assistant.conversation.used import Used
+from assistant.conversation.moods_used import MoodsUsed
 from assistant.decision import Decision, ToneDecision
 from assistant.emotion import STATEMENT, Mood
 from assistant.profile.person import Person, subject
@@ -19,8 +19,10 @@ from assistant.recommend.explanation import ItemExplained, Parts, ReasonExplaine
 from assistant.recommend.holdout import Arm
 from assistant.server.contract.shapes import CurrentMood, show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
+from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
+from assistant.tone.rules import SHIPPED
 
 _GONE = "How it was estimated, and how sure that was, is kept in memory only and is gone by now."
 
@@ -82,7 +84,7 @@ async def get_explanation(request: web.Request) -> web.Response:
     """What a decision was made from, why, and what to do about it. Raises `NotFound` (`decision_unknown`)."""
     services, caller, decision, made = await enter_decision(request)
     kept = await services.storage.decisions.get(decision, made.person)
-    person, _ = await services.storage.people.holder(caller.app, made.person)
+    person, _ = await services.storage.people.find_holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.moods_used(decision)
     mood_part = services.recommender.mood_parts(decision, services.clock())
@@ -94,7 +96,7 @@ async def get_explanation(request: web.Request) -> web.Response:
 
 
 def explain(
-    kept: Decision, used: Used | None, mood_parts: Mapping[str, Parts] | None, can_do: list[WayOut]
+    kept: Decision, used: MoodsUsed | None, mood_parts: Mapping[str, Parts] | None, can_do: list[WayOut]
 ) -> Explanation:
     """A decision as it was kept, in words and in data.
 
@@ -156,11 +158,18 @@ def ways_out(person: Person, kept: Decision, grants: Collection[Grant]) -> list[
 
 def _correction(kept: Decision) -> dict[str, Any] | None:
     """What to send to say that the mood was read wrongly: by the rule of the tone, or else by the ranking."""
-    if kept.read.tone and kept.tone is not None and kept.tone.correction is not None:
-        return kept.tone.correction.named()
+    if kept.read.tone and kept.tone is not None and (offered := _tone_correction(kept.tone)) is not None:
+        return offered.named()
     if kept.read.content and kept.ranking is not None and (correction := correction_of(kept.ranking)) is not None:
         return dict(correction)
     return None
+
+
+def _tone_correction(kept: ToneDecision) -> OfferedCorrection | None:
+    """The correction that was offered. Rows of before that was kept rest on the shipped rules."""
+    if kept.correction is None and kept.policy == SHIPPED.version:
+        return SHIPPED.correction_of(kept.reasons)
+    return kept.correction
 
 
 _PURPOSE = {

@@ -125,7 +125,7 @@ def _profile(app: App, body: PersonBody) -> Profile:
         raise Invalid("a region needs its country", code="region_invalid")
     for name in body.preferences:
         if (what := sensitive_topic(name)) is not None:
-            raise Invalid(f"the name of a preference would tell of {what}", code="attribute_sensitive")
+            raise Invalid(f"the name of a preference is about {what}", code="attribute_sensitive")
     check_attributes(app.settings.attributes, body.attributes)
     return Profile(
         language=body.language,

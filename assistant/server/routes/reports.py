@@ -77,7 +77,7 @@ async def get_fairness(request: web.Request) -> web.Response:
     name = request.query.get("by", "")
     of = grouping(caller.app, name)
     sample, days = await _sample(request, services, caller.app)
-    declared = await services.storage.exposures.declared({one.person for one in sample.shown}, of)
+    declared = await services.storage.exposures.read_declared({one.person for one in sample.shown}, of)
     groups = await asyncio.to_thread(fairness.compare_groups, sample.shown, declared)
     shown = [one for one in groups if one.people > TOO_FEW and (one.offers or one.people < fairness.FEWEST)]
     return respond(

@@ -38,7 +38,7 @@ async def post_token(request: web.Request) -> web.Response:
     if not scopes <= caller.scopes:
         raise Forbidden("this key can't give what it doesn't have", code="scope_missing")
     now = services.clock()
-    _, epoch = await services.storage.people.holder(caller.app, person.pseudonym)
+    _, epoch = await services.storage.people.find_holder(caller.app, person.pseudonym)
     token = Token(services.new_id(), caller.app.id, person.pseudonym, scopes, now, now + body.expires_in_s, epoch)
     answer = respond(
         {

@@ -73,7 +73,7 @@ class LocalKeys:
                 return cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], context)
             except (InvalidTag, ValueError):
                 continue
-        raise Unavailable("no master key here fits the stored keys", code="master_key_invalid")
+        raise Unavailable("no configured master key matches the stored keys", code="master_key_invalid")
 
     def _look(self) -> None:
         if self._file is None:

@@ -100,7 +100,7 @@ class Vault:
                 keys[row.person] = AESGCM(await self._masters.unwrap(row.master, row.wrapped, row.person.encode()))
         return {person: _opener(person, key) for person, key in keys.items()}
 
-    async def outdated(self) -> int:
+    async def count_outdated(self) -> int:
         """How many keys are wrapped by an older master key than the newest."""
         query = select(func.count()).select_from(schema.person_keys).where(_not_by(await self._masters.newest()))
         async with self._database.read() as connection:

@@ -225,7 +225,7 @@ def test_a_large_corpus_is_resampled_like_a_small_one() -> None:
 def test_sums_of_ranges_of_clusters_are_the_sums_of_all() -> None:
     sheet = a_sheet(8)
     several = measures.make_tallies(sheet, drop=False)
-    layout = Layout.of(sheet.clusters)
+    layout = Layout.from_clusters(sheet.clusters)
     whole = layout.totals(several, 0, layout.count)
     pieces = [layout.totals(several, first, last) for first, last in ((0, 1), (1, 7), (7, layout.count))]
     assert np.concatenate(pieces) == pytest.approx(whole)

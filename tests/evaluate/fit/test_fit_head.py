@@ -34,8 +34,9 @@ from assistant.evaluate.report.schema import schema
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, read_card
-from assistant.inference.model import OnnxSession, golden_error, onnx_session, open_model
+from assistant.inference.model import OnnxSession, golden_error, open_model
 from assistant.services import open_services
+from tests.conftest import shared_session
 
 RATE, FRAME, WIDTH = 16_000, 160, 12
 FEELINGS = ("anger", "joy", "puzzled")
@@ -202,7 +203,7 @@ def test_a_corpus_is_left_out_as_a_whole_and_its_speakers_are_its_own(tmp_path: 
     data = tmp_path / "both.csv"
     data.write_text("\n".join([*lines, "north/0-0-0.wav,s0,anger,"]))
     report = fit(data, models, leave_out="Corpus")
-    assert report["bad_rows"]["first"][0]["reason"].startswith("nothing in `corpus`")
+    assert report["bad_rows"]["first"][0]["reason"].startswith("`corpus` is empty")
     assert [part["held_out"] for part in report["folds"]["of"]] == ["north", "south"]
     assert [part["clusters"] for part in report["folds"]["of"]] == [5, 4]
     assert report["clusters"] == 9
@@ -243,8 +244,8 @@ async def test_graph_and_numpy_say_the_same_of_several_windows(tmp_path: Path, m
     soundfile.write(file, voice(1, 1, 1, seconds=1.8), RATE, subtype="FLOAT")
     [(_, clip)], bad = await features.hear_rows(
         [Row(1, "long.wav", file=file)],
-        open_model(models / "stem"),
-        open_model(models / "voice"),
+        open_model(models / "stem", shared_session),
+        open_model(models / "voice", shared_session),
         tmp_path,
         quiet=True,
     )
@@ -268,7 +269,9 @@ async def read(models: Path, name: str, speech: Samples, stem: str = "stem") -> 
     """What the served reader says."""
     gate = EvaluationGate()
     with ThreadPoolExecutor(1) as pool:
-        batchers = [Batcher(open_model(models / one), pool, max_waiting=sys.maxsize) for one in (stem, name)]
+        batchers = [
+            Batcher(open_model(models / one, shared_session), pool, max_waiting=sys.maxsize) for one in (stem, name)
+        ]
         try:
             scores = await VoiceReader(Encoder(batchers[0]), batchers[1], gate).read(gate.issue("voice"), speech)
         finally:
@@ -336,7 +339,7 @@ def test_what_was_heard_is_not_heard_again_unless_it_changed(tmp_path: Path, mod
     runs: list[str] = []
 
     def session(path: Path) -> OnnxSession:
-        return Counting(onnx_session(path), runs, path.parent.name)
+        return Counting(shared_session(path), runs, path.parent.name)
 
     asked = RunOptions(
         "voice", data, model=models / "voice", out=tmp_path / "out", fit="head", folds=3, bootstrap=0

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
+from assistant.evaluate.report import report as forms
+
 SHA = "0123456789abcdef" * 4
 NAMES = ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
 HOSTILE = '</title><script>alert(1)</script><img src=x onerror="alert(2)"> \u202e`|*_\x00'
@@ -251,16 +255,7 @@ def hostile_report() -> dict[str, Any]:
         if key in ("schema", "task", "sha256", "when", "column", "verdict", "kind", "metric", "metrics"):
             return value
         if isinstance(value, dict):
-            fixed = key in (
-                "",
-                "curves",
-                "reliability",
-                "risk_coverage",
-                "bad_rows",
-                "provenance",
-                "machine",
-                "data",
-            )
+            fixed = key in ("", "curves", "provenance")
             return {
                 (name if fixed or name in _OURS else f"{name} {HOSTILE}"): poisoned(inner, name)
                 for name, inner in value.items()
@@ -274,64 +269,9 @@ def hostile_report() -> dict[str, Any]:
 
 
 _OURS = frozenset(
-    [
-        "line",
-        "reason",
-        "n",
-        "metrics",
-        "note",
-        "column",
-        "value",
-        "low",
-        "high",
-        "precision",
-        "recall",
-        "f1",
-        "auc",
-        "support",
-        "speakers",
-        "audio",
-        "against",
-        "verdict",
-        "first",
-        "shared",
-        "held_out",
-        "of",
-        "k",
-        "mean",
-        "mean_floor",
-        "protocol",
-        "name",
-        "kind",
-        "level",
-        "abstained",
-        "loss",
-        "licence",
-        "summary",
-        "labels",
-        "training_data",
-        "stem",
-        "floor",
-        "sha256",
-        "modality",
-        "count",
-        "p50",
-        "p90",
-        "p99",
-        "latency_ms",
-        "seed",
-        "cpu",
-        "cores",
-        "uar",
-        "gap",
-        "metric",
-        "best",
-        "worst",
-        "p",
-        "rows_per_s",
-        "audio_s",
-        "real_time_factor",
-        "peak_rss_mb",
-        "model_mb",
-    ]
-)
+    member.encode_name
+    for form in vars(forms).values()
+    if isinstance(form, type) and issubclass(form, msgspec.Struct)
+    for member in msgspec.structs.fields(form)
+) | {"uar", "p50", "p90", "p99"}
+"""Names that no user chooses."""

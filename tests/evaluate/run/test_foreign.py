@@ -306,7 +306,7 @@ def test_weights_beside_the_graph_are_checked_too(tmp_path: Path) -> None:
     folder = a_voice(tmp_path / "theirs")
     weights = folder / "model.onnx.data"
     weights.write_bytes(b"weights")
-    with pytest.raises(ModelInvalid, match="name it with its sha256"):
+    with pytest.raises(ModelInvalid, match="list it with its sha256"):
         adapt_card(read_card(folder))
     digest = hashlib.sha256(b"weights").hexdigest()
     card = folder / "card.toml"

@@ -104,7 +104,13 @@ def test_a_cluster_without_ray_is_refused_with_the_extra_that_brings_it(tmp_path
 def test_a_worker_reads_a_piece_as_bytes(tmp_path: Path) -> None:
     clips(tmp_path, 4)
     folder = shipped_models() / "voice"
-    worker = Worker(__version__, "voice", ModelPlace.of(folder), ModelPlace.of(shipped_models() / "stem"), None)
+    worker = Worker(
+        __version__,
+        "voice",
+        ModelPlace.from_folder(folder),
+        ModelPlace.from_folder(shipped_models() / "stem"),
+        None,
+    )
     rows = [
         Row(2, "1.flac", tmp_path / "1.flac"),
         Row(3, "3.ogg", tmp_path / "3.ogg"),
@@ -120,10 +126,10 @@ def test_a_worker_reads_a_piece_as_bytes(tmp_path: Path) -> None:
 
 def test_a_worker_with_another_version_or_another_model_refuses_to_read() -> None:
     folder = shipped_models() / "voice"
-    place, stem = ModelPlace.of(folder), ModelPlace.of(shipped_models() / "stem")
+    place, stem = ModelPlace.from_folder(folder), ModelPlace.from_folder(shipped_models() / "stem")
     with pytest.raises(Unavailable) as raised:
         Worker("0.0.0", "voice", place, stem, None)
     assert raised.value.code == "version_other"
-    with pytest.raises(ModelInvalid, match="another model"):
+    with pytest.raises(ModelInvalid, match="a different model"):
         Worker(__version__, "voice", ModelPlace(place.folder, "0" * 64), stem, None)
     assert not place.folder.is_absolute()  # shipped models lie elsewhere on every machine

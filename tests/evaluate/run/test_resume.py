@@ -279,7 +279,7 @@ def test_a_journal_of_the_version_before_and_of_another_run_is_left_alone(tmp_pa
     Journal.start(file, {"data": "a"}).close()
     old = in_version_1(file)
     file.write_bytes(old)
-    with pytest.raises(Conflict, match=r"j was written by a run with another data") as raised:
+    with pytest.raises(Conflict, match=r"j belongs to a run with a different data") as raised:
         Journal.resume(file, {"data": "b"})
     assert raised.value.code == "journal_other"
     assert [one.name for one in tmp_path.iterdir()] == ["j"]

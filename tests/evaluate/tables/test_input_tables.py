@@ -71,7 +71,7 @@ def test_json_values_become_cells(tmp_path: Path) -> None:
     header, *rows = read_cells(file)
     assert header[1] == ["labels", "stress", "more"]  # keys that come later are columns too
     assert rows[:2] == [(1, ["joy|anger", "1", ""]), (2, ["", "", "1.5"])]
-    assert "holds a bar" in rows[2][1]
+    assert "contains a bar" in rows[2][1]
 
 
 def test_lines_that_are_no_object_are_told_and_the_others_kept(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_parquet_is_read_without_pandas_and_without_its_bytes(tmp_path: Path) ->
     })  # fmt: skip
     pq.write_table(table, file)
     script = (
-        "import sys; from pathlib import Path; from assistant.evaluate.tables.formats import cells_of;"
-        f"print(list(cells_of(Path({str(file)!r})))); print('pandas' in sys.modules)"
+        "import sys; from pathlib import Path; from assistant.evaluate.tables.formats import read_cells;"
+        f"print(list(read_cells(Path({str(file)!r})))); print('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     rows, pandas = done.stdout.splitlines()
@@ -148,7 +148,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     ("columns", "code", "said"),
     [
         ({"text": "words"}, "manifest_column_missing", "no column `words`; it has text, emotion"),
-        ({"speaker": "text:("}, "columns_invalid", "is no pattern"),
+        ({"speaker": "text:("}, "columns_invalid", "is not a valid pattern"),
         ({"speaker": "text:a"}, "columns_invalid", "must have one group"),
     ],
 )

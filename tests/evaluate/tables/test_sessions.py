@@ -85,8 +85,8 @@ def test_turns_come_in_their_order_with_their_times_or_a_gap_between(tmp_path: P
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"session": "", "order": 1, "text": "x", "emotion": "joy"}, "no session, or no order"),
-        ({"session": "x", "order": "", "text": "x", "emotion": "joy"}, "no session, or no order"),
+        ({"session": "", "order": 1, "text": "x", "emotion": "joy"}, "no session or no order"),
+        ({"session": "x", "order": "", "text": "x", "emotion": "joy"}, "no session or no order"),
         ({"session": "x", "order": "first", "text": "x", "emotion": "joy"}, "order is not a number"),
         ({"session": "x", "order": 1, "text": " ", "emotion": "joy"}, "neither a text nor a file"),
         ({"session": "x", "order": 1, "text": "x", "file": "none.wav", "emotion": "joy"}, "there is no file"),

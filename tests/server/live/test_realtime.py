@@ -33,7 +33,7 @@ from assistant.conversation.session import Conversation
 from assistant.errors import TooLarge, Unavailable
 from assistant.server.contract.session import TurnDetection
 from assistant.server.live.dialect import SessionOptions
-from tests.conftest import House, OpenHouse
+from tests.conftest import House, Microphone, OpenHouse
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 RATE = 16_000
@@ -62,12 +62,13 @@ def sound(*parts: tuple[bool, float]) -> Samples:
     )
 
 
-async def listen(house: Any, **options: Any) -> tuple[Stream, list[Event], Ear]:
+async def listen(house: House, **options: Any) -> tuple[Stream, list[Event], Ear]:
     """A stream without a socket, that takes loud for speech."""
     app = await house.app()
     person = await house.services.storage.people.get(app, "ada")
     ear = Ear()
-    conversation = Conversation(replace(house.services.conversations, vad=ear), app, person)
+    vad: Any = ear
+    conversation = Conversation(replace(house.services.conversations, vad=vad), app, person)
     events: list[Event] = []
     return Stream(conversation, events.append, **options), events, ear
 
@@ -80,11 +81,11 @@ async def hear(stream: Stream, samples: Samples, frame: int = 1600) -> None:
     """In frames of 100 ms, and no update misses its turn."""
     for start in range(0, len(samples), frame):
         await stream.hear(samples[start : start + frame])
-        await stream._estimating.settled()
-        await stream._wording.settled()
+        await stream._estimating.wait()
+        await stream._wording.wait()
 
 
-def kinds(microphone: Any) -> list[str]:
+def kinds(microphone: Microphone) -> list[str]:
     return [event["type"] for event in microphone.events]
 
 
@@ -207,7 +208,7 @@ class TestWords:
         await house.person()
         stream, events, _ = await listen(house)
         await hear(stream, sound((False, 0.5), (True, 4.5), (False, 1)))
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert [event.delta for event in of(events, Words)] == ["He", " was", " not in."]
         assert [event.text for event in of(events, Transcribed)] == ["He was not in."]
@@ -308,7 +309,7 @@ class TestWords:
         one = sound((False, 0.5), (True, 1.2), (False, 0.5))
         for start in range(0, 2 * len(one), 1600):
             await stream.hear(np.tile(one, 2)[start : start + 1600])
-            await stream._estimating.settled()
+            await stream._estimating.wait()
         assert len(of(events, SpeechStopped)) == 2
         assert not of(events, Transcribed)
         assert house.spy.runs["voice"] >= 4, "twice in each of them"
@@ -316,7 +317,7 @@ class TestWords:
         told = len(of(events, Affect))
         house.scribe.may_go.set()
         await hear(stream, one)
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert [event.text for event in of(events, Transcribed)] == ["One.", "Two.", "Three."]
         assert [event.item for event in of(events, Replied)] == [event.item for event in of(events, SpeechStarted)]
@@ -332,12 +333,12 @@ class TestWords:
         house.scribe.may_go.clear()
         await first.hear(sound((False, 0.5), (True, 1.5), (False, 1)))
         await second.hear(sound((True, 2.5)))
-        await second._wording.settled()
+        await second._wording.wait()
         assert not any(partial for _, _, partial in house.scribe.asked), "it was not even asked"
         house.scribe.may_go.set()
-        await first.settled()
+        await first.wait_for_answers()
         await second.hear(sound((True, 1.1)))
-        await second._wording.settled()
+        await second._wording.wait()
         assert house.scribe.asked[-1][2]
         for stream in (first, second):
             await stream.close()
@@ -377,7 +378,7 @@ class TestVoiceAndWords:
         stream, events, _ = await listen(house)
         await stream.acknowledge("1")
         await hear(stream, sound((False, 0.5), (True, 0.9), (False, 1)))  # too short for words before its end
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert [partial for _, _, partial in house.scribe.asked] == [False]
         assert len(of(events, Transcribed)) == 1
@@ -423,7 +424,7 @@ class TestVoiceAndWords:
         told = len(of(events, Affect))
         heads = house.spy.runs["voice"]
         await hear(stream, sound((True, 1.5), (False, 1)))
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert len(of(events, Affect)) == told
         assert house.spy.runs["voice"] == heads
@@ -438,7 +439,7 @@ class TestVoiceAndWords:
         await house.consent("voice", "tone")
         await stream.acknowledge("1")
         await hear(stream, sound((True, 2), (False, 1)))
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         final = of(events, Affect)[-1]
         assert final.final
@@ -491,7 +492,7 @@ class TestTurns:
             await microphone.socket.close()
             stream, events, _ = await listen(house, rules=SessionOptions(turns=TurnDetection(**shown)).rules)
             await hear(stream, sound((False, 2), (True, 1), (False, 1)))
-            await stream.settled()
+            await stream.wait_for_answers()
             await stream.close()
             starts.append(of(events, SpeechStarted)[0].at_ms)
         assert starts == pytest.approx([2000, 1700, 1000], abs=40)
@@ -510,7 +511,7 @@ class TestTurns:
         await hear(
             stream, sound((False, 1), (True, 9), (False, 0.3), (True, 4), (False, 0.1), (True, 4), (False, 1))
         )
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         first, second = of(events, SpeechStarted)
         cut, _ = of(events, SpeechStopped)
@@ -527,14 +528,15 @@ class TestTurns:
         for seconds in (1, 20):
             await stream.hear(sound((True, seconds)))
             await stream.commit()
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert not of(events, SpeechStarted)
         assert not of(events, SpeechStopped)
         assert [event.seconds for event in of(events, Transcribed)] == [1, 20]
         finals = [frames for frames, _, partial in house.scribe.asked if not partial]
         assert finals[0] == 50
-        assert (len(finals), sum(finals[1:])) == (3, pytest.approx(1000, abs=2)), "in pieces that fit"
+        assert len(finals) == 3
+        assert sum(finals[1:]) == pytest.approx(1000, abs=2), "in pieces that fit"
 
     async def test_what_waits_for_a_commit_is_bounded(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
@@ -547,7 +549,7 @@ class TestTurns:
         stream.clear()
         await stream.hear(sound((True, 1)))
         await stream.commit()
-        await stream.settled()
+        await stream.wait_for_answers()
         assert of(events, Replied)
         await stream.close()
 
@@ -563,7 +565,7 @@ class TestTurns:
         await stream.hear(sound((True, 1)))  # said once, not for every frame
         ear.fails = False
         await hear(stream, sound((True, 1), (False, 1)))
-        await stream.settled()
+        await stream.wait_for_answers()
         await stream.close()
         assert [event.seconds for event in of(events, Transcribed)] == [pytest.approx(4.5, abs=0.3)]
 
@@ -576,7 +578,7 @@ class TestTurns:
             samples = sound((False, 1), (True, 2), (False, 1), (True, 1), (False, 1))
             for start in range(0, len(samples), frame):
                 await stream.hear(samples[start : start + frame])
-            await stream.settled()
+            await stream.wait_for_answers()
             await stream.close()
             spoken.append([(event.at_ms) for event in of(events, SpeechStarted)])
             assert len(of(events, Transcribed)) == 2
@@ -708,7 +710,7 @@ def _upgrade(key: str) -> dict[str, str]:
     }
 
 
-async def _stuck(house: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _stuck(house: House) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A WebSocket whose other end has little room for what it doesn't read."""
     host, port = house.address.removeprefix("http://").split(":")
     raw = socket.socket()

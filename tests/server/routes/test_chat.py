@@ -21,7 +21,7 @@ from assistant.text.crisis import notice_crisis
 from assistant.text.help import COUNTRIES, EVERYWHERE, crisis_lines, mentions_help
 from assistant.tone.directive import Manner
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, whole, words
-from tests.conftest import OpenHouse
+from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 CRISIS = "I want to kill myself"
@@ -47,7 +47,7 @@ async def client_of() -> AsyncIterator[Callable[..., openai.AsyncOpenAI]]:
     """OpenAI's client of a server."""
     clients: list[openai.AsyncOpenAI] = []
 
-    def made(house: Any, key: str = "", max_retries: int = 0) -> openai.AsyncOpenAI:
+    def made(house: House, key: str = "", max_retries: int = 0) -> openai.AsyncOpenAI:
         url = f"{house.address}/v1"
         clients.append(openai.AsyncOpenAI(api_key=key or house.key, base_url=url, max_retries=max_retries))
         return clients[-1]
@@ -531,7 +531,7 @@ async def test_what_a_stream_came_to_is_counted_though_nobody_asked(
     house, client = await open_chat(chat_tokens_app=10_000)
     await text_of(await client.chat.completions.create(model="m", messages=SAID, stream=True))
     (app,) = {name for kind, name in house.services.budget._spent if kind == "app"}
-    assert house.services.budget.spent(app, house.clock.now)[0] == 14
+    assert house.services.budget.used_today(app, house.clock.now)[0] == 14
 
 
 @pytest.mark.parametrize("moment", ["before the first token", "in the midst", "of a whole answer"])

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from assistant.conversation.used import Used, UsedMoods
+from assistant.conversation.moods_used import MoodsUsed, MoodsUsedMemory
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Estimate, Evidence, Mood
 from assistant.errors import Invalid
@@ -43,7 +43,7 @@ def a_mood(**change: Any) -> Mood:
     return Mood(**parts | change)
 
 
-async def explanation(house: Any, answer: dict[str, Any], **more: Any) -> Any:
+async def explanation(house: House, answer: dict[str, Any], **more: Any) -> Any:
     return await house.call("GET", f"/v1/decisions/{answer['decision']}/explain", **more)
 
 
@@ -197,24 +197,24 @@ class TestWhoMayAsk:
 
 class TestWhatIsKeptInMemory:
     def test_the_mood_of_a_decision_is_known_until_it_expires(self) -> None:
-        used, mood = UsedMoods(), a_mood()
-        used.keep("d", Used("ada", mood, None))
-        assert used.of("d", 899.0) == Used("ada", mood, None)
-        assert used.of("d", 900.0) is None
-        assert used.of("d", 0.0) is None  # it was dropped, not hidden
+        used, mood = MoodsUsedMemory(), a_mood()
+        used.add("d", MoodsUsed("ada", mood, None))
+        assert used.find("d", 899.0) == MoodsUsed("ada", mood, None)
+        assert used.find("d", 900.0) is None
+        assert used.find("d", 0.0) is None  # it was dropped, not hidden
 
     def test_each_use_expires_for_itself(self) -> None:
-        used, short, long = UsedMoods(), a_mood(expires_at=10.0), a_mood()
-        used.keep("d", Used("ada", short, long))
-        assert used.of("d", 10.0) == Used("ada", None, long)
+        used, short, long = MoodsUsedMemory(), a_mood(expires_at=10.0), a_mood()
+        used.add("d", MoodsUsed("ada", short, long))
+        assert used.find("d", 10.0) == MoodsUsed("ada", None, long)
 
     def test_forgetting_a_person_leaves_the_others(self) -> None:
-        used, mood = UsedMoods(), a_mood()
-        used.keep("d", Used("ada", mood, None))
-        used.keep("e", Used("bob", mood, None))
+        used, mood = MoodsUsedMemory(), a_mood()
+        used.add("d", MoodsUsed("ada", mood, None))
+        used.add("e", MoodsUsed("bob", mood, None))
         used.forget("ada")
-        assert used.of("d", 0.0) is None
-        assert used.of("e", 0.0) is not None
+        assert used.find("d", 0.0) is None
+        assert used.find("e", 0.0) is not None
 
 
 def ranked_with_mood(*read: str, items: tuple[DecidedItem, ...] = (), without: tuple[str, ...] = ()) -> Decision:
@@ -223,13 +223,13 @@ def ranked_with_mood(*read: str, items: tuple[DecidedItem, ...] = (), without: t
 
 
 def test_an_abstention_is_explained_as_one() -> None:
-    used = Used("ada", None, Mood.unsaid("too_noisy", 0.0))
+    used = MoodsUsed("ada", None, Mood.unsaid("too_noisy", 0.0))
     assert "There was no estimate: too_noisy." in explain(ranked_with_mood("voice"), used, {}, []).words
 
 
 def test_disagreement_is_said() -> None:
     kept = ranked_with_mood("voice", "text", items=(an_item("a"),), without=("b",))
-    words = " ".join(explain(kept, Used("ada", None, a_mood(disagreement=True)), {}, []).words)
+    words = " ".join(explain(kept, MoodsUsed("ada", None, a_mood(disagreement=True)), {}, []).words)
     assert "voice and text disagree" in words
     assert "Without the mood the order would be: b." in words
 
@@ -250,7 +250,7 @@ ANGRY = {"valence": Estimate(-0.6, 0.1), "arousal": Estimate(0.4, 0.1), "emotion
 def toned(mood: Mood | None, policy: Policy = SHIPPED, **profile: Any) -> Decision:
     """A decision about the tone for that mood."""
     directive, _ = direct(Situation(Profile(**profile), mood), policy)
-    return Decision(read=ReadModalities(modalities_of(mood), ()), tone=ToneDecision.of(directive))
+    return Decision(read=ReadModalities(modalities_of(mood), ()), tone=ToneDecision.from_directive(directive))
 
 
 def offered(kept: Decision) -> list[Any]:
@@ -315,7 +315,7 @@ def test_each_correction_that_is_offered_is_one_that_can_be_sent() -> None:
     of_rules = [rule.corrects.named() for rule in SHIPPED.rules if rule.corrects is not None]
     assert len(of_rules) == 5
     for body in (*of_rules, *CORRECTIONS.values()):
-        assert msgspec.convert(body, CorrectionBody)
+        assert msgspec.convert(body, CorrectionBody) is not None
 
 
 def test_every_shipped_rule_has_words_that_can_stand_in_an_explanation() -> None:

@@ -11,9 +11,9 @@ from assistant.recommend.bubble import LATELY, bubble
 from assistant.recommend.catalogue import Catalogue, Item
 from assistant.recommend.item_table import lay_out
 from assistant.recommend.shown import REFRESH_S, ShownLately
+from tests.conftest import House, OpenHouse
 
 NOW = 1_800_000_000.0
-House = Any
 KINDS = ("article", "music", "exercise", "video")
 
 
@@ -50,7 +50,7 @@ async def click(house: House, results: list[Any]) -> None:
 # What recommendations came to
 
 
-async def test_the_report_tells_rates_with_intervals_over_people(open_house: Any) -> None:
+async def test_the_report_tells_rates_with_intervals_over_people(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     shown = await crowd(house, 40)
     await click(house, shown[:10])
@@ -84,7 +84,7 @@ async def test_the_report_advises_against_the_mood_without_evidence_and_withhold
     assert "nothing speaks for using the mood" in told["mood"]["advice"]
 
 
-async def test_a_report_is_of_the_days_asked_for(open_house: Any) -> None:
+async def test_a_report_is_of_the_days_asked_for(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await crowd(house, 3)
     house.clock.now += 40 * 86_400
@@ -98,7 +98,7 @@ async def test_a_report_is_of_the_days_asked_for(open_house: Any) -> None:
             assert "kanarie" not in str(said)
 
 
-async def test_only_the_latest_are_read_and_it_is_said(open_house: Any) -> None:
+async def test_only_the_latest_are_read_and_it_is_said(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     results = await crowd(house, 7)
     await click(house, results)
@@ -113,7 +113,7 @@ async def test_only_the_latest_are_read_and_it_is_said(open_house: Any) -> None:
     assert sum(len(one.came) for one in whole.shown) == 7
 
 
-async def test_a_report_reads_page_after_page_without_losing_or_repeating(open_house: Any) -> None:
+async def test_a_report_reads_page_after_page_without_losing_or_repeating(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await crowd(house, 270)  # more than one page, all at the same time
     app = (await house.app()).id
@@ -121,7 +121,9 @@ async def test_a_report_reads_page_after_page_without_losing_or_repeating(open_h
     assert len({one.person for one in sample.shown}) == len(sample.shown) == 270
 
 
-async def test_reports_know_nothing_of_other_apps_of_the_erased_and_of_the_restricted(open_house: Any) -> None:
+async def test_reports_know_nothing_of_other_apps_of_the_erased_and_of_the_restricted(
+    open_house: OpenHouse,
+) -> None:
     house = await open_house(affect="absent")
     await crowd(house, 4)
     await house.call("DELETE", "/v1/people/p1", status=204)
@@ -137,7 +139,7 @@ async def test_reports_know_nothing_of_other_apps_of_the_erased_and_of_the_restr
 # Who was shown what
 
 
-async def test_the_report_of_fairness_finds_whom_it_shows_no_offers(open_house: Any) -> None:
+async def test_the_report_of_fairness_finds_whom_it_shows_no_offers(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await put(house, catalogue())
     await crowd(house, 60, "e", language="en")
@@ -158,7 +160,7 @@ async def test_the_report_of_fairness_finds_whom_it_shows_no_offers(open_house: 
     assert told["read"]["decisions"] == 115
 
 
-async def test_people_are_grouped_by_what_the_app_declared_and_by_nothing_else(open_house: Any) -> None:
+async def test_people_are_grouped_by_what_the_app_declared_and_by_nothing_else(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     properties = {"team": {"type": "string"}, "member": {"type": "boolean"}, "weight": {"type": "number"}}
     await house.call("PUT", "/v1/profile-schema", {"properties": properties})
@@ -176,7 +178,7 @@ async def test_people_are_grouped_by_what_the_app_declared_and_by_nothing_else(o
 # What one person was shown
 
 
-async def test_a_person_is_told_how_varied_what_they_were_shown_is(open_house: Any) -> None:
+async def test_a_person_is_told_how_varied_what_they_were_shown_is(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await put(house, catalogue())
     path = await house.person(language="de")  # in German there is nothing but music
@@ -194,8 +196,8 @@ async def test_a_person_is_told_how_varied_what_they_were_shown_is(open_house: A
     assert decided["diversity"]["because"] == "bubble_limit"
 
 
-async def test_a_bubble_survives_a_restart_and_other_workers_know_it(open_house: Any, tmp_path: Any) -> None:
-    own = {"database": f"sqlite:///{tmp_path}/a.db", "keys": f"sqlite:///{tmp_path}/k.db", "affect": "absent"}
+async def test_a_bubble_survives_a_restart_and_other_workers_know_it(open_house: OpenHouse, tmp_path: Any) -> None:
+    own: Any = {"database": f"sqlite:///{tmp_path}/a.db", "keys": f"sqlite:///{tmp_path}/k.db", "affect": "absent"}
     one = await open_house(**own)
     await put(one, catalogue())
     path = await one.person(language="de")
@@ -250,7 +252,7 @@ async def test_what_is_read_while_a_person_is_erased_is_not_kept() -> None:
     assert log.reads == 2  # nothing was in memory the second time
 
 
-async def test_what_was_ranked_ahead_counts_once_it_is_shown(open_house: Any) -> None:
+async def test_what_was_ranked_ahead_counts_once_it_is_shown(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     path = await house.person()
     decided = await house.call("POST", f"{path}/rank", {"slots": 4, "activate": "later"})
@@ -261,7 +263,7 @@ async def test_what_was_ranked_ahead_counts_once_it_is_shown(open_house: Any) ->
 
 @pytest.mark.parametrize("limit", ["gpc", "restricted", "objected"])
 async def test_nothing_that_a_person_was_shown_is_looked_at_where_they_asked_so(
-    open_house: Any, limit: str
+    open_house: OpenHouse, limit: str
 ) -> None:
     house = await open_house(affect="absent")
     await put(house, catalogue())
@@ -289,7 +291,7 @@ async def test_nothing_that_a_person_was_shown_is_looked_at_where_they_asked_so(
     assert len(await house.services.storage.exposures.kinds(person.pseudonym, LATELY)) == 24
 
 
-async def test_the_history_of_an_erased_person_is_gone(open_house: Any) -> None:
+async def test_the_history_of_an_erased_person_is_gone(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     path = await house.person()
     await house.call("POST", f"{path}/rank", {})

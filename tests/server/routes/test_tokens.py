@@ -27,7 +27,7 @@ TOKENS = "/v1/people/ada/tokens"
 GRANT = {"modality": "text", "purpose": "tone", "granted": True, "notice": "1"}
 
 
-async def _token(house: Any, **body: Any) -> dict[str, str]:
+async def _token(house: House, **body: Any) -> dict[str, str]:
     """The header with a new token of `ada`."""
     return {"Authorization": f"Bearer {(await house.call('POST', TOKENS, body, status=201))['token']}"}
 
@@ -196,7 +196,7 @@ class TestALiveStream:
             elsewhere = Apps(database, house.clock)
             microphone = await house.stream()
             await microphone.until("session.created")
-            await elsewhere.revoke((await elsewhere.keys())[0].id)
+            await elsewhere.revoke_key((await elsewhere.list_keys())[0].id)
             began = time.monotonic()
             assert await _ended(microphone) == "key_revoked"
             assert time.monotonic() - began < 0.25
@@ -253,7 +253,7 @@ class Away:
         self.codes: list[str] = []
         self.asked_often = asyncio.Event()
 
-    async def ended(self, ids: set[str]) -> dict[str, str]:
+    async def list_ended(self, ids: set[str]) -> dict[str, str]:
         self.asked += 1
         if self.asked >= 60:
             self.asked_often.set()
@@ -323,7 +323,7 @@ class TestSigning:
         assert read(sign(token, bytes(32)), bytes(32), now=0.0).scopes == {"infer"} <= PERSON_SCOPES
 
 
-async def _call(house: Any, parameters: dict[str, str]) -> str:
+async def _call(house: House, parameters: dict[str, str]) -> str:
     """Begin a call and hang up; gives the reason why it was not heard."""
     async with house.client.ws_connect("/v1/twilio") as socket:
         await _start(socket, parameters)

@@ -18,6 +18,7 @@ from assistant.tone import condition
 from assistant.tone.law import LAWS
 from assistant.tone.rules import SHIPPED, Policy, check_policy, read_policy, schema
 from assistant.tone.situation import Situation
+from tests.conftest import House
 from tests.tone.tones import ANGRY, LIVELY, PLAIN, SAD, TENSE, mood
 
 
@@ -146,7 +147,7 @@ def test_a_condition_needs_one_of_any_and_nothing_of_none() -> None:
     assert not when.holds(Situation(PLAIN, goodbye=True, turns=5))
 
 
-async def test_an_app_brings_its_own_policy_and_goes_back_to_the_shipped_one(house: Any) -> None:
+async def test_an_app_brings_its_own_policy_and_goes_back_to_the_shipped_one(house: House) -> None:
     await house.person(formality="formal")
     shipped = await house.call("GET", "/v1/tone-policy")
     assert (shipped["shipped"], shipped["policy"]["version"]) == (True, "tone-2")
@@ -163,7 +164,7 @@ async def test_an_app_brings_its_own_policy_and_goes_back_to_the_shipped_one(hou
     assert (await house.message("Hello there"))["directive"]["policy"] == "tone-2"
 
 
-async def test_a_wrong_policy_changes_nothing_and_says_where_it_is_wrong(house: Any) -> None:
+async def test_a_wrong_policy_changes_nothing_and_says_where_it_is_wrong(house: House) -> None:
     wrong = a_policy(a_rule(sets={"pace": "hectic"}))
     problem = await house.call("PUT", "/v1/tone-policy", wrong, status=400)
     assert problem["code"] == "policy_invalid"
@@ -173,7 +174,7 @@ async def test_a_wrong_policy_changes_nothing_and_says_where_it_is_wrong(house: 
     assert (await house.call("GET", "/v1/tone-policy"))["shipped"]
 
 
-async def test_a_policy_may_come_as_toml_and_its_schema_is_public(house: Any) -> None:
+async def test_a_policy_may_come_as_toml_and_its_schema_is_public(house: House) -> None:
     toml = house.headers | {"Content-Type": "application/toml"}
     body = b"""
         version = "mine-2"
@@ -188,7 +189,7 @@ async def test_a_policy_may_come_as_toml_and_its_schema_is_public(house: Any) ->
     jsonschema.validate((await house.call("GET", "/v1/tone-policy"))["policy"], described)
 
 
-async def test_a_stored_policy_that_can_not_be_read_is_not_replaced_in_silence(house: Any) -> None:
+async def test_a_stored_policy_that_can_not_be_read_is_not_replaced_in_silence(house: House) -> None:
     await house.person()
     await house.call("PUT", "/v1/tone-policy", a_policy())
     async with house.services.storage.policies._database.write() as connection:
@@ -200,7 +201,7 @@ async def test_a_stored_policy_that_can_not_be_read_is_not_replaced_in_silence(h
         await house.services.storage.policies.get(app.id)
 
 
-async def test_what_is_urgent_is_said_by_the_app(house: Any) -> None:
+async def test_what_is_urgent_is_said_by_the_app(house: House) -> None:
     await house.person()
     body = {"text": "Where is my train?", "context": {"urgency": "high", "screen": "small"}}
     said = (await house.call("POST", "/v1/people/ada/messages", body))["directive"]

@@ -11,7 +11,7 @@ _DECISIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class MoodsUsed:
     """The mood that a decision used for its tone and for its ranking; None where none was used."""
 
     person: str
@@ -20,13 +20,13 @@ class Used:
     content: Mood | None
 
 
-class UsedMoods:
+class MoodsUsedMemory:
     """By decision; the oldest goes first."""
 
     def __init__(self) -> None:
-        self._used: OrderedDict[str, Used] = OrderedDict()
+        self._used: OrderedDict[str, MoodsUsed] = OrderedDict()
 
-    def keep(self, decision: str, used: Used) -> None:
+    def add(self, decision: str, used: MoodsUsed) -> None:
         """Remember what a decision used, if anything."""
         if used.tone is None and used.content is None:
             return
@@ -34,7 +34,7 @@ class UsedMoods:
         if len(self._used) > _DECISIONS:
             self._used.popitem(last=False)
 
-    def of(self, decision: str, now: float) -> Used | None:
+    def find(self, decision: str, now: float) -> MoodsUsed | None:
         """What a decision used, while the mood is not expired at unix time `now`."""
         used = self._used.get(decision)
         if used is None:
@@ -45,7 +45,7 @@ class UsedMoods:
         if tone is None and content is None:
             del self._used[decision]
             return None
-        return Used(used.person, tone, content)
+        return MoodsUsed(used.person, tone, content)
 
     def forget(self, person: str) -> None:
         """Drop all moods of a person; each may rest on any modality."""
