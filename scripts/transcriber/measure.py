@@ -275,7 +275,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print what differs from the reference")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    every = {
+    every: dict[str, tuple[str, Callable[[], list[Clip]]]] = {
         "readings": ("LibriVox readings", lambda: readings(options.readings)),
         "commands": ("spoken commands (picovoice_s2i)", lambda: commands(options.data, options.labels)),
         "acted": ("acted sentences (RAVDESS)", lambda: sentences(options.data, "ravdess", ENGLISH)),
