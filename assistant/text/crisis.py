@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Literal, NamedTuple
 
 from assistant.text.clean import clean
+from assistant.text.crisis_words import find_foreign_statement
 from assistant.text.help import crisis_lines
 
 # fmt: off
@@ -311,6 +313,8 @@ _REACH = 160  # how many characters before the words their subject is looked for
 _ELIDED = 9  # after how many words without a subject "I" is no longer taken as left out ("just want to die")
 
 _APOSTROPHE = re.compile("['`\u00b4\u02bc\u02b9\u2018\u2019\u201b\u2032\uff07]")
+_MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\*\*|__|~~|`+|(?<![\w*])[*_](?=\w)|(?<=\w)[*_](?![\w*])")
+"""Tags of HTML, and emphasis of Markdown."""
 _DISGUISES = (
     (re.compile(r"[-_/~\"\u201c\u201d()\[\]|]+|\.{2,}|\u2026"), " "),
     (re.compile(r"\b(?:[a-z][ .*]){2,}[a-z]\b"), lambda found: re.sub("[ .*]", "", found[0])),
@@ -348,19 +352,26 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
     'Call or text 988 (Suicide & Crisis Lifeline)'
     >>> notice_crisis("My sister says she wants to end her life").rule
     'concern_for_other'
+    >>> notice_crisis("Ich will mich umbringen").rule, notice_crisis("I want to <b>kill</b> myself").rule
+    ('suicide_intent', 'suicide_intent')
     >>> notice_crisis("I nearly died laughing") is None
     True
     >>> notice_crisis("I'm not suicidal, I just need a holiday") is None
     True
     """
-    plain = _LEFT_OUT.sub(" , ", _plain(text))
+    plain = _plain(text)
+    name = _find_statement(_LEFT_OUT.sub(" , ", plain)) or find_foreign_statement(plain)
+    if name is None:
+        return None
+    message = _FOR_THEM if name == "concern_for_other" else _FOR_YOU
+    return Safety(name, message, tuple(line.says for line in crisis_lines(country)))
+
+
+def _find_statement(plain: str) -> str | None:
+    """The rule that a text in English meets."""
     for rule, said in _COMPILED:
         if any(_is_meant(rule, plain, found) for found in said.finditer(plain)):
-            return Safety(
-                rule=rule.name,
-                message=_FOR_THEM if rule.name == "concern_for_other" else _FOR_YOU,
-                resources=tuple(line.says for line in crisis_lines(country)),
-            )
+            return rule.name
     return None
 
 
@@ -370,6 +381,7 @@ def _plain(text: str) -> str:
     >>> _plain("I\\u2019m sooooo tired... k i l l, su1c1de")
     'im so tired kill, suicide'
     """
+    text = _MARKUP.sub("", unescape(unescape(text)))
     text = clean(_APOSTROPHE.sub("", text)).lower()
     for disguise, instead in _DISGUISES:
         text = disguise.sub(instead, text)

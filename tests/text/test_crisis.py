@@ -380,6 +380,7 @@ def test_it_takes_no_part_in_affect() -> None:
     imports = re.findall(r"^(?:from|import) ([\w.]+)", words, re.MULTILINE)
     assert {name for name in imports if name.startswith("assistant")} == {
         "assistant.text.clean",
+        "assistant.text.crisis_words",
         "assistant.text.help",
     }
 
