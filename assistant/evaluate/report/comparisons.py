@@ -9,7 +9,7 @@ from assistant.evaluate.report import plots
 from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number, format_p
 from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import ConditionResult, Gap, Number, Report
-from assistant.evaluate.report.view import Cell, Ends, Illustration, Scale, Section, Table
+from assistant.evaluate.report.view import Cell, Ends, Illustration, PageTable, Scale, Section
 
 _FEWEST_LEVELS = 3
 """Levels of one disturbance from which a curve says more than a table."""
@@ -54,11 +54,11 @@ def groups(report: Report) -> Section:
         rows.append((name, group.column or "", f"{group.n:,}", *cells))
     head = ("group", "column", "rows", *lead.head)
     legend = "The vertical line is the figure over all rows."
-    tables = [Table(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
+    tables = [PageTable(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
     return Section("groups", "By group", tables=[*tables, *([_gaps(report.gaps)] if report.gaps else [])])
 
 
-def _gaps(gaps: Sequence[Gap]) -> Table:
+def _gaps(gaps: Sequence[Gap]) -> PageTable:
     rows = [
         (
             gap.column,
@@ -77,7 +77,7 @@ def _gaps(gaps: Sequence[Gap]) -> Table:
         "Gaps: the best group minus the worst. p is from a permutation test, corrected for the number of "
         "comparisons (Holm)."
     )
-    return Table(head, rows, "ttttnnnt", caption)
+    return PageTable(head, rows, "ttttnnnt", caption)
 
 
 def conditions(report: Report) -> Section:
@@ -95,7 +95,7 @@ def conditions(report: Report) -> Section:
         )
         for one in found
     ]
-    table = Table(
+    table = PageTable(
         ("condition", "rows", "abstained", *lead.head, "loss"),
         rows,
         "tnnnnpn",
@@ -149,7 +149,7 @@ def folds(report: Report) -> Section:
         f"{found.k or len(found.of)} folds by {found.protocol or 'speakers'}. Each fold is tested on what its "
         "training left out."
     )
-    table = Table(
+    table = PageTable(
         ("held out", "rows", *lead.head, *beside),
         rows,
         "tnnnp" + "n" * len(beside),
@@ -164,7 +164,7 @@ def compared(report: Report) -> Section:
     """The same rows, read in other ways."""
     lead = _Lead.of(report)
     rows = [(name.replace("_", " "), *lead.cells(figures)) for name, figures in (report.compared or {}).items()]
-    table = Table(
+    table = PageTable(
         ("", *lead.head),
         rows,
         "tnnp",

@@ -11,7 +11,7 @@ from assistant.evaluate.report.glossary import get_metric
 from assistant.evaluate.report.markdown import escape_markdown, make_table
 from assistant.evaluate.report.render import render_page
 from assistant.evaluate.report.report import Figures, File, Measured, ModelIdentity
-from assistant.evaluate.report.view import Section, Table
+from assistant.evaluate.report.view import PageTable, Section
 
 SCHEMA = "attune-leaderboard/1"
 """The form of `leaderboard.json`, as its member `schema` says."""
@@ -99,7 +99,7 @@ def make_caption(found: Leaderboard) -> str:
     )
 
 
-def _board(found: Leaderboard) -> Table:
+def _board(found: Leaderboard) -> PageTable:
     keys, against = choose_columns(found), find_pairs_with_best(found)
     head = ("", "model", *(get_metric(key).name for key in keys), f"{found.lead} behind", "p")
     rows = []
@@ -108,10 +108,10 @@ def _board(found: Leaderboard) -> Table:
         figures = [format_figure(model.metrics.get(key)) for key in keys]
         behind = ["", ""] if pair is None else [format_figure(pair.difference), format_p(pair.p_holm)]
         rows.append([str(model.rank), model.name, *figures, *behind])
-    return Table(head, rows, "tt" + "n" * (len(head) - 2))
+    return PageTable(head, rows, "tt" + "n" * (len(head) - 2))
 
 
-def _pairs(found: Leaderboard) -> Table:
+def _pairs(found: Leaderboard) -> PageTable:
     rows = []
     for pair in found.pairs:
         metric, value = get_metric(pair.metric), pair.difference.value
@@ -120,7 +120,7 @@ def _pairs(found: Leaderboard) -> Table:
         verdict = f"{ahead} is better" if significant else "no difference shown"
         figures = (format_figure(pair.difference), format_p(pair.p), format_p(pair.p_holm))
         rows.append((pair.first, pair.second, metric.name, *figures, verdict))
-    return Table(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
+    return PageTable(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
 
 
 def format_text(found: Leaderboard) -> str:
@@ -191,8 +191,8 @@ def make_page(found: Leaderboard) -> str:
     """A self-contained page."""
     models = [(one.name, one.folder, one.model.name, f"{one.n:,}", f"{one.abstained:,}") for one in found.models]
     board = _board(found)
-    ranked = Table(board.head[1:], [row[1:] for row in board.rows], board.kinds[1:])
-    sources = Table(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
+    ranked = PageTable(board.head[1:], [row[1:] for row in board.rows], board.kinds[1:])
+    sources = PageTable(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
     return render_page(
         "leaderboard.html.jinja",
         [

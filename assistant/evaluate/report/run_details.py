@@ -9,7 +9,7 @@ from typing import Any
 from assistant.evaluate.report.formatting import format_count, make_sentence
 from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.report import File, Report
-from assistant.evaluate.report.view import Cell, Section, Table
+from assistant.evaluate.report.view import Cell, PageTable, Section
 
 _COSTS = (
     ("rows_per_s", "rows per second", ""),
@@ -29,7 +29,7 @@ def leakage(report: Report) -> Section:
         if one:
             first = ", ".join(_pair(name) for name in (one.first or [])[:5])
             rows.append((what, str(one.shared or 0), first or "–"))
-    table = Table(("", "shared", "the first of them"), rows, "tnw", "In training and in the test.")
+    table = PageTable(("", "shared", "the first of them"), rows, "tnw", "In training and in the test.")
     sides = f"Against {found.against}" if found.against else "Between the folds"
     return Section("leakage", "Leakage", f"{sides}: {found.verdict}.", tables=[table] if rows else [])
 
@@ -57,7 +57,7 @@ def bad_rows(report: Report) -> Section:
     rows = [(f"{row.line:,}", row.reason) for row in bad.first]
     first = f" The first {len(rows)} are shown." if bad.count > len(rows) else ""
     caption = f"{format_count(bad.count, 'row')} could not be scored.{first}"
-    return Section("bad-rows", "Bad rows", tables=[Table(("line", "reason"), rows, "nw", caption)])
+    return Section("bad-rows", "Bad rows", tables=[PageTable(("line", "reason"), rows, "nw", caption)])
 
 
 def cost(report: Report) -> Section:
@@ -73,14 +73,16 @@ def cost(report: Report) -> Section:
         latency = {key: ms for key, ms in found.latency_ms.items() if key.startswith("p") and ms is not None}
         rows += [(f"latency of a row, {name}", f"{ms:,.1f} ms") for name, ms in latency.items()]
     cells = [(words, Cell(value, style="varies")) for words, value in rows]
-    return Section("cost", "Time and memory", tables=[Table(("", ""), cells, "tn", "On the machine named below.")])
+    return Section(
+        "cost", "Time and memory", tables=[PageTable(("", ""), cells, "tn", "On the machine named below.")]
+    )
 
 
 def how_made(report: Report) -> Section:
     """All that is needed to make it again."""
     caption = "Two runs of this command on this machine give the same figures."
     command = shlex.join(report.provenance.command)
-    table = Table(("", ""), list(_made(report)), "tw", caption)
+    table = PageTable(("", ""), list(_made(report)), "tw", caption)
     return Section("made", "How it was made", code=command, tables=[table])
 
 

@@ -8,7 +8,7 @@ from assistant.evaluate.report import plots
 from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number
 from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import Reliability, Report, RiskCoverage
-from assistant.evaluate.report.view import Cell, Illustration, Scale, Section, Table
+from assistant.evaluate.report.view import Cell, Illustration, PageTable, Scale, Section
 
 Counts = Mapping[str, Mapping[str, int]]
 _UNIT = (0.0, 1.0)
@@ -33,7 +33,9 @@ def figures(report: Report) -> Section:
     ]
     legend = "The vertical line is chance." if any(marks.get(key) is not None for key in known) else ""
     head = ("", "value", "95 % interval", Scale(ends))
-    return Section("figures", "All figures", tables=[Table(head, rows, "tnnp", "Figures over all rows.", legend)])
+    return Section(
+        "figures", "All figures", tables=[PageTable(head, rows, "tnnp", "Figures over all rows.", legend)]
+    )
 
 
 def confusion(report: Report) -> Section:
@@ -53,17 +55,17 @@ def confusion(report: Report) -> Section:
     )
 
 
-def _shares(counts: Counts) -> Table:
+def _shares(counts: Counts) -> PageTable:
     predicted = list(dict.fromkeys(name for row in counts.values() for name in row))
     rows = [
         (truth, *(_percent(row.get(name, 0), sum(row.values())) for name in predicted), f"{sum(row.values()):,}")
         for truth, row in counts.items()
     ]
     head = ("true class", *predicted, "rows")
-    return Table(head, rows, "t" + "n" * (len(predicted) + 1), "Percent of the true class.")
+    return PageTable(head, rows, "t" + "n" * (len(predicted) + 1), "Percent of the true class.")
 
 
-def _mistakes(counts: Counts) -> Table:
+def _mistakes(counts: Counts) -> PageTable:
     """Of many classes: the share that was right, and the most frequent mistakes."""
     rows = []
     for truth, row in counts.items():
@@ -72,7 +74,7 @@ def _mistakes(counts: Counts) -> Table:
         mistakes = ", ".join(f"{name} {_percent(n, total)}" for n, name in wrong[:3])
         rows.append((truth, f"{total:,}", _percent(row.get(truth, 0), total), mistakes or "–"))
     head = ("true class", "rows", "right", "most often mistaken for")
-    return Table(head, rows, "tnnw", "Percent of the true class.")
+    return PageTable(head, rows, "tnnw", "Percent of the true class.")
 
 
 def _percent(part: int, whole: int) -> str:
@@ -105,7 +107,7 @@ def classes(report: Report) -> Section:
         Scale(_UNIT, get_metric(lead).name),
     )
     what = "label" if report.task == "labels" else "class"
-    table = Table(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
+    table = PageTable(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
     return Section("classes", f"By {what}", tables=[table] if rows else [])
 
 
@@ -130,7 +132,9 @@ def _reliability(bins: Reliability) -> Illustration:
         plots.reliability("reliability", bins.edges, bins.n, bins.confidence, bins.hits),
         "Reliability. On the dashed line, confidence equals the share that is right. Below it, the model is "
         "overconfident. Grey bars: how many predictions are in a bin.",
-        Table(("confidence", "predictions", "mean", "right"), rows, "tnnn", "Reliability by bin of confidence."),
+        PageTable(
+            ("confidence", "predictions", "mean", "right"), rows, "tnnn", "Reliability by bin of confidence."
+        ),
     )
 
 
@@ -141,7 +145,7 @@ def _risk_coverage(curve: RiskCoverage) -> Illustration:
     return Illustration(
         plots.risk_coverage("risk", curve.coverage, curve.risk),
         f"Risk and coverage. How often the model is wrong if it answers only its most confident rows.{area}",
-        Table(
+        PageTable(
             ("coverage", "risk"),
             [(format_number(x, 2), format_number(y)) for x, y in some],
             "tn",

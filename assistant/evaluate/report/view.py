@@ -85,7 +85,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """A table whose first column names its rows."""
 
     head: Sequence[str | Scale]
@@ -109,7 +109,7 @@ class Illustration:
 
     plot: Plot
     caption: str
-    table: Table | None = None
+    table: PageTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Section:
     text: str = ""
     code: str = ""
     illustrations: Sequence[Illustration] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[PageTable] = ()
     items: Sequence[str] = field(default=())
     """A list."""
 
