@@ -9,15 +9,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import UNSET
 
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
-from assistant.errors import AssistantError, Invalid, NotFound
+from assistant.errors import Invalid, NotFound
 from assistant.evaluate import mood
-from assistant.evaluate.arguments import parse_count, parse_weight
+from assistant.evaluate.command_line import make_options, parse_count, parse_weight, run_to_end
 from assistant.evaluate.figures.tasks import AFFECTS, Sheet, list_label_names
 from assistant.evaluate.fit import command as fitting
 from assistant.evaluate.fit.model_folder import find_own_training
@@ -26,10 +26,11 @@ from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments
 from assistant.evaluate.ranking import logs, recommend
 from assistant.evaluate.report import compare, files, schema
+from assistant.evaluate.report.conversion import get_members, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Cost, Leakage, Report, get_members, to_struct
+from assistant.evaluate.report.report import Cost, Leakage, Report
 from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
 from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable
@@ -123,29 +124,19 @@ def _configure_recommend(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
-    names = RunOptions.__dataclass_fields__
-    options = RunOptions(**{name: value for name, value in vars(args).items() if name in names})
-    try:
-        return evaluate(options, session=session)
-    except AssistantError as error:
-        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+    options = make_options(RunOptions, args)
+
+    def stopped() -> str:
         kept = (options.out / JOURNAL).is_file()
-        advice = "the same command with --resume continues from here" if kept else "nothing was written"
-        print(f"assistant evaluate: stopped; {advice}", file=sys.stderr)
-        return 130
+        return "the same command with --resume continues from here" if kept else "nothing was written"
+
+    return run_to_end(lambda: evaluate(options, session=session), stopped=stopped)
 
 
 def _run_recommend(args: argparse.Namespace) -> int:
-    try:
-        options: Any = logs.LogsOptions if args.task == "logs" else recommend.RecommendOptions
-        names = options.__dataclass_fields__
-        chosen = options(**{name: value for name, value in vars(args).items() if name in names})
-        return logs.evaluate(chosen) if args.task == "logs" else recommend.evaluate(chosen)
-    except AssistantError as error:
-        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
-        return 2
+    if args.task == "logs":
+        return run_to_end(lambda: logs.evaluate(make_options(logs.LogsOptions, args)))
+    return run_to_end(lambda: recommend.evaluate(make_options(recommend.RecommendOptions, args)))
 
 
 def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,22 +15,16 @@ import numpy as np
 from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
-from assistant.errors import AssistantError, NotFound
-from assistant.evaluate.arguments import parse_count, parse_seconds
+from assistant.errors import NotFound
+from assistant.evaluate.command_line import make_options, parse_count, parse_seconds, run_to_end
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import get_members, to_measured
 from assistant.evaluate.report.findings import compute_findings
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import (
-    EmotionSets,
-    Findings,
-    ModelIdentity,
-    Report,
-    get_members,
-    to_measured,
-)
+from assistant.evaluate.report.report import EmotionSets, Findings, ModelIdentity, Report
 from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
@@ -86,12 +79,7 @@ def configure(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when measured, 1 when no row could be scored, 2 when it couldn't start."""
-    options = MoodOptions(**{name: getattr(args, name) for name in MoodOptions.__dataclass_fields__})
-    try:
-        return evaluate(options)
-    except AssistantError as error:
-        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
-        return 2
+    return run_to_end(lambda: evaluate(make_options(MoodOptions, args)))
 
 
 def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) -> int:
@@ -112,9 +100,9 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
     rules = Rules(calibration=read_calibration(), population=tuple(population))
     labelled = [one.row for one in kept]
     moods = list(follow_turns(turns, rules))
-    sheet, outcomes = judged(labelled, moods)
+    sheet, outcomes = score_moods(labelled, moods)
     compared = {
-        name: judged(labelled, list(follow_turns(turns, rules, modalities=read, history=history)))
+        name: score_moods(labelled, list(follow_turns(turns, rules, modalities=read, history=history)))
         for name, read, history in _MODES
         if any(scores.reading().modality in read for turn in turns for scores in turn.scores)
     }
@@ -127,7 +115,7 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
         **get_members(measure(sheet, outcomes)),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
         compared={name: dict(measure(*one).metrics) for name, one in compared.items()},
-        sets=sets(labelled, moods, options),
+        sets=measure_sets(labelled, moods, options),
         model=ModelIdentity(
             name=" and ".join(card.name for card in cards), sha256={card.name: card.sha256 for card in cards}
         ),
@@ -174,7 +162,7 @@ def _read(
     return turns, cards, bad
 
 
-def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[RowOutcome]]:
+def score_moods(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[RowOutcome]]:
     """Labels beside the moods' emotions, over the classes present, and why a mood said nothing."""
     names = tuple(name for name in EMOTIONS if any(name in row.labels for row in rows))
     shape = (len(rows), len(names))
@@ -194,7 +182,7 @@ def judged(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, li
     return Sheet("emotion", names, truth, given, np.empty((len(rows), 0)), predicted, answered, clusters), outcomes
 
 
-def sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: MoodOptions) -> EmotionSets:
+def measure_sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: MoodOptions) -> EmotionSets:
     """Of the sets of emotions: how many moods named one, how large they were, and how many held the label."""
     said = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
     if not said:

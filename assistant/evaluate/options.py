@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from assistant.evaluate.arguments import parse_column_names, parse_columns, parse_count, parse_positive, parse_scale
+from assistant.evaluate.command_line import (
+    parse_column_names,
+    parse_columns,
+    parse_count,
+    parse_positive,
+    parse_scale,
+)
 from assistant.evaluate.figures.tasks import TASKS, Scoring, Task
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.baseline import BaselineMode

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
-from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Directive, Manner, Reason
 from assistant.tone.law import apply_laws, find_prohibitions
 from assistant.tone.render import difference, prompt, tag
@@ -35,8 +34,8 @@ def direct(
     No words of the person come in here: equal situations give equal directives, to the byte.
     """
     used = situation.usable_mood is not None
-    wish, reasons, correction = _manner_by(situation, policy)
-    usual = _manner_by(replace(situation, mood=None), policy)[0] if used else wish
+    wish, reasons = _manner_by(policy, situation)
+    usual = _manner_by(policy, replace(situation, mood=None))[0] if used else wish
     manner, holding = wish, NOTHING
     if used:
         manner, holding = steady_manner(held, wish, usual, now)
@@ -57,17 +56,16 @@ def direct(
         tag=tag(manner),
         speech=speech(manner),
         inputs=tuple(name for name in policy.inputs() if used or name != "mood"),
-        correction=correction if used else None,
+        correction=policy.correction_of([reason.code for reason in reasons]) if used else None,
     )
     return directive, holding
 
 
-def _manner_by(situation: Situation, policy: Policy) -> tuple[Manner, tuple[Reason, ...], OfferedCorrection | None]:
-    """The manner by the policy and the laws, why, and the correction that the last rule with one offers."""
-    manner, reasons, correction = policy.begin(), [], None
+def _manner_by(policy: Policy, situation: Situation) -> tuple[Manner, tuple[Reason, ...]]:
+    """The manner by the policy and the laws, and why."""
+    manner, reasons = policy.begin(), []
     for rule in policy.fired(situation):
         manner = replace(manner, **rule.sets.named())
         reasons.append(Reason(rule.code, rule.says))
-        correction = rule.corrects or correction
     manner, by_law = apply_laws(manner, situation)
-    return manner, (*reasons, *by_law), correction
+    return manner, (*reasons, *by_law)

@@ -7,7 +7,7 @@ a language model.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -85,6 +85,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             if name in INPUT_OF
         }
         return (*sorted((named | LAWFUL_INPUTS) - {"mood"}), "mood")
+
+    def correction_of(self, codes: Sequence[str]) -> OfferedCorrection | None:
+        """What the last of these rules that offers a correction offers."""
+        corrections = {rule.code: rule.corrects for rule in self.rules if rule.corrects is not None}
+        return next((corrections[code] for code in reversed(codes) if code in corrections), None)
 
     def fired(self, situation: Situation) -> Iterator[ToneRule]:
         """The rules whose condition holds, in their order."""

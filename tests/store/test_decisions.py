@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from assistant.decision import Decision
+from assistant.profile.person import Person
 from assistant.recommend.explanation import explain_items
+from assistant.server.routes.explain import ways_out
 from tests.conftest import House
 from tests.decisions import a_decision, an_item
 
@@ -45,6 +47,15 @@ def test_an_old_ranking_is_explained_in_full() -> None:
     assert limited.limits == ("gpc",)
     assert limited.ranking is not None
     assert limited.ranking.taste is False
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("message_with_a_mood", {"stress": False}), ("chat", {"stress": False}), ("message_without_consent", None)],
+)
+def test_an_old_tone_offers_the_correction_of_its_shipped_rule(name: str, body: Any) -> None:
+    ways = ways_out(Person("p", "ada", 1), read(OLD[name]), ())
+    assert next((way.body for way in ways if way.what == "correct"), None) == body
 
 
 async def test_a_decision_is_written_as_the_version_before_wrote_it(house: House) -> None:

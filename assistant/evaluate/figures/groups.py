@@ -96,18 +96,17 @@ def _measure_column(
     sizes = {at: int((code == at).sum()) for at, name in enumerate(names) if name}
     if len(sizes) < 2:
         return
-    ok = [
-        at for at, rows in sizes.items() if not explain_shortage(rows, len(np.unique(sheet.clusters[code == at])))
+    large = [
+        at for at, size in sizes.items() if not explain_shortage(size, len(np.unique(sheet.clusters[code == at])))
     ]
-    rows = np.flatnonzero(np.isin(code, ok))
-    place = {at: number for number, at in enumerate(ok)}
-    of = np.array([place[int(at)] for at in code[rows]], dtype=np.int64)
-    told = [str(names[at]) for at in ok]
-    common = _list_common_classes(sheet, rows, of, len(ok))
+    rows = np.flatnonzero(np.isin(code, large))
+    group = np.searchsorted(large, code[rows])
+    group_names = [str(names[at]) for at in large]
+    common = _list_common_classes(sheet, rows, group, len(large))
     main = measures.tally_main_figures(sheet, common, drop=drop)
     unjudged: dict[str, Any] = {
         "column": column,
-        "left_out": [str(names[at]) for at in sizes if at not in place],
+        "left_out": [str(names[at]) for at in sizes if at not in large],
         "best": None,
         "worst": None,
         "gap": Figure(np.nan, np.nan, np.nan),
@@ -116,40 +115,46 @@ def _measure_column(
         "values": {},
         "tests": [],
     }
-    if len(ok) < 2:
+    if len(large) < 2:
         yield from (unjudged | {"metric": metric} for metric in main.formulas)
         return
-    cells = _sum_cells(main, sheet.clusters[rows], rows, of, seed)
-    sums = np.stack([cells.side([at]).sum(axis=0) for at in range(len(ok))])
+    cells = _sum_cells(main, sheet.clusters[rows], rows, group, seed)
+    sums = np.stack([cells.side([at]).sum(axis=0) for at in range(len(large))])
     for metric, formula in main.formulas.items():
         each = formula(sums)
-        by_group = dict(zip(told, each.tolist(), strict=True))
-        if not np.isfinite(each).all():
-            yield unjudged | {"metric": metric, "values": by_group}
-            continue
-        best, worst = int(each.argmax()), int(each.argmin())
-        if best == worst:
-            worst = (best + 1) % len(ok)
-        low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
-        tests = _test_groups(cells, formula, len(ok), seed)
-        p = tests[min(best, worst), max(best, worst)] if len(ok) <= _PAIRWISE else min(tests[best,], tests[worst,])
-        yield unjudged | {
-            "metric": metric,
-            "best": told[best],
-            "worst": told[worst],
-            "gap": Figure(float(each[best] - each[worst]), low, high),
-            "p": p,
-            "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
-            "values": by_group,
-            "tests": [
-                {
-                    "groups": [told[at] for at in some],
-                    "against": "each other" if len(some) > 1 else "the rest",
-                    "p": p,
-                }
-                for some, p in tests.items()
-            ],
-        }
+        gap = unjudged | {"metric": metric, "values": dict(zip(group_names, each.tolist(), strict=True))}
+        yield (
+            gap | _judge_gap(cells, formula, each, group_names, replicates, seed)
+            if np.isfinite(each).all()
+            else gap
+        )
+
+
+def _judge_gap(
+    cells: _Cells, formula: Formula, values: Floats, names: Sequence[str], replicates: int, seed: int
+) -> dict[str, Any]:
+    """How far the best of the groups is from the worst, from the figure of each, [groups]."""
+    best, worst = int(values.argmax()), int(values.argmin())
+    if best == worst:
+        worst = (best + 1) % len(names)
+    low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
+    tests = _test_groups(cells, formula, len(names), seed)
+    p = tests[min(best, worst), max(best, worst)] if len(names) <= _PAIRWISE else min(tests[best,], tests[worst,])
+    return {
+        "best": names[best],
+        "worst": names[worst],
+        "gap": Figure(float(values[best] - values[worst]), low, high),
+        "p": p,
+        "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
+        "tests": [
+            {
+                "groups": [names[at] for at in groups],
+                "against": "each other" if len(groups) > 1 else "the rest",
+                "p": p,
+            }
+            for groups, p in tests.items()
+        ],
+    }
 
 
 def _list_common_classes(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> list[int]:

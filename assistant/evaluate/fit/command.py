@@ -14,20 +14,21 @@ from assistant.config import shipped_models
 from assistant.errors import Invalid, ModelInvalid
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
-from assistant.evaluate.fit.crossval import cross_validate
+from assistant.evaluate.fit.crossval import CrossValidated, cross_validate
 from assistant.evaluate.fit.fold_figures import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import get_members, to_measured, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Leakage, Report, get_members, to_measured, to_struct
+from assistant.evaluate.report.report import Leakage, Report
 from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
-from assistant.evaluate.tables.tables import Table, normalise_name
-from assistant.inference.card import read_card
+from assistant.evaluate.tables.tables import TextTable, normalise_name
+from assistant.inference.card import Card, read_card
 from assistant.inference.model import SessionFactory, onnx_session, open_model
 
 _MOST_LABELS = 64
@@ -115,17 +116,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         trained = read_against(options.against, options.modality, columns, options.table)
         shared = to_struct(find_leakage(found.rows, trained, against=options.against.name), Leakage)
     if options.save_model is not None:
-        every = np.arange(len(found.known.target))
-        whole = head.train_head(found.known, every, seed=options.seed, place=found.place)
-        told = model_folder.make_training_card(
-            options.data, found.known, protocol, found.compared, len(found.folds.of)
-        )
-        model_folder.save_model(options.save_model, whole, card, told)
-        if (emotions := len(whole.labels)) > model_folder.MOST_SERVED:
-            notes.append(
-                f"{options.save_model} names {emotions} emotions: it can be evaluated, but a server takes at most "
-                f"{model_folder.MOST_SERVED}"
-            )
+        notes += _save_model(options.save_model, options.data, found, protocol, card)
     outcomes = found.outcomes
     sheet = make_sheet(options.task, found.card, outcomes)
     measured = compute_findings(sheet, outcomes, options.scoring, columns=list_group_columns(options.groups))
@@ -150,7 +141,21 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     return 0
 
 
-def list_own_labels(table: Table, label_map: Path | None) -> tuple[str, ...]:
+def _save_model(folder: Path, data: Path, found: CrossValidated, protocol: Protocol, beside: Card) -> list[str]:
+    """Train on everything, and write the model folder; what the report must say of it."""
+    every = np.arange(len(found.known.target))
+    whole = head.train_head(found.known, every, seed=protocol.scoring.seed, place=found.place)
+    card = model_folder.make_training_card(data, found.known, protocol, found.compared, len(found.folds.of))
+    model_folder.save_model(folder, whole, beside, card)
+    if (emotions := len(whole.labels)) <= model_folder.MOST_SERVED:
+        return []
+    return [
+        f"{folder} names {emotions} emotions: it can be evaluated, but a server takes at most "
+        f"{model_folder.MOST_SERVED}"
+    ]
+
+
+def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]:
     """Every label that the table has, or that the map turns it into: a fitted head takes any name.
 
     Raises `Invalid` (`fit_unsupported`) for more than 64, which are no classes.

@@ -21,8 +21,9 @@ from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, 
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
+from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.findings import read_column
-from assistant.evaluate.report.report import Folds, HeadChoice, Leakage, to_struct
+from assistant.evaluate.report.report import Folds, HeadChoice, Leakage
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row

@@ -13,8 +13,9 @@ from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import measures
 from assistant.evaluate.figures.tasks import Scoring, Sheet
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
-from assistant.evaluate.report.report import Fold, Folds, Number, to_measured
+from assistant.evaluate.report.report import Fold, Folds, Number
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card

@@ -17,7 +17,7 @@ from assistant.errors import AssistantError
 from assistant.evaluate.leakage.fingerprint import Print, Prints, make_fingerprint
 from assistant.evaluate.leakage.shingles import Texts, normalise_text
 from assistant.evaluate.tables.manifest import Row, open_table, read_row, require_columns
-from assistant.evaluate.tables.tables import Table, normalise_name, rename_columns
+from assistant.evaluate.tables.tables import TextTable, normalise_name, rename_columns
 
 Pair = tuple[int, int, bool]
 """Our row, theirs, and whether they are the same to the last sample or letter."""
@@ -46,7 +46,7 @@ def read_against(
     return list(_read_trained(named, modality))
 
 
-def _read_trained(table: Table, modality: Literal["voice", "text"]) -> Iterator[Row]:
+def _read_trained(table: TextTable, modality: Literal["voice", "text"]) -> Iterator[Row]:
     require_columns(table, ["file" if modality == "voice" else "text"])
     for line, cells in table.rows():
         if isinstance(cells, str):

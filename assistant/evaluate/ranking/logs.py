@@ -16,8 +16,9 @@ from assistant.arrays import Floats
 from assistant.errors import Invalid
 from assistant.evaluate.figures.metrics import number_clusters
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import round_number, to_measured
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import ModelIdentity, Report, round_number, to_measured
+from assistant.evaluate.report.report import ModelIdentity, Report
 from assistant.evaluate.tables.labels import read_number
 from assistant.evaluate.tables.manifest import BadRow
 from assistant.evaluate.tables.tables import open_plain_table

@@ -21,8 +21,9 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.ranking import situnes
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.provenance import describe_options, describe_run
-from assistant.evaluate.report.report import ModelIdentity, Report, to_measured
+from assistant.evaluate.report.report import ModelIdentity, Report
 from assistant.recommend.bandits import Belief, prior
 from assistant.recommend.catalogue import Affinity, Item
 from assistant.recommend.features import choice_features, context_vector, item_numbers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,17 +13,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from assistant.errors import AssistantError, Invalid, Unavailable
-from assistant.evaluate.arguments import parse_count, parse_names
+from assistant.errors import Invalid, Unavailable
+from assistant.evaluate.command_line import make_options, parse_count, parse_names, run_to_end
 from assistant.evaluate.figures.measures import compute_figures
 from assistant.evaluate.figures.paired import compare_models
 from assistant.evaluate.figures.permutation import adjust_p
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.report import leaderboard
+from assistant.evaluate.report.conversion import round_number, to_measured, to_plain
 from assistant.evaluate.report.glossary import choose_headline
 from assistant.evaluate.report.leaderboard import Leaderboard, ModelPair, RankedModel
 from assistant.evaluate.report.predictions import Scored, align_sheets, read_scored
-from assistant.evaluate.report.report import round_number, to_measured, to_plain
 
 EPILOG = """\
 Each folder was written by `assistant evaluate voice|text|mood --out DIR`, with the same task on the same data. All
@@ -67,15 +66,7 @@ def configure(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run what `configure` parsed. 0 when compared, 2 when it couldn't be, 130 when interrupted."""
-    options = CompareOptions(**{name: getattr(args, name) for name in CompareOptions.__dataclass_fields__})
-    try:
-        return evaluate(options)
-    except AssistantError as error:
-        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("assistant evaluate: stopped; nothing was written", file=sys.stderr)
-        return 130
+    return run_to_end(lambda: evaluate(make_options(CompareOptions, args)))
 
 
 def evaluate(options: CompareOptions) -> int:

@@ -14,9 +14,10 @@ from typing import Any, TextIO
 import msgspec
 
 from assistant.errors import Invalid, Unavailable
+from assistant.evaluate.report.conversion import to_plain
 from assistant.evaluate.report.model_card import model_card
 from assistant.evaluate.report.page import report_page
-from assistant.evaluate.report.report import BadRowEntry, BadRows, Report, to_plain
+from assistant.evaluate.report.report import BadRowEntry, BadRows, Report
 from assistant.evaluate.report.terminal import format_summary
 from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from assistant.evaluate.report import comparisons, run_details, sections
 from assistant.evaluate.report.formatting import format_count, format_interval, format_number
 from assistant.evaluate.report.glossary import choose_headline, get_metric
-from assistant.evaluate.report.render import render_page
 from assistant.evaluate.report.report import Report
+from assistant.evaluate.report.view import render_page
 
 _TASKS: Mapping[str, str] = {
     "labels": "Emotion labels",

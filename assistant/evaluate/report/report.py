@@ -6,25 +6,15 @@ some runs write is `UNSET` and left out of the file. Undefined numbers are null.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
-
-from assistant.bootstrap import Figure
-from assistant.errors import Invalid, NotFound
 
 SCHEMA = "attune-evaluation/1"
 """The form of `report.json`, as its member `schema` says."""
 
 Count = Annotated[int, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]
-Table = TypeVar("Table", bound=Struct)
 
 
 class Measured(Struct, frozen=True):
@@ -326,68 +316,3 @@ class Report(Findings, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA
     notes: list[str] = []
     cost: Cost | UnsetType = UNSET
     seconds: Annotated[float, Meta(ge=0, description="Duration of the whole run; differs from run to run")] = 0.0
-
-
-def round_number(value: float) -> float | None:
-    """A number as a report writes it: 6 places, and None for NaN and infinity.
-
-    >>> round_number(0.12345678), round_number(float("nan"))
-    (0.123457, None)
-    """
-    return round(float(value), 6) if math.isfinite(value) else None
-
-
-def to_measured(figures: Mapping[str, Figure]) -> Figures:
-    """Figures as a report writes them."""
-    return {
-        name: Measured(round_number(figure.value), round_number(figure.low), round_number(figure.high))
-        for name, figure in figures.items()
-    }
-
-
-def get_members(found: Findings) -> dict[str, Any]:
-    """The members of a part by name, to build the whole with."""
-    return {name: getattr(found, name) for name in found.__struct_fields__}
-
-
-def to_struct(part: Any, form: type[Table]) -> Table:
-    """Plain figures as one of the structs above, rounded as they are written.
-
-    Raises `msgspec.ValidationError` for what does not fit.
-    """
-    return msgspec.convert(to_plain(part), form)
-
-
-def to_plain(value: Any) -> Any:
-    """What JSON can hold: figures as objects, numbers rounded to 6 places, and null for NaN and infinity.
-
-    >>> to_plain({"a": float("nan"), "b": (0.12345678, 1)})
-    {'a': None, 'b': [0.123457, 1]}
-    """
-    if isinstance(value, Struct):
-        return to_plain(msgspec.to_builtins(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(inner) for inner in value]
-    return round_number(value) if isinstance(value, float) else value
-
-
-def read_report(file: Path) -> Report:
-    """Read a `report.json`, also of an earlier version.
-
-    Raises `NotFound` (`report_missing`) and `Invalid` (`report_invalid`).
-    """
-    try:
-        # not msgspec's decoder: it refuses the escapes of file names that are not UTF-8
-        return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), Report)
-    except OSError as error:
-        raise NotFound(
-            f"cannot read {file}; name folders that `assistant evaluate ... --out` wrote", code="report_missing"
-        ) from error
-    except msgspec.ValidationError as error:
-        raise Invalid(f"{file} is not a report of assistant evaluate: {error}", code="report_invalid") from error
-    except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}", code="report_invalid") from error

@@ -17,8 +17,9 @@ from assistant.evaluate.figures.metrics import Formula
 from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
 from assistant.evaluate.figures.tasks import Scoring
+from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
-from assistant.evaluate.report.report import ConditionResult, to_measured
+from assistant.evaluate.report.report import ConditionResult
 from assistant.evaluate.run.conditions import Disturbance
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.inference.card import Card

@@ -1,10 +1,15 @@
-"""What a page consists of, as data: sections with tables and plots. Templates turn them into HTML or Markdown."""
+"""What a page consists of, as data: sections with tables and plots; and how templates turn it into HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from assistant.evaluate.report.formatting import escape_hidden
 
 Ends = tuple[float, float]
 """The values at the left and the right end of a column of bars."""
@@ -129,3 +134,22 @@ class Section:
     def empty(self) -> bool:
         """Whether there is nothing to show."""
         return not (self.text or self.code or self.illustrations or self.tables or self.items)
+
+
+def render_page(template: str, sections: Sequence[Section], **context: Any) -> str:
+    """A page from one of `templates/`: no scripts, no fonts, nothing fetched. Empty sections are left out."""
+    environment = Environment(
+        loader=PackageLoader("assistant.evaluate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    shown = [section for section in sections if not section.empty]
+    return environment.get_template(template).render(sections=shown, **context)
+
+
+def _finalize(value: Any) -> Any:
+    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -18,7 +18,7 @@ from typing import Any
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import to_text
-from assistant.evaluate.tables.tables import Cells, Table, normalise_name, open_plain_table
+from assistant.evaluate.tables.tables import Cells, TextTable, normalise_name, open_plain_table
 
 HEADER = "db.yaml"
 _DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -60,7 +60,7 @@ def is_database(file: Path) -> bool:
 
 def open_database(
     file: Path, table: str | None, wanted: Sequence[str], needed: Sequence[str] = ("speaker", "gender", "group")
-) -> Table:
+) -> TextTable:
     """One table of a database, with `needed` columns from its other tables and from properties of its labels.
 
     Without a `table` it is the one that has one of the `wanted` columns. `start` and `end` become `trim_start_s`
@@ -181,7 +181,7 @@ def parse_seconds(written: str) -> str:
     return repr(float(written))
 
 
-def _seconds(table: Table) -> Table:
+def _seconds(table: TextTable) -> TextTable:
     if not set(_SEGMENT) <= set(table.columns):
         return table
 
@@ -260,7 +260,7 @@ def _property(
     return None
 
 
-def _with(table: Table, lookups: Sequence[Lookup]) -> Table:
+def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
     trims = {"trim_start_s": "start", "trim_end_s": "end"} if set(_SEGMENT) <= set(table.columns) else {}
 
     def rows() -> Iterator[tuple[int, Cells | str]]:

@@ -17,7 +17,7 @@ from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, lis
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
 from assistant.evaluate.tables.tables import (
     Cells,
-    Table,
+    TextTable,
     adapt_emobox,
     normalise_name,
     open_plain_table,
@@ -115,7 +115,7 @@ def open_table(
     table: str | None = None,
     wanted: Sequence[str] = (),
     more: Sequence[str] = (),
-) -> Table:
+) -> TextTable:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
     `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a
@@ -189,7 +189,7 @@ def read_manifest(
     )
 
 
-def _list_notes(table: Table, question: Question) -> tuple[str, ...]:
+def _list_notes(table: TextTable, question: Question) -> tuple[str, ...]:
     if question.modality == "voice" and "speaker" not in table.columns:
         return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
     return ()
@@ -222,7 +222,7 @@ def describe_unmapped(unmapped: Mapping[str, int], *, most: int | None = None) -
 
 
 def read_labelled_rows(
-    table: Table, question: Question, unmapped: Counter[str] | None = None
+    table: TextTable, question: Question, unmapped: Counter[str] | None = None
 ) -> Iterator[Row | BadRow | None]:
     """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
 
@@ -252,7 +252,7 @@ def _add_labels(row: Row, labels: Labels) -> Row:
     return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more)
 
 
-def check_columns(table: Table, question: Question) -> None:
+def check_columns(table: TextTable, question: Question) -> None:
     """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
     wanted = ["file"] if question.modality == "voice" else ["text"]
     if question.modality == "voice" and (table.names_speakers or question.need_speaker):
@@ -263,7 +263,7 @@ def check_columns(table: Table, question: Question) -> None:
         require_columns(table, [*wanted, question.task, *question.more])
 
 
-def require_columns(table: Table, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
+def require_columns(table: TextTable, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
     """See that a table has all `wanted` columns and `one_of` those; else `manifest_column_missing`."""
     missing = [f"the column `{name}`" for name in dict.fromkeys(wanted) if name not in table.columns]
     if one_of and not any(name in table.columns for name in one_of):

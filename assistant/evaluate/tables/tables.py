@@ -27,7 +27,7 @@ _UP = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """A table whose rows can be read any number of times, one after the other."""
 
     file: Path
@@ -52,7 +52,7 @@ def normalise_name(name: str) -> str:
     return name.strip().casefold()
 
 
-def open_plain_table(file: Path) -> Table:
+def open_plain_table(file: Path) -> TextTable:
     """A plain table. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`)."""
     _, header = next(read_cells(file))
     if isinstance(header, str):
@@ -68,10 +68,10 @@ def open_plain_table(file: Path) -> Table:
         for line, cells in table:
             yield line, cells if isinstance(cells, str) else dict(zip(columns, cells, strict=True))
 
-    return Table(file, columns, rows, (file.parent,), (file,))
+    return TextTable(file, columns, rows, (file.parent,), (file,))
 
 
-def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
+def rename_columns(table: TextTable, names: Mapping[str, str]) -> TextTable:
     r"""The table with columns called as {"ours": "theirs"} says; `theirs` may end in `:PATTERN`.
 
     A pattern is a regular expression, and the cell becomes its first group: `speaker=file:(\d\d)` takes the
@@ -114,7 +114,7 @@ def rename_columns(table: Table, names: Mapping[str, str]) -> Table:
             else:
                 yield line, {ours: _match_cell(cells[theirs], only) for ours, (theirs, only) in kept.items()}
 
-    return Table(table.file, tuple(kept), rows, table.folders, table.sources, table.names_speakers)
+    return TextTable(table.file, tuple(kept), rows, table.folders, table.sources, table.names_speakers)
 
 
 def _match_cell(cell: str, pattern: re.Pattern[str] | None) -> str:
@@ -124,7 +124,7 @@ def _match_cell(cell: str, pattern: re.Pattern[str] | None) -> str:
     return (found.group(1) or "") if found else ""
 
 
-def adapt_emobox(table: Table) -> Table:
+def adapt_emobox(table: TextTable) -> TextTable:
     """A list of clips by EmoBox with our columns beside its own, any other table as it is.
 
     Ma et al. 2024, "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark",

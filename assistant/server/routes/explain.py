@@ -19,8 +19,10 @@ from assistant.recommend.explanation import ItemExplained, Parts, ReasonExplaine
 from assistant.recommend.holdout import Arm
 from assistant.server.contract.shapes import CurrentMood, show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
+from assistant.tone.correction import OfferedCorrection
 from assistant.tone.directive import Manner
 from assistant.tone.render import NEVER, difference
+from assistant.tone.rules import SHIPPED
 
 _GONE = "How it was estimated, and how sure that was, is kept in memory only and is gone by now."
 
@@ -156,11 +158,18 @@ def ways_out(person: Person, kept: Decision, grants: Collection[Grant]) -> list[
 
 def _correction(kept: Decision) -> dict[str, Any] | None:
     """What to send to say that the mood was read wrongly: by the rule of the tone, or else by the ranking."""
-    if kept.read.tone and kept.tone is not None and kept.tone.correction is not None:
-        return kept.tone.correction.named()
+    if kept.read.tone and kept.tone is not None and (offered := _tone_correction(kept.tone)) is not None:
+        return offered.named()
     if kept.read.content and kept.ranking is not None and (correction := correction_of(kept.ranking)) is not None:
         return dict(correction)
     return None
+
+
+def _tone_correction(kept: ToneDecision) -> OfferedCorrection | None:
+    """The correction that was offered. Rows of before that was kept rest on the shipped rules."""
+    if kept.correction is None and kept.policy == SHIPPED.version:
+        return SHIPPED.correction_of(kept.reasons)
+    return kept.correction
 
 
 _PURPOSE = {

@@ -15,7 +15,7 @@ import pytest
 
 from assistant.evaluate.report import leaderboard
 from assistant.evaluate.report.compare import CompareOptions, compare_reports, configure
-from assistant.evaluate.report.report import to_plain
+from assistant.evaluate.report.conversion import to_plain
 
 CLASSES = ("anger", "joy", "neutral")
 

@@ -18,8 +18,9 @@ import pytest
 from assistant.config import shipped_models
 from assistant.errors import Unavailable
 from assistant.evaluate.report import files
+from assistant.evaluate.report.conversion import read_report, to_plain, to_struct
 from assistant.evaluate.report.provenance import describe_model, describe_run, hash_file
-from assistant.evaluate.report.report import File, Report, read_report, to_plain, to_struct
+from assistant.evaluate.report.report import File, Report
 from assistant.evaluate.report.schema import schema
 from assistant.inference.card import read_card
 from tests.evaluate.report.reports import (

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.glossary import get_metric
 from assistant.evaluate.report.limitations import list_limits
-from assistant.evaluate.report.report import Report, to_struct
+from assistant.evaluate.report.report import Report
 from assistant.evaluate.report.view import PageTable
 from tests.conftest import ROOT
 from tests.evaluate.report.reports import (

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from assistant.cli import main
+from assistant.evaluate.report.conversion import read_report, to_plain
 from assistant.evaluate.report.glossary import choose_headline, get_metric
-from assistant.evaluate.report.report import read_report, to_plain
 from assistant.evaluate.report.schema import schema
 from tests.evaluate.report.reports import (
     full_report,

@@ -1,9 +1,37 @@
-"""How the arguments of `assistant evaluate` are written: each function is the `type` of an option."""
+"""The command line of `assistant evaluate`: how arguments are read, and how a command ends."""
 
 from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from assistant.errors import AssistantError
+
+Options = TypeVar("Options")
+
+
+def make_options(form: type[Options], args: argparse.Namespace) -> Options:
+    """The options of a command, a dataclass, from what argparse read; other arguments are ignored."""
+    names = form.__dataclass_fields__  # type: ignore[attr-defined]
+    return form(**{name: value for name, value in vars(args).items() if name in names})
+
+
+def run_to_end(command: Callable[[], int], *, stopped: Callable[[], str] = lambda: "nothing was written") -> int:
+    """Run a command; its exit status, or 2 for an `AssistantError` and 130 when interrupted, which it prints.
+
+    `stopped` gives the words for an interruption.
+    """
+    try:
+        return command()
+    except AssistantError as error:
+        print(f"assistant evaluate: {error.message} [{error.code}]", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"assistant evaluate: stopped; {stopped()}", file=sys.stderr)
+        return 130
 
 
 def parse_columns(written: str) -> list[tuple[str, str]]:
