@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def main() -> None:
     random = np.random.default_rng(0)
     audio = (random.normal(size=(1, round(args.seconds * RATE))) / 10).astype(np.float32)
     states, loudness = stem.run(None, {"audio": audio})
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "whole encoder, fp32": lambda: whole.run(None, {"audio": audio}),
         "stem, int8": lambda: stem.run(None, {"audio": audio}),
         "head": lambda: head.run(None, {"states": states, "loudness": loudness}),

@@ -120,7 +120,7 @@ async def test_a_row_alone_is_passed_without_a_copy(opened: Open) -> None:
     batcher = opened(session, max_elements=1)
     assert float((await batcher.run(given))["sum"]) == 3
     assert np.shares_memory(session.given, given["x"])
-    assert await asyncio.gather(total(batcher, 1), total(batcher, 2)) == [1, 2]
+    assert [*await asyncio.gather(total(batcher, 1), total(batcher, 2))] == [1, 2]
     assert session.shapes == [(1, 2), (1, 1), (1, 1)]
 
 
@@ -128,7 +128,7 @@ async def test_rows_of_different_shapes_do_not_share_a_run(opened: Open) -> None
     session = Sums()
     batcher = opened(session)
     sums = await asyncio.gather(total(batcher, 1, 2), total(batcher, 3), total(batcher, 4, 5), total(batcher, 6))
-    assert sums == [3, 3, 9, 6]
+    assert [*sums] == [3, 3, 9, 6]
     assert sorted(session.shapes) == [(2, 1), (2, 2)]
 
 
@@ -142,14 +142,14 @@ async def test_a_run_holds_no_more_numbers_than_allowed(opened: Open) -> None:
 async def test_a_row_larger_than_allowed_runs_alone(opened: Open) -> None:
     session = Sums()
     batcher = opened(session, max_elements=2)
-    assert await asyncio.gather(total(batcher, 1, 2, 3), total(batcher, 4, 5, 6)) == [6, 15]
+    assert [*await asyncio.gather(total(batcher, 1, 2, 3), total(batcher, 4, 5, 6))] == [6, 15]
     assert session.shapes == [(1, 3), (1, 3)]
 
 
 async def test_rows_are_stacked_along_the_axis_that_the_card_says(opened: Open) -> None:
     session = Sums(axis=1)
     batcher = opened(session, inputs={"x": Port("float32", ("n", "batch"))})
-    assert await asyncio.gather(total(batcher, 1, 2, 3), total(batcher, 4, 5, 6)) == [6, 15]
+    assert [*await asyncio.gather(total(batcher, 1, 2, 3), total(batcher, 4, 5, 6))] == [6, 15]
     assert session.shapes == [(3, 2)]
 
 
@@ -201,7 +201,7 @@ async def test_callers_who_went_away_take_up_no_room(opened: Open) -> None:
     another = asyncio.create_task(total(batcher, 3))
     await turns()
     session.go.set()
-    assert await asyncio.gather(first, another) == [99, 3]
+    assert [*await asyncio.gather(first, another)] == [99, 3]
 
 
 async def test_a_row_whose_time_has_passed_is_dropped_and_not_run(opened: Open) -> None:
@@ -309,7 +309,7 @@ async def test_a_caller_who_gives_up_while_waiting_does_not_hurt_the_others(open
     gone.cancel()
     await turns()
     session.go.set()
-    assert await asyncio.gather(first, stays) == [99, 2]
+    assert [*await asyncio.gather(first, stays)] == [99, 2]
     assert gone.cancelled()
     assert session.shapes == [(1, 1), (1, 1)]
 
@@ -346,7 +346,7 @@ async def test_two_workers_run_two_batches_at_once(opened: Open) -> None:
     await turns()
     assert await asyncio.to_thread(session.began.wait, 10)
     session.go.set()
-    assert await asyncio.gather(first, second) == [99, 1]
+    assert [*await asyncio.gather(first, second)] == [99, 1]
 
 
 async def test_closing_refuses_what_waits_and_lets_the_running_end(opened: Open) -> None:

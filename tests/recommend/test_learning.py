@@ -450,7 +450,8 @@ def test_a_narrow_person_gets_more_variety_and_a_broad_one_does_not() -> None:
     kinds = {"news": 5, "music": 5, "exercise": 5}
     narrow, broad = bubble(["news"] * 40, kinds), bubble(["news", "music", "exercise"] * 13, kinds)
     turning = bubble(["news", "music", "exercise"] * 7 + ["news"] * 21, kinds)
-    assert (narrow.coverage, narrow.acts) == (pytest.approx(1 / 3), True)
+    assert narrow.coverage == pytest.approx(1 / 3)
+    assert narrow.acts
     assert (broad.coverage, broad.acts) == (1.0, False)
     assert turning.drift > broad.drift
     assert widen(Knobs(), narrow).serendipity > 0

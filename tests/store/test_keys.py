@@ -62,7 +62,12 @@ class TestAKey:
         key = await apps.authenticate(
             await apps.create_key("shop", "workplace", called="web", scopes=["infer"], days=2)
         )
-        assert (key.app.name, key.app.context, key.name, key.scopes) == ("shop", "workplace", "web", {"infer"})
+        assert (key.app.name, key.app.context, key.name, key.scopes) == (
+            "shop",
+            "workplace",
+            "web",
+            frozenset({"infer"}),
+        )
         assert (key.created_at, key.expires_at) == (apps.clock.now, apps.clock.now + 2 * DAY_S)
         assert (await apps.authenticate(await apps.create_key("shop", "workplace"))).scopes == APP_SCOPES
 

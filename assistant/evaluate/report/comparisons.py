@@ -9,7 +9,7 @@ from assistant.evaluate.report import plots
 from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number, format_p
 from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import ConditionResult, Gap, Number, Report
-from assistant.evaluate.report.view import Cell, Ends, Illustration, PageTable, Scale, Section
+from assistant.evaluate.report.view import Cell, Ends, Illustration, Scale, Section, Table
 
 _FEWEST_LEVELS = 3
 """Levels of one disturbance from which a curve says more than a table."""
@@ -54,11 +54,11 @@ def groups(report: Report) -> Section:
         rows.append((name, group.column or "", f"{group.n:,}", *cells))
     head = ("group", "column", "rows", *lead.head)
     legend = "The vertical line is the figure over all rows."
-    tables = [PageTable(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
+    tables = [Table(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
     return Section("groups", "By group", tables=[*tables, *([_gaps(report.gaps)] if report.gaps else [])])
 
 
-def _gaps(gaps: Sequence[Gap]) -> PageTable:
+def _gaps(gaps: Sequence[Gap]) -> Table:
     rows = [
         (
             gap.column,
@@ -77,12 +77,12 @@ def _gaps(gaps: Sequence[Gap]) -> PageTable:
         "Gaps: the best group minus the worst. p is from a permutation test, corrected for the number of "
         "comparisons (Holm)."
     )
-    return PageTable(head, rows, "ttttnnnt", caption)
+    return Table(head, rows, "ttttnnnt", caption)
 
 
 def conditions(report: Report) -> Section:
     """What noise, telephones and rooms cost."""
-    found, lead = report.conditions or [], _Lead.of(report)
+    results, lead = report.conditions or [], _Lead.of(report)
     abstained = f"{sum(report.abstained.values()):,}"
     rows = [("clean", f"{report.n:,}", abstained, *lead.cells(report.metrics, mark=False), "")]
     rows += [
@@ -93,22 +93,22 @@ def conditions(report: Report) -> Section:
             *lead.cells(one.metrics),
             format_figure((one.loss or {}).get(lead.key)),
         )
-        for one in found
+        for one in results
     ]
-    table = PageTable(
+    table = Table(
         ("condition", "rows", "abstained", *lead.head, "loss"),
         rows,
         "tnnnnpn",
         f"{lead.name} when the same rows are disturbed. The loss is paired, row by row.",
         "The vertical line is the figure on clean input.",
     )
-    curves = list(_level_curves(found, lead))
-    return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if found else [])
+    curves = list(_level_curves(results, lead))
+    return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if results else [])
 
 
-def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
+def _level_curves(results: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
     series: dict[tuple[str, str], list[ConditionResult]] = {}
-    for one in found:
+    for one in results:
         if one.level is not None and as_figure(one.metrics.get(lead.key)).value is not None:
             series.setdefault((one.kind, one.name.rpartition("_")[0]), []).append(one)
     for at, ((kind, name), some) in enumerate(series.items()):
@@ -120,13 +120,13 @@ def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Ill
 
 def folds(report: Report) -> Section:
     """Each fold, and their mean."""
-    found, lead = report.folds, _Lead.of(report)
-    if not found or not found.of:
+    folds, lead = report.folds, _Lead.of(report)
+    if not folds or not folds.of:
         return Section("folds", "By fold")
     beside = {
-        name: ([getattr(fold, member) for fold in found.of], getattr(found, f"mean_{member}"))
+        name: ([getattr(fold, member) for fold in folds.of], getattr(folds, f"mean_{member}"))
         for name, member in (("without baseline", "without_baseline"), ("floor", "floor"))
-        if all(getattr(fold, member) for fold in found.of)
+        if all(getattr(fold, member) for fold in folds.of)
     }
 
     def other(figures: Mapping[str, Number]) -> str:
@@ -139,23 +139,23 @@ def folds(report: Report) -> Section:
             *lead.cells(fold.metrics),
             *(other(each[at]) for each, _ in beside.values()),
         )
-        for at, fold in enumerate(found.of)
+        for at, fold in enumerate(folds.of)
     ]
-    mean = found.mean or {}
+    mean = folds.mean or {}
     if lead.key in mean:
         means = (other(of_all or {}) for _, of_all in beside.values())
         rows.append(("mean of the folds", "", *lead.cells(mean), *means))
     caption = (
-        f"{found.k or len(found.of)} folds by {found.protocol or 'speakers'}. Each fold is tested on what its "
+        f"{folds.k or len(folds.of)} folds by {folds.protocol or 'speakers'}. Each fold is tested on what its "
         "training left out."
     )
-    table = PageTable(
+    table = Table(
         ("held out", "rows", *lead.head, *beside),
         rows,
         "tnnnp" + "n" * len(beside),
         caption,
         "The vertical line is the figure over all rows.",
-        foot=len(rows) - len(found.of),
+        foot=len(rows) - len(folds.of),
     )
     return Section("folds", "By fold", tables=[table])
 
@@ -164,7 +164,7 @@ def compared(report: Report) -> Section:
     """The same rows, read in other ways."""
     lead = _Lead.of(report)
     rows = [(name.replace("_", " "), *lead.cells(figures)) for name, figures in (report.compared or {}).items()]
-    table = PageTable(
+    table = Table(
         ("", *lead.head),
         rows,
         "tnnp",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from assistant.evaluate.report.formatting import escape_hidden
-from assistant.evaluate.report.view import Cell, PageTable, Scale
+from assistant.evaluate.report.view import Cell, Scale, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 _BACKTICKS = re.compile(r"`+")
@@ -35,10 +35,10 @@ def make_code_block(text: str) -> str:
     return f"{fence}\n{escape_hidden(text)}\n{fence}"
 
 
-def make_table(table: PageTable) -> str:
+def make_table(table: Table) -> str:
     """A table without its bars; numbers are aligned to the right.
 
-    >>> print(make_table(PageTable(("name", "n"), [("a|b", "3")], "tn")))
+    >>> print(make_table(Table(("name", "n"), [("a|b", "3")], "tn")))
     | name | n |
     | :--- | ---: |
     | a\\|b | 3 |

@@ -9,7 +9,7 @@ from typing import Any
 from assistant.evaluate.report.formatting import format_count, make_sentence
 from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.report import File, Report
-from assistant.evaluate.report.view import Cell, PageTable, Section
+from assistant.evaluate.report.view import Cell, Section, Table
 
 _COSTS = (
     ("rows_per_s", "rows per second", ""),
@@ -22,16 +22,16 @@ _COSTS = (
 
 def leakage(report: Report) -> Section:
     """What training and test share."""
-    found, rows = report.leakage, []
-    if not found:
+    shared, rows = report.leakage, []
+    if not shared:
         return Section("leakage", "Leakage")
-    for what, one in (("speakers", found.speakers), ("audio", found.audio), ("text", found.text)):
+    for what, one in (("speakers", shared.speakers), ("audio", shared.audio), ("text", shared.text)):
         if one:
             first = ", ".join(_pair(name) for name in (one.first or [])[:5])
             rows.append((what, str(one.shared or 0), first or "–"))
-    table = PageTable(("", "shared", "the first of them"), rows, "tnw", "In training and in the test.")
-    sides = f"Against {found.against}" if found.against else "Between the folds"
-    return Section("leakage", "Leakage", f"{sides}: {found.verdict}.", tables=[table] if rows else [])
+    table = Table(("", "shared", "the first of them"), rows, "tnw", "In training and in the test.")
+    sides = f"Against {shared.against}" if shared.against else "Between the folds"
+    return Section("leakage", "Leakage", f"{sides}: {shared.verdict}.", tables=[table] if rows else [])
 
 
 def _pair(names: Any) -> str:
@@ -57,32 +57,30 @@ def bad_rows(report: Report) -> Section:
     rows = [(f"{row.line:,}", row.reason) for row in bad.first]
     first = f" The first {len(rows)} are shown." if bad.count > len(rows) else ""
     caption = f"{format_count(bad.count, 'row')} could not be scored.{first}"
-    return Section("bad-rows", "Bad rows", tables=[PageTable(("line", "reason"), rows, "nw", caption)])
+    return Section("bad-rows", "Bad rows", tables=[Table(("line", "reason"), rows, "nw", caption)])
 
 
 def cost(report: Report) -> Section:
     """Time and memory: the one section that differs from run to run."""
     rows = [("whole run", f"{report.seconds:,.1f} s")]
-    if found := report.cost:
-        values = [(words, getattr(found, name), unit) for name, words, unit in _COSTS]
+    if cost := report.cost:
+        values = [(words, getattr(cost, name), unit) for name, words, unit in _COSTS]
         rows += [
             (words, f"{value:,.3g}{unit}" if value < 100 else f"{value:,.0f}{unit}")
             for words, value, unit in values
             if value is not None
         ]
-        latency = {key: ms for key, ms in found.latency_ms.items() if key.startswith("p") and ms is not None}
+        latency = {key: ms for key, ms in cost.latency_ms.items() if key.startswith("p") and ms is not None}
         rows += [(f"latency of a row, {name}", f"{ms:,.1f} ms") for name, ms in latency.items()]
     cells = [(words, Cell(value, style="varies")) for words, value in rows]
-    return Section(
-        "cost", "Time and memory", tables=[PageTable(("", ""), cells, "tn", "On the machine named below.")]
-    )
+    return Section("cost", "Time and memory", tables=[Table(("", ""), cells, "tn", "On the machine named below.")])
 
 
 def how_made(report: Report) -> Section:
     """All that is needed to make it again."""
     caption = "Two runs of this command on this machine give the same figures."
     command = shlex.join(report.provenance.command)
-    table = PageTable(("", ""), list(_made(report)), "tw", caption)
+    table = Table(("", ""), list(_made(report)), "tw", caption)
     return Section("made", "How it was made", code=command, tables=[table])
 
 

@@ -8,7 +8,7 @@ from assistant.evaluate.report import plots
 from assistant.evaluate.report.formatting import as_figure, format_figure, format_interval, format_number
 from assistant.evaluate.report.glossary import choose_headline, get_metric
 from assistant.evaluate.report.report import Reliability, Report, RiskCoverage
-from assistant.evaluate.report.view import Cell, Illustration, PageTable, Scale, Section
+from assistant.evaluate.report.view import Cell, Illustration, Scale, Section, Table
 
 Counts = Mapping[str, Mapping[str, int]]
 _UNIT = (0.0, 1.0)
@@ -33,9 +33,7 @@ def figures(report: Report) -> Section:
     ]
     legend = "The vertical line is chance." if any(marks.get(key) is not None for key in known) else ""
     head = ("", "value", "95 % interval", Scale(ends))
-    return Section(
-        "figures", "All figures", tables=[PageTable(head, rows, "tnnp", "Figures over all rows.", legend)]
-    )
+    return Section("figures", "All figures", tables=[Table(head, rows, "tnnp", "Figures over all rows.", legend)])
 
 
 def confusion(report: Report) -> Section:
@@ -55,17 +53,17 @@ def confusion(report: Report) -> Section:
     )
 
 
-def _shares(counts: Counts) -> PageTable:
+def _shares(counts: Counts) -> Table:
     predicted = list(dict.fromkeys(name for row in counts.values() for name in row))
     rows = [
         (truth, *(_percent(row.get(name, 0), sum(row.values())) for name in predicted), f"{sum(row.values()):,}")
         for truth, row in counts.items()
     ]
     head = ("true class", *predicted, "rows")
-    return PageTable(head, rows, "t" + "n" * (len(predicted) + 1), "Percent of the true class.")
+    return Table(head, rows, "t" + "n" * (len(predicted) + 1), "Percent of the true class.")
 
 
-def _mistakes(counts: Counts) -> PageTable:
+def _mistakes(counts: Counts) -> Table:
     """Of many classes: the share that was right, and the most frequent mistakes."""
     rows = []
     for truth, row in counts.items():
@@ -74,7 +72,7 @@ def _mistakes(counts: Counts) -> PageTable:
         mistakes = ", ".join(f"{name} {_percent(n, total)}" for n, name in wrong[:3])
         rows.append((truth, f"{total:,}", _percent(row.get(truth, 0), total), mistakes or "–"))
     head = ("true class", "rows", "right", "most often mistaken for")
-    return PageTable(head, rows, "tnnw", "Percent of the true class.")
+    return Table(head, rows, "tnnw", "Percent of the true class.")
 
 
 def _percent(part: int, whole: int) -> str:
@@ -107,18 +105,18 @@ def classes(report: Report) -> Section:
         Scale(_UNIT, get_metric(lead).name),
     )
     what = "label" if report.task == "labels" else "class"
-    table = PageTable(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
+    table = Table(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
     return Section("classes", f"By {what}", tables=[table] if rows else [])
 
 
 def confidence(report: Report) -> Section:
     """Reliability and risk-coverage, drawn and in numbers."""
-    curves, shown = report.curves, []
+    curves, illustrations = report.curves, []
     if curves and curves.reliability and sum(curves.reliability.n):
-        shown.append(_reliability(curves.reliability))
+        illustrations.append(_reliability(curves.reliability))
     if curves and curves.risk_coverage and curves.risk_coverage.coverage:
-        shown.append(_risk_coverage(curves.risk_coverage))
-    return Section("confidence", "Confidence", illustrations=shown)
+        illustrations.append(_risk_coverage(curves.risk_coverage))
+    return Section("confidence", "Confidence", illustrations=illustrations)
 
 
 def _reliability(bins: Reliability) -> Illustration:
@@ -132,9 +130,7 @@ def _reliability(bins: Reliability) -> Illustration:
         plots.reliability("reliability", bins.edges, bins.n, bins.confidence, bins.hits),
         "Reliability. On the dashed line, confidence equals the share that is right. Below it, the model is "
         "overconfident. Grey bars: how many predictions are in a bin.",
-        PageTable(
-            ("confidence", "predictions", "mean", "right"), rows, "tnnn", "Reliability by bin of confidence."
-        ),
+        Table(("confidence", "predictions", "mean", "right"), rows, "tnnn", "Reliability by bin of confidence."),
     )
 
 
@@ -145,7 +141,7 @@ def _risk_coverage(curve: RiskCoverage) -> Illustration:
     return Illustration(
         plots.risk_coverage("risk", curve.coverage, curve.risk),
         f"Risk and coverage. How often the model is wrong if it answers only its most confident rows.{area}",
-        PageTable(
+        Table(
             ("coverage", "risk"),
             [(format_number(x, 2), format_number(y)) for x, y in some],
             "tn",

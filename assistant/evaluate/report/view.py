@@ -90,7 +90,7 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True)
-class PageTable:
+class Table:
     """A table whose first column names its rows."""
 
     head: Sequence[str | Scale]
@@ -114,7 +114,7 @@ class Illustration:
 
     plot: Plot
     caption: str
-    table: PageTable | None = None
+    table: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Section:
     text: str = ""
     code: str = ""
     illustrations: Sequence[Illustration] = ()
-    tables: Sequence[PageTable] = ()
+    tables: Sequence[Table] = ()
     items: Sequence[str] = field(default=())
     """A list."""
 
@@ -147,8 +147,8 @@ def render_page(template: str, sections: Sequence[Section], **context: Any) -> s
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    shown = [section for section in sections if not section.empty]
-    return environment.get_template(template).render(sections=shown, **context)
+    filled = [section for section in sections if not section.empty]
+    return environment.get_template(template).render(sections=filled, **context)
 
 
 def _finalize(value: Any) -> Any:

@@ -12,7 +12,7 @@ from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.glossary import get_metric
 from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.report import Report
-from assistant.evaluate.report.view import PageTable
+from assistant.evaluate.report.view import Table
 from tests.conftest import ROOT
 from tests.evaluate.report.reports import (
     HOSTILE,
@@ -126,7 +126,7 @@ def test_an_empty_section_is_left_out_of_the_page_and_its_contents() -> None:
 
 def test_a_table_counts_its_cells() -> None:
     with pytest.raises(ValueError, match="2 cells"):
-        PageTable(("a", "b"), [("only one",)], "tt")
+        Table(("a", "b"), [("only one",)], "tt")
 
 
 def test_only_times_and_cost_are_marked_as_varying() -> None:

@@ -535,7 +535,8 @@ class TestTurns:
         assert [event.seconds for event in of(events, Transcribed)] == [1, 20]
         finals = [frames for frames, _, partial in house.scribe.asked if not partial]
         assert finals[0] == 50
-        assert (len(finals), sum(finals[1:])) == (3, pytest.approx(1000, abs=2)), "in pieces that fit"
+        assert len(finals) == 3
+        assert sum(finals[1:]) == pytest.approx(1000, abs=2), "in pieces that fit"
 
     async def test_what_waits_for_a_commit_is_bounded(self, open_house: OpenHouse) -> None:
         house = await open_house(words=[])
