@@ -64,8 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         commands.add_parser(
             "recommend",
             help="measure recommendations with and without the situation, or another policy from a log",
-            description="Fit and measure recommendations with and without the situation, or estimate from a log what "
-            "another policy would have earned; write a report and predictions.csv.",
+            description="Fit and measure recommendations with and without the situation, or estimate from a log "
+            "what another policy would have earned; write a report and predictions.csv.",
             epilog=EPILOG["recommend"] + logs.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
