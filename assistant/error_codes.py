@@ -83,7 +83,7 @@ _OF_SERVER: _Table = {
         ),
         "audio_not_finite": ("the audio has samples that are not numbers", "send finite samples"),
         "audio_unreadable": ("the audio cannot be decoded", "send one of the documented formats"),
-        "buffer_empty": ("there is no audio to commit", "append audio first"),
+        "input_audio_buffer_commit_empty": ("there is no audio to commit", "append audio first"),
         "catalogue_too_large": ("the catalogue has too many items", "send fewer items"),
         "commercial_affinity": ("a commercial item would gain from stress or low mood", "correct its affinity"),
         "days_invalid": ("`days` is not a whole number in its range", "use the range that the message gives"),
@@ -131,13 +131,21 @@ _OF_SERVER: _Table = {
         "ttl_invalid": ("the time to live of a part of the context is out of range", "use a shorter time to live"),
         "unknown_event": ("an unknown event was ignored; the stream goes on", "compare it with /asyncapi.json"),
         "unknown_language": ("this language cannot be transcribed", "leave the language out to detect it"),
+        "audio_container": (
+            "the audio is a file of another format than the session is set to",
+            "set the session's `format` to what you send",
+        ),
+        "unsupported_content": ("an item holds audio", "send it with `input_audio_buffer.append`"),
+        "unknown_member": ("an update names a member that is not known here", "compare it with /asyncapi.json"),
         "unsupported_audio_format": (
             "audio of this type or rate is not supported",
             "use a format the message lists",
         ),
         "unsupported_session_type": ("this type of session is not supported", "use the type `transcription`"),
-        "unsupported_subprotocol": ("none of the offered subprotocols is supported", "offer `realtime`, or none"),
-        "unsupported_turn_detection": ("this turn detection is not supported", "use `server_vad` or null"),
+        "unsupported_turn_detection": (
+            "this turn detection is not supported",
+            "use `server_vad`, `semantic_vad` or null",
+        ),
         "websocket_expected": ("this path was called without a WebSocket handshake", "open it as a WebSocket"),
     },
     TooLarge: {

@@ -199,6 +199,24 @@ class House:
         return Microphone(await self.client.ws_connect(f"/v1/realtime?person={name}", headers=sent))
 
 
+_SOCKETS: set[aiohttp.ClientWebSocketResponse] = set()
+"""Of clients of the servers that are open."""
+
+
+class _Socket(aiohttp.ClientWebSocketResponse):
+    """A client's WebSocket, known until it is closed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _SOCKETS.add(self)
+
+
+async def _close_sockets() -> None:
+    """Close what a test left open: aiohttp warns of it whenever the garbage collector finds it."""
+    while _SOCKETS:
+        await _SOCKETS.pop().close()
+
+
 class Microphone:
     """A client of the stream that keeps every event it was sent."""
 
@@ -382,7 +400,8 @@ async def open_house(
                 conversations = replace(services.conversations, dictation=Dictation(Encoder(stem), scribe))
                 services = replace(services, conversations=conversations)
             address = await stack.enter_async_context(running(services))
-            client = await stack.enter_async_context(aiohttp.ClientSession(address))
+            client = await stack.enter_async_context(aiohttp.ClientSession(address, ws_response_class=_Socket))
+            stack.push_async_callback(_close_sockets)
             key = await services.storage.apps.create_key(f"test-{context}", context)
             house = House(services, client, address, key, spy, clock, scribe)
             await house.call(

@@ -59,17 +59,17 @@ class Doubler:
 
 Kind = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/webm"]
 
-SUPPORTED = "audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, or audio/webm with Opus"
+SUPPORTED = "audio/pcm at 8000 to 48000 Hz, audio/pcmu, audio/pcma, or audio/webm with Opus"
 MAX_SECONDS = 60
 """Longest audio in one piece. A few bytes of Opus can claim to be very long."""
 
-_RATES: dict[str, tuple[int, ...]] = {
-    "audio/pcm": (24_000, 16_000, 48_000),
-    "audio/pcmu": (8_000,),
-    "audio/pcma": (8_000,),
-    "audio/webm": (48_000,),
+_RATES: dict[str, tuple[int, range]] = {
+    "audio/pcm": (24_000, range(8_000, 48_001)),
+    "audio/pcmu": (8_000, range(8_000, 8_001)),
+    "audio/pcma": (8_000, range(8_000, 8_001)),
+    "audio/webm": (48_000, range(48_000, 48_001)),
 }
-"""Hz; the first is the default."""
+"""Hz: what is meant where none is named, and what there may be."""
 _OLD_NAMES: dict[str, Kind] = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
@@ -82,7 +82,7 @@ class AudioFormat:
     """Hz, as the client sends it."""
 
     def __post_init__(self) -> None:
-        if self.type not in get_args(Kind) or self.rate not in _RATES[self.type]:
+        if self.type not in get_args(Kind) or self.rate not in _RATES[self.type][1]:
             raise _unsupported()
 
     @staticmethod
@@ -95,21 +95,25 @@ class AudioFormat:
         AudioFormat(type='audio/pcm', rate=48000)
         >>> AudioFormat.parse("pcm16").rate, AudioFormat.parse("g711_ulaw").type
         (24000, 'audio/pcmu')
-        >>> AudioFormat.parse("audio/webm;codecs=opus").type
-        'audio/webm'
+        >>> AudioFormat.parse("audio/webm;codecs=opus").type, AudioFormat.parse("audio/pcm; rate=44100").rate
+        ('audio/webm', 44100)
         >>> AudioFormat.parse({"type": "audio/mpeg"})
         Traceback (most recent call last):
-        assistant.errors.Invalid: audio must be audio/pcm at 16000, 24000 or 48000 Hz, audio/pcmu, audio/pcma, ...
+        assistant.errors.Invalid: audio must be audio/pcm at 8000 to 48000 Hz, audio/pcmu, audio/pcma, ...
         """
         name, rate = (given.get("type"), given.get("rate")) if isinstance(given, Mapping) else (given, None)
         if not isinstance(name, str):
             raise _unsupported()
-        media, _, codecs = name.replace(" ", "").lower().partition(";")
+        media, *parameters = name.replace(" ", "").replace('"', "").lower().split(";")
         kind = _OLD_NAMES.get(media, media)
-        rates = [known for known in _RATES.get(kind, ()) if rate in (None, known)]
-        if not rates or codecs not in ("", "codecs=opus", 'codecs="opus"'):
+        for parameter in parameters:
+            if rate is None and parameter.startswith("rate=") and parameter[5:].isdecimal():
+                rate = int(parameter[5:])
+            elif parameter != "codecs=opus":
+                raise _unsupported()
+        if kind not in _RATES or not (rate is None or (isinstance(rate, int | float) and rate == int(rate))):
             raise _unsupported()
-        return AudioFormat(kind, rates[0])  # type: ignore[arg-type]
+        return AudioFormat(kind, _RATES[kind][0] if rate is None else int(rate))  # type: ignore[arg-type]
 
 
 class _Decoder(Protocol):
@@ -141,6 +145,7 @@ class Intake:
             case "audio/webm":
                 self._decoder = OpusInWebm(MAX_SECONDS)
         self._resampler: Any = None
+        self._began = False
         if form.rate == SAMPLE_RATE // 2:
             self._resampler = Doubler()
         elif form.rate != SAMPLE_RATE:
@@ -150,8 +155,11 @@ class Intake:
         """Decode one piece: float32 [samples] at 16 kHz. Up to 40 ms of audio wait for the next piece.
 
         Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); the audio of that piece is then
-        lost.
+        lost. Raises `Invalid` (`audio_container`) where PCM or G.711 begins as a file of another format does.
         """
+        if not self._began and self.format.type != "audio/webm":
+            _check_raw(data)
+        self._began = self._began or len(data) > 0
         samples = self._decoder.decode(data)
         if len(samples) > MAX_SECONDS * self.format.rate:
             raise TooLarge(f"one piece may hold at most {MAX_SECONDS} s of audio", code="audio_too_long")
@@ -159,6 +167,7 @@ class Intake:
 
     def flush(self) -> Samples:
         """The samples that were still waiting. The next byte starts a new stream of the same format."""
+        self._began = False
         self._decoder.reset()
         rest = self._resample(np.zeros(0, dtype=np.float32), last=True)
         if self._resampler is not None:
@@ -198,6 +207,26 @@ class _Companded:
 
     def reset(self) -> None:
         pass
+
+
+_CONTAINERS = {
+    "WebM": (0, b"\x1a\x45\xdf\xa3"),
+    "Ogg": (0, b"OggS"),
+    "WAV": (0, b"RIFF"),
+    "FLAC": (0, b"fLaC"),
+    "MP3": (0, b"ID3"),
+    "MP4": (4, b"ftyp"),
+}
+"""Where each format has the bytes by which it is known."""
+
+
+def _check_raw(data: bytes) -> None:
+    for name, (at, magic) in _CONTAINERS.items():
+        if data[at : at + len(magic)] == magic:
+            raise Invalid(
+                f"this looks like {name}, not like raw samples; set the session's `format` to what you send",
+                code="audio_container",
+            )
 
 
 def _unsupported() -> Invalid:

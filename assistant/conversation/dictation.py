@@ -14,10 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from assistant.audio.encoder import States
+from assistant.audio.languages import find_language
 from assistant.audio.pcm import Samples
 from assistant.audio.segment import split_speech
 from assistant.audio.transcribe import Transcript
-from assistant.errors import Busy, Invalid
+from assistant.errors import Busy
 
 FINAL_S = 10.0
 """How long the words of an utterance may take, and a reply waits for them."""
@@ -70,10 +71,9 @@ class Dictation:
         self._finals = 0
         self._partials = 0
 
-    def check(self, wanted: Transcription) -> None:
-        """Raise `Invalid` (`unknown_language`) for a language that can't be asked for."""
-        if wanted.language is not None and wanted.language not in self._transcriber.languages:
-            raise Invalid("this language can't be transcribed", code="unknown_language")
+    def find_language(self, given: str) -> str | None:
+        """The transcriber's code of a language; None: detect it. Raises `Invalid` (`unknown_language`)."""
+        return find_language(given, self._transcriber.languages)
 
     async def encode(self, speech: Samples, *, prompt_s: float) -> list[States]:
         """What the stem hears in a finished utterance of any length, piece by piece.

@@ -184,17 +184,17 @@ def score_moods(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Shee
 
 def measure_sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: MoodOptions) -> EmotionSets:
     """Of the sets of emotions: how many moods named one, how large they were, and how many held the label."""
-    said = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
-    if not said:
+    named = [(row, mood.emotion_set) for row, mood in zip(rows, moods, strict=True) if mood and mood.emotion_set]
+    if not named:
         return EmotionSets(said=0.0)
-    held = np.array([[1.0, float(row.labels[0] in names)] for row, names in said])
-    clusters = metrics.number_clusters([row.speaker for row, _ in said])
-    share = {"held": metrics.sum_by_cluster(held, clusters, metrics.share)}
-    found = bootstrap.compute_figures(
+    counts = np.array([[1.0, float(row.labels[0] in names)] for row, names in named])
+    clusters = metrics.number_clusters([row.speaker for row, _ in named])
+    share = {"held": metrics.sum_by_cluster(counts, clusters, metrics.share)}
+    figures = bootstrap.compute_figures(
         share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed
     )
     return EmotionSets(
-        said=len(said) / len(rows),
-        names=sum(len(names) for _, names in said) / len(said),
-        held=to_measured(found)["held"],
+        said=len(named) / len(rows),
+        names=sum(len(names) for _, names in named) / len(named),
+        held=to_measured(figures)["held"],
     )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from assistant.bootstrap import compute_interval, draw_resamples
 from assistant.profile.person import Profile
 from assistant.recommend.bandits import Exploration, prior
 from assistant.recommend.catalogue import Item
@@ -58,9 +59,8 @@ def measure(scores: np.ndarray, known: sp.csr_matrix, held: np.ndarray, people: 
 
 
 def interval(values: np.ndarray) -> str:
-    rng = np.random.default_rng(0)
-    drawn = values[rng.integers(len(values), size=(2000, len(values)))].mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    resamples = draw_resamples(len(values), 2000, np.random.default_rng(0))
+    low, high = compute_interval(np.concatenate([values[picks].mean(axis=1) for picks in resamples]))
     return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 

@@ -10,9 +10,9 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 
+from assistant.recommend.measures.interval import wilson_interval
 from assistant.text.crisis import notice_crisis
 from scripts.crisis.sample import Sentence, load, read_set
 from scripts.paths import DATA, ROOT
@@ -31,7 +31,7 @@ _KEYWORDS = re.compile(r"\b(?:suicide|suicidal|kill myself|die)\b", re.IGNORECAS
 
 
 @dataclass(frozen=True)
-class Figure:
+class CrisisFigure:
     """A share of `n` texts, with its interval and what the keywords reach."""
 
     measure: str
@@ -50,25 +50,19 @@ class Figure:
         return "\n".join([*lines, f"n = {self.n}", f"floor = {self.floor:.5f}", f'command = "{COMMAND}"', ""])
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927).
-
-    >>> [round(end, 3) for end in wilson(95, 100)]
-    [0.888, 0.978]
-    """
-    z = 1.959964
-    if n == 0:
-        return 0.0, 1.0
-    share, spread = hits / n, z * z / n
-    middle, half = share + spread / 2, z * sqrt(share * (1 - share) / n + spread / n / 4)
-    return max(0.0, (middle - half) / (1 + spread)), min(1.0, (middle + half) / (1 + spread))
-
-
-def figure(measure: str, data: str, hits: Sequence[bool], floor: Sequence[bool], category: str = "") -> Figure:
+def figure(
+    measure: str, data: str, hits: Sequence[bool], floor: Sequence[bool], category: str = ""
+) -> CrisisFigure:
     """The share of true among `hits`; `floor` is the same for the keywords (precision: over their own alarms)."""
     value = sum(hits) / max(1, len(hits))
-    return Figure(
-        measure, data, category, value, *wilson(sum(hits), len(hits)), len(hits), sum(floor) / max(1, len(floor))
+    return CrisisFigure(
+        measure,
+        data,
+        category,
+        value,
+        *wilson_interval(sum(hits), len(hits)),
+        len(hits),
+        sum(floor) / max(1, len(floor)),
     )
 
 
@@ -80,12 +74,12 @@ def keywords(text: str) -> bool:
     return _KEYWORDS.search(text) is not None
 
 
-def shares(measure: str, data: str, texts: Sequence[str], category: str = "") -> Figure:
+def shares(measure: str, data: str, texts: Sequence[str], category: str = "") -> CrisisFigure:
     """How many of the texts raise an alarm."""
     return figure(measure, data, [alarmed(text) for text in texts], [keywords(text) for text in texts], category)
 
 
-def precision(data: str, lines: Sequence[tuple[Sentence, str]]) -> Figure:
+def precision(data: str, lines: Sequence[tuple[Sentence, str]]) -> CrisisFigure:
     """Of the alarms on sentences labelled yes or no, the share that are yes."""
 
     def right(alarm: Callable[[str], bool]) -> list[bool]:
@@ -94,7 +88,7 @@ def precision(data: str, lines: Sequence[tuple[Sentence, str]]) -> Figure:
     return figure("precision", data, right(alarmed), right(keywords))
 
 
-def sample_figures(lines: Sequence[tuple[Sentence, str]], data: str) -> list[Figure]:
+def sample_figures(lines: Sequence[tuple[Sentence, str]], data: str) -> list[CrisisFigure]:
     def texts(label: str, category: str = "") -> list[str]:
         return [text for line, text in lines if line.label == label and category in ("", line.category)]
 
@@ -111,7 +105,7 @@ def sample_figures(lines: Sequence[tuple[Sentence, str]], data: str) -> list[Fig
     return found
 
 
-def user_figures(data: Path) -> list[Figure]:
+def user_figures(data: Path) -> list[CrisisFigure]:
     """Share of users of whom any sentence alarms, by the psychiatrists' label: all users, so informative only."""
     users = read_set(data, "crisis_cssrs500")
     return [
@@ -127,7 +121,7 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="show the dev half alone and write nothing")
     options = parser.parse_args()
     lines = load(options.data)
-    found: list[Figure] = []
+    found: list[CrisisFigure] = []
     for split, data in SAMPLES.items():
         if split == "dev" or not options.dev:
             found += sample_figures([line for line in lines if line[0].split == split], data)

@@ -32,11 +32,12 @@ from transformers.modeling_outputs import BaseModelOutput
 from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder
 from assistant.audio.transcribe import Transcriber
+from assistant.bootstrap import Figure
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import open_model
 from scripts.cards.card import read_card, write_figures
 from scripts.transcriber.export import DECODER, ENCODER
-from scripts.transcriber.word_errors import Rate, distance, missed, rate, spelt, words
+from scripts.transcriber.word_errors import distance, missed, rate, spelt, words
 from scripts.voice.data import arguments, read_manifest
 from scripts.voice.export_stem import SHIPPED as STEM
 from scripts.voice.whisper_encoder import RATE, read_variables
@@ -229,7 +230,7 @@ def figures(
         if show and said[-1].words != true[-1].words:
             tqdm.write(f"{clip.file.name}\n  ours: {' '.join(said[-1].words)}\n  fp32: {' '.join(true[-1].words)}")
 
-    def row(measure: str, data: str, found: Rate, floor: float | None = None) -> dict[str, object]:
+    def row(measure: str, data: str, found: Figure, floor: float | None = None) -> dict[str, object]:
         numbers = {"value": found.value, "low": found.low, "high": found.high, "floor": floor}
         kept = {key: round(value / 100, 4) for key, value in numbers.items() if value is not None}
         return {"measure": measure, "data": data, **kept, "n": len(clips), "command": command}

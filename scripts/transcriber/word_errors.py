@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from assistant.bootstrap import Figure, compute_interval, draw_resamples
 
 _ASIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 _NUMBERS = {"1": "one", "2": "two", "3": "three", "8": "eight", "12": "twelve", "16": "sixteen", "20": "twenty"}
@@ -57,19 +58,14 @@ def missed(phrases: Sequence[Sequence[str]], found: Sequence[str]) -> int:
     return sum(f" {' '.join(phrase)} " not in line for phrase in phrases)
 
 
-@dataclass(frozen=True)
-class Rate:
-    """Errors in a hundred words (or phrases), with a 95 % bootstrap interval over clips."""
+def rate(errors: Sequence[float], sizes: Sequence[int]) -> Figure:
+    """Errors in a hundred words (or phrases), with a 95 % bootstrap interval over clips.
 
-    value: float
-    low: float
-    high: float
-
-
-def rate(errors: Sequence[float], sizes: Sequence[int]) -> Rate:
-    """From errors and sizes clip by clip; from differences of two transcribers' errors, their paired difference."""
+    From errors and sizes clip by clip; from differences of two transcribers' errors, their paired difference.
+    """
     wrong, size = np.asarray(errors, float), np.asarray(sizes, float)
-    chosen = np.random.default_rng(0).integers(0, len(wrong), (RESAMPLES, len(wrong)))
-    drawn = 100 * wrong[chosen].sum(axis=1) / np.maximum(size[chosen].sum(axis=1), 1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Rate(100 * wrong.sum() / size.sum(), float(low), float(high))
+    drawn = [
+        100 * wrong[picks].sum(axis=1) / np.maximum(size[picks].sum(axis=1), 1)
+        for picks in draw_resamples(len(wrong), RESAMPLES, np.random.default_rng(0))
+    ]
+    return Figure(float(100 * wrong.sum() / size.sum()), *compute_interval(np.concatenate(drawn)))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from assistant.consent.receipt import Record
 from assistant.conversation.session import Answer
 from assistant.emotion import Abstention, Mood, Reading
+
+Role = Literal["user", "assistant", "system"]
+"""Who wrote an item. Only what a `user` wrote is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Written:
     item: str
     previous: str | None
     text: str
+    role: Role = "user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,15 @@ from assistant.conversation.dictation import Transcription
 from assistant.conversation.live.answers import Answers, FinishedUtterance
 from assistant.conversation.live.captions import Captions
 from assistant.conversation.live.consent_gate import ConsentGate
-from assistant.conversation.live.events import Committed, Event, Replied, SpeechStarted, SpeechStopped, Written
+from assistant.conversation.live.events import (
+    Committed,
+    Event,
+    Replied,
+    Role,
+    SpeechStarted,
+    SpeechStopped,
+    Written,
+)
 from assistant.conversation.live.latest import LatestWork
 from assistant.conversation.live.listening import Change, Listening, Utterance, UtteranceBegan, UtteranceEnded
 from assistant.conversation.session import Conversation
@@ -91,9 +99,7 @@ class Stream:
         self.clear()
 
     def transcribe(self, wanted: Transcription | None) -> None:
-        """Tell the words of the utterances to come, or don't. Raises `Invalid` (`unknown_language`)."""
-        if wanted is not None and self._dictation is not None:
-            self._dictation.check(wanted)
+        """Tell the words of the utterances to come, or don't."""
         self._transcription = wanted
         if wanted is None and self._item is not None:
             self._item.captions = None
@@ -138,10 +144,10 @@ class Stream:
             ) from fault
 
     async def commit(self) -> None:
-        """End the utterance here. Raises `Invalid` (`buffer_empty`) where there is none."""
+        """End the utterance here. Raises `Invalid` (`input_audio_buffer_commit_empty`) where there is none."""
         ended = self._listening.end(self._tape.end)
         if ended is None:
-            raise Invalid("no speech to commit", code="buffer_empty")
+            raise Invalid("no speech to commit", code="input_audio_buffer_commit_empty")
         self._vad_state = VadState()
         await self._end(ended)
 
@@ -155,10 +161,14 @@ class Stream:
 
     async def read(self, item: str, text: str) -> None:
         """Take in something written, or transcribed by somebody else, once what was said before is answered."""
+        await self.add(item, text, "user")
+        self._emit(Replied(item, await self._conversation.read(text)))
+
+    async def add(self, item: str, text: str, role: Role) -> None:
+        """Show an item that nobody reads, in its place: only what a `user` wrote is the person's own."""
         await self._answers.wait()
         previous, self._last_item = self._last_item, item
-        self._emit(Written(item, previous, text))
-        self._emit(Replied(item, await self._conversation.read(text)))
+        self._emit(Written(item, previous, text, role))
 
     async def wait_for_answers(self) -> None:
         """Wait until every finished utterance is answered."""

@@ -71,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
 
 def evaluate(options: CompareOptions) -> int:
     """Compare, print, and write if asked to. Raises `AssistantError` for what can't be compared."""
-    found = compare_reports(options)
-    print(leaderboard.format_text(found))
+    board = compare_reports(options)
+    print(leaderboard.format_text(board))
     if options.out is not None:
-        _write(options.out, found)
+        _write(options.out, board)
         print(f"  in {options.out}: {', '.join(leaderboard.FILES)}")
     return 0
 
@@ -155,11 +155,11 @@ def _pairs(
     """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
     pairs = list(combinations(range(len(names)), 2))
     chance: Any = {"drop": drop, "replicates": options.bootstrap, "seed": options.seed}
-    found = {
+    tested = {
         (a, b): compare_models(sheets[a], sheets[b], **chance)
         for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None)
     }
-    adjusted = {metric: adjust_p({pair: found[pair][metric].p for pair in pairs}) for metric in found[pairs[0]]}
+    adjusted = {metric: adjust_p({pair: tested[pair][metric].p for pair in pairs}) for metric in tested[pairs[0]]}
     return [
         ModelPair(
             first=names[a],
@@ -172,7 +172,7 @@ def _pairs(
             exact=contrast.exact,
         )
         for a, b in pairs
-        for metric, contrast in found[a, b].items()
+        for metric, contrast in tested[a, b].items()
     ]
 
 
@@ -189,14 +189,14 @@ def _notes(scored: Sequence[Scored], first: Sheet) -> list[str]:
     return notes
 
 
-def _write(out: Path, found: Leaderboard) -> None:
+def _write(out: Path, board: Leaderboard) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = {
-            "leaderboard.json": json.dumps(to_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        contents = {
+            "leaderboard.json": json.dumps(to_plain(board), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         }
-        written |= leaderboard.make_documents(found)
-        for name, content in written.items():
+        contents |= leaderboard.make_documents(board)
+        for name, content in contents.items():
             (out / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise Unavailable(f"cannot write into --out {out}: {error.strerror}", code="out_unwritable") from error

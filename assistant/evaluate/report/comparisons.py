@@ -82,7 +82,7 @@ def _gaps(gaps: Sequence[Gap]) -> Table:
 
 def conditions(report: Report) -> Section:
     """What noise, telephones and rooms cost."""
-    found, lead = report.conditions or [], _Lead.of(report)
+    results, lead = report.conditions or [], _Lead.of(report)
     abstained = f"{sum(report.abstained.values()):,}"
     rows = [("clean", f"{report.n:,}", abstained, *lead.cells(report.metrics, mark=False), "")]
     rows += [
@@ -93,7 +93,7 @@ def conditions(report: Report) -> Section:
             *lead.cells(one.metrics),
             format_figure((one.loss or {}).get(lead.key)),
         )
-        for one in found
+        for one in results
     ]
     table = Table(
         ("condition", "rows", "abstained", *lead.head, "loss"),
@@ -102,13 +102,13 @@ def conditions(report: Report) -> Section:
         f"{lead.name} when the same rows are disturbed. The loss is paired, row by row.",
         "The vertical line is the figure on clean input.",
     )
-    curves = list(_level_curves(found, lead))
-    return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if found else [])
+    curves = list(_level_curves(results, lead))
+    return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if results else [])
 
 
-def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
+def _level_curves(results: Sequence[ConditionResult], lead: _Lead) -> Iterator[Illustration]:
     series: dict[tuple[str, str], list[ConditionResult]] = {}
-    for one in found:
+    for one in results:
         if one.level is not None and as_figure(one.metrics.get(lead.key)).value is not None:
             series.setdefault((one.kind, one.name.rpartition("_")[0]), []).append(one)
     for at, ((kind, name), some) in enumerate(series.items()):
@@ -120,13 +120,13 @@ def _level_curves(found: Sequence[ConditionResult], lead: _Lead) -> Iterator[Ill
 
 def folds(report: Report) -> Section:
     """Each fold, and their mean."""
-    found, lead = report.folds, _Lead.of(report)
-    if not found or not found.of:
+    folds, lead = report.folds, _Lead.of(report)
+    if not folds or not folds.of:
         return Section("folds", "By fold")
     beside = {
-        name: ([getattr(fold, member) for fold in found.of], getattr(found, f"mean_{member}"))
+        name: ([getattr(fold, member) for fold in folds.of], getattr(folds, f"mean_{member}"))
         for name, member in (("without baseline", "without_baseline"), ("floor", "floor"))
-        if all(getattr(fold, member) for fold in found.of)
+        if all(getattr(fold, member) for fold in folds.of)
     }
 
     def other(figures: Mapping[str, Number]) -> str:
@@ -139,14 +139,14 @@ def folds(report: Report) -> Section:
             *lead.cells(fold.metrics),
             *(other(each[at]) for each, _ in beside.values()),
         )
-        for at, fold in enumerate(found.of)
+        for at, fold in enumerate(folds.of)
     ]
-    mean = found.mean or {}
+    mean = folds.mean or {}
     if lead.key in mean:
         means = (other(of_all or {}) for _, of_all in beside.values())
         rows.append(("mean of the folds", "", *lead.cells(mean), *means))
     caption = (
-        f"{found.k or len(found.of)} folds by {found.protocol or 'speakers'}. Each fold is tested on what its "
+        f"{folds.k or len(folds.of)} folds by {folds.protocol or 'speakers'}. Each fold is tested on what its "
         "training left out."
     )
     table = Table(
@@ -155,7 +155,7 @@ def folds(report: Report) -> Section:
         "tnnnp" + "n" * len(beside),
         caption,
         "The vertical line is the figure over all rows.",
-        foot=len(rows) - len(found.of),
+        foot=len(rows) - len(folds.of),
     )
     return Section("folds", "By fold", tables=[table])
 

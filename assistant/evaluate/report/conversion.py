@@ -36,9 +36,9 @@ def to_measured(figures: Mapping[str, Figure]) -> Figures:
     }
 
 
-def get_members(found: Findings) -> dict[str, Any]:
+def get_members(part: Findings) -> dict[str, Any]:
     """The members of a part by name, to build the whole with."""
-    return {name: getattr(found, name) for name in found.__struct_fields__}
+    return {name: getattr(part, name) for name in part.__struct_fields__}
 
 
 def to_struct(part: Any, form: type[Form]) -> Form:

@@ -158,8 +158,8 @@ def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
     names = len(sheet.names)
     table = np.zeros((names, names + 1), dtype=np.int64)
     for some in sheet.blocks():
-        true, said = sheet.truth[some] > 0, sheet.predicted[some]
-        table[:, :names] += true.T.astype(np.int64) @ said
+        true, predicted = sheet.truth[some] > 0, sheet.predicted[some]
+        table[:, :names] += true.T.astype(np.int64) @ predicted
         table[:, names] += (true & ~sheet.answered[some, None]).sum(axis=0)
     columns = sheet.names if drop else (*sheet.names, "abstained")
     return {

@@ -76,33 +76,33 @@ class Leaderboard(Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCH
         return get_metric(self.headline[0]).name
 
 
-def choose_columns(found: Leaderboard) -> list[str]:
+def choose_columns(board: Leaderboard) -> list[str]:
     """The figures that are shown: the headline, then others of different kinds."""
-    known = found.models[0].metrics
-    return list(dict.fromkeys([*found.headline, *(key for key in _SHOWN if key in known)]))[:_MOST]
+    known = board.models[0].metrics
+    return list(dict.fromkeys([*board.headline, *(key for key in _SHOWN if key in known)]))[:_MOST]
 
 
-def find_pairs_with_best(found: Leaderboard) -> dict[str, ModelPair]:
+def find_pairs_with_best(board: Leaderboard) -> dict[str, ModelPair]:
     """Per model but the first, how it compares with the first in the headline figure."""
-    best, key = found.models[0].name, found.headline[0]
-    return {pair.second: pair for pair in found.pairs if pair.first == best and pair.metric == key}
+    best, key = board.models[0].name, board.headline[0]
+    return {pair.second: pair for pair in board.pairs if pair.first == best and pair.metric == key}
 
 
-def make_caption(found: Leaderboard) -> str:
+def make_caption(board: Leaderboard) -> str:
     """What the table shows, in one or two sentences."""
-    rows = f"{format_count(found.n, 'row')} in {format_count(found.clusters, 'cluster')}"
+    rows = f"{format_count(board.n, 'row')} in {format_count(board.clusters, 'cluster')}"
     return (
-        f"{found.task.capitalize()} on {found.data.name or 'the same data'}: {rows} that all models scored. 95 % "
-        f"bootstrap intervals over clusters; p is from a paired permutation test of {found.lead} against the first "
+        f"{board.task.capitalize()} on {board.data.name or 'the same data'}: {rows} that all models scored. 95 % "
+        f"bootstrap intervals over clusters; p is from a paired permutation test of {board.lead} against the first "
         "model, corrected for the number of comparisons (Holm)."
     )
 
 
-def _board(found: Leaderboard) -> Table:
-    keys, against = choose_columns(found), find_pairs_with_best(found)
-    head = ("", "model", *(get_metric(key).name for key in keys), f"{found.lead} behind", "p")
+def _board(board: Leaderboard) -> Table:
+    keys, against = choose_columns(board), find_pairs_with_best(board)
+    head = ("", "model", *(get_metric(key).name for key in keys), f"{board.lead} behind", "p")
     rows = []
-    for model in found.models:
+    for model in board.models:
         pair = against.get(model.name)
         figures = [format_figure(model.metrics.get(key)) for key in keys]
         behind = ["", ""] if pair is None else [format_figure(pair.difference), format_p(pair.p_holm)]
@@ -110,9 +110,9 @@ def _board(found: Leaderboard) -> Table:
     return Table(head, rows, "tt" + "n" * (len(head) - 2))
 
 
-def _pairs(found: Leaderboard) -> Table:
+def _pairs(board: Leaderboard) -> Table:
     rows = []
-    for pair in found.pairs:
+    for pair in board.pairs:
         metric, value = get_metric(pair.metric), pair.difference.value
         ahead = [pair.first, pair.second][((value or 0) < 0) != (metric.better == "lower")]
         significant = value and pair.p_holm is not None and pair.p_holm < _ALPHA
@@ -122,37 +122,37 @@ def _pairs(found: Leaderboard) -> Table:
     return Table(("first", "second", "figure", "difference", "p", "p (Holm)", "verdict"), rows, "tttnnnt")
 
 
-def format_text(found: Leaderboard) -> str:
+def format_text(board: Leaderboard) -> str:
     """For the terminal, aligned."""
-    table = _board(found)
+    table = _board(board)
     rows = [[str(cell).replace("−", "-") for cell in row] for row in (table.head, *table.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    notes = (f"  {note}" for note in found.notes)
-    return "\n".join([make_caption(found), "", *(line.rstrip() for line in lines), *notes])
+    notes = (f"  {note}" for note in board.notes)
+    return "\n".join([make_caption(board), "", *(line.rstrip() for line in lines), *notes])
 
 
-def make_documents(found: Leaderboard) -> dict[str, str]:
+def make_documents(board: Leaderboard) -> dict[str, str]:
     """File name to content, but for the JSON."""
     makers = {"md": make_markdown, "tex": make_latex, "html": make_page}
-    return {f"leaderboard.{ending}": make(found) for ending, make in makers.items()}
+    return {f"leaderboard.{ending}": make(board) for ending, make in makers.items()}
 
 
-def make_markdown(found: Leaderboard) -> str:
+def make_markdown(board: Leaderboard) -> str:
     """A Markdown table, then every pair."""
-    notes = "\n".join(f"- {escape_markdown(note)}" for note in found.notes)
-    parts = ["# Leaderboard", escape_markdown(make_caption(found)), make_table(_board(found)), notes]
-    parts += ["## Every pair", make_table(_pairs(found))]
+    notes = "\n".join(f"- {escape_markdown(note)}" for note in board.notes)
+    parts = ["# Leaderboard", escape_markdown(make_caption(board)), make_table(_board(board)), notes]
+    parts += ["## Every pair", make_table(_pairs(board))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def make_latex(found: Leaderboard) -> str:
+def make_latex(board: Leaderboard) -> str:
     """A table to be cited; it needs the packages booktabs and (for wide ones) graphicx.
 
     >>> escape_latex("50 % & a_b")
     '50 \\\\% \\\\& a\\\\_b'
     """
-    table = _board(found)
+    table = _board(board)
     head = [str(cell) for cell in table.head]
     body = [" & ".join(escape_latex(str(cell)).replace("−", "$-$") for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
@@ -160,8 +160,8 @@ def make_latex(found: Leaderboard) -> str:
             r"% needs \usepackage{booktabs,graphicx}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{escape_latex(make_caption(found))}}}",
-            rf"  \label{{tab:leaderboard-{found.task}}}",
+            rf"  \caption{{{escape_latex(make_caption(board))}}}",
+            rf"  \label{{tab:leaderboard-{board.task}}}",
             r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"  \begin{{tabular}}{{rl{'c' * (len(head) - 3)}r}}",
             r"    \toprule",
@@ -186,19 +186,19 @@ def escape_latex(said: str) -> str:
     return "".join(_TEX.get(c, c) for c in plain)
 
 
-def make_page(found: Leaderboard) -> str:
+def make_page(board: Leaderboard) -> str:
     """A self-contained page."""
-    models = [(one.name, one.folder, one.model.name, f"{one.n:,}", f"{one.abstained:,}") for one in found.models]
-    board = _board(found)
-    ranked = Table(board.head[1:], [row[1:] for row in board.rows], board.kinds[1:])
+    models = [(one.name, one.folder, one.model.name, f"{one.n:,}", f"{one.abstained:,}") for one in board.models]
+    table = _board(board)
+    ranked = Table(table.head[1:], [row[1:] for row in table.rows], table.kinds[1:])
     sources = Table(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
     return render_page(
         "leaderboard.html.jinja",
         [
-            Section("models", "Models", tables=[ranked], items=found.notes),
-            Section("pairs", "Every pair", tables=[_pairs(found)]),
+            Section("models", "Models", tables=[ranked], items=board.notes),
+            Section("pairs", "Every pair", tables=[_pairs(board)]),
             Section("folders", "Sources", tables=[sources]),
         ],
-        task=found.task,
-        caption=make_caption(found),
+        task=board.task,
+        caption=make_caption(board),
     )

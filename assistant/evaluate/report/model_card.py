@@ -27,7 +27,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield escape_markdown(write_abstract(report))
     yield "## The model"
     yield escape_markdown(report.model.summary or "")
-    yield _list(f"{what}: {said}" for what, said in _facts(report.model))
+    yield _list(f"{what}: {text}" for what, text in _facts(report.model))
     yield _section(sections.figures(report))
     yield "Intervals are 95 % percentile bootstrap over whole clusters."
     for section in (

@@ -151,28 +151,29 @@ def levels(name: str, what: str, up: str, curve: Sequence[tuple[float, Measured]
 def confusion(name: str, counts: Mapping[str, Mapping[str, int]]) -> Plot:
     """Rows are true classes, columns predictions; the stronger the colour, the larger the share of its row."""
     truths = list(counts)
-    said = list(dict.fromkeys(column for row in counts.values() for column in row))
-    numbers = max(len(truths), len(said)) <= FEW
-    side = max(10.0, min(46.0, 560.0 / max(1, len(said))))
+    predicted = list(dict.fromkeys(column for row in counts.values() for column in row))
+    numbers = max(len(truths), len(predicted)) <= FEW
+    side = max(10.0, min(46.0, 560.0 / max(1, len(predicted))))
     left = 7.0 * min(18, max((len(_cut(t)) for t in truths), default=0)) + 12
-    top = 5.4 * min(18, max((len(_cut(t)) for t in said), default=0)) + 14
-    width, height = left + side * len(said) + 30, top + side * len(truths) + 4
+    top = 5.4 * min(18, max((len(_cut(t)) for t in predicted), default=0)) + 14
+    width, height = left + side * len(predicted) + 30, top + side * len(truths) + 4
     parts: list[Shape] = []
-    for at, column in enumerate(said):
+    for at, column in enumerate(predicted):
         x = left + side * (at + 0.5) + 3
         parts.append(shape("text", "", _cut(column), transform=f"translate({x:.1f} {top - 7:.1f}) rotate(-45)"))
     for down, truth in enumerate(truths):
         total = sum(counts[truth].values())
         y = top + side * down
         parts.append(shape("text", "end", _cut(truth), x=left - 8, y=y + side / 2 + 4))
-        for at, column in enumerate(said):
+        for at, column in enumerate(predicted):
             rows = counts[truth].get(column, 0)
             share = rows / total if total else 0.0
             x = left + side * at
             kind = "cell lost" if column not in counts else "cell"
             box: dict[str, Any] = {"x": x, "y": y, "width": side - 1.5, "height": side - 1.5}
             parts.append(shape("rect", "frame", **box))
-            tooltip = f"{truth}, predicted {column}: {rows} of {total}"
+            answer = f"predicted {column}" if column in counts else column
+            tooltip = f"{truth}, {answer}: {rows} of {total}"
             parts.append(shape("rect", kind, tooltip=tooltip, fill_opacity=f"{share:.3f}", **box))
             if numbers and rows:
                 on = "middle on" if share > 0.5 else "middle"

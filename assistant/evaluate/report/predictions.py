@@ -35,16 +35,16 @@ def make_lines(sheet: Sheet, outcomes: Sequence[RowOutcome], *, with_text: bool 
     yield ["line", first, *who, *(labels if affect else probabilities), "abstained", *text]
     for at, outcome in enumerate(outcomes):
         if affect:
-            told = [*sheet.truth[at], *sheet.given[at], *sheet.deviation[at]]
-            shown = [_shown(value) for value in told]
+            values = [*sheet.truth[at], *sheet.given[at], *sheet.deviation[at]]
+            cells = [_shown(value) for value in values]
         else:
             predicted = "|".join(
                 name for name, is_it in zip(sheet.names, sheet.predicted[at], strict=True) if is_it
             )
-            shown = ["|".join(outcome.row.labels), predicted, *(_shown(value) for value in sheet.given[at])]
+            cells = ["|".join(outcome.row.labels), predicted, *(_shown(value) for value in sheet.given[at])]
         row = outcome.row
         rest = [outcome.abstained or "", *([row.text] if with_text else [])]
-        yield [row.line, row.name, *(getattr(row, name) for name in who), *shown, *rest]
+        yield [row.line, row.name, *(getattr(row, name) for name in who), *cells, *rest]
 
 
 def _shown(value: float) -> str:
@@ -129,8 +129,8 @@ def _block(
     start, end = _start(head, task), head.index("abstained")
     answered = np.array([cells[end] == "" for cells in block], dtype=bool)
     if task == "affect":
-        told = np.array([[_number(cell) for cell in cells[start:end]] for cells in block])
-        truth, given, deviation = np.split(told, 3, axis=1)
+        values = np.array([[_number(cell) for cell in cells[start:end]] for cells in block])
+        truth, given, deviation = np.split(values, 3, axis=1)
         return truth, given, deviation, np.zeros(truth.shape, dtype=bool), answered
     given = np.array([[_number(cell) for cell in cells[start + 2 : end]] for cells in block])
     truth, predicted = (_masks([cells[at] for cells in block], names) for at in (start, start + 1))
@@ -143,11 +143,11 @@ def _number(cell: str) -> float:
 
 def _masks(cells: Sequence[str], names: Sequence[str]) -> Bools:
     place = {name: at for at, name in enumerate(names)}
-    found = np.zeros((len(cells), len(names)), dtype=bool)
+    masks = np.zeros((len(cells), len(names)), dtype=bool)
     for row, cell in enumerate(cells):
         for name in cell.split("|") if cell else ():
-            found[row, place[name]] = True
-    return found
+            masks[row, place[name]] = True
+    return masks
 
 
 def find_common_rows(scored: Sequence[Scored]) -> list[Ints]:

@@ -47,8 +47,8 @@ def describe_run(
 
 def describe_options(options: DataclassInstance, *, without: Collection[str] = (), **read: Any) -> dict[str, Any]:
     """The options of a command as a report repeats them. `read` replaces files by what was read from them."""
-    told = {name: value for name, value in (asdict(options) | read).items() if name not in without}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
+    values = {name: value for name, value in (asdict(options) | read).items() if name not in without}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def shorten_path(path: Path) -> str:
@@ -71,11 +71,11 @@ def hash_file(path: Path) -> str:
         return hashlib.sha256(b"".join(lines)).hexdigest()
     if not path.is_file():
         return ""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def describe_model(card: Card, *, stem: Card | None = None, beside: Card | None = None) -> ModelIdentity:
@@ -108,13 +108,13 @@ def _command() -> list[str]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _cpu() -> str:

@@ -45,15 +45,15 @@ def measure_conditions(
     """
     reference = _lines(outcomes)
     chance: Any = {"drop": scoring.drop, "replicates": scoring.replicates, "seed": scoring.seed}
-    found = []
+    results = []
     for disturbance in disturbances:
-        heard = hear(disturbance)
-        sheet = make_sheet(clean.task, card, heard)
-        abstained = Counter(o.abstained for o in heard if o.abstained)
-        costs = compute_losses(*match_rows(clean, reference, sheet, _lines(heard)), **chance)
+        disturbed = hear(disturbance)
+        sheet = make_sheet(clean.task, card, disturbed)
+        abstained = Counter(o.abstained for o in disturbed if o.abstained)
+        costs = compute_losses(*match_rows(clean, reference, sheet, _lines(disturbed)), **chance)
         figures = measures.compute_figures(sheet, **chance)
         condition = disturbance.condition
-        found.append(
+        results.append(
             ConditionResult(
                 name=condition.name,
                 kind=condition.kind,
@@ -64,21 +64,21 @@ def measure_conditions(
                 loss=to_measured(costs),
             )
         )
-    return found
+    return results
 
 
-def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
+def compute_losses(clean: Sheet, disturbed: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
     """How much worse each figure is than clean, over the same rows in the same order.
 
     Whole clusters are resampled for both at once, so that what is common to both cancels out of the interval. A
     loss is positive where the condition does harm, also for figures for which less is better. Empty where the
     classes present differ, as then no figure means the same.
     """
-    if clean.names != found.names or not len(clean):
+    if clean.names != disturbed.names or not len(clean):
         return {}
-    found = replace(found, clusters=clean.clusters)
-    both = [measures.make_tallies(sheet, drop=drop) for sheet in (clean, found)]
-    free = [measures.make_auc_statistics(sheet, drop=drop) for sheet in (clean, found)]
+    disturbed = replace(disturbed, clusters=clean.clusters)
+    both = [measures.make_tallies(sheet, drop=drop) for sheet in (clean, disturbed)]
+    free = [measures.make_auc_statistics(sheet, drop=drop) for sheet in (clean, disturbed)]
     figures = tally.compute_figures(
         [_beside(before, after) for before, after in zip(*both, strict=True)],
         clean.clusters,
@@ -91,13 +91,13 @@ def compute_losses(clean: Sheet, found: Sheet, *, drop: bool, replicates: int, s
 
 
 def match_rows(
-    clean: Sheet, clean_lines: Sequence[int], found: Sheet, found_lines: Sequence[int]
+    clean: Sheet, clean_lines: Sequence[int], disturbed: Sheet, disturbed_lines: Sequence[int]
 ) -> tuple[Sheet, Sheet]:
     """Both sheets with only the rows that could be read in both runs, matched by line of the manifest."""
-    before, after = (np.asarray(lines, dtype=np.int64) for lines in (clean_lines, found_lines))
+    before, after = (np.asarray(lines, dtype=np.int64) for lines in (clean_lines, disturbed_lines))
     if np.array_equal(before, after):
-        return clean, found
-    return clean.take(np.isin(before, after)), found.take(np.isin(after, before))
+        return clean, disturbed
+    return clean.take(np.isin(before, after)), disturbed.take(np.isin(after, before))
 
 
 def _lines(outcomes: Sequence[RowOutcome]) -> array[int]:

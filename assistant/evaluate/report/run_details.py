@@ -22,16 +22,16 @@ _COSTS = (
 
 def leakage(report: Report) -> Section:
     """What training and test share."""
-    found, rows = report.leakage, []
-    if not found:
+    shared, rows = report.leakage, []
+    if not shared:
         return Section("leakage", "Leakage")
-    for what, one in (("speakers", found.speakers), ("audio", found.audio), ("text", found.text)):
+    for what, one in (("speakers", shared.speakers), ("audio", shared.audio), ("text", shared.text)):
         if one:
             first = ", ".join(_pair(name) for name in (one.first or [])[:5])
             rows.append((what, str(one.shared or 0), first or "–"))
     table = Table(("", "shared", "the first of them"), rows, "tnw", "In training and in the test.")
-    sides = f"Against {found.against}" if found.against else "Between the folds"
-    return Section("leakage", "Leakage", f"{sides}: {found.verdict}.", tables=[table] if rows else [])
+    sides = f"Against {shared.against}" if shared.against else "Between the folds"
+    return Section("leakage", "Leakage", f"{sides}: {shared.verdict}.", tables=[table] if rows else [])
 
 
 def _pair(names: Any) -> str:
@@ -63,14 +63,14 @@ def bad_rows(report: Report) -> Section:
 def cost(report: Report) -> Section:
     """Time and memory: the one section that differs from run to run."""
     rows = [("whole run", f"{report.seconds:,.1f} s")]
-    if found := report.cost:
-        values = [(words, getattr(found, name), unit) for name, words, unit in _COSTS]
+    if cost := report.cost:
+        values = [(words, getattr(cost, name), unit) for name, words, unit in _COSTS]
         rows += [
             (words, f"{value:,.3g}{unit}" if value < 100 else f"{value:,.0f}{unit}")
             for words, value, unit in values
             if value is not None
         ]
-        latency = {key: ms for key, ms in found.latency_ms.items() if key.startswith("p") and ms is not None}
+        latency = {key: ms for key, ms in cost.latency_ms.items() if key.startswith("p") and ms is not None}
         rows += [(f"latency of a row, {name}", f"{ms:,.1f} ms") for name, ms in latency.items()]
     cells = [(words, Cell(value, style="varies")) for words, value in rows]
     return Section("cost", "Time and memory", tables=[Table(("", ""), cells, "tn", "On the machine named below.")])

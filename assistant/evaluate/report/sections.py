@@ -111,12 +111,12 @@ def classes(report: Report) -> Section:
 
 def confidence(report: Report) -> Section:
     """Reliability and risk-coverage, drawn and in numbers."""
-    curves, shown = report.curves, []
+    curves, illustrations = report.curves, []
     if curves and curves.reliability and sum(curves.reliability.n):
-        shown.append(_reliability(curves.reliability))
+        illustrations.append(_reliability(curves.reliability))
     if curves and curves.risk_coverage and curves.risk_coverage.coverage:
-        shown.append(_risk_coverage(curves.risk_coverage))
-    return Section("confidence", "Confidence", illustrations=shown)
+        illustrations.append(_risk_coverage(curves.risk_coverage))
+    return Section("confidence", "Confidence", illustrations=illustrations)
 
 
 def _reliability(bins: Reliability) -> Illustration:

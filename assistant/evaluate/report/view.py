@@ -147,8 +147,8 @@ def render_page(template: str, sections: Sequence[Section], **context: Any) -> s
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    shown = [section for section in sections if not section.empty]
-    return environment.get_template(template).render(sections=shown, **context)
+    filled = [section for section in sections if not section.empty]
+    return environment.get_template(template).render(sections=filled, **context)
 
 
 def _finalize(value: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from assistant.conversation.live.events import Role
 from assistant.emotion import Modality, Purpose
 from assistant.tone.situation import Urgency
 
@@ -47,18 +48,22 @@ class Append(msgspec.Struct):
 
 
 class Content(msgspec.Struct):
-    """A part of an item: `input_text`, or `input_audio` that the client transcribed itself."""
+    """A part of an item: `input_text`, `output_text`, or `input_audio` that the client transcribed itself."""
 
     type: str
     text: Text | None = None
     transcript: Text | None = None
+    audio: str | None = None
+    """Refused: audio comes by `input_audio_buffer.append`."""
 
 
 class ItemBody(msgspec.Struct):
-    """A conversation item; only its words are read."""
+    """A conversation item; only the words of a `user` are read, the others are shown as what they are."""
 
     content: list[Content]
     id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    role: Role = "user"
+    type: Literal["message"] = "message"
 
     @property
     def words(self) -> str:

@@ -22,6 +22,7 @@ from assistant.conversation.live.events import (
     NoticeDue,
     NotTranscribed,
     Replied,
+    Role,
     SpeechStarted,
     SpeechStopped,
     Transcribed,
@@ -50,7 +51,7 @@ INTERNAL = ("internal", "something went wrong here; it was logged")
 class ItemContent(msgspec.Struct):
     """A part of an item: what was written, or speech, of which the words come apart."""
 
-    type: Literal["input_text", "input_audio"]
+    type: Literal["input_text", "input_audio", "output_text"]
     text: str | UnsetType = UNSET
     transcript: str | UnsetType | None = UNSET
 
@@ -62,7 +63,7 @@ class ConversationItem(msgspec.Struct, kw_only=True):
     object: Literal["realtime.item"] = "realtime.item"
     type: Literal["message"] = "message"
     status: Literal["completed"] = "completed"
-    role: Literal["user"] = "user"
+    role: Role = "user"
     content: list[ItemContent]
 
 
@@ -312,9 +313,11 @@ def events_of(event: Event, controller: str, *, beta: bool = False) -> list[Serv
             return [SpeechEnded(item_id=item, audio_end_ms=at_ms)]
         case Committed(item, previous):
             committed = BufferCommitted(item_id=item, previous_item_id=previous)
-            return [committed, *_item(item, previous, ItemContent("input_audio", transcript=None), beta=beta)]
-        case Written(item, previous, text):
-            return _item(item, previous, ItemContent("input_text", text=text), beta=beta)
+            heard = ItemContent("input_audio", transcript=None)
+            return [committed, *_item(item, previous, heard, "user", beta=beta)]
+        case Written(item, previous, text, role):
+            kind: Literal["output_text", "input_text"] = "output_text" if role == "assistant" else "input_text"
+            return _item(item, previous, ItemContent(kind, text=text), role, beta=beta)
         case Words(item, delta):
             return [TranscriptDelta(item_id=item, delta=delta)]
         case Transcribed():
@@ -355,8 +358,8 @@ def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
     )
 
 
-def _item(item: str, previous: str | None, content: ItemContent, *, beta: bool) -> list[ServerEvent]:
-    shown = ConversationItem(id=item, content=[content])
+def _item(item: str, previous: str | None, content: ItemContent, role: Role, *, beta: bool) -> list[ServerEvent]:
+    shown = ConversationItem(id=item, role=role, content=[content])
     kinds = (ItemCreated,) if beta else (ItemAdded, ItemDone)
     return [kind(previous_item_id=previous, item=shown) for kind in kinds]
 

@@ -15,18 +15,23 @@ Format = dict[str, Any] | str
 
 
 class TurnDetection(msgspec.Struct, frozen=True):
-    """Server VAD."""
+    """Server VAD. Numbers outside their range are moved to its nearest end, and said back so."""
 
-    type: str = "server_vad"
+    type: Literal["server_vad", "semantic_vad", "none"] = "server_vad"
+    """`semantic_vad` is taken as server VAD whose silence its `eagerness` sets; `none` leaves it to the client."""
     threshold: Annotated[float, Meta(ge=0.05, le=0.95)] = 0.5
     prefix_padding_ms: Annotated[int, Meta(ge=0, le=2000)] = 300
     silence_duration_ms: Annotated[int, Meta(ge=100, le=5000)] = 500
+    eagerness: Literal["low", "medium", "high", "auto"] | UnsetType = UNSET
 
 
 class TranscriptionBody(msgspec.Struct, frozen=True):
     """Transcription. There is one model, whatever was named."""
 
-    language: Annotated[str, Meta(max_length=20)] | None = None
+    language: Annotated[str, Meta(max_length=40)] | None = None
+    """A BCP-47 tag, or the language's English name; empty, `auto` or null: it is detected."""
+    languages: Annotated[list[str], Meta(max_length=1)] | UnsetType = UNSET
+    """The same as a list; there is one language at most."""
 
 
 class InputBody(msgspec.Struct):
@@ -40,23 +45,23 @@ class InputBody(msgspec.Struct):
 class AudioBody(msgspec.Struct):
     """`audio`."""
 
-    input: InputBody = msgspec.field(default_factory=InputBody)
+    input: InputBody | None = None
 
 
 class SessionBody(msgspec.Struct):
     """What `session.update` may set, and what the beta called it."""
 
     type: str = "transcription"
-    audio: AudioBody = msgspec.field(default_factory=AudioBody)
+    audio: AudioBody | None = None
     input_audio_format: Format | UnsetType = UNSET
     input_audio_transcription: TranscriptionBody | UnsetType | None = UNSET
     turn_detection: TurnDetection | UnsetType | None = UNSET
 
 
 class SessionUpdate(msgspec.Struct):
-    """`session.update` and `transcription_session.update`."""
+    """`session.update` and `transcription_session.update`. Each member holds or is refused by itself."""
 
-    session: SessionBody = msgspec.field(default_factory=SessionBody)
+    session: SessionBody
 
 
 class ShownFormat(msgspec.Struct):
@@ -69,7 +74,8 @@ class ShownFormat(msgspec.Struct):
 class SessionInput(msgspec.Struct):
     """How audio comes in and what is done with it."""
 
-    format: ShownFormat
+    format: ShownFormat | None
+    """Null: no format is agreed on, as the one that was named is not known; audio is refused."""
     transcription: TranscriptionBody | None
     turn_detection: TurnDetection | None
     noise_reduction: None = None
@@ -101,4 +107,6 @@ class TranscriptionSession(msgspec.Struct, kw_only=True):
     """Unix seconds."""
     audio: SessionAudio
     include: list[str] = []
+    ignored: list[str] = []
+    """Members of the last update that OpenAI's API knows and that mean nothing here."""
     capabilities: Capabilities

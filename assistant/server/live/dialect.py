@@ -1,64 +1,59 @@
 """A session's options in the words of the OpenAI Realtime API: of transcription sessions, and of its beta.
 
-`session.update` changes what it names and leaves the rest. Options that mean nothing here are accepted and ignored.
+`session.update` changes what it names and leaves the rest. Each member holds, or is refused by its name, or is
+told to be ignored: none of them is passed over, and none takes the others with it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import UNSET
 
 from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
-from assistant.conversation.dictation import Transcription
+from assistant.conversation.dictation import Dictation, Transcription
 from assistant.errors import Invalid
 from assistant.server.contract.session import (
     SessionAudio,
-    SessionBody,
     SessionInput,
     ShownFormat,
     TranscriptionBody,
     TurnDetection,
 )
 
+_RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
+_SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
+"""After which an utterance ends, by the eagerness of semantic VAD."""
+_PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}")
+_IGNORED: Mapping[str, tuple[str, ...]] = {
+    "": (
+        "model", "instructions", "modalities", "output_modalities", "voice", "tools", "tool_choice", "temperature",
+        "speed", "prompt", "tracing", "truncation", "include", "max_output_tokens", "max_response_output_tokens",
+        "input_audio_noise_reduction", "output_audio_format", "id", "object", "expires_at", "client_secret",
+        "protocol_version", "capabilities", "ignored",
+    ),
+    "audio.": ("output",),
+    "audio.input.": ("noise_reduction",),
+    "transcription.": ("model", "prompt", "delay"),
+    "turn_detection.": ("create_response", "interrupt_response", "idle_timeout_ms", "eagerness"),
+}  # fmt: skip
+"""What OpenAI's API knows and means nothing here, by the path before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
     """What a session is set to."""
 
-    format: AudioFormat = AudioFormat()
+    format: AudioFormat | None = AudioFormat()
+    """None: the client named a format that is not known, so its audio can't be understood."""
     turns: TurnDetection | None = TurnDetection()
     """None: the client commits."""
     transcription: Transcription | None = Transcription()
     """None: off."""
-
-    def updated(self, body: SessionBody) -> SessionOptions:
-        """As an update wants it.
-
-        Raises `Invalid`: `unsupported_session_type`, `unsupported_audio_format` or `unsupported_turn_detection`.
-
-        >>> off = SessionOptions().updated(SessionBody(turn_detection=None))
-        >>> off.turns is None, off.transcription
-        (True, Transcription(language=None))
-        """
-        if body.type != "transcription":
-            raise Invalid("sessions here are of the type `transcription`", code="unsupported_session_type")
-        given = body.audio.input
-        options = self
-        form = _named(given.format, body.input_audio_format)
-        if form is not UNSET:
-            options = replace(options, format=AudioFormat.parse(form))
-        turns = _named(given.turn_detection, body.turn_detection)
-        if turns is not UNSET:
-            if turns is not None and turns.type != "server_vad":
-                raise Invalid("turn_detection is `server_vad` or null", code="unsupported_turn_detection")
-            options = replace(options, turns=turns)
-        words = _named(given.transcription, body.input_audio_transcription)
-        if words is not UNSET:
-            options = replace(options, transcription=None if words is None else Transcription(words.language))
-        return options
 
     @property
     def rules(self) -> SegmentRules | None:
@@ -75,12 +70,128 @@ class SessionOptions:
         words, form = self.transcription, self.format
         return SessionAudio(
             SessionInput(
-                ShownFormat(form.type, form.rate if form.type == "audio/pcm" else UNSET),
+                None if form is None else ShownFormat(form.type, form.rate if form.type == "audio/pcm" else UNSET),
                 None if words is None else TranscriptionBody(words.language),
                 self.turns,
             )
         )
 
 
-def _named(new: Any, old: Any) -> Any:
-    return old if new is UNSET else new
+@dataclass(slots=True)
+class UpdateReader:
+    """Reads one update, member by member."""
+
+    options: SessionOptions
+    dictation: Dictation | None
+    """Knows which languages there are; None: no words are told, whatever the language."""
+    faults: list[Invalid] = field(default_factory=list)
+    """What was refused; each names its member."""
+    ignored: list[str] = field(default_factory=list)
+
+    def read(self, event: Mapping[str, Any]) -> SessionOptions:
+        """The options that the update asks for, as far as they can be had.
+
+        >>> reader = UpdateReader(SessionOptions(), None)
+        >>> reader.read({"session": {"turn_detection": None, "voice": "alloy", "colour": 1}}).turns is None
+        True
+        >>> reader.ignored, [fault.message for fault in reader.faults]
+        (['voice'], ['`colour` is no member of a session that is known here'])
+        """
+        for name in event.keys() - {"type", "event_id", "session"}:
+            self._refuse_unknown("", name, "; put what you set inside `session`")
+        session = event.get("session")
+        if not isinstance(session, Mapping):
+            if "session" in event or not self.faults:
+                self.faults.append(Invalid("an update needs an object `session`"))
+            return self.options
+        audio = self._object("audio", session.get("audio"))
+        given = self._object("audio.input", audio.get("input"))
+        self._check_names("", session, "type audio input_audio_format input_audio_transcription turn_detection")
+        self._check_names("audio.", audio, "input")
+        self._check_names("audio.input.", given, "format transcription turn_detection")
+        if session.get("type", "transcription") != "transcription":
+            about = "sessions here are of the type `transcription`"
+            self.faults.append(Invalid(about, code="unsupported_session_type"))
+        readers = {
+            "format": self._read_format,
+            "transcription": self._read_transcription,
+            "turn_detection": self._read_turn_detection,
+        }
+        for kind, old in (
+            ("format", "input_audio_format"),
+            ("transcription", "input_audio_transcription"),
+            ("turn_detection", "turn_detection"),
+        ):
+            if kind in given or old in session:
+                value = given[kind] if kind in given else session[old]
+                try:
+                    self.options = readers[kind](value)
+                except Invalid as fault:
+                    self.faults.append(fault)
+                    if kind == "format":
+                        self.options = replace(self.options, format=None)
+        return self.options
+
+    def _read_format(self, value: Any) -> SessionOptions:
+        return replace(self.options, format=AudioFormat.parse(value))
+
+    def _read_transcription(self, value: Any) -> SessionOptions:
+        if value is None:
+            return replace(self.options, transcription=None)
+        body = self._object("transcription", value)
+        self._check_names("transcription.", body, "language languages")
+        languages = body.get("languages")
+        if languages is not None and not (isinstance(languages, list) and len(languages) <= 1):
+            raise Invalid("`transcription.languages` holds one language at most", code="unknown_language")
+        language = body.get("language") or (languages[0] if languages else None)
+        if language is not None and not isinstance(language, str):
+            raise Invalid("`transcription.language` is a text", code="unknown_language")
+        if self.dictation is not None:
+            language = self.dictation.find_language(language or "")
+        return replace(self.options, transcription=Transcription(language or None))
+
+    def _read_turn_detection(self, value: Any) -> SessionOptions:
+        if value is None:
+            return replace(self.options, turns=None)
+        body = self._object("turn_detection", value)
+        self._check_names("turn_detection.", body, " ".join(["type", *_RANGES]))
+        kind = body.get("type", "server_vad")
+        if kind == "none":
+            return replace(self.options, turns=None)
+        if kind not in ("server_vad", "semantic_vad"):
+            raise Invalid(
+                "`turn_detection.type` is `server_vad`, `semantic_vad` or `none`", code="unsupported_turn_detection"
+            )
+        turns: dict[str, Any] = {"silence_duration_ms": _SILENCE_MS.get(str(body.get("eagerness")), 500)}
+        for name, (least, most) in _RANGES.items():
+            number = body.get(name)
+            if isinstance(number, int | float) and not isinstance(number, bool):
+                bounded = min(max(number, least), most)
+                turns[name] = bounded if name == "threshold" else round(bounded)
+            elif number is not None:
+                self.faults.append(
+                    Invalid(f"`turn_detection.{name}` is a number", code="unsupported_turn_detection")
+                )
+        return replace(self.options, turns=TurnDetection(**turns))
+
+    def _object(self, name: str, value: Any) -> Mapping[str, Any]:
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.faults.append(Invalid(f"`{name}` is an object"))
+            return {}
+        return value
+
+    def _check_names(self, path: str, given: Mapping[str, Any], known: str) -> None:
+        for name in given.keys() - frozenset(known.split()):
+            if name in _IGNORED[path]:
+                self.ignored.append(f"{path}{name}")
+            else:
+                self._refuse_unknown(path, name)
+
+    def _refuse_unknown(self, path: str, name: str, hint: str = "") -> None:
+        shown = f"`{path}{name}`" if _PLAIN_NAME.fullmatch(name) else "a member"
+        about = f"{shown} is no member of a session that is known here{hint}"
+        self.faults.append(Invalid(about, code="unknown_member"))
+        if "format" in name:  # it may have been meant for the audio, whose rate must never be guessed
+            self.options = replace(self.options, format=None)

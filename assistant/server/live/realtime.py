@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket as sockets
+from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 from aiohttp import WSMsgType, web
 
-from assistant.audio.intake import Intake
+from assistant.audio.intake import AudioFormat, Intake
+from assistant.audio.pcm import Samples
 from assistant.consent.receipt import ENDINGS
 from assistant.conversation.live.events import ConsentChanged, Event
 from assistant.conversation.live.stream import Stream
@@ -33,12 +36,12 @@ from assistant.server.contract.events import (
     error_event,
     events_of,
 )
-from assistant.server.contract.session import Capabilities, SessionUpdate, TranscriptionSession
+from assistant.server.contract.session import Capabilities, TranscriptionSession
 from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
 from assistant.server.http.metrics import METRICS
 from assistant.server.http.route import enter, gpc_of, noted
-from assistant.server.live.dialect import SessionOptions
+from assistant.server.live.dialect import SessionOptions, UpdateReader
 from assistant.server.live.outbox import Ended, Full, Outbox
 from assistant.server.live.streams import HEARTBEAT_S, STREAMS, subprotocol
 from assistant.server.live.watch import WATCH
@@ -79,7 +82,7 @@ async def realtime(request: web.Request) -> web.StreamResponse:
         protocols=subprotocol(request, SUBPROTOCOL),
         heartbeat=HEARTBEAT_S,
         compress=False,
-        max_msg_size=services.settings.max_body_bytes + _ENVELOPE,
+        max_msg_size=services.settings.max_append_bytes + _ENVELOPE,
         timeout=_CLOSING_S,
     )
     with request.app[STREAMS].admitted(caller.app, socket, services.settings):
@@ -118,7 +121,9 @@ class _Connection:
         self._id = services.new_id()
         self._options = SessionOptions()
         self._beta = False
-        self._intake = Intake(self._options.format)
+        self._intake: Intake | None = Intake(AudioFormat())
+        self._refusal_told = False
+        self._ignored: list[str] = []
         self._stream = Stream(conversation, self._emit, self._options.rules)
         self._now = asyncio.get_running_loop().time
         self._began = self._heard = self._now()
@@ -172,7 +177,7 @@ class _Connection:
         try:
             if len(data) > MAX_FRAME:
                 raise TooLarge(f"a binary frame may have at most {MAX_FRAME} bytes", code="frame_too_large")
-            await self._stream.hear(self._intake.decode(data))
+            await self._stream.hear(self._decode(data))
         except Exception as error:
             self._send_error(error)
 
@@ -181,31 +186,39 @@ class _Connection:
         try:
             head = decoded(data, _Head)
             if head.type == "input_audio_buffer.append":
-                await self._stream.hear(self._intake.decode(_audio(data)))
+                await self._stream.hear(self._decode(_audio(data)))
             elif len(data) > MAX_FRAME:
                 raise TooLarge(f"an event may have at most {MAX_FRAME} bytes", code="event_too_large")
             else:
-                await self._handle(head.type, data)
+                await self._handle(head.type, data, head.event_id)
         except Exception as error:
             self._send_error(error, head.event_id)
 
-    async def _handle(self, kind: Any, data: str) -> None:
+    async def _handle(self, kind: Any, data: str, about: Any) -> None:
         match kind:
             case "input_audio_buffer.commit":
-                await self._stream.hear(self._intake.flush())
+                await self._flush()
                 await self._stream.commit()
             case "input_audio_buffer.clear":
-                self._intake.flush()
+                if self._intake is not None:
+                    self._intake.flush()
                 self._stream.clear()
                 self._send(BufferCleared())
             case "session.update" | "transcription_session.update":
-                await self._update(decoded(data, SessionUpdate))
+                await self._update(decoded(data, dict[str, Any]), about)
                 self._beta = self._beta or kind.startswith("transcription")
                 updated = TranscriptionSessionUpdated if self._beta else SessionUpdated
                 self._send(updated(session=await self._describe()))
             case "conversation.item.create":
                 item = decoded(data, ItemCreate).item
-                await self._stream.read(item.id or self._services.new_id(), item.words)
+                if any(part.audio is not None for part in item.content):
+                    about_audio = "audio of an item is not read; send it with `input_audio_buffer.append`"
+                    raise Invalid(about_audio, code="unsupported_content")
+                name = item.id or self._services.new_id()
+                if item.role == "user":
+                    await self._stream.read(name, item.words)
+                else:
+                    await self._stream.add(name, item.words, item.role)
             case "consent.update":
                 await self._consent(decoded(data, ConsentUpdate))
             case str():
@@ -230,15 +243,48 @@ class _Connection:
         )
         await self._stream.check_consent()
 
-    async def _update(self, update: SessionUpdate) -> None:
-        old, new = self._options, self._options.updated(update.session)
+    async def _update(self, update: dict[str, Any], about: Any) -> None:
+        """Set what can be understood, then say what could not, member by member."""
+        reader = UpdateReader(self._options, self._services.conversations.dictation)
+        old, new = self._options, reader.read(update)
+        self._ignored = reader.ignored
         self._stream.transcribe(new.transcription)
         self._options = new
         if new.format != old.format:
-            await self._stream.hear(self._intake.flush())
-            self._intake = await asyncio.to_thread(Intake, new.format)  # it may have to load a decoder
+            await self._set_format(new.format)
         if new.turns != old.turns:
             self._stream.segment(new.rules)
+        for fault in reader.faults:
+            self._send_error(fault, about)
+
+    async def _set_format(self, form: AudioFormat | None) -> None:
+        await self._flush()
+        self._refusal_told = False
+        # one for WebM has to load a decoder
+        self._intake = None if form is None else await asyncio.to_thread(Intake, form)
+
+    async def _flush(self) -> None:
+        if self._intake is not None:
+            await self._stream.hear(self._intake.flush())
+
+    def _decode(self, data: bytes) -> Samples:
+        """Samples; none until a format is agreed on, as no rate is guessed, which is said once.
+
+        Raises `Invalid`: `unsupported_audio_format`, `audio_container` or `audio_unreadable`.
+        """
+        if self._intake is None:
+            if self._refusal_told:
+                return np.zeros(0, dtype=np.float32)
+            self._refusal_told = True
+            about = "audio is dropped until a `session.update` names a format that is known"
+            raise Invalid(about, code="unsupported_audio_format")
+        try:
+            return self._intake.decode(data)
+        except Invalid as error:
+            if error.code == "audio_container":
+                self._intake, self._options = None, replace(self._options, format=None)
+                self._refusal_told = True
+            raise
 
     async def _describe(self) -> TranscriptionSession:
         """The session; what it can infer depends on the person's grants, never on what is installed."""
@@ -249,6 +295,7 @@ class _Connection:
             id=self._id,
             expires_at=self._expires_at,
             audio=self._options.show(),
+            ignored=self._ignored,
             capabilities=Capabilities(
                 transcription=words,
                 reasons={} if words else {"transcription": why_not},

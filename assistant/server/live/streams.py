@@ -10,25 +10,22 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from assistant.config import Settings
-from assistant.errors import Busy, Invalid
+from assistant.errors import Busy
 from assistant.profile.person import App
-from assistant.server.http.caller import protocols_of
+from assistant.server.http.caller import KEY_PROTOCOL, protocols_of
 
 HEARTBEAT_S = 20.0
 """Between two questions whether a client is still there."""
 
 
 def subprotocol(request: web.Request, known: str) -> tuple[str, ...]:
-    """The subprotocol to agree on, where the client offers any. Raises `Invalid` (`unsupported_subprotocol`).
+    """The subprotocol to agree on: the one that is known, else the client's first that is no credential.
 
-    What it offers may hold its credential: were nothing agreed on, it would be written to the log.
+    One that is not known changes nothing. Where nothing is agreed on, the credential would be written to the log.
     """
-    offered = protocols_of(request)
-    if offered == [""]:
-        return ()
-    if known not in offered:
-        raise Invalid(f"offer the subprotocol `{known}`, or none", code="unsupported_subprotocol")
-    return (known,)
+    offered = [name for name in protocols_of(request) if name]
+    named = [name for name in offered if not name.startswith(KEY_PROTOCOL)]
+    return (known,) if known in offered else tuple(named[:1] or offered[:1])
 
 
 @dataclass(frozen=True, slots=True)

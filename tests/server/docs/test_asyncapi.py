@@ -191,6 +191,6 @@ class TestNothingIsLeftOut:
         }  # fmt: skip
         assert {error["error"]["code"] for error in microphone.of("error")} <= {
             "unknown_event",
-            "buffer_empty",
+            "input_audio_buffer_commit_empty",
             "audio_unreadable",
         }

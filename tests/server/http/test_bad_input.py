@@ -167,10 +167,10 @@ class TestStream:
             (json.dumps({"type": "dance"}), "unknown_event"),
             (json.dumps({"type": "input_audio_buffer.append"}), "invalid_request"),
             (json.dumps({"type": "input_audio_buffer.append", "audio": "§§"}), "invalid_base64"),
-            (json.dumps({"type": "input_audio_buffer.commit"}), "buffer_empty"),
+            (json.dumps({"type": "input_audio_buffer.commit"}), "input_audio_buffer_commit_empty"),
             (
                 json.dumps(
-                    {"type": "session.update", "session": {"audio": {"input": {"format": {"rate": 44_100}}}}}
+                    {"type": "session.update", "session": {"audio": {"input": {"format": {"rate": 96_000}}}}}
                 ),
                 "unsupported_audio_format",
             ),
@@ -180,7 +180,7 @@ class TestStream:
             ),
             (json.dumps({"type": "session.update", "session": {"type": "realtime"}}), "unsupported_session_type"),
             (
-                json.dumps({"type": "session.update", "session": {"turn_detection": {"type": "semantic_vad"}}}),
+                json.dumps({"type": "session.update", "session": {"turn_detection": {"type": "manual"}}}),
                 "unsupported_turn_detection",
             ),
             (json.dumps({"type": "dance", "music": "x" * 70_000}), "event_too_large"),
@@ -198,6 +198,9 @@ class TestStream:
         error = (await microphone.until("error"))["error"]
         assert error["code"] == code
         assert error["message"]
+        if code == "unsupported_audio_format":
+            form = {"type": "audio/pcm", "rate": 16_000}
+            await microphone.send({"type": "session.update", "session": {"audio": {"input": {"format": form}}}})
         await microphone.play(recording[: 3 * 16_000])
         await microphone.until("policy.recommendations")
 

@@ -168,7 +168,7 @@ class TestTheOfficialClient:
                 if [e.type for e in seen].count("policy.recommendations") == 2:
                     break
         error = next(e for e in seen if e.type == "error").error
-        assert (error.code, error.event_id) == ("buffer_empty", "nothing-there")
+        assert (error.code, error.event_id) == ("input_audio_buffer_commit_empty", "nothing-there")
         assert next(e for e in seen if e.type == f"{TRANSCRIPTION}.completed").transcript == "By hand."
         added = [e for e in seen if e.type == "conversation.item.added"]
         assert [e.item.content[0].type for e in added] == ["input_audio", "input_text"]
@@ -669,7 +669,7 @@ class TestLimits:
         assert [event["error"]["code"] for event in microphone.of("error")] == ["unknown_event"]
         await microphone.send({"type": "dance", "music": "x" * 70_000})
         assert (await microphone.until("error", 2))["error"]["code"] == "event_too_large"
-        await microphone.send({"type": "input_audio_buffer.append", "audio": "A" * 2_000_000})
+        await microphone.send({"type": "input_audio_buffer.append", "audio": "A" * 15_800_000})
         while (message := await microphone.socket.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
         assert (message.type, microphone.socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1009)
