@@ -116,6 +116,10 @@ _OF_SERVER: _Table = {
         "policy_invalid": ("the tone policy breaks a rule", "correct what the message names"),
         "quiet_hours_invalid": ("quiet hours begin and end at the same time", "choose two different times"),
         "region_invalid": ("a region was given without its country", "give the country too"),
+        "replier_limited": (
+            "the embedded replier cannot answer in JSON or call a tool",
+            "leave `response_format` and `tool_choice` out, or set `upstream_url`",
+        ),
         "reward_value": ("the value of a reward is outside its range", "use the range that the message gives"),
         "schema_invalid": (
             "the schema of attributes is invalid",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TypeVar
 
@@ -27,6 +28,29 @@ def decode_json(data: bytes | str, kind: type[Value]) -> Value:
         raise
     except msgspec.DecodeError:
         return msgspec.json.decode(replace_halves(data), type=kind)
+
+
+def split_members(data: bytes) -> dict[str, msgspec.Raw]:
+    r"""The members of an object, each as it came. Raises as `decode_json` does, and `ValueError`.
+
+    >>> bytes(split_members(rb'{"a": "\ud83d"}')["a"]).decode()
+    '"\\ud83d"'
+    """
+    try:
+        return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        decode_json(data, dict[str, msgspec.Raw])
+        return {name: msgspec.Raw(json.dumps(value).encode()) for name, value in json.loads(data).items()}
+
+
+def split_items(data: msgspec.Raw) -> list[msgspec.Raw]:
+    """The items of an array, each as it came."""
+    try:
+        return msgspec.json.decode(data, type=list[msgspec.Raw])
+    except msgspec.DecodeError:
+        return [msgspec.Raw(json.dumps(item).encode()) for item in json.loads(bytes(data))]
 
 
 def replace_halves(data: bytes | str) -> bytes:

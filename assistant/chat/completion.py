@@ -13,6 +13,7 @@ import msgspec
 
 from assistant.chat.budget import Usage, tokens_in
 from assistant.errors import Invalid
+from assistant.lenient_json import decode_json, split_items, split_members
 
 _READ = 20_000
 """Characters of the last message that are read; of a longer one the start and the end."""
@@ -42,6 +43,9 @@ class ChatBody(msgspec.Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
+    safety_identifier: str | None = None
+    """The person, where there is no `user`."""
+    tool_choice: Any = None
     response_format: ResponseFormat | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -72,6 +76,8 @@ class Request:
     """There is no answer yet: the conversation starts."""
     strict: bool
     """The answer must be JSON, so nothing can be added to it."""
+    needs_tool: bool
+    """The answer must call a tool."""
     most: Usage
     """The most tokens that it can use, approximately."""
 
@@ -79,6 +85,7 @@ class Request:
         """The request for the upstream server: our instruction before all messages, without the user's id."""
         body: dict[str, Any] = dict(self.body)
         body.pop("user", None)
+        body.pop("safety_identifier", None)
         system = [{"role": "system", "content": instruction}] if instruction else []
         body["messages"] = [*system, *self.messages]
         if model:
@@ -100,12 +107,12 @@ def read_request(data: bytes) -> Request:
     b'{"messages":[{"role":"system","content":"Be friendly."},{"role": "user", "content": "Hi"}],"seed":7}'
     """
     try:
-        body = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-        asked = msgspec.json.decode(data, type=ChatBody)
-        messages = [msgspec.json.decode(message, type=_Message) for message in asked.messages]
+        body = split_members(data)
+        asked = decode_json(data, ChatBody)
+        messages = [decode_json(message, _Message) for message in asked.messages]
     except msgspec.ValidationError as error:
         raise Invalid(f"not the expected shape: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise Invalid("this is not JSON", code="invalid_json") from None
     if not messages:
         raise Invalid("`messages` needs at least one message")
@@ -115,15 +122,16 @@ def read_request(data: bytes) -> Request:
     longest = max(0, asked.max_completion_tokens or asked.max_tokens or _COMPLETION_TOKENS)
     return Request(
         body=body,
-        messages=tuple(asked.messages),
+        messages=tuple(split_items(body["messages"])),
         model=asked.model or "",
-        user=asked.user or None,
+        user=asked.user or asked.safety_identifier or None,
         stream=bool(asked.stream),
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
         text="" if last is None else readable_part(text_of(last.content)),
         fresh=bool(spoken) and spoken[-1] == "user",
         first="assistant" not in spoken,
         strict=asked.response_format is not None and asked.response_format.type != "text",
+        needs_tool=asked.tool_choice not in (None, "auto", "none"),
         most=Usage(prompt_tokens(asked.messages), answers * longest),
     )
 

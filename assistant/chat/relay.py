@@ -15,6 +15,7 @@ from assistant.chat.budget import Usage, tokens_in
 from assistant.chat.completion import chunk_body
 from assistant.chat.sse import DONE, END, event
 from assistant.errors import Unavailable
+from assistant.lenient_json import decode_json
 from assistant.text.help import mentions_help
 
 
@@ -44,7 +45,7 @@ def relay_completion(data: bytes, ours: Addition, prompt: int) -> tuple[dict[str
     Raises `Unavailable` (`upstream_invalid`) if it is not a completion.
     """
     try:
-        answer = msgspec.json.decode(data)
+        answer = decode_json(data, object)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
@@ -109,7 +110,7 @@ class StreamRelay:
         if data == END:
             return self._end()
         try:
-            part = msgspec.json.decode(data)
+            part = decode_json(data, object)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Unavailable(
                 "the language model's server sent an event that is not JSON", code="upstream_invalid"
@@ -130,7 +131,7 @@ class StreamRelay:
             return before + self.help() + event(data)
         if self._began:
             return before + event(data)
-        return before + self._marked(part)
+        return before + self._mark_first(data)
 
     def close(self) -> bytes:
         """The bytes to send at the end of the stream. Raises `Unavailable` if the server broke off."""
@@ -152,6 +153,13 @@ class StreamRelay:
         ours = {} if self._began else {"attune": self.ours.member}
         self._began = True
         return event(msgspec.json.encode({**part, **ours}))
+
+    def _mark_first(self, data: bytes) -> bytes:
+        """The server's first event with our member at its end, and byte for byte as it came before that."""
+        self._began = True
+        whole = data.rstrip()[:-1].rstrip()
+        comma = b"" if whole == b"{" else b","
+        return event(whole + comma + b'"attune":' + msgspec.json.encode(self.ours.member) + b"}")
 
     def _end(self) -> bytes:
         self._done = True

@@ -60,14 +60,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(
         dest="modality", required=True, metavar="voice|text|mood|recommend|compare|schema"
     )
-    _configure_recommend(commands.add_parser(
-        "recommend",
-        help="measure recommendations with and without the situation, or another policy from a log",
-        description="Fit and measure recommendations with and without the situation, or estimate from a log what "
-        "another policy would have earned; write a report and predictions.csv.",
-        epilog=EPILOG["recommend"] + logs.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ))  # fmt: skip
+    _configure_recommend(
+        commands.add_parser(
+            "recommend",
+            help="measure recommendations with and without the situation, or another policy from a log",
+            description="Fit and measure recommendations with and without the situation, or estimate from a log "
+            "what another policy would have earned; write a report and predictions.csv.",
+            epilog=EPILOG["recommend"] + logs.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     for modality, what in _WHAT.items():
         sub = commands.add_parser(
             modality,

@@ -6,6 +6,7 @@ told to be ignored: none of them is passed over, and none takes the others with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,7 @@ from assistant.server.contract.session import (
 _RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
 _SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 """After which an utterance ends, by the eagerness of semantic VAD."""
+_PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")  # no digits: those may be of a key or an id, which no message repeats
 _IGNORED: Mapping[str, tuple[str, ...]] = {
     "": (
         "model", "instructions", "modalities", "output_modalities", "voice", "tools", "tool_choice", "temperature",
@@ -40,21 +42,6 @@ _IGNORED: Mapping[str, tuple[str, ...]] = {
     "turn_detection.": ("create_response", "interrupt_response", "idle_timeout_ms", "eagerness"),
 }  # fmt: skip
 """What OpenAI's API knows and means nothing here, by the path before it."""
-_NAMES = frozenset(
-    [
-        "type",
-        "audio",
-        "input",
-        "input_audio_format",
-        "input_audio_transcription",
-        "turn_detection",
-        "format",
-        "transcription",
-        "language",
-        "languages",
-    ]
-) | {*_RANGES, *(name for names in _IGNORED.values() for name in names)}
-"""Names that an error may say: those of the API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +85,20 @@ class UpdateReader:
     dictation: Dictation | None
     """Knows which languages there are; None: no words are told, whatever the language."""
     faults: list[Invalid] = field(default_factory=list)
-    """What was refused; each says where."""
+    """What was refused; each names its member."""
     ignored: list[str] = field(default_factory=list)
 
     def read(self, event: Mapping[str, Any]) -> SessionOptions:
         """The options that the update asks for, as far as they can be had.
 
         >>> reader = UpdateReader(SessionOptions(), None)
-        >>> words = {"input_audio_transcription": {"colour": 1}}
-        >>> reader.read({"session": {"turn_detection": None, "voice": "alloy", **words}}).turns is None
+        >>> reader.read({"session": {"turn_detection": None, "voice": "alloy", "colour": 1}}).turns is None
         True
         >>> reader.ignored, [fault.message for fault in reader.faults]
-        (['voice'], ['a member does not belong in `transcription`; it can have `language`, `languages`'])
+        (['voice'], ['`colour` is no member of a session that is known here'])
         """
         for name in event.keys() - {"type", "event_id", "session"}:
-            self._refuse_unknown("an update", name, "put what you set inside `session`")
+            self._refuse_unknown("", name, "; put what you set inside `session`")
         session = event.get("session")
         if not isinstance(session, Mapping):
             if "session" in event or not self.faults:
@@ -201,12 +187,11 @@ class UpdateReader:
             if name in _IGNORED[path]:
                 self.ignored.append(f"{path}{name}")
             else:
-                where = f"`{path.removesuffix('.') or 'session'}`"
-                self._refuse_unknown(where, name, f"it can have {', '.join(f'`{one}`' for one in known.split())}")
+                self._refuse_unknown(path, name)
 
-    def _refuse_unknown(self, where: str, name: str, hint: str) -> None:
-        """Refuse a member. Only a name of the API is named: people's words get into odd places."""
-        shown = f"`{name}`" if name in _NAMES else "a member"
-        self.faults.append(Invalid(f"{shown} does not belong in {where}; {hint}", code="unknown_member"))
+    def _refuse_unknown(self, path: str, name: str, hint: str = "") -> None:
+        shown = f"`{path}{name}`" if _PLAIN_NAME.fullmatch(name) else "a member"
+        about = f"{shown} is no member of a session that is known here{hint}"
+        self.faults.append(Invalid(about, code="unknown_member"))
         if "format" in name:  # it may have been meant for the audio, whose rate must never be guessed
             self.options = replace(self.options, format=None)

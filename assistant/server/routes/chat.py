@@ -245,7 +245,10 @@ async def _streamed(
 
 
 async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> web.StreamResponse:
-    """The embedded replier's answer."""
+    """The embedded replier's answer. Raises `Invalid` (`replier_limited`), never where help is called for."""
+    if turn.safety is None and (turn.asked.strict or turn.asked.needs_tool):
+        about = "the embedded replier answers in words; for JSON or tools set `upstream_url` to a language model"
+        raise Invalid(about, code="replier_limited")
     text = turn.embedded()
     usage = Usage(turn.asked.most.prompt, tokens_in(text))
     if not turn.asked.stream:

@@ -102,13 +102,13 @@ class TestFormat:
 
 
 class TestNames:
-    def test_of_members_that_are_not_known_are_never_said_but_where_they_stood(self) -> None:
+    def test_of_members_that_are_not_known_are_said(self) -> None:
         reader = read({"colour": 1, "audio": {"input": {"loudness": 2}}, "not plain!": 3})
         assert codes(reader) == ["unknown_member"] * 3
         said = " ".join(fault.message for fault in reader.faults)
-        assert "`session`; it can have `type`, `audio`" in said
-        assert "`audio.input`; it can have `format`" in said
-        assert not any(name in said for name in ("colour", "loudness", "not plain"))
+        assert "`colour`" in said
+        assert "`audio.input.loudness`" in said
+        assert "not plain" not in said
 
     def test_outside_the_session_are_said_too(self) -> None:
         reader = UpdateReader(SessionOptions(), None)

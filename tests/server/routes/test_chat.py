@@ -139,6 +139,65 @@ async def test_messages_tools_and_unknown_fields_are_passed_on_as_they_came(
     assert upstream.headers[0]["Authorization"] == f"Bearer {KEY}"
 
 
+@pytest.mark.parametrize("half", [rb"\ud83d", rb"\ude00 then", rb"\ud83d\ud83d"])
+async def test_half_a_character_is_read_and_passed_on_as_it_came(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, half: bytes
+) -> None:
+    house, _ = await open_chat()
+    await house.person(country="US")
+    body = b'{"messages": [{"role": "user", "content": "%s %s"}], "user": "ada"}' % (CRISIS.encode(), half)
+    answer = await house.call("POST", "/v1/chat/completions", data=body)
+    assert answer["attune"]["safety"]["level"] == "crisis"
+    assert half in upstream.raw[0]
+
+
+async def test_a_character_that_the_upstream_splits_comes_as_it_was_sent(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
+    house, _ = await open_chat()
+    parts = [part({"content": "\ud83d"}), part({"content": "\ude00"}), part({}, "stop")]
+    upstream.parts = parts
+    body = {"messages": asking("Hi"), "stream": True}
+    async with house.client.post("/v1/chat/completions", json=body, headers=house.headers) as answer:
+        assert answer.status == 200
+        first, *rest = [line.removeprefix("data: ") for line in (await answer.text()).split("\n\n") if line]
+    assert rest == [json.dumps(parts[1]), json.dumps(parts[2]), "[DONE]"]
+    assert first.startswith(json.dumps(parts[0])[:-1]), "byte for byte, with our member after it"
+    assert json.loads(first)["attune"]["decision"] is None
+
+
+@pytest.mark.parametrize("member", ["user", "safety_identifier"])
+async def test_the_person_is_named_by_either_member_and_the_id_stays_here(
+    open_chat: Callable[..., Any], upstream: FakeUpstream, member: str
+) -> None:
+    house, _ = await open_chat()
+    await house.person("ada-lovelace")
+    await house.consent("text", "tone", name="ada-lovelace")
+    body = {"messages": asking(WORRY), member: "ada-lovelace"}
+    answer = await house.call("POST", "/v1/chat/completions", body)
+    assert answer["attune"]["directive"]["mood_used"]
+    assert b"ada-lovelace" not in upstream.raw[0]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
+        {"response_format": {"type": "json_object"}},
+        {"tools": TOOLS, "tool_choice": "required"},
+        {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "trains"}}},
+    ],
+)
+async def test_the_embedded_replier_refuses_what_it_can_not_do_but_never_help(
+    open_house: OpenHouse, wanted: dict[str, Any]
+) -> None:
+    house = await open_house(affect="absent")
+    answer = await house.call("POST", "/v1/chat/completions", {"messages": asking("Hi"), **wanted}, status=400)
+    assert answer["error"]["code"] == "replier_limited"
+    helped = await house.call("POST", "/v1/chat/completions", {"messages": asking(CRISIS), **wanted})
+    assert helped["attune"]["safety"]["level"] == "crisis"
+
+
 async def test_calls_of_tools_come_back_whole_and_in_parts(
     open_chat: Callable[..., Any], upstream: FakeUpstream
 ) -> None:
