@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +16,7 @@ from assistant.conversation.readings import Moods, PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
+from assistant.errors import Unavailable
 from assistant.profile.person import App, Person, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
 from assistant.recommend.ranking import RankRequest, Recommendation
@@ -25,6 +27,8 @@ from assistant.tone.policy import direct
 from assistant.tone.rules import Policy
 from assistant.tone.situation import Situation, Urgency
 from assistant.tone.steady import NOTHING
+
+log = logging.getLogger(__name__)
 
 _SLOTS = 5
 
@@ -135,7 +139,12 @@ class Conversation:
         begun = await self._begin(tone=True, content=True, shown=True)
         directive = self._direct(begun, policy, crisis=safety is not None, urgency=urgency, quiet=quiet)
         chosen = await self._rank(begun, RankRequest(_SLOTS))
-        await self._keep(begun, chosen=chosen, directive=directive)
+        try:
+            await self._keep(begun, chosen=chosen, directive=directive)
+        except Unavailable as error:
+            if safety is None:
+                raise
+            log.error("a decision could not be kept, and the way to help was shown all the same (%s)", error.code)
         shown = begun.moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, begun.now)

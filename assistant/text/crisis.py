@@ -1,9 +1,8 @@
 """Crisis words lead to human help. This is not affect: it needs no grant and no model, stores nothing, always runs.
 
 A transparent table of rules: first-person statements of a wish or an intent to die or to hurt oneself, and fear for
-somebody close. It errs towards offering help, and its only output is the route to help. It is not a diagnosis and
-not a risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much of it is
-found.
+somebody close; English here, other languages in `crisis_words`. It errs towards offering help. It is no diagnosis
+and not a risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much is found.
 """
 
 from __future__ import annotations
@@ -295,8 +294,7 @@ FIGURES = (
 """Figures of speech that mean something else; removed before the rules are applied."""
 
 _MINE = r"i|im|ive|id|ill|my|me|myself|mine"
-_OTHERS = "he|hes|she|shes|they|theyre|who|whos|people|person|someone|somebody|anyone|others|those|KIN|"
-_OTHERS += "your|his|their|name|cat|dog"
+_OTHERS = "he|hes|she|shes|they|theyre|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|their|name|cat|dog"
 
 
 def _compile_rule(pattern: str) -> re.Pattern[str]:

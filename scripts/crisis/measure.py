@@ -129,10 +129,11 @@ def language_figures(data: Path) -> list[CrisisFigure]:
         def floor(text: str, known: re.Pattern[str] = known) -> bool:
             return known.search(text) is not None
 
-        lines = list(written(language))
-        for measure, wanted in (("recall", "yes"), ("false_alarms", "no")):
-            texts = [text for label, _, text in lines if label == wanted]
-            figures.append(shares(measure, f"written sample, {language}", texts, floor=floor))
+        for split, data_name in (("dev", "dev (shaped the rules)"), ("blind", "blind")):
+            lines = list(written(language, split))
+            for measure, wanted in (("recall", "yes"), ("false_alarms", "no")):
+                texts = [text for label, text in lines if label == wanted]
+                figures.append(shares(measure, f"written sample, {language}, {data_name}", texts, floor=floor))
         for name, texts in ordinary(data, language):
             figures.append(shares("false_alarms", f"{name}, {language}", texts, floor=floor))
     return figures
