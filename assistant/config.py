@@ -171,8 +171,7 @@ class Settings:
     exceptions: Path = _consent(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
     exceptions_key: str = _consent("", "the operator's public Ed25519 key that signs them, in hexadecimal")
     upstream_url: UpstreamUrl = _upstream(
-        "",
-        "URL of an OpenAI-compatible chat server, such as http://localhost:8000/v1; empty: the embedded replier",
+        "", "URL of an OpenAI-compatible chat server, such as http://localhost:8000/v1; empty: the embedded replier"
     )
     upstream_key: str = _upstream("", "the API key for that server", secret=True)
     upstream_model: str = _upstream(

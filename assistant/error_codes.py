@@ -121,10 +121,7 @@ _OF_SERVER: _Table = {
             "leave `response_format` and `tool_choice` out, or set `upstream_url`",
         ),
         "reward_value": ("the value of a reward is outside its range", "use the range that the message gives"),
-        "schema_invalid": (
-            "the schema of attributes is invalid",
-            "correct what the message names",
-        ),
+        "schema_invalid": ("the schema of attributes is invalid", "correct what the message names"),
         "scope_unknown": (
             "this scope does not exist, or is not allowed for this credential",
             "use scopes that the message lists",
@@ -185,7 +182,7 @@ _OF_SERVER: _Table = {
         "therapy_illinois": ("therapy in Illinois may not detect emotions from text", "nothing; it stays off"),
     },
     ConsentRequired: {
-        "consent_required": ("there is no valid grant for this modality and purpose", "ask the person for consent"),
+        "consent_required": ("there is no valid grant for this modality and purpose", "ask the person for consent")
     },
     NotFound: {
         "not_found": ("this does not exist in this app", "check the path"),
@@ -206,12 +203,7 @@ _OF_SERVER: _Table = {
         "premature": ("another step must come first", "follow the message"),
         "decision_inactive": ("the decision is not active yet", "activate the decision first"),
     },
-    Conflict: {
-        "version_conflict": (
-            "it changed meanwhile, or does not match If-Match",
-            "read it again and retry",
-        ),
-    },
+    Conflict: {"version_conflict": ("it changed meanwhile, or does not match If-Match", "read it again and retry")},
     TooMany: {
         "rate_limited": ("too many requests in this time", "wait as long as Retry-After says"),
         "budget_exceeded": ("the daily chat budget is used up", "wait as long as Retry-After says"),

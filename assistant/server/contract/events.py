@@ -350,12 +350,7 @@ def error_event(code: str, message: str, about: Any = None) -> ErrorEvent:
 
 def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
     """The notice that comes before the first inference from the voice."""
-    return PolicyNotice(
-        notice=version,
-        text=NOTICES[version],
-        also=also,
-        acknowledge=NoticeAnswer(notice=version),
-    )
+    return PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=NoticeAnswer(notice=version))
 
 
 def _item(item: str, previous: str | None, content: ItemContent, role: Role, *, beta: bool) -> list[ServerEvent]:
