@@ -279,29 +279,8 @@ class ErrorEvent(ServerEvent, kw_only=True, tag="error"):
     error: ErrorDetails
 
 
-SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
-    SessionCreated,
-    SessionUpdated,
-    TranscriptionSessionUpdated,
-    SpeechBegan,
-    SpeechEnded,
-    BufferCommitted,
-    BufferCleared,
-    ItemAdded,
-    ItemDone,
-    ItemCreated,
-    TranscriptDelta,
-    TranscriptCompleted,
-    TranscriptFailed,
-    AffectResult,
-    PolicyDisclosure,
-    PolicyNotice,
-    PolicySafety,
-    PolicyDirective,
-    PolicyRecommendations,
-    ConsentUpdated,
-    ErrorEvent,
-)
+SERVER_EVENTS: tuple[type[ServerEvent], ...] = tuple(ServerEvent.__subclasses__())
+"""Every kind of event, in the order of their definition."""
 
 
 def events_of(event: Event, controller: str, *, beta: bool = False) -> list[ServerEvent]:
