@@ -65,9 +65,8 @@ class Tape:
 
     def _make_room(self, more: int) -> None:
         kept = len(self)
-        size = _SMALL * -(
-            -(kept + more + _SMALL // 2) // _SMALL
-        )  # room for a second or more, so that moves are rare
+        # with room for a second or more, so that copies are rare
+        size = _SMALL * -(-(kept + more + _SMALL // 2) // _SMALL)
         data = self._data if size == len(self._data) else np.zeros(size, dtype=np.float32)
         live = self._data[self.start - self._origin : self.end - self._origin]
         data[:kept] = live.copy() if data is self._data else live

@@ -28,7 +28,7 @@ def configure(
     """Add the commands; each sets `run`, which takes the arguments and, for `list`, the settings."""
     made = actions.add_parser("key", help="create the signing key; the last line is the public key")
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the private key")
-    made.set_defaults(run=make_key)
+    made.set_defaults(run=create_signing_key)
     signed = actions.add_parser("sign", help="sign an exception: a line for the file ATTUNE_EXCEPTIONS")
     signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
@@ -40,14 +40,14 @@ def configure(
     signed.add_argument(
         "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"
     )
-    signed.set_defaults(run=sign_one)
+    signed.set_defaults(run=print_signed)
     listed = actions.add_parser(
         "list", help="check and show the exceptions in the configured file", parents=[common]
     )
-    listed.set_defaults(run=show)
+    listed.set_defaults(run=print_exceptions)
 
 
-def make_key(args: argparse.Namespace) -> int:
+def create_signing_key(args: argparse.Namespace) -> int:
     """Write a new private key that only its owner can read, and print the public one."""
     key = Ed25519PrivateKey.generate()
     written = key.private_bytes(
@@ -63,7 +63,7 @@ def make_key(args: argparse.Namespace) -> int:
     return 0
 
 
-def sign_one(args: argparse.Namespace) -> int:
+def print_signed(args: argparse.Namespace) -> int:
     """Print a signed exception: one line for the file of exceptions."""
     if not 0 < args.days <= _MOST_DAYS:
         raise Invalid(f"an exception is valid for at most {_MOST_DAYS:.0f} days", code="exception_invalid")
@@ -81,7 +81,7 @@ def sign_one(args: argparse.Namespace) -> int:
     return 0
 
 
-def show(args: argparse.Namespace, settings: Settings) -> int:
+def print_exceptions(args: argparse.Namespace, settings: Settings) -> int:
     """Show the configured exceptions; fails if one has no valid signature."""
     terms = exceptions_of(settings).terms
     if not terms:

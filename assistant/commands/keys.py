@@ -34,7 +34,7 @@ def configure(
         parser.set_defaults(run=run)
         return parser
 
-    made = add("create", "create an API key; the last line is the key alone", create)
+    made = add("create", "create an API key; the last line is the key alone", create_key)
     made.add_argument("--app", required=True, metavar="NAME", help="the app that the key is for")
     made.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
     made.add_argument("--name", default="", help="a name for the key")
@@ -45,8 +45,8 @@ def configure(
         help="what it may do, comma-separated: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
     )
     made.add_argument("--days", type=float, help="days until it expires (default: never)")
-    add("list", "list the keys by id; the keys themselves are never shown", show)
-    rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate)
+    add("list", "list the keys by id; the keys themselves are never shown", print_keys)
+    rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate_key)
     rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
     rotated.add_argument(
         "--grace-hours",
@@ -55,7 +55,7 @@ def configure(
         default=24.0,
         help="hours that the old key stays valid (default: 24)",
     )
-    add("revoke", "revoke a key at once", revoke).add_argument(
+    add("revoke", "revoke a key at once", revoke_key).add_argument(
         "--key", required=True, metavar="ID", help="the key's id"
     )
     add(
@@ -63,7 +63,7 @@ def configure(
     ).add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
 
 
-def create(args: argparse.Namespace, settings: Settings) -> int:
+def create_key(args: argparse.Namespace, settings: Settings) -> int:
     """Create an API key, and also the database and the master key if they don't exist yet."""
     from assistant.store.database import migrate
     from assistant.store.keys.masters import make_master_key, masters_of
@@ -84,7 +84,7 @@ def create(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def show(args: argparse.Namespace, settings: Settings) -> int:
+def print_keys(args: argparse.Namespace, settings: Settings) -> int:
     """List the keys: id, app, name, scopes, when each was created and last used, and its state."""
 
     async def found() -> list[ApiKey]:
@@ -96,7 +96,7 @@ def show(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def rotate(args: argparse.Namespace, settings: Settings) -> int:
+def rotate_key(args: argparse.Namespace, settings: Settings) -> int:
     """Create a key that replaces another, which stays valid for a while. The last line is the new key alone."""
 
     async def made() -> str:
@@ -109,7 +109,7 @@ def rotate(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def revoke(args: argparse.Namespace, settings: Settings) -> int:
+def revoke_key(args: argparse.Namespace, settings: Settings) -> int:
     """Revoke a key at once, on every server that shares the database; its live streams are closed too."""
 
     async def ended() -> ApiKey:

@@ -13,7 +13,7 @@ from assistant.consent.legal_rules import Subject, find_needed_exemption, find_p
 from assistant.consent.listeners import Listener, Listeners
 from assistant.consent.receipt import NOTICES, Actor, Event, Record
 from assistant.consent.records import Records, RecordWriter
-from assistant.consent.register import Held, Register
+from assistant.consent.register import PersonConsent, Register
 from assistant.consent.standing import Standing
 from assistant.emotion import Modality, Purpose
 from assistant.errors import Forbidden, Invalid, Unavailable
@@ -214,13 +214,13 @@ class Ledger:
             self._register.settle(record)
         return stored
 
-    async def _note_expired(self, held: Held, now: float) -> None:
+    async def _note_expired(self, held: PersonConsent, now: float) -> None:
         for grant in [grant for grant in held.issued.values() if grant.expires_at <= now]:
             record = held.standing.granted.get((grant.modality, grant.purpose))
             if record is not None and record.id == grant.record:
                 try:
                     await self._expire(record)
-                except Unavailable:  # the sweep will see it; the grant opens nothing in any case
+                except Unavailable:  # the next sweep records it; the grant is not valid in any case
                     return
 
     async def _expire(self, grant: Record) -> Record:

@@ -71,13 +71,12 @@ class RecordWriter:
 
     async def store(self, record: Record) -> Record:
         """Store a record, durable when this returns; the result has `seq` and `hash`."""
-        if (
-            self.followed and record.event != "expired"
-        ):  # another process may write that first: then the feed brings it
+        # another process may write the same `expired` record first; the feed then brings that one
+        if self.followed and record.event != "expired":
             self._own.add(record.id)
         try:
             return await self._records.append(record)
-        except BaseException:  # if it is stored all the same, the feed brings it
+        except BaseException:  # if it was stored all the same, the feed brings it
             self._own.discard(record.id)
             raise
 

@@ -18,7 +18,7 @@ _PEOPLE_KEPT = 100_000
 
 
 @dataclass(slots=True)
-class Held:
+class PersonConsent:
     """The consent of one person in memory."""
 
     standing: Standing = field(default_factory=Standing)
@@ -36,7 +36,7 @@ class Register:
     def __init__(self, read: Callable[[str], Awaitable[list[Record]]], notice: str) -> None:
         self._read = read
         self._notice = notice
-        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._held: OrderedDict[str, PersonConsent] = OrderedDict()
         self._unwritten: dict[tuple[str, Key], Record] = {}
         """Withdrawals that are not stored yet."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -61,7 +61,7 @@ class Register:
         """The lock under which this person's records are read or changed."""
         return self._turns.setdefault(person, asyncio.Lock())
 
-    async def consent_of(self, person: str) -> Held:
+    async def consent_of(self, person: str) -> PersonConsent:
         """The consent of a person, read from the records if needed."""
         held = self._held.get(person)
         if held is not None and self.trusted:
@@ -69,7 +69,7 @@ class Register:
         async with self.lock(person):
             return await self.load(person)
 
-    async def load(self, person: str) -> Held:
+    async def load(self, person: str) -> PersonConsent:
         """The same, for a caller that holds the person's lock."""
         held = self._held.get(person)
         if held is not None and self.trusted:
@@ -77,7 +77,7 @@ class Register:
         while True:
             self._loading[person] = 0
             try:
-                fresh = Held(standing_from(await self._read(person)))
+                fresh = PersonConsent(standing_from(await self._read(person)))
             finally:
                 heard = self._loading.pop(person)
             if heard <= fresh.standing.seq:
@@ -148,7 +148,7 @@ class Register:
         """Remove everybody from memory."""
         self._held.clear()
 
-    def _issue(self, held: Held) -> None:
+    def _issue(self, held: PersonConsent) -> None:
         """Match the grants to the records: keep those that are still valid, and issue the others."""
         living = {
             key: record

@@ -30,7 +30,7 @@ from assistant.evaluate.report.conversion import get_members, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Cost, Leakage, Report
+from assistant.evaluate.report.report import Cost, Report
 from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
 from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable
@@ -60,14 +60,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(
         dest="modality", required=True, metavar="voice|text|mood|recommend|compare|schema"
     )
-    _configure_recommend(commands.add_parser(
-        "recommend",
-        help="measure recommendations with and without the situation, or another policy from a log",
-        description="Fit and measure recommendations with and without the situation, or estimate from a log what "
-        "another policy would have earned; write a report and predictions.csv.",
-        epilog=EPILOG["recommend"] + logs.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ))  # fmt: skip
+    _configure_recommend(
+        commands.add_parser(
+            "recommend",
+            help="measure recommendations with and without the situation, or another policy from a log",
+            description="Fit and measure recommendations with and without the situation, or estimate from a log "
+            "what another policy would have earned; write a report and predictions.csv.",
+            epilog=EPILOG["recommend"] + logs.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
     for modality, what in _WHAT.items():
         sub = commands.add_parser(
             modality,
@@ -174,7 +176,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     report = Report(
         **get_members(found),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=UNSET if shared is None else to_struct(shared, Leakage),
+        leakage=UNSET if shared is None else shared,
         conditions=losses or UNSET,
         model=describe_model(card, stem=None if model.stem is None else model.stem.card),
         options=describe_options(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),

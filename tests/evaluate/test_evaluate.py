@@ -465,7 +465,7 @@ def test_an_out_that_cant_be_written_is_refused_before_the_run(tmp_path: Path, t
 def test_a_model_of_the_other_kind_is_refused(tmp_path: Path, voice_model: Path) -> None:
     data = a_table(tmp_path / "d.csv", "text,emotion", "joy,joy")
     options = RunOptions("text", data, model=voice_model, out=tmp_path / "out")
-    with pytest.raises(ModelInvalid, match="no text model"):
+    with pytest.raises(ModelInvalid, match="is not a text model"):
         evaluate(options, session=lambda graph: FakeSession(voice_ports(), read_voice))
     with pytest.raises(AssistantError) as raised:
         evaluate(RunOptions("text", data, model=tmp_path / "nowhere", out=tmp_path / "out"))

@@ -259,7 +259,7 @@ async def _through_a_socket(house: House, cage: Cage) -> None:
         writer.write(lines.encode("latin-1"))
         writer.write_eof()
         with contextlib.suppress(ConnectionError):
-            cage.problems.append((await asyncio.wait_for(reader.read(), 10)).decode("latin-1"))
+            cage.problems.append((await asyncio.wait_for(reader.read(), 60)).decode("latin-1"))
         writer.close()
 
 

@@ -192,7 +192,7 @@ def test_the_commands_work_on_postgresql_and_show_no_password(
 
 def test_a_database_and_its_keys_are_kept_apart() -> None:
     url = "postgresql://attune@db/attune"
-    with pytest.raises(ConfigInvalid, match="another database"):
+    with pytest.raises(ConfigInvalid, match="different databases"):
         Settings(database=url, keys=url)
     with pytest.raises(ConfigInvalid):
         Database("mysql://attune@db/attune")

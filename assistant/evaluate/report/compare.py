@@ -56,8 +56,13 @@ def configure(sub: argparse.ArgumentParser) -> None:
     """Add the arguments, and `run` as what it does."""
     sub.set_defaults(run=run)
     add = sub.add_argument
-    add("folders", type=Path, nargs="+", metavar="FOLDER", help="two or more, each with report.json and "
-        "predictions.csv")  # fmt: skip
+    add(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER",
+        help="two or more, each with report.json and predictions.csv",
+    )
     add("--names", type=parse_names, default=(), metavar="A,B", help="of the models (default: the folders' names)")
     add("--out", type=Path, metavar="DIR", help="where to write the leaderboard (default: only print it)")
     add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")

@@ -28,7 +28,7 @@ from assistant.server.contract.session import (
 _RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
 _SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 """After which an utterance ends, by the eagerness of semantic VAD."""
-_PLAIN_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}")
+_PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")  # no digits: those may be of a key or an id, which no message repeats
 _IGNORED: Mapping[str, tuple[str, ...]] = {
     "": (
         "model", "instructions", "modalities", "output_modalities", "voice", "tools", "tool_choice", "temperature",
