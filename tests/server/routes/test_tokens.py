@@ -17,7 +17,7 @@ from assistant.profile.access import APP_SCOPES, PERSON_SCOPES, TOKEN_SCOPES
 from assistant.profile.person import App
 from assistant.server.http.caller import Caller
 from assistant.server.http.signing import Token, read, sign
-from assistant.server.live.watch import Watch
+from assistant.server.live.streams import Watch
 from assistant.services import Services
 from assistant.store.apps import Apps
 from assistant.store.database import Database, StorageFailed
