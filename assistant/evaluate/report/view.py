@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -136,7 +135,7 @@ class Section:
 
 def render_page(template: str, sections: Sequence[Section], **context: Any) -> str:
     """A page from one of `templates/`: no scripts, no fonts, nothing fetched. Empty sections are left out."""
-    templates = open_templates(Path(__file__).parent / "templates").overlay(finalize=_escape_text)
+    templates = open_templates(__file__).overlay(finalize=_escape_text)
     filled = [section for section in sections if not section.empty]
     return templates.get_template(template).render(sections=filled, **context)
 
