@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
-def open_templates(folder: Path) -> Environment:
-    """The templates of a folder: every value is escaped, and a name that was not given is an error."""
+def open_templates(module: str) -> Environment:
+    """The folder `templates` beside a module, `__file__`: every value is escaped; a name not given is an error."""
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(Path(module).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

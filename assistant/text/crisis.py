@@ -294,7 +294,7 @@ FIGURES = (
 """Figures of speech that mean something else; removed before the rules are applied."""
 
 _MINE = r"i|im|ive|id|ill|my|me|myself|mine"
-_OTHERS = "he|hes|she|shes|they|theyre|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|their|name|cat|dog"
+_OTHERS = "hes?|shes?|they|theyre|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|their|name|cat|dog"
 
 
 def _compile_rule(pattern: str) -> re.Pattern[str]:
@@ -311,8 +311,7 @@ _REACH = 160  # how many characters before the words their subject is looked for
 _ELIDED = 9  # after how many words without a subject "I" is no longer taken as left out ("just want to die")
 
 _APOSTROPHE = re.compile("['`\u00b4\u02bc\u02b9\u2018\u2019\u201b\u2032\uff07]")
-_MARKUP = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\*\*|__|~~|`+|(?<![\w*])[*_](?=\w)|(?<=\w)[*_](?![\w*])")
-"""Tags of HTML, and emphasis of Markdown."""
+_TAGS_AND_EMPHASIS = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\*\*|__|~~|`+|(?<![\w*])[*_](?=\w)|(?<=\w)[*_](?![\w*])")
 _DISGUISES = (
     (re.compile(r"[-_/~\"\u201c\u201d()\[\]|]+|\.{2,}|\u2026"), " "),
     (re.compile(r"\b(?:[a-z][ .*]){2,}[a-z]\b"), lambda found: re.sub("[ .*]", "", found[0])),
@@ -379,7 +378,7 @@ def _plain(text: str) -> str:
     >>> _plain("I\\u2019m sooooo tired... k i l l, su1c1de")
     'im so tired kill, suicide'
     """
-    text = _MARKUP.sub("", unescape(unescape(text)))
+    text = _TAGS_AND_EMPHASIS.sub("", unescape(unescape(text)))
     text = clean(_APOSTROPHE.sub("", text)).lower()
     for disguise, instead in _DISGUISES:
         text = disguise.sub(instead, text)
