@@ -63,11 +63,6 @@ _QUOTE = re.compile("[`']")
 _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
 
-def status_of(error: AssistantError) -> int:
-    """The HTTP status of an error's family."""
-    return status_of_family(type(error))
-
-
 def status_of_family(kind: type[AssistantError]) -> int:
     """The HTTP status of a family of errors.
 
@@ -77,12 +72,20 @@ def status_of_family(kind: type[AssistantError]) -> int:
     return next((status for family, status in _STATUS if issubclass(kind, family)), 500)
 
 
+class Problem(msgspec.Struct):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     """An RFC 9457 answer."""
-    body = {"type": f"urn:attune:error:{code}", "title": code, "status": status, "detail": detail, "code": code}
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/problem+json", headers=headers
-    )
+    body = msgspec.json.encode(Problem(f"urn:attune:error:{code}", code, status, detail, code))
+    return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
 
 
 @web.middleware
@@ -90,17 +93,28 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever goes wrong into an answer that says what to do."""
     try:
         return await handler(request)
-    except AssistantError as error:
-        status = status_of(error)
-        return problem(status, error.code, error.message, _headers(error, status))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return problem(error.status, _HTTP_CODES.get(error.status, "http_error"), error.reason, allow)
     except Exception as error:
-        log_unexpected(error)
-        return problem(500, "internal", "something went wrong here; it was logged")
+        return problem(*tell_failure(error))
+
+
+def tell_failure(error: Exception) -> tuple[int, str, str, dict[str, str]]:
+    """What an answer tells of an error: status, code, message and headers. Raises what is none, as a redirect."""
+    if isinstance(error, AssistantError):
+        status, headers = status_of_family(type(error)), {}
+        if isinstance(error, TooMany):
+            headers = {"Retry-After": str(math.floor(error.wait_s) + 1)}
+        elif status == 401:
+            headers = {"WWW-Authenticate": "Bearer"}
+        elif status == 503:
+            headers = {"Retry-After": "1"}
+        return status, error.code, error.message, headers
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return error.status, _HTTP_CODES.get(error.status, "http_error"), error.reason, allow
+    log_unexpected(error)
+    return 500, "internal", "something went wrong here; it was logged", {}
 
 
 async def close_unreadable(request: web.Request, answer: web.StreamResponse) -> None:
@@ -108,14 +122,6 @@ async def close_unreadable(request: web.Request, answer: web.StreamResponse) -> 
     if UNREADABLE in request:
         answer.headers["Connection"] = "close"
         answer.force_close()
-
-
-def _headers(error: AssistantError, status: int) -> dict[str, str] | None:
-    if isinstance(error, TooMany):
-        return {"Retry-After": str(math.floor(error.wait_s) + 1)}
-    if status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "1"} if status == 503 else None
 
 
 def log_unexpected(error: Exception) -> None:
