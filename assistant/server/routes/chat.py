@@ -93,7 +93,7 @@ class ChatTurn:
 async def post_completion(request: web.Request) -> web.StreamResponse:
     """An answer to a chat, whole or in parts, in the tone for the person in `user`."""
     services, caller = await enter(request)
-    asked = read_request(await body_bytes(request, services.settings.max_body_bytes))
+    asked = read_request(await body_bytes(request))
     answer: web.StreamResponse = web.Response()  # for nobody
     async with while_connected(request), contextlib.AsyncExitStack() as stack:
         turn, keep = await _turn(request, services, caller, asked)
