@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from assistant.errors import Invalid
-from assistant.mood.correction import DIMENSIONS, Correction
+from assistant.mood.timeline import DIMENSIONS, Correction
 from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, respond

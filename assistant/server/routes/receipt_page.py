@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assistant.consent.dpv import RIGHTS, ReceiptDetails, retention_text
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, Event, Record, iso_date
-from assistant.consent.standing import key_of
+from assistant.consent.register import key_of
 from assistant.emotion import STATEMENT
 from assistant.pages import open_templates
 
