@@ -94,114 +94,85 @@ _chat = partial(_setting, "Chat")
 class Settings:
     """Everything that can be set. Each has an environment variable: `ATTUNE_` and its name in capitals."""
 
-    database: DatabaseUrl = _storage(
-        "sqlite:///attune.db",
-        "database of people, consent and decisions; for several servers postgresql://USER:PASSWORD@HOST/NAME",
-    )
-    keys: DatabaseUrl = _storage(
-        "sqlite:///attune-keys.db",
-        "database of the people's keys; never back it up, or erased data could be restored",
-    )
-    master_key_file: Path = _storage(
-        Path("attune.key"),
-        "file of the master key, which wraps the keys of all people; the server does not start without it",
-    )
-    master_key: str = _storage(
-        "",
+    # fmt: off
+    database: DatabaseUrl = _storage("sqlite:///attune.db",
+        "database of people, consent and decisions; for several servers postgresql://USER:PASSWORD@HOST/NAME")
+    keys: DatabaseUrl = _storage("sqlite:///attune-keys.db",
+        "database of the people's keys; never back it up, or erased data could be restored")
+    master_key_file: Path = _storage(Path("attune.key"),
+        "file of the master key, which wraps the keys of all people; the server does not start without it")
+    master_key: str = _storage("",
         "the master key itself in hexadecimal, instead of the file; several comma-separated, newest first",
-        secret=True,
-    )
+        secret=True)
     host: str = _server("127.0.0.1", "address to listen on")
     port: Port = _server(8080, "port to listen on; 0: a free one")
     models: Path = _models(Path(), "folder of model folders; empty: the shipped models")
     text_model: str = _models("text", "folder name of the text model")
-    voice_model: str = _models(
-        "voice", "folder name of the voice model; `voice-open` was trained only on freely licensed corpora"
-    )
-    transcriber_model: str = _models(
-        "transcriber",
-        "folder name of the transcriber, which needs the stem of the voice model; `none`: no transcription",
-    )
-    affect: Literal["present", "absent"] = _models(
-        "present", "`present`, or `absent`: a server without any affect model"
-    )
+    voice_model: str = _models("voice",
+        "folder name of the voice model; `voice-open` was trained only on freely licensed corpora")
+    transcriber_model: str = _models("transcriber",
+        "folder name of the transcriber, which needs the stem of the voice model; `none`: no transcription")
+    affect: Literal["present", "absent"] = _models("present",
+        "`present`, or `absent`: a server without any affect model")
     notice: str = _consent("1", "version of the consent notice; after a new version people are asked again")
     grant_days: PositiveCount = _consent(365, "days until a grant expires")
-    mood_half_life_s: Positive = _mood(
-        32.0, "seconds after which a reading's valence counts half; arousal, stress and emotions in proportion"
-    )
+    mood_half_life_s: Positive = _mood(32.0,
+        "seconds after which a reading's valence counts half; arousal, stress and emotions in proportion")
     mood_expires_s: Positive = _mood(900.0, "seconds after which a mood expires")
     mood_days: Positive = _retention(30.0, "days that a mood history is kept, for those who grant `remember`")
     baseline_days: Positive = _retention(365.0, "days that a baseline is kept since it last changed")
     decision_days: Positive = _retention(365.0, "days that decisions are kept")
     access_days: Positive = _retention(365.0, "days that the access log is kept")
-    mood_holdout: Share = _mood(
-        0.1, "share of people whose recommendations never use the mood, so that its effect is always measured"
-    )
-    affect_budget_ms: PositiveCount = _mood(
-        250, "milliseconds that a reply waits for the text reader; then it is sent without a reading"
-    )
-    update_budget_ms: PositiveCount = _mood(
-        150,
-        "milliseconds that a voice estimate may be late while the person speaks; a later one is dropped, because "
-        "a newer one follows",
-    )
+    mood_holdout: Share = _mood(0.1,
+        "share of people whose recommendations never use the mood, so that its effect is always measured")
+    affect_budget_ms: PositiveCount = _mood(250,
+        "milliseconds that a reply waits for the text reader; then it is sent without a reading")
+    update_budget_ms: PositiveCount = _mood(150,
+        "milliseconds that a voice estimate may be late while the person speaks; a later one is dropped, "
+        "because a newer one follows")
     max_body_bytes: PositiveCount = _server(1_048_576, "largest HTTP body")
     max_append_bytes: PositiveCount = _streams(15_728_640, "largest base64 `append` event")
     max_streams: PositiveCount = _streams(1000, "largest number of live WebSocket streams")
     max_streams_per_app: PositiveCount = _streams(512, "largest number of live WebSocket streams of one app")
     stream_idle_s: Positive = _streams(300.0, "seconds without a frame after which a stream is closed")
     stream_longest_s: Positive = _streams(3600.0, "seconds after which a stream is closed in any case")
-    stream_write_s: Positive = _streams(
-        10.0, "seconds that a client may leave events unread before it is disconnected"
-    )
-    rate_app: RateSetting = _server(
-        "60000/minute", "request limit of each app, counted by each process alone; `none`: no limit"
-    )
-    rate_person: RateSetting = _server(
-        "1200/minute", "request limit for each person, by key or by their token; `none`: no limit"
-    )
-    cors_origins: OriginList = _server(
-        "",
-        "origins of web pages that may call the API, separated by spaces; `*`: any page may call what needs no "
-        "key; `* authorization`: any page may call everything",
-    )
+    stream_write_s: Positive = _streams(10.0,
+        "seconds that a client may leave events unread before it is disconnected")
+    rate_app: RateSetting = _server("60000/minute",
+        "request limit of each app, counted by each process alone; `none`: no limit")
+    rate_person: RateSetting = _server("1200/minute",
+        "request limit for each person, by key or by their token; `none`: no limit")
+    cors_origins: OriginList = _server("",
+        "origins of web pages that may call the API, separated by spaces; `*`: any page may call what needs "
+        "no key; `* authorization`: any page may call everything")
     oidc_issuer: IssuerUrl = _server("", "URL of the operators' identity provider; empty: none")
     oidc_audience: str = _server("", "audience that an operator's token must name")
     exceptions: Path = _consent(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
     exceptions_key: str = _consent("", "the operator's public Ed25519 key that signs them, in hexadecimal")
-    upstream_url: UpstreamUrl = _upstream(
-        "",
-        "URL of an OpenAI-compatible chat server, such as http://localhost:8000/v1; empty: the embedded replier",
-    )
+    upstream_url: UpstreamUrl = _upstream("",
+        "URL of an OpenAI-compatible chat server, such as http://localhost:8000/v1; empty: the embedded replier")
     upstream_key: str = _upstream("", "the API key for that server", secret=True)
-    upstream_model: str = _upstream(
-        "", "the model of that server to use, whatever a request names; empty: the one that it names"
-    )
+    upstream_model: str = _upstream("",
+        "the model of that server to use, whatever a request names; empty: the one that it names")
     upstream_connect_s: Positive = _upstream(3.0, "most seconds to connect")
-    upstream_first_s: Positive = _upstream(
-        30.0, "most seconds until the first token of a stream, all attempts together"
-    )
+    upstream_first_s: Positive = _upstream(30.0,
+        "most seconds until the first token of a stream, all attempts together")
     upstream_between_s: Positive = _upstream(20.0, "most seconds between two tokens of a stream")
     upstream_total_s: Positive = _upstream(300.0, "most seconds for a whole completion")
     upstream_retries: Count = _upstream(2, "how often a request is repeated if no byte of an answer came; 0: never")
-    chat_tokens_app: Count = _chat(
-        0, "chat tokens that an app may use in a day (UTC), counted by each process; 0: no limit"
-    )
-    chat_tokens_person: Count = _chat(
-        0, "chat tokens that one person may use in a day (UTC), counted by each process; 0: no limit"
-    )
-    chat_cost_app: Amount = _chat(
-        0.0, "most that the chat of an app may cost in a day, in the currency of the prices; 0: no limit"
-    )
-    chat_cost_person: Amount = _chat(
-        0.0, "most that the chat of one person may cost in a day, in the currency of the prices; 0: no limit"
-    )
+    chat_tokens_app: Count = _chat(0,
+        "chat tokens that an app may use in a day (UTC), counted by each process; 0: no limit")
+    chat_tokens_person: Count = _chat(0,
+        "chat tokens that one person may use in a day (UTC), counted by each process; 0: no limit")
+    chat_cost_app: Amount = _chat(0.0,
+        "most that the chat of an app may cost in a day, in the currency of the prices; 0: no limit")
+    chat_cost_person: Amount = _chat(0.0,
+        "most that the chat of one person may cost in a day, in the currency of the prices; 0: no limit")
     price_prompt: Amount = _chat(0.0, "price of a million prompt tokens")
     price_completion: Amount = _chat(0.0, "price of a million completion tokens")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _server(
-        "INFO", "lowest level that is logged: DEBUG, INFO, WARNING or ERROR"
-    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _server("INFO",
+        "lowest level that is logged: DEBUG, INFO, WARNING or ERROR")
+    # fmt: on
 
     def __post_init__(self) -> None:
         for name in _TYPES:

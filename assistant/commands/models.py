@@ -56,7 +56,4 @@ def _check(folder: Path) -> tuple[str, bool]:
         check_head(card)
     error, limit = golden_error(open_model(folder)), float(card.data.get("golden_tolerance", 0.02))
     verdict = "ok" if error <= limit else "WRONG"
-    return (
-        f"{card.name:<20} {verdict:<6} hash, labels, shapes; golden outputs within {error:.2g}",
-        error <= limit,
-    )
+    return (f"{card.name:<20} {verdict:<6} hash, labels, shapes; golden outputs within {error:.2g}", error <= limit)

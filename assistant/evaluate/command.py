@@ -30,7 +30,7 @@ from assistant.evaluate.report.conversion import get_members, to_struct
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Cost, Leakage, Report
+from assistant.evaluate.report.report import Cost, Report
 from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
 from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable
@@ -176,7 +176,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     report = Report(
         **get_members(found),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
-        leakage=UNSET if shared is None else to_struct(shared, Leakage),
+        leakage=UNSET if shared is None else shared,
         conditions=losses or UNSET,
         model=describe_model(card, stem=None if model.stem is None else model.stem.card),
         options=describe_options(options, without=SAME_FIGURES, label_map=table.label_map, scale=table.scale),

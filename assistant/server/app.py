@@ -24,32 +24,32 @@ from assistant.server.http.openai import openai_errors
 from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
 from assistant.server.live.realtime import realtime
-from assistant.server.live.streams import STREAMS, Streams
+from assistant.server.live.streams import STREAMS, WATCH, Streams, Watch
 from assistant.server.live.twilio import WAITING, add_twilio, twilio
-from assistant.server.live.watch import WATCH, Watch
 from assistant.server.routes import (
     apps,
     chat,
     consents,
-    corrections,
+    context,
     devices,
-    disclosure,
     explain,
+    mood,
     operations,
     people,
+    recommendations,
     reports,
     rights,
-    tokens,
+    tone_policy,
 )
-from assistant.server.routes import context as moment
-from assistant.server.routes import messages as conversing
-from assistant.server.routes import recommendations as recommending
-from assistant.server.routes import tone_policy as tones
 from assistant.services import Services, open_services
 
 log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
+_RESOURCES = (
+    operations, people, devices, context, apps, consents, mood, rights, chat, recommendations, reports, explain,
+    tone_policy,
+)  # fmt: skip
 
 ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)
 """Every route there is: nothing is served that isn't one of these."""
@@ -79,24 +79,9 @@ def make_app(services: Services) -> web.Application:
         return respond(events())
 
     routes: tuple[Route, ...] = (
-        *operations.ROUTES,
-        *people.ROUTES,
-        *devices.ROUTES,
-        *moment.ROUTES,
-        *disclosure.ROUTES,
-        *apps.ROUTES,
-        *consents.ROUTES,
-        *conversing.ROUTES,
-        *corrections.ROUTES,
-        *rights.ROUTES,
-        *tokens.ROUTES,
+        *(route for resource in _RESOURCES for route in resource.ROUTES),
         Route("GET", "/v1/realtime", realtime, scope="infer", socket=True, personal=True),
         Route("GET", "/v1/twilio", twilio, open=True, socket=True),
-        *chat.ROUTES,
-        *recommending.ROUTES,
-        *reports.ROUTES,
-        *explain.ROUTES,
-        *tones.ROUTES,
         Route("GET", "/openapi.json", openapi, open=True),
         Route("GET", "/asyncapi.json", asyncapi, open=True),
     )

@@ -14,7 +14,7 @@ import pytest
 from assistant.consent.dpv import CONTEXT, ReceiptDetails, consent_status, receipt_document, retention_text
 from assistant.consent.receipt import DECISIONS, Actor, Event, Record, receipt
 from assistant.emotion import MODALITIES, PURPOSES
-from assistant.server.routes.receipt_page import page
+from assistant.server.routes.consents import page
 from tests.conftest import House, OpenHouse
 
 NOW = 1_800_000_000.0

@@ -19,11 +19,11 @@ from assistant.evaluate.fit.fold_figures import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files
-from assistant.evaluate.report.conversion import get_members, to_measured, to_struct
+from assistant.evaluate.report.conversion import get_members, to_measured
 from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
-from assistant.evaluate.report.report import Leakage, Report
+from assistant.evaluate.report.report import Report
 from assistant.evaluate.run.worker import find_stem
 from assistant.evaluate.tables.labels import read_label_map
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
@@ -114,7 +114,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     shared, notes = found.copies, list(found.notes)
     if options.against is not None:
         trained = read_against(options.against, options.modality, columns, options.table)
-        shared = to_struct(find_leakage(found.rows, trained, against=options.against.name), Leakage)
+        shared = find_leakage(found.rows, trained, against=options.against.name)
     if options.save_model is not None:
         notes += _save_model(options.save_model, options.data, found, protocol, card)
     outcomes = found.outcomes

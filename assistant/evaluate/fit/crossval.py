@@ -21,9 +21,10 @@ from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, 
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
+from assistant.evaluate.leakage.check import Leakage
 from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.findings import read_column
-from assistant.evaluate.report.report import Folds, HeadChoice, Leakage
+from assistant.evaluate.report.report import Folds, HeadChoice
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
 from assistant.evaluate.run.outcomes import RowOutcome
 from assistant.evaluate.tables.manifest import BadRow, Row
@@ -101,7 +102,7 @@ def cross_validate(
         for outcome, (_, clip), part in zip(raw, heard, parts.tolist(), strict=True)
     ]
     folds, compared = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
-    copies = to_struct(leakage.find_shared(named, parts.tolist(), quiet=quiet), Leakage)
+    copies = leakage.find_shared(named, parts.tolist(), quiet=quiet)
     choices = [to_struct(one.choices(), HeadChoice) for one in heads]
     folds = msgspec.structs.replace(folds, heads=choices, leakage=copies)
     notes = _list_notes(protocol, names, copies)

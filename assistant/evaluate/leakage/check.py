@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from msgspec import UNSET, Meta, Struct, UnsetType
 from tqdm import tqdm
 
 from assistant.arrays import Bools
@@ -27,6 +28,27 @@ SHOWN = 20
 _TOGETHER = 128
 """Recordings that wait for a fingerprint."""
 _THREADS = 2
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Overlap(Struct, frozen=True, kw_only=True):
+    """Speakers, recordings or texts that are in training and in the test."""
+
+    shared: Count | UnsetType = UNSET
+    of: Count | UnsetType = UNSET
+    exact: Annotated[Count | UnsetType, Meta(description="Equal sample for sample, or letter for letter")] = UNSET
+    unread: Annotated[Count | UnsetType, Meta(description="Recordings that could not be read")] = UNSET
+    first: Annotated[list[Any] | UnsetType, Meta(description="The first names, or pairs of names")] = UNSET
+
+
+class Leakage(Struct, frozen=True, kw_only=True):
+    """What training and test share."""
+
+    against: str | None = None
+    speakers: Overlap | UnsetType = UNSET
+    audio: Overlap | UnsetType = UNSET
+    text: Overlap | UnsetType = UNSET
+    verdict: str
 
 
 def read_against(
@@ -57,93 +79,101 @@ def _read_trained(table: TextTable, modality: Literal["voice", "text"]) -> Itera
             yield Row(line, cells.get("file", "").strip(), speaker=cells.get("speaker", "").strip())
 
 
-def find_leakage(
-    rows: Sequence[Row], trained: Sequence[Row], *, against: str, quiet: bool = False
-) -> dict[str, Any]:
+def find_leakage(rows: Sequence[Row], trained: Sequence[Row], *, against: str, quiet: bool = False) -> Leakage:
     """What `rows` share with those that a model was `trained` on. For a voice the recordings are all read.
 
     Speakers are compared by name: two corpora that both number theirs from 1 seem to share them. Fingerprints take
     about 1.5 kB of memory per three seconds of sound.
     """
     ours = {row.speaker for row in rows if row.speaker}
-    shared = sorted(ours & {row.speaker for row in trained if row.speaker})
-    found: dict[str, Any] = {"against": against}
-    if ours:
-        found["speakers"] = {"shared": len(shared), "of": len(ours), "first": shared[:SHOWN]}
+    shared = ours & {row.speaker for row in trained if row.speaker}
     sides = [0] * len(rows) + [1] * len(trained)
-    return _describe_shared(found, [*rows, *trained], sides, {0}, quiet=quiet)
+    return _find_copies([*rows, *trained], sides, {0}, against, _count_speakers(ours, shared), quiet=quiet)
 
 
-def find_shared(rows: Sequence[Row], sides: Sequence[int], *, quiet: bool = False) -> dict[str, Any]:
+def find_shared(rows: Sequence[Row], sides: Sequence[int], *, quiet: bool = False) -> Leakage:
     """What lies on more than one side of a split of `rows`, such as their folds: `sides` has one number per row."""
     held: dict[str, set[int]] = {}
     for row, side in zip(rows, sides, strict=True):
         if row.speaker:
             held.setdefault(row.speaker, set()).add(side)
-    shared = sorted(name for name, where in held.items() if len(where) > 1)
-    found: dict[str, Any] = {"against": None}
-    if held:
-        found["speakers"] = {"shared": len(shared), "of": len(held), "first": shared[:SHOWN]}
-    return _describe_shared(found, rows, sides, set(sides), quiet=quiet)
+    shared = {name for name, where in held.items() if len(where) > 1}
+    return _find_copies(rows, sides, set(sides), None, _count_speakers(held, shared), quiet=quiet)
 
 
-def _describe_shared(
-    found: dict[str, Any], rows: Sequence[Row], sides: Sequence[int], asked: set[int], *, quiet: bool
-) -> dict[str, Any]:
-    """Add copies, and the verdict. Rows of the sides in `asked` are looked up on all other sides."""
+def _count_speakers(every: Collection[str], shared: Collection[str]) -> Overlap | UnsetType:
+    if not every:
+        return UNSET
+    return Overlap(shared=len(shared), of=len(every), first=sorted(shared)[:SHOWN])
+
+
+def _find_copies(
+    rows: Sequence[Row],
+    sides: Sequence[int],
+    asked: set[int],
+    against: str | None,
+    speakers: Overlap | UnsetType,
+    *,
+    quiet: bool,
+) -> Leakage:
+    """Rows of the sides in `asked` are looked up on all other sides."""
     where = np.asarray(sides, dtype=np.int64)
     others = {side: where != side for side in asked}
+    audio: Overlap | UnsetType = UNSET
+    text: Overlap | UnsetType = UNSET
     if any(row.file is not None for row in rows):
         prints = list(_make_fingerprints(rows, quiet=quiet))
         pairs = list(_find_recordings(prints, sides, others))
         count = sum(one is not None and side in asked for one, side in zip(prints, sides, strict=True))
-        found["audio"] = _summarise_pairs(pairs, rows, count) | {"unread": sum(one is None for one in prints)}
+        audio = _summarise_pairs(pairs, rows, count, unread=sum(one is None for one in prints))
     if any(row.text for row in rows):
         pairs = list(_find_texts(rows, sides, others, quiet=quiet))
         count = sum(side in asked and bool(normalise_text(row.text)) for row, side in zip(rows, sides, strict=True))
-        found["text"] = _summarise_pairs(pairs, rows, count)
-    return found | {"verdict": write_verdict(found)}
+        text = _summarise_pairs(pairs, rows, count)
+    verdict = write_verdict(speakers, audio, text)
+    return Leakage(against=against, speakers=speakers, audio=audio, text=text, verdict=verdict)
 
 
-def write_verdict(found: Mapping[str, Any]) -> str:
+def write_verdict(
+    speakers: Overlap | UnsetType = UNSET, audio: Overlap | UnsetType = UNSET, text: Overlap | UnsetType = UNSET
+) -> str:
     """One sentence.
 
-    >>> write_verdict({"speakers": {"shared": 0}, "audio": {"shared": 3, "of": 10}})
+    >>> write_verdict(Overlap(shared=0, of=2), Overlap(shared=3, of=10))
     'leakage found: 3 of 10 recordings are copies'
-    >>> write_verdict({"speakers": {"shared": 2}, "audio": {"shared": 0, "of": 10}})
+    >>> write_verdict(Overlap(shared=2, of=2), Overlap(shared=0, of=10))
     'leakage found, unless speakers are named alike by chance: 2 speakers have the same name'
-    >>> write_verdict({"audio": {"shared": 0, "of": 10, "unread": 4}})
+    >>> write_verdict(audio=Overlap(shared=0, of=10, unread=4))
     'no leakage found; 4 recordings could not be read'
-    >>> write_verdict({"text": {"shared": 0, "of": 0}})
+    >>> write_verdict(text=Overlap(shared=0, of=0))
     'nothing to compare'
     """
-    unread = found.get("audio", {}).get("unread", 0)
-    return _describe_counts(found) + (
-        f"; {unread} recording{'s' * (unread > 1)} could not be read" if unread else ""
-    )
-
-
-def _describe_counts(found: Mapping[str, Any]) -> str:
-    said = [
-        f"{one['shared']} of {one['of']} {what} {'are copies' if one['shared'] > 1 else 'is a copy'}"
-        for key, what in (("audio", "recordings"), ("text", "texts"))
-        if (one := found.get(key)) and one["shared"]
+    copies = [
+        f"{shared} of {one.of or 0} {what} {'are copies' if shared > 1 else 'is a copy'}"
+        for one, what in ((audio, "recordings"), (text, "texts"))
+        if one and (shared := one.shared or 0)
     ]
-    people = found.get("speakers", {}).get("shared", 0)
-    names = f"{people} speakers have the same name" if people > 1 else f"{people} speaker has the same name"
-    if said:
-        return "leakage found: " + ", and ".join(said + ([names] if people else []))
-    if people:
-        return f"leakage found, unless speakers are named alike by chance: {names}"
-    asked = [found[key].get("of", 1) for key in ("speakers", "audio", "text") if key in found]
-    return "no leakage found" if any(asked) else "nothing to compare"
+    people = speakers.shared or 0 if speakers else 0
+    names = [f"{people} speakers have the same name" if people > 1 else f"{people} speaker has the same name"]
+    if copies:
+        found = "leakage found: " + ", and ".join(copies + (names if people else []))
+    elif people:
+        found = f"leakage found, unless speakers are named alike by chance: {names[0]}"
+    else:
+        compared = any(one and one.of for one in (speakers, audio, text))
+        found = "no leakage found" if compared else "nothing to compare"
+    unread = audio.unread if audio and audio.unread else 0
+    return found + (f"; {unread} recording{'s' * (unread > 1)} could not be read" if unread else "")
 
 
-def _summarise_pairs(pairs: Sequence[Pair], rows: Sequence[Row], of: int) -> dict[str, Any]:
+def _summarise_pairs(
+    pairs: Sequence[Pair], rows: Sequence[Row], of: int, *, unread: int | UnsetType = UNSET
+) -> Overlap:
     named = [
         {"ours": _name_row(rows[ours]), "theirs": _name_row(rows[theirs])} for ours, theirs, _ in pairs[:SHOWN]
     ]
-    return {"shared": len(pairs), "exact": sum(same for _, _, same in pairs), "of": of, "first": named}
+    exact = sum(same for _, _, same in pairs)
+    return Overlap(shared=len(pairs), of=of, exact=exact, unread=unread, first=named)
 
 
 def _name_row(row: Row) -> str:

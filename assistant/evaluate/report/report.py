@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from assistant.evaluate.leakage.check import Leakage
+from assistant.evaluate.leakage.check import Overlap as Overlap
+
 SCHEMA = "attune-evaluation/1"
 """The form of `report.json`, as its member `schema` says."""
 
@@ -157,26 +160,6 @@ class Curves(Struct, frozen=True, kw_only=True):
 
     reliability: Reliability | UnsetType = UNSET
     risk_coverage: RiskCoverage | UnsetType = UNSET
-
-
-class Overlap(Struct, frozen=True, kw_only=True):
-    """Speakers, recordings or texts that are in training and in the test."""
-
-    shared: Count | UnsetType = UNSET
-    of: Count | UnsetType = UNSET
-    exact: Annotated[Count | UnsetType, Meta(description="Equal sample for sample, or letter for letter")] = UNSET
-    unread: Annotated[Count | UnsetType, Meta(description="Recordings that could not be read")] = UNSET
-    first: Annotated[list[Any] | UnsetType, Meta(description="The first names, or pairs of names")] = UNSET
-
-
-class Leakage(Struct, frozen=True, kw_only=True):
-    """What training and test share."""
-
-    against: str | None = None
-    speakers: Overlap | UnsetType = UNSET
-    audio: Overlap | UnsetType = UNSET
-    text: Overlap | UnsetType = UNSET
-    verdict: str
 
 
 class ConditionResult(Struct, frozen=True, kw_only=True):

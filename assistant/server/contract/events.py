@@ -279,29 +279,8 @@ class ErrorEvent(ServerEvent, kw_only=True, tag="error"):
     error: ErrorDetails
 
 
-SERVER_EVENTS: tuple[type[ServerEvent], ...] = (
-    SessionCreated,
-    SessionUpdated,
-    TranscriptionSessionUpdated,
-    SpeechBegan,
-    SpeechEnded,
-    BufferCommitted,
-    BufferCleared,
-    ItemAdded,
-    ItemDone,
-    ItemCreated,
-    TranscriptDelta,
-    TranscriptCompleted,
-    TranscriptFailed,
-    AffectResult,
-    PolicyDisclosure,
-    PolicyNotice,
-    PolicySafety,
-    PolicyDirective,
-    PolicyRecommendations,
-    ConsentUpdated,
-    ErrorEvent,
-)
+SERVER_EVENTS: tuple[type[ServerEvent], ...] = tuple(ServerEvent.__subclasses__())
+"""Every kind of event, in the order of their definition."""
 
 
 def events_of(event: Event, controller: str, *, beta: bool = False) -> list[ServerEvent]:
@@ -350,12 +329,7 @@ def error_event(code: str, message: str, about: Any = None) -> ErrorEvent:
 
 def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
     """The notice that comes before the first inference from the voice."""
-    return PolicyNotice(
-        notice=version,
-        text=NOTICES[version],
-        also=also,
-        acknowledge=NoticeAnswer(notice=version),
-    )
+    return PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=NoticeAnswer(notice=version))
 
 
 def _item(item: str, previous: str | None, content: ItemContent, role: Role, *, beta: bool) -> list[ServerEvent]:

@@ -68,11 +68,7 @@ def describe_events() -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": {
-            "here": {
-                "host": "{host}",
-                "protocol": "ws",
-                "variables": {"host": {"default": "localhost:8080"}},
-            }
+            "here": {"host": "{host}", "protocol": "ws", "variables": {"host": {"default": "localhost:8080"}}}
         },
         "channels": {
             "realtime": {
@@ -128,11 +124,7 @@ def _says(struct: type[msgspec.Struct]) -> str:
 
 
 def _with_type(name: str, members: dict[str, Any]) -> dict[str, Any]:
-    head = {
-        "type": "object",
-        "required": ["type"],
-        "properties": {"type": {"const": name}, "event_id": _EVENT_ID},
-    }
+    head = {"type": "object", "required": ["type"], "properties": {"type": {"const": name}, "event_id": _EVENT_ID}}
     return {"allOf": [head, members]} if members else head
 
 

@@ -36,10 +36,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "security": [{"key": []}],
         "paths": paths,
-        "components": {
-            "schemas": components | {"Problem": _PROBLEM},
-            "securitySchemes": {"key": _KEY},
-        },
+        "components": {"schemas": components | {"Problem": _PROBLEM}, "securitySchemes": {"key": _KEY}},
     }
 
 

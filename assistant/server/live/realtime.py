@@ -43,8 +43,7 @@ from assistant.server.http.metrics import METRICS
 from assistant.server.http.route import enter, gpc_of, noted
 from assistant.server.live.dialect import SessionOptions, UpdateReader
 from assistant.server.live.outbox import Ended, Full, Outbox
-from assistant.server.live.streams import HEARTBEAT_S, STREAMS, subprotocol
-from assistant.server.live.watch import WATCH
+from assistant.server.live.streams import HEARTBEAT_S, STREAMS, WATCH, subprotocol
 from assistant.services import Services
 
 SUBPROTOCOL = "realtime"

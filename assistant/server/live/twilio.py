@@ -31,7 +31,7 @@ from assistant.errors import AssistantError, Busy, Invalid, TooMany, Unauthentic
 from assistant.server.http.caller import Caller, caller_of, protocols_of
 from assistant.server.http.guard import SERVICES, decoded, log_unexpected
 from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
-from assistant.server.live.streams import HEARTBEAT_S, STREAMS, Streams
+from assistant.server.live.streams import HEARTBEAT_S, STREAMS, WATCH, Streams, Watch
 from assistant.server.live.track import Track
 from assistant.server.live.twilio_messages import (
     Connected,
@@ -43,7 +43,6 @@ from assistant.server.live.twilio_messages import (
     Stop,
     whole_number,
 )
-from assistant.server.live.watch import WATCH, Watch
 from assistant.services import Services
 
 log = logging.getLogger(__name__)

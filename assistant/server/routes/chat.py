@@ -198,9 +198,7 @@ async def _answered(
     with services.budget.spending(app.id, person, turn.asked.most, services.clock()) as spending:
         spending.usage = Usage()  # until something is answered
         payload = turn.asked.payload(
-            turn.directive.prompt,
-            model=services.settings.upstream_model,
-            include_usage=services.budget.has_limit,
+            turn.directive.prompt, model=services.settings.upstream_model, include_usage=services.budget.has_limit
         )
         if turn.asked.stream:
             return await _streamed(request, services.upstream, payload, turn, spending, keeping)
@@ -211,12 +209,7 @@ async def _answered(
 
 
 async def _streamed(
-    request: web.Request,
-    upstream: Upstream,
-    payload: bytes,
-    turn: ChatTurn,
-    spending: Spending,
-    keeping: Keeping,
+    request: web.Request, upstream: Upstream, payload: bytes, turn: ChatTurn, spending: Spending, keeping: Keeping
 ) -> web.StreamResponse:
     passing = StreamRelay(turn.addition, turn.asked.include_usage, turn.asked.most.prompt)
     async with contextlib.aclosing(upstream.stream(payload)) as events:

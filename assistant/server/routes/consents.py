@@ -1,22 +1,42 @@
-"""Routes of consent."""
+"""Routes of consent: what a person allows, the rules that hold whatever they allow, and receipts to keep."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from assistant.consent.dpv import ReceiptDetails, receipt_document
-from assistant.consent.receipt import DECISIONS, NOTICES, ConsentReceipt, Record, receipt
-from assistant.emotion import MODALITIES, PURPOSES
+from assistant.consent.dpv import RIGHTS, ReceiptDetails, receipt_document, retention_text
+from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
+from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
+from assistant.consent.receipt import DECISIONS, DOES, NOTICES, ConsentReceipt, Event, Record, iso_date, receipt
+from assistant.consent.register import key_of
+from assistant.emotion import MODALITIES, PURPOSES, STATEMENT
 from assistant.errors import NotFound
 from assistant.profile.person import App, Person, subject
 from assistant.server.contract.bodies import ConsentBody
 from assistant.server.http.guard import body_of
-from assistant.server.http.route import PERSON, Route, enter_person, respond
-from assistant.server.routes.receipt_page import page
+from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 
+_SAYS: dict[Event, str] = {
+    "granted": "You allowed this",
+    "withdrawn": "You withdrew this",
+    "refused": "This was refused",
+    "expired": "This ran out",
+}
+_TEMPLATE = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+).get_template("receipt.html.jinja")
 _VARY = {"Vary": "Accept"}
 _PAGE = {
     **_VARY,
@@ -102,8 +122,90 @@ def _short(record: Record, app: App, person: Person) -> ConsentReceipt:
     return receipt(record, controller=app.name, link=f"{_path(person)}/receipts/{quote(record.id, safe='')}")
 
 
+async def get_policy(request: web.Request) -> web.Response:
+    """Every rule of consent: where it holds, and where it comes from."""
+    await enter(request)
+    return respond(
+        {
+            "refusals": [asdict(rule) for rule in PROHIBITIONS],
+            "duties": [asdict(duty) for duty in DUTIES],
+            "disclose_every_s": DISCLOSE_EVERY_S,
+            "consent_ages": {
+                **{where: {"years": years, "source": source} for where, (years, source) in CONSENT_AGES.items()},
+                "*": {"years": UNKNOWN_AGE, "source": "where nothing else is known"},
+            },
+        }
+    )
+
+
+async def get_person_policy(request: web.Request) -> web.Response:
+    """The rules of consent that hold for a person."""
+    services, caller, person = await enter_person(request)
+    return respond(explain_policy(subject(caller.app, person), services.clock()))
+
+
+def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> str:
+    """The receipt for one of the `DECISIONS`, in HTML. Everything that anybody chose is escaped."""
+    modality, purpose = key_of(record)
+    events = [
+        one
+        for one in history
+        if one.event in DECISIONS and key_of(one) == (modality, purpose) and one.seq <= record.seq
+    ]
+    title = f"{_SAYS[record.event]}: estimating emotion from your {modality} to {DOES[purpose]}"
+    facts = [
+        (
+            "Who answers for it",
+            ", ".join(part for part in (about.controller, about.address, about.contact) if part),
+        ),
+        ("When", _when(record.at)),
+        ("Until", _when(record.expires_at) if record.expires_at is not None else "—"),
+        ("Who decided", _who(record)),
+        ("Legal basis", "your consent; without it nothing is estimated"),
+        ("What is kept", retention_text(purpose, about)),
+        ("Who gets it", f"{about.controller} and nobody else; the models run on the server itself"),
+        ("Where it is kept", ", ".join(about.stored_in) or "not stated to this server"),
+        ("Which law", ", ".join(about.places) or "not stated to this server"),
+    ]
+    if record.event == "refused":
+        facts.append(("Why", f"a rule refused it, whatever is allowed: {record.reason}"))
+    return _TEMPLATE.render(
+        title=title,
+        facts=facts,
+        about=about,
+        modality=modality,
+        purpose=purpose,
+        notice=NOTICES.get(record.notice or "", ""),
+        record=record,
+        statement=STATEMENT,
+        history=[(_when(one.at), _SAYS[one.event], _who(one)) for one in reversed(events)],
+        rights=[(right[0].upper() + right[1:], f"{method} {about.path}{end}") for right, method, end in RIGHTS],
+    )
+
+
+def _when(at: float) -> str:
+    return iso_date(at).replace("T", " ").replace("Z", " UTC")
+
+
+def _who(record: Record) -> str:
+    """Who decided, in words.
+
+    >>> from assistant.consent.receipt import Actor
+    >>> _who(Record("1", "p", 0.0, "expired", "voice", "tone", "1", None, Actor("clock", "expiry")))
+    'nobody; its time was over'
+    """
+    return {
+        "person": "you",
+        "app": "the app, on your behalf",
+        "operator": "whoever runs the server",
+        "clock": "nobody; its time was over",
+    }[record.actor.kind]
+
+
 ROUTES: tuple[Route, ...] = (
     Route("GET", f"{PERSON}/consent", get_consent, scope="consent"),
     Route("POST", f"{PERSON}/consent", post_consent, ConsentBody, scope="consent"),
     Route("GET", f"{PERSON}/receipts/{{receipt}}", get_receipt, scope="consent"),
+    Route("GET", "/v1/policy", get_policy, scope="consent"),
+    Route("GET", f"{PERSON}/policy", get_person_policy, scope="consent"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import ETag, web
 from msgspec import Meta
 
 from assistant.consent.legal_rules import AgeBand
@@ -14,7 +14,6 @@ from assistant.profile.attribute_schema import check_attributes, sensitive_topic
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject, time_zone
 from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
-from assistant.server.http.etag import expected, known, tag
 from assistant.server.http.guard import body_of, checked_id, converted
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 from assistant.services import Services
@@ -62,9 +61,8 @@ async def put_person(request: web.Request) -> web.Response:
         version = (await services.storage.people.get(caller.app, name)).version
     except NotFound:
         version = 0
-    if_version = expected(request, version)
     person, new = await services.storage.people.put(
-        caller.app, name, _profile(caller.app, body), if_version=if_version
+        caller.app, name, _profile(caller.app, body), if_version=_check_version(request, version)
     )
     return await _changed(services, caller, person, 201 if new else 200)
 
@@ -76,7 +74,7 @@ async def patch_person(request: web.Request) -> web.Response:
         raise Invalid("a patch is application/merge-patch+json", code="invalid_patch")
     patch = await body_of(request, dict[str, Any], services.settings.max_body_bytes)
     for attempt in range(_ATTEMPTS):
-        conditional = expected(request, person.version) is not None
+        conditional = _check_version(request, person.version) is not None
         try:
             whole = apply_merge_patch(msgspec.to_builtins(person.profile), patch)
         except RecursionError:
@@ -97,8 +95,8 @@ async def patch_person(request: web.Request) -> web.Response:
 async def get_person(request: web.Request) -> web.Response:
     """A person's profile."""
     _, _, person = await enter_person(request)
-    if known(request, person.version):
-        return web.Response(status=304, headers={"ETag": tag(person.version)})
+    if _is_among(person.version, request.if_none_match):
+        return web.Response(status=304, headers={"ETag": f'"{person.version}"'})
     return _shown(person, 200)
 
 
@@ -147,7 +145,7 @@ def _shown(person: Person, status: int) -> web.Response:
     answer = respond(
         {"person": person.id, "version": person.version, "profile": msgspec.to_builtins(person.profile)}, status
     )
-    answer.headers["ETag"] = tag(person.version)
+    answer.headers["ETag"] = f'"{person.version}"'
     return answer
 
 
@@ -166,6 +164,23 @@ def apply_merge_patch(target: Any, patch: Any) -> Any:
         else:
             result[name] = apply_merge_patch(result.get(name), value)
     return result
+
+
+def _check_version(request: web.Request, version: int) -> int | None:
+    """Check `If-Match` and `If-None-Match` of a change against the version there is (0: nothing yet).
+
+    The version that the change must find, None where any will do. Raises `Conflict` (`version_conflict`).
+    """
+    match, none_match = request.if_match, request.if_none_match
+    fits = match is None or (version > 0 and _is_among(version, match))
+    if not fits or (version > 0 and _is_among(version, none_match)):
+        raise Conflict("this was changed meanwhile, or isn't what you expect; read it again and retry")
+    return None if match is None and none_match is None else version
+
+
+def _is_among(version: int, tags: tuple[ETag, ...] | None) -> bool:
+    """Whether one of the tags is the version's. A weak one counts too: proxies that compress make ours weak."""
+    return any(tag.value in ("*", str(version)) for tag in tags or ())
 
 
 ROUTES: tuple[Route, ...] = (

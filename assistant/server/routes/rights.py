@@ -1,4 +1,4 @@
-"""Routes of a person's rights: to get everything, to be forgotten, to have it kept but not used, to object."""
+"""Routes of a person's rights: to get everything and know who looked, to be forgotten, to restrict, to object."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from assistant.profile.export import MEDIA_TYPE, SCHEMA
 from assistant.profile.person import App, Person
 from assistant.server.contract.shapes import show_mood
 from assistant.server.http.guard import body_of, checked_id
-from assistant.server.http.route import PERSON, Route, enter, enter_operations, enter_person, respond
+from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 from assistant.services import Services
-from assistant.store.aggregates import ROUNDED, TOO_FEW
 
 log = logging.getLogger(__name__)
 
 _MOST = 1000
-_PAGE = 100
 
 
 class RestrictionBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -130,34 +128,24 @@ async def post_objection(request: web.Request) -> web.Response:
     return respond({"objected": body.objected})
 
 
-async def get_history(request: web.Request) -> web.Response:
-    """The mood history, newest first. `?before=N` goes on where the page before ended."""
+async def get_access(request: web.Request) -> web.Response:
+    """Who read or used what is known of a person, newest first. Page with `?before=` and `?limit=`."""
     services, _, person = await enter_person(request)
-    before = request.query.get("before")
-    if before is not None and not (before.isascii() and before.isdigit() and len(before) < 16):
-        raise Invalid("`before` is the `next` of another page", code="page_invalid")
-    page = await services.storage.moods.list_moods(
-        person.pseudonym, before=None if before is None else int(before), limit=_PAGE
+    before, limit = _whole_number(request, "before"), _whole_number(request, "limit")
+    found = await services.storage.access.list_accesses(
+        person.pseudonym, before=before, limit=min(limit or 100, _MOST)
     )
-    return respond(
-        {
-            "moods": [{"at": mood.at, **mood.reading} for mood in page],
-            "next": page[-1].seq if len(page) == _PAGE else None,
-            "kept_days": services.settings.mood_days,
-        }
-    )
+    accesses: list[dict[str, Any]] = [asdict(access) for access in found]
+    return respond({"person": person.id, "accesses": accesses, "next": found[-1].seq if found else None})
 
 
-async def get_aggregates(request: web.Request) -> web.Response:
-    """How many people allow what, in numbers that tell of nobody."""
-    services, app = await enter_operations(request)
-    return respond(
-        {
-            "apps": await services.storage.aggregates.count_by_app(None if app is None else app.id),
-            "note": f"Numbers of {TOO_FEW} people or fewer are null, and so are those whose rest is so few. "
-            f"The others are rounded to {ROUNDED}, to tell less of who came between two answers.",
-        }
-    )
+def _whole_number(request: web.Request, name: str) -> int | None:
+    given = request.query.get(name)
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and 0 < len(given) < 16 and int(given) > 0):
+        raise Invalid(f"`{name}` is a whole number greater than 0")
+    return int(given)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -168,6 +156,5 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", f"{PERSON}/restriction", post_restriction, RestrictionBody, scope="rights"),
     Route("GET", f"{PERSON}/objection", get_objection, scope="rights"),
     Route("POST", f"{PERSON}/objection", post_objection, ObjectionBody, scope="rights"),
-    Route("GET", f"{PERSON}/mood/history", get_history, scope="infer"),
-    Route("GET", "/v1/operations/aggregates", get_aggregates, scope="operate"),
+    Route("GET", f"{PERSON}/access", get_access, scope="rights"),
 )

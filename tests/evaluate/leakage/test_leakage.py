@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from msgspec import UNSET
 
 from assistant.audio.decode import read_audio
 from assistant.audio.pcm import Samples
-from assistant.evaluate.leakage.check import find_leakage, find_shared, read_against, write_verdict
+from assistant.evaluate.leakage.check import Overlap, find_leakage, find_shared, read_against, write_verdict
 from assistant.evaluate.leakage.fingerprint import Prints, make_fingerprint, measure_difference
 from assistant.evaluate.leakage.shingles import Texts, make_signature, measure_similarity, normalise_text
 from assistant.evaluate.tables.manifest import Row
@@ -149,20 +150,21 @@ def test_folds_share_a_speaker_or_a_copy(tmp_path: Path) -> None:
     }
     made = rows(tmp_path, clips)
     apart = find_shared(made, [0, 1, 0, 1], quiet=True)
-    assert apart["speakers"] == {"shared": 1, "of": 3, "first": ["z"]}
-    assert apart["audio"]["shared"] == 2  # each of the two has its copy in the other fold
+    assert apart.speakers == Overlap(shared=1, of=3, first=["z"])
+    assert apart.audio
+    assert apart.audio.shared == 2  # each of the two has its copy in the other fold
     together = find_shared(made, [0, 0, 1, 1], quiet=True)
-    assert together["verdict"] == "no leakage found"
+    assert together.verdict == "no leakage found"
 
 
 def test_what_cant_be_read_is_counted_and_ends_nothing(tmp_path: Path) -> None:
     made = rows(tmp_path, {"a.wav": ("", melody(1))})
     (tmp_path / "b.wav").write_bytes(b"no audio")
     found = find_leakage(made, [Row(2, "b.wav", file=tmp_path / "b.wav")], against="t.csv", quiet=True)
-    assert found["audio"] == {"shared": 0, "exact": 0, "of": 1, "first": [], "unread": 1}
-    assert "speakers" not in found
-    assert found["verdict"] == "no leakage found; 1 recording could not be read"
-    assert write_verdict({}) == "nothing to compare"
+    assert found.audio == Overlap(shared=0, exact=0, of=1, first=[], unread=1)
+    assert found.speakers is UNSET
+    assert found.verdict == "no leakage found; 1 recording could not be read"
+    assert write_verdict() == "nothing to compare"
 
 
 def test_texts_of_the_training_are_found(tmp_path: Path) -> None:
@@ -173,9 +175,8 @@ def test_texts_of_the_training_are_found(tmp_path: Path) -> None:
     trained = read_against(file, "text", {"text": "words", "emotion": "label"})
     asked = [Row(2, "", text="honestly the best concert i have ever been to!!"), Row(3, "", text="something else")]
     found = find_leakage(asked, trained, against="t.csv", quiet=True)
-    assert found["text"] == {
-        "shared": 1, "exact": 1, "of": 2, "first": [{"ours": "line 2", "theirs": "line 2"}]
-    }  # fmt: skip
+    pair = {"ours": "line 2", "theirs": "line 2"}
+    assert found.text == Overlap(shared=1, exact=1, of=2, first=[pair])
 
 
 @pytest.mark.skipif(not (SPEECH / "ravdess").is_dir(), reason="RAVDESS is not beside the project")

@@ -16,8 +16,8 @@ from assistant.profile.person import Person, Profile
 from assistant.recommend.catalogue import starter
 from assistant.recommend.decision import DecidedItem
 from assistant.recommend.explanation import CORRECTIONS
-from assistant.server.routes.corrections import CorrectionBody
 from assistant.server.routes.explain import certainty, explain, ways_out
+from assistant.server.routes.mood import CorrectionBody
 from assistant.tone.policy import direct
 from assistant.tone.rules import SHIPPED, Policy, check_policy
 from assistant.tone.situation import Situation
