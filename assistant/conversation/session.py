@@ -3,28 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.consent.legal_rules import disclosure_text, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.limits import GPC, Limit, content_profile, limits_of, tone_profile
-from assistant.conversation.moods_used import MoodsUsed
+from assistant.conversation.memory import MoodsUsed
 from assistant.conversation.readings import Moods, PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
-from assistant.profile.person import App, Person, is_quiet
+from assistant.profile.person import App, Person, Profile, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
 from assistant.recommend.ranking import RankRequest, Recommendation
 from assistant.recommend.service import Chosen, Viewer
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
-from assistant.tone.policy import direct
+from assistant.tone.policy import NOTHING, direct
 from assistant.tone.rules import Policy
 from assistant.tone.situation import Situation, Urgency
-from assistant.tone.steady import NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Something that is not done, and why."""
+
+    code: str
+    says: str
+
+
+GPC = Limit(
+    "gpc", "Global Privacy Control: nothing about the person chose what is shown, and nothing commercial is."
+)
+RESTRICTED = Limit("restricted", "The person had the use of their data restricted: it is kept and not used.")
+OBJECTED = Limit("objected", "The person objects to profiling: nothing about them chose what is shown.")
+
+
+def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ...]:
+    """The limits that hold.
+
+    >>> [limit.code for limit in limits_of(gpc=True, restricted=False, objected=True)]
+    ['gpc', 'objected']
+    """
+    possible = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
+    return tuple(limit for holds, limit in possible if holds)
+
+
+def content_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
+    """The part of a profile that may choose content: under any limit only the language, which every choice needs.
+
+    >>> content_profile(Profile(language="de", interests=("music",)), (GPC,)).interests
+    ()
+    """
+    return Profile(language=profile.language) if limits else profile
+
+
+def tone_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
+    """The part of a profile that may choose the tone."""
+    return Profile(language=profile.language) if RESTRICTED in limits else profile
+
 
 _SLOTS = 5
 

@@ -15,12 +15,21 @@ import numpy as np
 
 from assistant.arrays import Bools, Ints
 from assistant.recommend.catalogue import Item
-from assistant.recommend.diversity import Price, price
 from assistant.recommend.features import usable
 from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import NOWHERE, Moment
 from assistant.recommend.scoring import RankingContext, View, fold_beliefs, parts, totals, view
-from assistant.recommend.slate import TEMPERATURE, Drawn, Knobs, draw, draw_diverse, generator, temperature_of
+from assistant.recommend.slate import (
+    TEMPERATURE,
+    Drawn,
+    Knobs,
+    Price,
+    draw,
+    draw_diverse,
+    generator,
+    price,
+    temperature_of,
+)
 from assistant.recommend.together import strongest_like
 
 __all__ = [

@@ -16,11 +16,18 @@ from msgspec import UNSET, Meta, UnsetType
 
 from assistant.errors import Invalid
 from assistant.profile.person import Formality
-from assistant.tone.condition import INPUT_OF, OF_MOOD, Condition
-from assistant.tone.correction import OfferedCorrection
-from assistant.tone.directive import Acknowledgement, Directness, Humour, Manner, Pace, Verbosity, Warmth
+from assistant.tone.directive import (
+    Acknowledgement,
+    Directness,
+    Humour,
+    Manner,
+    OfferedCorrection,
+    Pace,
+    Verbosity,
+    Warmth,
+)
 from assistant.tone.law import LAWFUL_INPUTS, LAWS
-from assistant.tone.situation import Situation
+from assistant.tone.situation import INPUT_OF, OF_MOOD, Condition, Situation
 
 MAX_BYTES = 65_536
 """Of a policy that an app brings."""

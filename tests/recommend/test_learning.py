@@ -20,7 +20,6 @@ from assistant.recommend.attributes import OF_CONTEXTS, check_names
 from assistant.recommend.bandits import Belief, Exploration, fold, prior, restore
 from assistant.recommend.bubble import bubble, widen
 from assistant.recommend.catalogue import Affinity, Catalogue, Item, check, faults
-from assistant.recommend.diversity import price, unit
 from assistant.recommend.features import (
     COMMERCIAL,
     CONTEXT,
@@ -35,7 +34,16 @@ from assistant.recommend.item_table import ItemTable, lay_out
 from assistant.recommend.moment import Moment
 from assistant.recommend.ranking import Recommendation
 from assistant.recommend.scoring import Learned, RankingContext, totals, view
-from assistant.recommend.slate import Knobs, draw, draw_diverse, expected_loss, generator, temperature_of
+from assistant.recommend.slate import (
+    Knobs,
+    draw,
+    draw_diverse,
+    expected_loss,
+    generator,
+    price,
+    temperature_of,
+    unit,
+)
 from assistant.recommend.together import Like, Neighbours, Together, add_likes
 from tests.rankings import rank, ranking_of
 
