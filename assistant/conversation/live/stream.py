@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.pcm import Samples
+from assistant.audio.pcm import Samples, Tape
 from assistant.audio.segment import SegmentRules
-from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Transcription
