@@ -294,7 +294,8 @@ FIGURES = (
 """Figures of speech that mean something else; removed before the rules are applied."""
 
 _MINE = r"i|im|ive|id|ill|my|me|myself|mine"
-_OTHERS = "hes?|shes?|they|theyre|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|their|name|cat|dog"
+_OTHERS = "hes?|shes?|they(?:re)?|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|"
+_OTHERS += "their|name|cat|dog"
 
 
 def _compile_rule(pattern: str) -> re.Pattern[str]:
