@@ -12,8 +12,7 @@ import msgspec
 
 from assistant.emotion import Mood
 from assistant.recommend.decision import RankingDecision
-from assistant.tone.correction import OfferedCorrection
-from assistant.tone.directive import Directive, Manner, Never
+from assistant.tone.directive import Directive, Manner, Never, OfferedCorrection
 
 
 class ReadModalities(msgspec.Struct, frozen=True):

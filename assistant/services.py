@@ -31,8 +31,7 @@ from assistant.config import Settings
 from assistant.consent.grant import Gate
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Dictation
-from assistant.conversation.memory import Memory
-from assistant.conversation.moods_used import MoodsUsed
+from assistant.conversation.memory import Memory, MoodsUsed
 from assistant.conversation.readings import PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.conversation.session import Conversation

@@ -30,8 +30,7 @@ def configure(
 
 def load(args: argparse.Namespace, settings: Settings) -> int:
     """Replace an app's catalogue as a whole, as PUT /v1/catalogue does."""
-    from assistant.store.apps import Apps
-    from assistant.store.catalogues import Catalogues
+    from assistant.store.apps import Apps, Catalogues
     from assistant.store.database import Database
 
     catalogue = starter() if args.starter else read_catalogue(args.file)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, SENTIMENTS
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate import mood
-from assistant.evaluate.command_line import make_options, parse_count, parse_weight, run_to_end
+from assistant.evaluate.command_line import add_bootstrap, add_out, make_options, parse_weight, run_to_end
 from assistant.evaluate.figures.tasks import AFFECTS, Sheet, list_label_names
 from assistant.evaluate.fit import command as fitting
 from assistant.evaluate.fit.model_folder import find_own_training
@@ -25,9 +25,15 @@ from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.model_run import JOURNAL, ModelRun
 from assistant.evaluate.options import EPILOG, MORE, SAME_FIGURES, RunOptions, add_arguments
 from assistant.evaluate.ranking import logs, recommend
-from assistant.evaluate.report import compare, files, schema
-from assistant.evaluate.report.conversion import get_members, to_struct
-from assistant.evaluate.report.findings import compute_findings, list_extra_columns, list_group_columns, make_sheet
+from assistant.evaluate.report import compare, files
+from assistant.evaluate.report.conversion import get_members, make_schema, to_struct
+from assistant.evaluate.report.findings import (
+    compute_findings,
+    describe_classes,
+    list_extra_columns,
+    list_group_columns,
+    make_sheet,
+)
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
 from assistant.evaluate.report.report import Cost, Report
@@ -52,7 +58,12 @@ from assistant.inference.model import SessionFactory, onnx_session
 
 __all__ = ["JOURNAL", "RunOptions", "configure", "evaluate", "run"]
 
-_WHAT: Mapping[Literal["voice", "text"], str] = {"voice": "clips of speech", "text": "texts"}
+_SCHEMA_EPILOG = """\
+The schema is JSON Schema, draft 2020-12. Any validator checks a report against it:
+
+  assistant evaluate schema > report.schema.json
+  python -m jsonschema -i results/report.json report.schema.json
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,68 +71,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(
         dest="modality", required=True, metavar="voice|text|mood|recommend|compare|schema"
     )
-    _configure_recommend(
-        commands.add_parser(
-            "recommend",
-            help="measure recommendations with and without the situation, or another policy from a log",
-            description="Fit and measure recommendations with and without the situation, or estimate from a log "
-            "what another policy would have earned; write a report and predictions.csv.",
-            epilog=EPILOG["recommend"] + logs.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    for modality, what in _WHAT.items():
-        sub = commands.add_parser(
-            modality,
-            help=f"measure a {modality} model on labelled {what}",
-            description=f"Run the served {modality} model over your own labelled {what}; write a report "
-            "(JSON, HTML, a model card) and predictions.csv.",
-            epilog=EPILOG[modality] + MORE,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        sub.set_defaults(run=run)
-        add_arguments(sub, modality)
-    compare.configure(
-        commands.add_parser(
-            "compare",
-            help="rank several reports, with tests on the rows that all models scored",
-            description="Compare models on the rows that all of them scored; print a leaderboard, and write it as "
-            "Markdown, LaTeX and HTML.",
-            epilog=compare.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    schema.configure(
-        commands.add_parser(
-            "schema",
-            help="print the JSON schema of report.json",
-            description="Print the JSON schema of report.json.",
-            epilog=schema.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-    mood.configure(
-        commands.add_parser(
-            "mood",
-            help="measure the fused mood on labelled sessions",
-            description="Run the served readers and the fusion over your own sessions, turn by turn; write "
-            "a report (JSON, HTML, a model card) and predictions.csv.",
-            epilog=mood.EPILOG + MORE,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
 
+    def add(name: str, short: str, long: str, epilog: str) -> argparse.ArgumentParser:
+        style = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(name, help=short, description=long, epilog=epilog, formatter_class=style)
 
-def _configure_recommend(sub: argparse.ArgumentParser) -> None:
-    sub.set_defaults(run=_run_recommend)
+    sub = add(
+        "recommend",
+        "measure recommendations with and without the situation, or another policy from a log",
+        "Fit and measure recommendations with and without the situation, or estimate from a log what another "
+        "policy would have earned; write a report and predictions.csv.",
+        EPILOG["recommend"] + logs.EPILOG,
+    )
     sub.add_argument("--data", type=Path, required=True, metavar="PATH", help="folder of the data set, or the log")
     sub.add_argument("--task", choices=("situnes", "logs"), default="situnes", help="default: situnes")
     sub.add_argument("--clip", type=parse_weight, default=math.inf, metavar="WEIGHT", help="logs: largest weight")
-    sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-    sub.add_argument(
-        "--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)"
+    add_out(sub)
+    add_bootstrap(sub)
+    sub.set_defaults(run=_run_recommend)
+    modalities: tuple[tuple[Literal["voice", "text"], str], ...] = (("voice", "clips of speech"), ("text", "texts"))
+    for modality, what in modalities:
+        sub = add(
+            modality,
+            f"measure a {modality} model on labelled {what}",
+            f"Run the served {modality} model over your own labelled {what}; write a report (JSON, HTML, a model "
+            "card) and predictions.csv.",
+            EPILOG[modality] + MORE,
+        )
+        add_arguments(sub, modality)
+        sub.set_defaults(run=run)
+    compare.configure(
+        add(
+            "compare",
+            "rank several reports, with tests on the rows that all models scored",
+            "Compare models on the rows that all of them scored; print a leaderboard, and write it as Markdown, "
+            "LaTeX and HTML.",
+            compare.EPILOG,
+        )
     )
-    sub.add_argument("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+    short = "print the JSON schema of report.json"
+    add("schema", short, f"{short[0].upper() + short[1:]}.", _SCHEMA_EPILOG).set_defaults(run=_print_schema)
+    mood.configure(
+        add(
+            "mood",
+            "measure the fused mood on labelled sessions",
+            "Run the served readers and the fusion over your own sessions, turn by turn; write a report (JSON, "
+            "HTML, a model card) and predictions.csv.",
+            mood.EPILOG + MORE,
+        )
+    )
 
 
 def run(args: argparse.Namespace, *, session: SessionFactory = onnx_session) -> int:
@@ -141,6 +139,11 @@ def _run_recommend(args: argparse.Namespace) -> int:
     return run_to_end(lambda: recommend.evaluate(make_options(recommend.RecommendOptions, args)))
 
 
+def _print_schema(_: argparse.Namespace) -> int:
+    print(json.dumps(make_schema(), indent=2))
+    return 0
+
+
 def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> int:
     """Measure, write the report and print it. Raises `AssistantError` for what keeps it from starting."""
     started = time.monotonic()
@@ -154,9 +157,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     names = list_answerable(card, options.task, list_label_names(options.task, options.modality, card))
     if options.baseline != "none" and is_foreign(card):
         raise Invalid(f"{card.name} gives no features that a baseline can learn from", code="baseline_unsupported")
-    disturbances = [
-        prepare_condition(condition, options.seed) for condition in parse_conditions(options.conditions)
-    ]
+    disturbances = [prepare_condition(one, options.seed) for one in parse_conditions(options.conditions)]
     table = _read_table(options, names)
     trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
     files.prepare_folder(options.out, rows=len(table.rows), columns=max(3, len(names)))
@@ -186,8 +187,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         cost=to_struct(cost, Cost),
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, make_lines(sheet, outcomes, with_text=options.with_text))
-    files.write_and_print(report, options.out)
+    files.write_and_print(report, make_lines(sheet, outcomes, with_text=options.with_text), options.out)
     return 0
 
 
@@ -239,13 +239,11 @@ def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
 def _notes(options: RunOptions, card: Card, sheet: Sheet, table: _Table) -> list[str]:
     notes = []
     if options.task in ("emotion", "sentiment"):
-        notes.append(
-            f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})"
-        )
+        notes.append(describe_classes(sheet))
         if len(sheet.names) < 2:
             notes.append("only one class occurs, so the figures are undefined")
-        unsaid = [n for n in sheet.names if n not in (*card.labels, *_said(options))]
-        if unsaid:
+        said = SENTIMENTS if options.task == "sentiment" else EMOTIONS if options.modality == "text" else ()
+        if unsaid := [n for n in sheet.names if n not in (*card.labels, *said)]:
             notes.append(f"the model has no label for {', '.join(unsaid)}")
     if options.task == "labels" and (empty := int((sheet.truth.sum(axis=0) == 0).sum())):
         notes.append(f"{empty} of the {len(sheet.names)} labels never occur and count as F1 0 in macro_f1")
@@ -253,11 +251,6 @@ def _notes(options: RunOptions, card: Card, sheet: Sheet, table: _Table) -> list
         notes.append(
             f"labels from {table.scale[0]:g} to {table.scale[1]:g} were scaled to -1 to 1; abstentions are left out"
         )
-        unsaid = [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]
-        if unsaid:
+        if unsaid := [n for n in AFFECTS if n in table.manifest.columns and n not in sheet.names]:
             notes.append(f"{', '.join(unsaid)} was left out: a {options.modality} model does not give it")
     return notes + foreign_notes(card, options.task) + find_own_training(card, options.data)
-
-
-def _said(options: RunOptions) -> tuple[str, ...]:
-    return SENTIMENTS if options.task == "sentiment" else EMOTIONS if options.modality == "text" else ()

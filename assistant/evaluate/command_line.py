@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from assistant.errors import AssistantError
@@ -32,6 +33,18 @@ def run_to_end(command: Callable[[], int], *, stopped: Callable[[], str] = lambd
     except KeyboardInterrupt:
         print(f"assistant evaluate: stopped; {stopped()}", file=sys.stderr)
         return 130
+
+
+def add_out(sub: argparse.ArgumentParser) -> None:
+    """Add the option --out."""
+    sub.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
+
+
+def add_bootstrap(sub: argparse.ArgumentParser, *, seeds: str = "the bootstrap") -> None:
+    """Add the options --bootstrap and --seed; `seeds` says what the seed is for."""
+    replicates = "replicates (default 1000; 0: none)"
+    sub.add_argument("--bootstrap", type=parse_count, default=1000, metavar="N", help=replicates)
+    sub.add_argument("--seed", type=parse_count, default=0, metavar="N", help=f"of {seeds} (default 0)")
 
 
 def parse_columns(written: str) -> list[tuple[str, str]]:

@@ -16,12 +16,12 @@ from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import NotFound
-from assistant.evaluate.command_line import make_options, parse_count, parse_seconds, run_to_end
+from assistant.evaluate.command_line import add_bootstrap, add_out, make_options, parse_seconds, run_to_end
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report import files
 from assistant.evaluate.report.conversion import get_members, to_measured
-from assistant.evaluate.report.findings import compute_findings
+from assistant.evaluate.report.findings import compute_findings, describe_classes
 from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_options, describe_run
 from assistant.evaluate.report.report import EmotionSets, Findings, ModelIdentity, Report
@@ -69,12 +69,10 @@ def configure(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
     add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
-    add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-    add(
-        "--gap-s", type=parse_seconds, default=GAP_S, metavar="S", help=f"seconds between turns (default {GAP_S:g})"
-    )
-    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
+    add_out(sub)
+    words = f"seconds between turns (default {GAP_S:g})"
+    add("--gap-s", type=parse_seconds, default=GAP_S, metavar="S", help=words)
+    add_bootstrap(sub)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -123,13 +121,12 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
         bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
         notes=[
-            f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})",
+            describe_classes(sheet),
             "a mood that abstains counts as wrong; intervals are over whole sessions",
         ],
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, make_lines(sheet, outcomes))
-    files.write_and_print(report, options.out)
+    files.write_and_print(report, make_lines(sheet, outcomes), options.out)
     return 0
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from assistant.evaluate.command_line import (
+    add_bootstrap,
+    add_out,
     parse_column_names,
     parse_columns,
-    parse_count,
     parse_positive,
     parse_scale,
 )
@@ -130,153 +131,57 @@ class RunOptions:
         return Scoring(self.task, self.abstain == "drop", self.bootstrap, self.seed)
 
 
+# fmt: off
 def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text"]) -> None:
     """Add the options of `evaluate voice` or `evaluate text`."""
-    _add_data(sub, modality)
-    _add_model(sub, modality)
-    _add_fit(sub)
-    _add_report(sub)
-    _add_run(sub)
-
-
-def _add_data(sub: argparse.ArgumentParser, modality: Literal["voice", "text"]) -> None:
     add = sub.add_argument
-    add(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="FILE",
+    add("--data", type=Path, required=True, metavar="FILE",
         help="CSV, TSV, JSON lines or Parquet, by its ending (text may be gzipped); a list of EmoBox; or the "
-        "folder of an audformat database",
-    )
-    add(
-        "--columns",
-        type=parse_columns,
-        action="extend",
-        default=[],
-        metavar="OURS=THEIRS,...",
+        "folder of an audformat database")
+    add("--columns", type=parse_columns, action="extend", default=[], metavar="OURS=THEIRS,...",
         help="names of your columns, such as speaker=spk,emotion=label; speaker=file:PATTERN takes the first group "
-        "of a regular expression; may be repeated",
-    )
+        "of a regular expression; may be repeated")
     add("--table", metavar="NAME", help="table of an audformat database, if several have the column of the task")
-    add(
-        "--strict",
-        action="store_true",
-        help="stop at the first bad row (missing or unreadable file, unmapped label) instead of counting it",
-    )
-    add(
-        "--against",
-        type=Path,
-        metavar="FILE",
-        help="training data of the model, in the format of --data: look for shared speakers and near-duplicates",
-    )
+    add("--strict", action="store_true",
+        help="stop at the first bad row (missing or unreadable file, unmapped label) instead of counting it")
+    add("--against", type=Path, metavar="FILE",
+        help="training data of the model, in the format of --data: look for shared speakers and near-duplicates")
     add("--task", choices=TASKS[modality], default="emotion", help="default: emotion")
     add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}; null leaves rows out')
-    add(
-        "--scale",
-        type=parse_scale,
-        metavar="LOW,HIGH",
-        help="range of the affect labels, such as --scale=-3,3 (default: the smallest usual scale that holds all)",
-    )
-
-
-def _add_model(sub: argparse.ArgumentParser, modality: Literal["voice", "text"]) -> None:
-    add = sub.add_argument
+    add("--scale", type=parse_scale, metavar="LOW,HIGH",
+        help="range of the affect labels, such as --scale=-3,3 (default: the smallest usual scale that holds all)")
     stem = "; its stem is the one in the same folder, else the shipped one" if modality == "voice" else ""
-    add(
-        "--model",
-        type=Path,
-        metavar="FOLDER",
-        help=f"folder with card.toml (default: the shipped {modality} model){stem}",
-    )
+    add("--model", type=Path, metavar="FOLDER",
+        help=f"folder with card.toml (default: the shipped {modality} model){stem}")
     if modality == "text":
         add("--with-text", action="store_true", help="copy the texts into predictions.csv")
-        return
-    add(
-        "--baseline",
-        choices=("none", "speaker", "online"),
-        default="none",
-        help="remove how each speaker usually sounds: learned from all their clips (speaker), or only from the "
-        "clips before, in the order of the manifest (online)",
-    )
-    add(
-        "--conditions",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="CONDITION",
-        help="measure under worse conditions too: all, or any of noise:DIR@20,10,0 telephone opus:16 clip:10 "
-        "gain:-20,20 reverb (see below)",
-    )
-
-
-def _add_fit(sub: argparse.ArgumentParser) -> None:
-    add = sub.add_argument
-    add(
-        "--fit",
-        choices=("head",),
+    else:
+        add("--baseline", choices=("none", "speaker", "online"), default="none",
+            help="remove how each speaker usually sounds: learned from all their clips (speaker), or only from the "
+            "clips before, in the order of the manifest (online)")
+        add("--conditions", nargs="+", action="extend", default=[], metavar="CONDITION",
+            help="measure under worse conditions too: all, or any of noise:DIR@20,10,0 telephone opus:16 clip:10 "
+            "gain:-20,20 reverb (see below)")
+    add("--fit", choices=("head",),
         help="measure the method instead of the model: train a linear head on the frozen stem with your labels, "
-        "under any names, and test it on speakers left out",
-    )
-    add(
-        "--folds",
-        type=parse_positive,
-        default=5,
-        metavar="K",
-        help="folds of speakers, for --fit (default 5; as many as speakers leaves out one at a time)",
-    )
-    add(
-        "--leave-out",
-        metavar="COLUMN",
-        help="for --fit: leave out each value of this column in turn, such as corpus, instead of folds of speakers",
-    )
-    add(
-        "--save-model",
-        type=Path,
-        metavar="DIR",
+        "under any names, and test it on speakers left out")
+    add("--folds", type=parse_positive, default=5, metavar="K",
+        help="folds of speakers, for --fit (default 5; as many as speakers leaves out one at a time)")
+    add("--leave-out", metavar="COLUMN",
+        help="for --fit: leave out each value of this column in turn, such as corpus, instead of folds of speakers")
+    add("--save-model", type=Path, metavar="DIR",
         help="for --fit: at the end train on all data and write a model folder that `--model` and the server load "
-        "(needs the extra `research`)",
-    )
-
-
-def _add_report(sub: argparse.ArgumentParser) -> None:
-    add = sub.add_argument
-    add("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="default: ./evaluation")
-    add(
-        "--abstain",
-        choices=("wrong", "drop"),
-        default="wrong",
-        help="count abstentions as wrong (default), or leave them out",
-    )
-    add(
-        "--groups",
-        type=parse_column_names,
-        default=(),
-        metavar="COLUMN,...",
-        help="also measure by these columns, and the gaps between their values (group and gender always)",
-    )
-    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=parse_count, default=0, metavar="N", help="of the bootstrap (default 0)")
-
-
-def _add_run(sub: argparse.ArgumentParser) -> None:
-    add = sub.add_argument
+        "(needs the extra `research`)")
+    add_out(sub)
+    add("--abstain", choices=("wrong", "drop"), default="wrong",
+        help="count abstentions as wrong (default), or leave them out")
+    add("--groups", type=parse_column_names, default=(), metavar="COLUMN,...",
+        help="also measure by these columns, and the gaps between their values (group and gender always)")
+    add_bootstrap(sub)
     add("--resume", action="store_true", help="continue an interrupted run into the same --out")
-    add(
-        "--workers",
-        type=parse_positive,
-        default=2,
-        metavar="N",
-        help="rows read at once, one thread each (default 2)",
-    )
-    add(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="ray: N worker processes on a Ray cluster, with the same results (needs the extra `ray`)",
-    )
-    add(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="a running cluster, such as auto or ray://head:10001 (default: a local one for this run)",
-    )
+    add("--workers", type=parse_positive, default=2, metavar="N",
+        help="rows read at once, one thread each (default 2)")
+    add("--engine", choices=("local", "ray"), default="local",
+        help="ray: N worker processes on a Ray cluster, with the same results (needs the extra `ray`)")
+    add("--ray-address", metavar="ADDRESS",
+        help="a running cluster, such as auto or ray://head:10001 (default: a local one for this run)")

@@ -10,8 +10,8 @@ import numpy as np
 
 from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.recommend.catalogue import Catalogue, Item
-from assistant.recommend.diversity import unit
 from assistant.recommend.features import AFFINITY, BUCKETS, COMMERCIAL, ITEM, item_numbers
+from assistant.recommend.slate import unit
 
 _NEVER = 4e12
 """Unix seconds that no clock reaches."""

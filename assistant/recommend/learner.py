@@ -1,20 +1,23 @@
-"""What each app's rewards have taught: folded from the log of rewards, in every worker alike.
+"""What the log of rewards says of each app and each person: what was learned, and what people liked last.
 
-Each worker holds it in memory and catches up with the log. From time to time the state is stored, so that a restart
-need not fold the whole log.
+Each worker holds it in memory and catches up with the log. From time to time an app's state is stored, so that a
+restart need not fold the whole log. What a person liked last is read from their own sealed rewards.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from assistant.recommend.bandits import Exploration
-from assistant.recommend.feedback import RewardLog, State, align_state, learn, pack, unpack
+from assistant.recommend.feedback import RewardLog, State, align_state, learn, pack, shows_taste, unpack
 from assistant.recommend.item_table import ItemTable
 from assistant.recommend.scoring import Learned
+from assistant.recommend.together import LIKES
 
 REFRESH_S = 1.0
 """How old what was learned may be, beside this worker's own rewards."""
@@ -78,3 +81,59 @@ class Learner:
         """A reward was added: look at the log before the next use."""
         if app in self._apps:
             self._apps[app].looked_at = -np.inf
+
+
+LIKES_REFRESH_S = 300.0
+"""Seconds for which what was read is used, unless this worker took a reward meanwhile."""
+_READ = 100
+"""A person's newest rewards, among which their likes are looked for."""
+_PEOPLE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownLikes:
+    items: tuple[str, ...]
+    """The newest first."""
+    number: int
+    """Of the last reward that was read."""
+    at: float
+    """Unix seconds."""
+
+
+class LikedLately:
+    """What people liked last."""
+
+    def __init__(self, log: RewardLog) -> None:
+        self._log = log
+        self._known: OrderedDict[str, _KnownLikes] = OrderedDict()
+        self._forgets = 0
+
+    async def recent(self, person: str, now: float) -> tuple[str, ...]:
+        """Ids of items, the newest first, at most `LIKES`; without what may not be used."""
+        known = self._known.get(person)
+        if known is None or abs(now - known.at) >= LIKES_REFRESH_S:
+            known = await self._read(person, known or _KnownLikes((), 0, now), now)
+        return known.items
+
+    def outdate(self, person: str) -> None:
+        """The person gave a reward: read again before the next use."""
+        if (known := self._known.get(person)) is not None:
+            self._known[person] = replace(known, at=float("-inf"))
+
+    def forget(self, person: str) -> None:
+        """Drop what is in memory; a read that is under way keeps nothing."""
+        self._known.pop(person, None)
+        self._forgets += 1
+
+    async def _read(self, person: str, known: _KnownLikes, now: float) -> _KnownLikes:
+        forgets = self._forgets
+        number, rewards = await self._log.of_person(person, known.number, _READ)
+        liked = [reward.item for reward in reversed(rewards) if reward.taste and shows_taste(reward)]
+        items = tuple(sys.intern(item) for item in dict.fromkeys([*liked, *known.items]))[:LIKES]
+        read = _KnownLikes(items, max(number, known.number), now)
+        if forgets == self._forgets:  # else perhaps they were erased meanwhile
+            self._known[person] = read
+            self._known.move_to_end(person)
+            if len(self._known) > _PEOPLE:
+                self._known.popitem(last=False)
+        return read

@@ -17,19 +17,24 @@ from assistant.emotion import Mood
 from assistant.errors import NotFound, Premature
 from assistant.profile.person import App, Person, Profile
 from assistant.recommend.bandits import Exploration
-from assistant.recommend.bubble import Bubble, ShownKinds, widen
+from assistant.recommend.bubble import Bubble, ShownKinds, ShownLately, widen
 from assistant.recommend.catalogue import CatalogueSource
-from assistant.recommend.decision import DecidedItem, DecidedRanking, DecisionBook, Diversity, RankingDecision
+from assistant.recommend.decision import (
+    DecidedItem,
+    DecidedRanking,
+    DecisionBook,
+    Diversity,
+    MoodPart,
+    MoodParts,
+    RankingDecision,
+)
 from assistant.recommend.features import INTEREST, MOMENT, MOOD, SEARCH, choice_features, context_vector, usable
 from assistant.recommend.feedback import Kind, Reward, RewardLog, reward_of, shows_taste
 from assistant.recommend.holdout import Arm
 from assistant.recommend.item_table import ItemTable, ItemTables
-from assistant.recommend.learner import Learner
-from assistant.recommend.likes import LikedLately
-from assistant.recommend.mood_parts import MoodPart, MoodParts
+from assistant.recommend.learner import Learner, LikedLately
 from assistant.recommend.ranking import VERSION, Ranking, RankRequest, Recommendation, rank_items
 from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, RankingContext, cold_start
-from assistant.recommend.shown import ShownLately
 
 _LARGE = 2_000
 """Items from which a catalogue is laid out in another thread."""
@@ -256,10 +261,7 @@ def _decided_item(ranked: Recommendation) -> DecidedItem:
         reason=ranked.reason,
         codes=tuple(reason.code for reason in ranked.reasons if reason.part > 0),
         parts={name: part for name, part in ranked.parts.items() if not name.startswith("mood_")},
-        own=(
-            ranked.parts.get("interest", 0.0) / INTEREST_WEIGHT,
-            ranked.parts.get("search", 0.0) / SEARCH_WEIGHT,
-        ),
+        own=(ranked.parts.get("interest", 0.0) / INTEREST_WEIGHT, ranked.parts.get("search", 0.0) / SEARCH_WEIGHT),
     )
 
 

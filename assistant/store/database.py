@@ -1,15 +1,15 @@
-"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers."""
+"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers; group commit; migration."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -310,3 +310,67 @@ def _name(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
     orig = error.driver_exception if isinstance(error, DBAPIError) else None
     return type(orig or error).__name__
+
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Row, Result]):
+    """Collects rows while a transaction runs, and writes them in the next one, at most `most` at once.
+
+    `write` takes rows and returns one result for each, in their order; they are durable when it returns.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]], *, most: int = 512) -> None:
+        self._write = write
+        self._most = most
+        self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def write(self, row: Row) -> Result:
+        """Write one row, and wait until it is durable. Raises what `write` raises for this row alone.
+
+        Cancelling the wait does not cancel the write.
+        """
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, result))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._run())
+        return await result
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                await self._write_all(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    _refuse(batch, error)
+                    continue
+                for pair in batch:  # so that one bad row fails alone
+                    try:
+                        await self._write_all([pair])
+                    except Exception as reason:
+                        _refuse([pair], reason)
+            except BaseException:
+                for _, result in batch:
+                    result.cancel()
+                raise
+
+    async def _write_all(self, batch: Sequence[tuple[Row, asyncio.Future[Result]]]) -> None:
+        written = await self._write([row for row, _ in batch])
+        for (_, result), value in zip(batch, written, strict=True):
+            if not result.done():
+                result.set_result(value)
+
+
+def _refuse(batch: Sequence[tuple[Row, asyncio.Future[Result]]], error: Exception) -> None:
+    for _, result in batch:
+        if not result.done():
+            result.set_exception(error)

@@ -13,7 +13,7 @@ from sqlalchemy import exists, select, tuple_
 from assistant.errors import NotFound
 from assistant.profile.person import Profile
 from assistant.recommend.holdout import Arm
-from assistant.recommend.measures.exposure import Came, Piece, Sample, Shown
+from assistant.recommend.measures.rates import Came, Piece, Sample, Shown
 from assistant.store import schema
 from assistant.store.consents import stands
 from assistant.store.database import Database

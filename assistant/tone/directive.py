@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from assistant.profile.person import Formality
-from assistant.tone.correction import OfferedCorrection
+from assistant.tone.situation import EmotionName, Scale
 
 Warmth = Literal["plain", "warm", "very_warm"]
 Pace = Literal["slow", "normal", "brisk"]
@@ -79,3 +82,18 @@ class Directive:
     """Names of what was looked at."""
     correction: OfferedCorrection | None = None
     """What the person can say where the last rule that read their mood was wrong about it."""
+
+
+class OfferedCorrection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the person can say of themself instead: the body of `POST /v1/people/{person}/mood/corrections`."""
+
+    stress: bool | UnsetType = UNSET
+    valence: Scale | UnsetType = UNSET
+    """From -1 (unpleasant) to 1 (pleasant)."""
+    arousal: Scale | UnsetType = UNSET
+    """From -1 (calm) to 1 (activated)."""
+    emotion: EmotionName | UnsetType = UNSET
+
+    def named(self) -> dict[str, bool | float | str]:
+        """The members that are given."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not UNSET}

@@ -24,9 +24,8 @@ from assistant.evaluate.tables.sessions import Rules, SessionTurn, follow_turns
 from assistant.mood.conformal import read_calibration
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner
-from assistant.tone.policy import direct
+from assistant.tone.policy import NOTHING, direct
 from assistant.tone.situation import Situation
-from assistant.tone.steady import NOTHING
 from scripts.mood.data import epitome, esconv, read_texts
 from scripts.mood.lab import Statistic, figures_of, less, ranked, record, scored
 from scripts.mood.measure import keep

@@ -10,7 +10,6 @@ import pytest
 
 from assistant.arrays import Floats
 from assistant.recommend.holdout import measure_uplift
-from assistant.recommend.measures.exposure import Came, Piece, Shown
 from assistant.recommend.measures.fairness import FEWEST, GroupExposure, compare_groups
 from assistant.recommend.measures.interval import (
     compare_shares,
@@ -21,7 +20,7 @@ from assistant.recommend.measures.interval import (
     widen_z,
     wilson_interval,
 )
-from assistant.recommend.measures.rates import compare_arms, compute_rates
+from assistant.recommend.measures.rates import Came, Piece, Shown, compare_arms, compute_rates
 
 MUSIC, OFFER = Piece("song", "music", False), Piece("sale", "voucher", True)
 

@@ -20,7 +20,6 @@ from assistant.recommend.attributes import OF_CONTEXTS, check_names
 from assistant.recommend.bandits import Belief, Exploration, fold, prior, restore
 from assistant.recommend.bubble import bubble, widen
 from assistant.recommend.catalogue import Affinity, Catalogue, Item, check, faults
-from assistant.recommend.diversity import price, unit
 from assistant.recommend.features import (
     COMMERCIAL,
     CONTEXT,
@@ -35,7 +34,16 @@ from assistant.recommend.item_table import ItemTable, lay_out
 from assistant.recommend.moment import Moment
 from assistant.recommend.ranking import Recommendation
 from assistant.recommend.scoring import Learned, RankingContext, totals, view
-from assistant.recommend.slate import Knobs, draw, draw_diverse, expected_loss, generator, temperature_of
+from assistant.recommend.slate import (
+    Knobs,
+    draw,
+    draw_diverse,
+    expected_loss,
+    generator,
+    price,
+    temperature_of,
+    unit,
+)
 from assistant.recommend.together import Like, Neighbours, Together, add_likes
 from tests.rankings import rank, ranking_of
 
@@ -144,8 +152,8 @@ def test_folding_over_the_context_is_the_same_as_the_outer_product() -> None:
     rng = np.random.default_rng(3)
     context, numbers = rng.normal(size=len(CONTEXT)), rng.normal(size=(5, len(ITEM)))
     numbers[:, COMMERCIAL] = 0.0
-    inner = fold(TAUGHT, context)
-    for row, mean, deviation in zip(numbers, inner.expected(numbers), inner.deviation(numbers), strict=True):
+    inner = fold(TAUGHT, context, Exploration(width=1.0))
+    for row, mean, deviation in zip(numbers, inner.expected(numbers), inner.bonus(numbers), strict=True):
         whole = choice_features(context, row)
         assert mean == pytest.approx(whole @ TAUGHT.mean)
         assert deviation == pytest.approx(math.sqrt(whole @ TAUGHT.covariance @ whole))

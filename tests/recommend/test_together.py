@@ -16,7 +16,7 @@ from assistant.recommend.catalogue import Item
 from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import LATE_S, Reward, State, learn, pack, shows_taste, unpack
 from assistant.recommend.item_table import lay_out
-from assistant.recommend.likes import REFRESH_S, LikedLately
+from assistant.recommend.learner import LIKES_REFRESH_S, LikedLately
 from assistant.recommend.ranking import Recommendation
 from assistant.recommend.scoring import Learned
 from assistant.recommend.together import (
@@ -194,7 +194,7 @@ async def test_likes_are_read_once_and_then_only_what_is_newer() -> None:
     log.kept += Log("c", "b").kept
     likes.outdate("p")
     assert await likes.recent("p", 2.0) == ("b", "c", "a")
-    await likes.recent("p", 3.0 + REFRESH_S)
+    await likes.recent("p", 3.0 + LIKES_REFRESH_S)
     assert log.reads == [0, 3, 5]
 
 

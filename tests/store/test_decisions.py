@@ -11,7 +11,7 @@ import pytest
 
 from assistant.decision import Decision
 from assistant.profile.person import Person
-from assistant.recommend.explanation import explain_items
+from assistant.recommend.decision import explain_items
 from assistant.server.routes.explain import ways_out
 from tests.conftest import House
 from tests.decisions import a_decision, an_item

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from assistant.profile.person import Profile
 from assistant.tone.directive import Manner, Speech
 from assistant.tone.policy import choose
-from assistant.tone.render import manner_of, tag
-from assistant.tone.speech import REPLY, speech, ssml
+from assistant.tone.render import REPLY, manner_of, speech, ssml, tag
 from tests.tone.tones import PLAIN, TENSE, few, manners, many, mood, profiles
 
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.conversation.progress import ProgressMemory
+from assistant.conversation.memory import ProgressMemory
 from assistant.text.goodbye import says_goodbye
 from assistant.tone.directive import Manner
-from assistant.tone.policy import choose, direct
+from assistant.tone.policy import CALMER, HOLD_S, NOTHING, choose, direct, steady_manner
 from assistant.tone.situation import Situation
-from assistant.tone.steady import CALMER, HOLD_S, NOTHING, steady_manner
 from tests.conftest import House
 from tests.tone.tones import LIVELY, PLAIN, TENSE, codes, manners, many, mood
 

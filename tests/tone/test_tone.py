@@ -17,11 +17,10 @@ from assistant.server.contract.shapes import show_directive
 from assistant.tone import directive
 from assistant.tone.directive import Manner
 from assistant.tone.law import LAWS
-from assistant.tone.policy import choose, direct
+from assistant.tone.policy import NOTHING, choose, direct, steady_manner
 from assistant.tone.render import NEVER, SENTENCES, prompt
 from assistant.tone.rules import RESERVED, SHIPPED, Policy, ToneRule
 from assistant.tone.situation import Situation, likely
-from assistant.tone.steady import NOTHING, steady_manner
 from tests.tone.tones import (
     AFTER,
     LIVELY,

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from assistant.emotion import EMOTIONS, Estimate, Mood
 from assistant.profile.person import Formality, Profile
-from assistant.tone import condition, directive
+from assistant.tone import directive, situation
 from assistant.tone.directive import Directive, Manner
-from assistant.tone.policy import direct
+from assistant.tone.policy import HOLD_S, direct
 from assistant.tone.rules import SHIPPED, Choices, Policy, ToneRule
 from assistant.tone.situation import Situation
-from assistant.tone.steady import HOLD_S
 
 few = settings(max_examples=30, deadline=None)
 
@@ -96,7 +95,7 @@ manners = st.builds(
 
 
 facts = st.builds(
-    condition.Facts,
+    situation.Facts,
     valence_above=st.none() | st.floats(-1, 1),
     valence_below=st.none() | st.floats(-1, 1),
     stress_at_least=st.none() | st.floats(0.5, 1),
@@ -121,7 +120,7 @@ policies = st.builds(
             ToneRule,
             code=st.just("theirs"),
             says=st.just("Theirs."),
-            when=st.builds(condition.Condition, any_of=st.lists(facts, max_size=2).map(tuple)),
+            when=st.builds(situation.Condition, any_of=st.lists(facts, max_size=2).map(tuple)),
             sets=choices,
         ),
         max_size=6,

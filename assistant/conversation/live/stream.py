@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.pcm import Samples
+from assistant.audio.pcm import Samples, Tape
 from assistant.audio.segment import SegmentRules
-from assistant.audio.tape import Tape
 from assistant.audio.vad import CHUNK, VadState
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Transcription
-from assistant.conversation.live.answers import Answers, FinishedUtterance
-from assistant.conversation.live.captions import Captions
+from assistant.conversation.live.answers import Answers, Captions, FinishedUtterance
 from assistant.conversation.live.consent_gate import ConsentGate
 from assistant.conversation.live.events import (
     Committed,
@@ -31,7 +30,6 @@ from assistant.conversation.live.events import (
     SpeechStopped,
     Written,
 )
-from assistant.conversation.live.latest import LatestWork
 from assistant.conversation.live.listening import Change, Listening, Utterance, UtteranceBegan, UtteranceEnded
 from assistant.conversation.session import Conversation
 from assistant.emotion import Reading
@@ -300,3 +298,45 @@ class Stream:
 
 def _ms(position: int) -> int:
     return round(position * 1000 / SAMPLE_RATE)
+
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class LatestWork:
+    """Does one piece of work at a time; of those asked for meanwhile only the last is done."""
+
+    def __init__(self) -> None:
+        self._next: Work | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.shed = 0
+        """How many were never begun, because something newer was asked for."""
+
+    def ask(self, work: Work) -> None:
+        """Do this once the present work is done, unless something newer is asked for by then."""
+        self.shed += self._next is not None
+        self._next = work
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    def drop(self) -> None:
+        """Give up on everything, the present work too."""
+        self._next = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def wait(self) -> None:
+        """Wait until there is nothing to do."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        while self._next is not None:
+            work, self._next = self._next, None
+            try:
+                await work()
+            except Exception as error:  # an update that fails is left out
+                log.warning("an update failed (%s)", type(error).__name__)

@@ -133,8 +133,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         notes=[f"{len(sheet.names)} classes: {', '.join(sheet.names)}", *notes, *manifest.notes],
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, make_lines(sheet, outcomes))
-    files.write_and_print(report, options.out)
+    files.write_and_print(report, make_lines(sheet, outcomes), options.out)
     if (saved := options.save_model) is not None:
         print(f"  in {saved}: a model folder. Use it with --model {saved}, or serve it with")
         print(f"  ATTUNE_VOICE_MODEL={saved.resolve()}")

@@ -155,8 +155,7 @@ def evaluate(options: LogsOptions) -> int:
         notes=list_warnings(log, found, plain, options.clip),
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, _lines(log, weight))
-    files.write_and_print(report, options.out)
+    files.write_and_print(report, _lines(log, weight), options.out)
     return 0
 
 

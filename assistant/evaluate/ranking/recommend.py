@@ -81,8 +81,7 @@ def evaluate(options: RecommendOptions) -> int:
         notes=list_notes(found),
         seconds=round(time.monotonic() - started, 3),
     )
-    files.write_predictions(options.out, _lines(heard, splits, scores))
-    files.write_and_print(report, options.out)
+    files.write_and_print(report, _lines(heard, splits, scores), options.out)
     return 0
 
 
@@ -177,11 +176,7 @@ def compute_figures(
 
 
 def _compute_mean_auc(
-    scores: Sequence[Floats],
-    splits: Sequence[situnes.Split],
-    liked: Bools,
-    of: Ints,
-    weights: Floats,
+    scores: Sequence[Floats], splits: Sequence[situnes.Split], liked: Bools, of: Ints, weights: Floats
 ) -> Floats:
     each = [
         metrics.auc(score, liked[split.test], weights[:, of[split.test]])

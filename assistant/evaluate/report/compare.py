@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from assistant.errors import Invalid, Unavailable
-from assistant.evaluate.command_line import make_options, parse_count, parse_names, run_to_end
+from assistant.evaluate.command_line import add_bootstrap, make_options, parse_names, run_to_end
 from assistant.evaluate.figures.measures import compute_figures
 from assistant.evaluate.figures.permutation import adjust_p, compare_models
 from assistant.evaluate.figures.tasks import Sheet
@@ -55,17 +55,11 @@ def configure(sub: argparse.ArgumentParser) -> None:
     """Add the arguments, and `run` as what it does."""
     sub.set_defaults(run=run)
     add = sub.add_argument
-    add(
-        "folders",
-        type=Path,
-        nargs="+",
-        metavar="FOLDER",
-        help="two or more, each with report.json and predictions.csv",
-    )
+    words = "two or more, each with report.json and predictions.csv"
+    add("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
     add("--names", type=parse_names, default=(), metavar="A,B", help="of the models (default: the folders' names)")
     add("--out", type=Path, metavar="DIR", help="where to write the leaderboard (default: only print it)")
-    add("--bootstrap", type=parse_count, default=1000, metavar="N", help="replicates (default 1000; 0: none)")
-    add("--seed", type=parse_count, default=0, metavar="N", help="of bootstrap and permutations (default 0)")
+    add_bootstrap(sub, seeds="bootstrap and permutations")
 
 
 def run(args: argparse.Namespace) -> int:

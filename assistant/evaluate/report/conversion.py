@@ -1,7 +1,8 @@
-"""Between computed figures, the structs of a report, and JSON."""
+"""Between computed figures, the structs of a report, JSON, and the schema of this JSON."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from assistant.bootstrap import Figure
 from assistant.errors import Invalid, NotFound
+from assistant.evaluate.report import report
 from assistant.evaluate.report.report import Figures, Findings, Measured, Report
 
 Form = TypeVar("Form", bound=Struct)
@@ -82,3 +84,21 @@ def read_report(file: Path) -> Report:
         raise Invalid(f"{file} is not a report of assistant evaluate: {error}", code="report_invalid") from error
     except ValueError as error:
         raise Invalid(f"{file} is not JSON: {error}", code="report_invalid") from error
+
+
+def make_schema() -> dict[str, Any]:
+    """The JSON schema of `report.json`. It requires every member that is always written, also those with a default.
+
+    >>> make_schema()["$id"], "seconds" in make_schema()["required"], "folds" in make_schema()["required"]
+    ('attune-evaluation/1', True, False)
+    """
+    named: dict[str, dict[str, Any]] = msgspec.json.schema(report.Report)["$defs"]
+    for name, form in named.items():
+        members = form["properties"]
+        written = {f.encode_name for f in msgspec.structs.fields(getattr(report, name)) if f.default is not UNSET}
+        form["required"] = [key for key in members if key in written or key == "schema"]
+        form["description"] = inspect.cleandoc(form["description"])
+        for member in members.values():
+            member.pop("default", None)
+    top: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": report.SCHEMA}
+    return top | named.pop("Report") | {"$defs": named}

@@ -1,4 +1,4 @@
-"""The files of a run: `report.json`, `report.html`, `card.md`, `predictions.csv` and `bad_rows.csv`."""
+"""The files: `report.json`, `report.html`, `card.md`, `predictions.csv`, `bad_rows.csv`, and what it prints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,10 +15,9 @@ import msgspec
 
 from assistant.errors import Invalid, Unavailable
 from assistant.evaluate.report.conversion import to_plain
-from assistant.evaluate.report.model_card import model_card
-from assistant.evaluate.report.page import report_page
-from assistant.evaluate.report.report import BadRowEntry, BadRows, Report
-from assistant.evaluate.report.terminal import format_summary
+from assistant.evaluate.report.documents import model_card, report_page
+from assistant.evaluate.report.glossary import choose_headline
+from assistant.evaluate.report.report import BadRowEntry, BadRows, Measured, Number, Report
 from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
 
 SHOWN_BAD = 50
@@ -32,9 +31,8 @@ _ROOM = 4_000_000
 def list_bad_rows(bad: Sequence[BadRow]) -> BadRows:
     """The number of bad rows, and the first `SHOWN_BAD` in the order of the file."""
     ordered = sorted(bad, key=lambda row: row.line)
-    return BadRows(
-        count=len(bad), first=[BadRowEntry(line=row.line, reason=row.reason) for row in ordered[:SHOWN_BAD]]
-    )
+    first = [BadRowEntry(line=row.line, reason=row.reason) for row in ordered[:SHOWN_BAD]]
+    return BadRows(count=len(bad), first=first)
 
 
 def print_bad_rows(bad: Sequence[BadRow]) -> None:
@@ -90,12 +88,6 @@ def _replacing(file: Path, *, keep: bool = False) -> Iterator[TextIO]:
         beside.unlink(missing_ok=True)
 
 
-def write_predictions(out: Path, lines: Iterable[Sequence[Any]]) -> None:
-    """Write `predictions.csv`, the header first. Raises `Unavailable` (`out_unwritable`)."""
-    with _writing(out), _replacing(out / "predictions.csv") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
-
-
 def write_report(report: Report, out: Path) -> Report:
     """Write `report.json`, the page and the model card; returns the report as it was written.
 
@@ -113,8 +105,13 @@ def write_report(report: Report, out: Path) -> Report:
     return written
 
 
-def write_and_print(report: Report, out: Path) -> None:
-    """Write the report, print its figures, and name the files. Raises `Unavailable` (`out_unwritable`)."""
+def write_and_print(report: Report, predictions: Iterable[Sequence[Any]], out: Path) -> None:
+    """Write `predictions.csv` and the report, print its figures, and name the files.
+
+    `predictions` are lines, the header first. Raises `Unavailable` (`out_unwritable`).
+    """
+    with _writing(out), _replacing(out / "predictions.csv") as file:
+        csv.writer(file, lineterminator="\n").writerows(predictions)
     print(format_summary(write_report(report, out)))
     print(f"  in {out}: {FILES}")
 
@@ -125,3 +122,60 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(f"cannot write into --out {out}: {error.strerror}", code="out_unwritable") from error
+
+
+def format_summary(report: Report) -> str:
+    """All figures, aligned; then the leading one by condition, fold and reading; then gaps, notes and leakage."""
+    places = 5 if report.task == "logs" else 3
+    return "\n".join(
+        [
+            _heading(report),
+            *(_line(name, figure, places) for name, figure in report.metrics.items()),
+            *_parts(report),
+            *(f"  {note}" for note in report.notes),
+            *_leakage(report),
+        ]
+    )
+
+
+def _heading(report: Report) -> str:
+    parts = [f"{report.n} rows", f"{report.clusters} clusters", f"{sum(report.abstained.values())} abstained"]
+    if report.splits:
+        parts.append(f"{report.splits} splits")
+    if report.bad_rows:
+        parts.append(f"{report.bad_rows.count} bad")
+    return f"{report.task} with {report.model.name}: {', '.join(parts)}, {report.seconds:.1f} s"
+
+
+def _parts(report: Report) -> Iterator[str]:
+    key = next(iter(choose_headline(report.task, report.metrics)), "")
+    parts: list[tuple[str, Mapping[str, Number]]] = []
+    parts += [(f"{key}, {one.name}", one.metrics) for one in report.conditions or ()]
+    if report.folds:
+        parts += [(f"{key} without {fold.held_out}", fold.metrics) for fold in report.folds.of]
+        parts += [(f"{key}, mean of the folds", report.folds.mean or {})]
+    parts += [(f"{key}, {name}", figures) for name, figures in (report.compared or {}).items()]
+    for name, figures in parts:
+        if isinstance(figure := figures.get(key), Measured):
+            yield _line(name, figure)
+    if report.sets and report.sets.held:
+        sets = f"; {report.sets.said:.0%} of the rows have one, of {report.sets.names or 0:.1f} names on average"
+        yield _line("sets that hold the label", report.sets.held) + sets
+    if report.weights:
+        effective, largest = (report.weights[key] or 0 for key in ("effective_sample_size", "largest"))
+        yield f"  effective sample size {effective:.1f}, largest weight {largest:.3g}"
+    for gap in report.gaps or ():
+        if gap.verdict == "gap":
+            yield f"  gap by {gap.column}: {gap.metric} of {gap.best} and of {gap.worst} differ"
+
+
+def _leakage(report: Report) -> Iterator[str]:
+    if report.leakage and report.leakage.against:
+        yield f"  against {report.leakage.against}: {report.leakage.verdict}"
+
+
+def _line(name: str, figure: Measured, places: int = 3) -> str:
+    if figure.value is None:
+        return f"  {name:<20} undefined"
+    value, low, high = (f"{end or 0:{places + 3}.{places}f}" for end in (figure.value, figure.low, figure.high))
+    return f"  {name:<20} {value}" + ("" if figure.low is None else f"  [{low}, {high}]")

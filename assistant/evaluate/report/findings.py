@@ -101,6 +101,11 @@ def compute_findings(
     )
 
 
+def describe_classes(sheet: Sheet) -> str:
+    """The classes that a prediction was chosen from, as a note."""
+    return f"closed set: argmax over the {len(sheet.names)} classes that occur ({', '.join(sheet.names)})"
+
+
 def list_extra_columns(columns: Sequence[str]) -> list[str]:
     """The columns that a row has only on request.
 

@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from assistant.evaluate.report.formatting import escape_hidden, format_count, format_figure, format_p
 from assistant.evaluate.report.glossary import get_metric
-from assistant.evaluate.report.markdown import escape_markdown, make_table
 from assistant.evaluate.report.report import Figures, File, Measured, ModelIdentity
-from assistant.evaluate.report.view import Section, Table, render_page
+from assistant.evaluate.report.view import Section, Table, escape_markdown, make_table, render_page
 
 SCHEMA = "attune-leaderboard/1"
 """The form of `leaderboard.json`, as its member `schema` says."""

@@ -1,38 +1,35 @@
-"""What a page consists of, as data: sections with tables and plots; and how templates turn it into HTML."""
+"""What a page consists of, as data: sections with tables and plots; and how it is written in HTML and Markdown."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from assistant.evaluate.report.formatting import escape_hidden
+from assistant.pages import open_templates
 
 Ends = tuple[float, float]
 """The values at the left and the right end of a column of bars."""
+Element = Literal["line", "rect", "circle", "path", "text"]
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+"""What Markdown reads as more than text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """An SVG element."""
 
-    element: Literal["line", "rect", "circle", "path", "text"]
+    element: Element
     attributes: Mapping[str, str]
     text: str = ""
     tooltip: str = ""
 
 
-def shape(
-    element: Literal["line", "rect", "circle", "path", "text"],
-    css: str,
-    text: str = "",
-    *,
-    tooltip: str = "",
-    **attributes: str | float,
-) -> Shape:
+def shape(element: Element, css: str, text: str = "", *, tooltip: str = "", **attributes: str | float) -> Shape:
     """An SVG element of the style sheet's class `css`. In names of attributes an underscore is a hyphen.
 
     >>> dict(shape("line", "grid", x1=0.25, y1=2.0, stroke_width="1").attributes)
@@ -127,7 +124,7 @@ class Section:
     code: str = ""
     illustrations: Sequence[Illustration] = ()
     tables: Sequence[Table] = ()
-    items: Sequence[str] = field(default=())
+    items: Sequence[str] = ()
     """A list."""
 
     @property
@@ -138,18 +135,55 @@ class Section:
 
 def render_page(template: str, sections: Sequence[Section], **context: Any) -> str:
     """A page from one of `templates/`: no scripts, no fonts, nothing fetched. Empty sections are left out."""
-    environment = Environment(
-        loader=PackageLoader("assistant.evaluate.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    templates = open_templates(__file__).overlay(finalize=_escape_text)
     filled = [section for section in sections if not section.empty]
-    return environment.get_template(template).render(sections=filled, **context)
+    return templates.get_template(template).render(sections=filled, **context)
 
 
-def _finalize(value: Any) -> Any:
+def _escape_text(value: Any) -> Any:
     return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def escape_markdown(text: str) -> str:
+    """Any text as Markdown that shows just that text, on one line.
+
+    >>> print(escape_markdown("a|b <b>*c*</b>"), escape_markdown("two\\nlines"))
+    a\\|b \\<b\\>\\*c\\*\\</b\\> two lines
+    """
+    return _SPECIAL.sub(r"\\\1", " ".join(escape_hidden(text).split()))
+
+
+def make_code_block(text: str) -> str:
+    """A block of Markdown code that its content cannot end.
+
+    >>> print(make_code_block("a ``` b"))
+    ````
+    a ``` b
+    ````
+    """
+    fence = "`" * max(3, max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{fence}\n{escape_hidden(text)}\n{fence}"
+
+
+def make_table(table: Table) -> str:
+    """A table in Markdown, without its bars; numbers are aligned to the right.
+
+    >>> print(make_table(Table(("name", "n"), [("a|b", "3")], "tn")))
+    | name | n |
+    | :--- | ---: |
+    | a\\|b | 3 |
+    """
+    marks = ["---:" if kind == "n" else ":---" for kind in table.kinds if kind != "p"]
+    head, *rows = (_list_texts(row, table.kinds) for row in (table.head, *table.rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, marks, *rows))
+
+
+def _list_texts(row: Sequence[str | Cell | Scale], kinds: str) -> list[str]:
+    texts: list[str] = []
+    for kind, cell in zip(kinds, row, strict=True):
+        text = cell if isinstance(cell, str) else cell.title if isinstance(cell, Scale) else cell.text
+        if kind != "p":
+            texts.append(escape_markdown(text))
+        elif text and texts and texts[-1] in ("", "–"):
+            texts[-1] = escape_markdown(text)  # a note in the place of a bar
+    return texts

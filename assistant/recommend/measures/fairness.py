@@ -15,7 +15,6 @@ import numpy as np
 
 from assistant.arrays import Floats
 from assistant.bootstrap import Figure
-from assistant.recommend.measures.exposure import Shown
 from assistant.recommend.measures.interval import (
     compare_means,
     compare_shares,
@@ -23,7 +22,7 @@ from assistant.recommend.measures.interval import (
     estimate_share,
     widen_z,
 )
-from assistant.recommend.measures.rates import get_best_reward, group_by_person
+from assistant.recommend.measures.rates import Shown, get_best_reward, group_by_person
 
 FEWEST = 30
 """People of a group, below which nothing is said of it."""

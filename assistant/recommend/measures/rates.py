@@ -1,4 +1,7 @@
-"""What recommendations came to: of the slates that were shown, how many were clicked, finished, bought from."""
+"""What recommendations came to: of the slates that were shown, how many were clicked, finished, bought from.
+
+What was shown is known here as far as measures need it: no score, no mood, no text.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,55 @@ import numpy as np
 from assistant.bootstrap import Figure
 from assistant.recommend.feedback import Kind
 from assistant.recommend.holdout import Arm, Uplift, measure_uplift
-from assistant.recommend.measures.exposure import Shown
 from assistant.recommend.measures.interval import estimate_mean, estimate_share
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One item on a slate."""
+
+    item: str
+    kind: str
+    commercial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """One reward."""
+
+    kind: Kind
+    reward: float
+    """In [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One slate that was shown."""
+
+    person: str
+    """Pseudonym."""
+    at: float
+    """Unix seconds."""
+    pieces: tuple[Piece, ...]
+    came: tuple[Came, ...] = ()
+    arm: Arm | None = None
+    """Of the standing experiment; None where the person let no mood be used for content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The latest slates of an app, newest first; those of people who had the use of their data restricted are left
+    out.
+    """
+
+    shown: Sequence[Shown]
+    read: int
+    """Decisions that were read; also those of a tone alone, and what was ranked ahead and never shown."""
+    since: float
+    """Unix seconds: nothing older was read."""
+    whole: bool
+    """Everything since then was read; else it was too much, and the oldest is missing."""
+
 
 FEWEST = 30
 """People, below which no rate is told."""

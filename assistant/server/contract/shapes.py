@@ -7,8 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from assistant.conversation.limits import GPC, Limit
-from assistant.conversation.session import Answer
+from assistant.conversation.session import GPC, Answer, Limit
 from assistant.emotion import STATEMENT, Estimate, Modality, Mood, Reading
 from assistant.profile.person import Formality
 from assistant.recommend.ranking import Recommendation

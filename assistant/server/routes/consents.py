@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from assistant.consent.dpv import RIGHTS, ReceiptDetails, receipt_document, retention_text
 from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
 from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, ConsentReceipt, Event, Record, iso_date, receipt
-from assistant.consent.standing import key_of
+from assistant.consent.register import key_of
 from assistant.emotion import MODALITIES, PURPOSES, STATEMENT
 from assistant.errors import NotFound
+from assistant.pages import open_templates
 from assistant.profile.person import App, Person, subject
 from assistant.server.contract.bodies import ConsentBody
 from assistant.server.http.guard import body_of
@@ -29,14 +28,7 @@ _SAYS: dict[Event, str] = {
     "refused": "This was refused",
     "expired": "This ran out",
 }
-_TEMPLATE = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-).get_template("receipt.html.jinja")
+_TEMPLATE = open_templates(__file__).get_template("receipt.html.jinja")
 _VARY = {"Vary": "Accept"}
 _PAGE = {
     **_VARY,

@@ -10,17 +10,23 @@ import msgspec
 from aiohttp import web
 
 from assistant.consent.grant import Grant
-from assistant.conversation.moods_used import MoodsUsed
+from assistant.conversation.memory import MoodsUsed
 from assistant.decision import Decision, ToneDecision
 from assistant.emotion import STATEMENT, Mood
 from assistant.profile.person import Person, subject
-from assistant.recommend.decision import Diversity, RankingDecision
-from assistant.recommend.explanation import ItemExplained, Parts, ReasonExplained, correction_of, explain_items
+from assistant.recommend.decision import (
+    Diversity,
+    ItemExplained,
+    Parts,
+    RankingDecision,
+    ReasonExplained,
+    correction_of,
+    explain_items,
+)
 from assistant.recommend.holdout import Arm
 from assistant.server.contract.shapes import CurrentMood, show_mood
 from assistant.server.http.route import DECISION, PERSON, Route, enter_decision, respond
-from assistant.tone.correction import OfferedCorrection
-from assistant.tone.directive import Manner
+from assistant.tone.directive import Manner, OfferedCorrection
 from assistant.tone.render import NEVER, difference
 from assistant.tone.rules import SHIPPED
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from assistant.errors import Invalid
-from assistant.mood.correction import DIMENSIONS, Correction
+from assistant.mood.timeline import DIMENSIONS, Correction
 from assistant.server.contract.bodies import MessageBody
 from assistant.server.contract.shapes import show_answer, show_mood
 from assistant.server.http.guard import body_of

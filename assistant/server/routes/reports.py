@@ -14,8 +14,8 @@ from assistant.errors import Invalid
 from assistant.profile.person import App, Profile
 from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
-from assistant.recommend.measures.exposure import Sample
 from assistant.recommend.measures.fairness import Compared, GroupExposure
+from assistant.recommend.measures.rates import Sample
 from assistant.server.contract.shapes import show_limits
 from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services

@@ -30,7 +30,7 @@ from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.fit import features, model_folder
 from assistant.evaluate.fit.head import Head
 from assistant.evaluate.fit.softmax import Linear
-from assistant.evaluate.report.schema import schema
+from assistant.evaluate.report.conversion import make_schema
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, read_card
@@ -156,7 +156,7 @@ def fit(data: Path, models: Path, out: str = "out", **options: Any) -> dict[str,
     asked = {"fit": "head", "folds": 3, "bootstrap": 20, **options}
     assert evaluate(RunOptions("voice", data, model=models / "voice", out=data.parent / out, **asked)) == 0
     report: dict[str, Any] = json.loads((data.parent / out / "report.json").read_text())
-    jsonschema.Draft202012Validator(schema()).validate(report)
+    jsonschema.Draft202012Validator(make_schema()).validate(report)
     return report
 
 

@@ -12,8 +12,7 @@ from typing import Any
 from assistant.cli import main
 from assistant.evaluate.report import files
 from assistant.evaluate.report.conversion import to_struct
-from assistant.evaluate.report.model_card import model_card
-from assistant.evaluate.report.page import report_page
+from assistant.evaluate.report.documents import model_card, report_page
 from assistant.evaluate.report.report import Report
 from tests.evaluate.report.reports import (
     bare_report,

@@ -18,10 +18,9 @@ import pytest
 from assistant.config import shipped_models
 from assistant.errors import Unavailable
 from assistant.evaluate.report import files
-from assistant.evaluate.report.conversion import read_report, to_plain, to_struct
+from assistant.evaluate.report.conversion import make_schema, read_report, to_plain, to_struct
 from assistant.evaluate.report.provenance import describe_model, describe_run, hash_file
 from assistant.evaluate.report.report import File, Report
-from assistant.evaluate.report.schema import schema
 from assistant.inference.card import read_card
 from tests.evaluate.report.reports import (
     full_report,
@@ -50,7 +49,7 @@ def test_sessions_have_a_page_and_a_card_too(tmp_path: Path) -> None:
     file = tmp_path / "sessions.csv"
     file.write_text("session,order,text,emotion\na,1,I am so happy,joy\na,2,I hate it,anger\nb,1,So sad,sadness\n")
     files = evaluated(tmp_path / "out", "mood", "--data", str(file))
-    jsonschema.validate(json.loads(files["report.json"]), schema())
+    jsonschema.validate(json.loads(files["report.json"]), make_schema())
     assert "Mood over sessions" in files["report.html"]
     assert "Mood over sessions" in files["card.md"]
 
@@ -59,7 +58,7 @@ def test_sessions_have_a_page_and_a_card_too(tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 def test_recommendations_have_a_page_and_a_card_too(data: Path, tmp_path: Path) -> None:
     files = evaluated(tmp_path / "out", "recommend", "--data", str(data / "recsys" / "situnes"))
-    jsonschema.validate(json.loads(files["report.json"]), schema())
+    jsonschema.validate(json.loads(files["report.json"]), make_schema())
     assert "AUC with situation" in files["report.html"]
     assert "AUC with situation" in files["card.md"]
 

@@ -10,8 +10,8 @@ import pytest
 
 from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.glossary import get_metric
-from assistant.evaluate.report.limitations import list_limits
 from assistant.evaluate.report.report import Report
+from assistant.evaluate.report.sections import list_limits
 from assistant.evaluate.report.view import Table
 from tests.conftest import ROOT
 from tests.evaluate.report.reports import (

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from assistant.evaluate.report.conversion import to_struct
-from assistant.evaluate.report.page import report_page
+from assistant.evaluate.report.documents import report_page
 from assistant.evaluate.report.report import Report
 from tests.evaluate.report.reports import (
     bare_report,

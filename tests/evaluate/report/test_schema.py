@@ -10,9 +10,8 @@ import jsonschema
 import pytest
 
 from assistant.cli import main
-from assistant.evaluate.report.conversion import read_report, to_plain
+from assistant.evaluate.report.conversion import make_schema, read_report, to_plain
 from assistant.evaluate.report.glossary import choose_headline, get_metric
-from assistant.evaluate.report.schema import schema
 from tests.evaluate.report.reports import (
     full_report,
     hostile_report,
@@ -21,14 +20,14 @@ from tests.evaluate.report.runs import EVERY, TEXTS, Tags, a_table, evaluated
 
 
 def test_the_schema_is_a_schema_and_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.Draft202012Validator.check_schema(make_schema())
     assert main(["evaluate", "schema"]) == 0
-    assert json.loads(capsys.readouterr().out) == schema()
+    assert json.loads(capsys.readouterr().out) == make_schema()
 
 
 @pytest.mark.parametrize("made", EVERY)
 def test_reports_fit_the_schema(made: Any) -> None:
-    jsonschema.validate(made(), schema())
+    jsonschema.validate(made(), make_schema())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_reports_fit_the_schema(made: Any) -> None:
 )
 def test_what_is_not_a_report_does_not_fit_the_schema(key: str, value: Any) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(full_report() | {key: value}, schema())
+        jsonschema.validate(full_report() | {key: value}, make_schema())
 
 
 @pytest.mark.parametrize("made", [*EVERY, hostile_report])
@@ -64,7 +63,7 @@ def test_a_report_of_an_older_version_may_lack_members(tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_full_report_is_in_the_schema() -> None:
-    assert set(full_report()) <= set(schema()["properties"])
+    assert set(full_report()) <= set(make_schema()["properties"])
 
 
 @pytest.mark.parametrize("task", ["emotion", "sentiment", "stress", "labels", "affect"])
@@ -79,6 +78,6 @@ def test_what_a_run_writes_fits_the_schema(task: str, tmp_path: Path) -> None:
     rows = tuple((text, labels[at % 3]) for at, (text, _) in enumerate(TEXTS))
     files = evaluated(tmp_path / "out", "text", "--data", str(a_table(tmp_path, rows, column)), "--task", task)
     report = json.loads(files["report.json"])
-    jsonschema.validate(report, schema())
+    jsonschema.validate(report, make_schema())
     assert not Tags(files["report.html"]).unbalanced
     assert get_metric(choose_headline(task, report["metrics"])[0]).name in files["report.html"]

@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from assistant.conversation.moods_used import MoodsUsed, MoodsUsedMemory
+from assistant.conversation.memory import MoodsUsed, MoodsUsedMemory
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Estimate, Evidence, Mood
 from assistant.errors import Invalid
 from assistant.profile.person import Person, Profile
 from assistant.recommend.catalogue import starter
-from assistant.recommend.decision import DecidedItem
-from assistant.recommend.explanation import CORRECTIONS
+from assistant.recommend.decision import CORRECTIONS, DecidedItem
 from assistant.server.routes.explain import certainty, explain, ways_out
 from assistant.server.routes.mood import CorrectionBody
 from assistant.tone.policy import direct

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from assistant.recommend.bubble import LATELY, bubble
+from assistant.recommend.bubble import LATELY, REFRESH_S, ShownLately, bubble
 from assistant.recommend.catalogue import Catalogue, Item
 from assistant.recommend.item_table import lay_out
-from assistant.recommend.shown import REFRESH_S, ShownLately
 from tests.conftest import House, OpenHouse
 
 NOW = 1_800_000_000.0

@@ -14,7 +14,7 @@ from assistant.emotion import Mood
 from assistant.errors import Invalid, Unavailable
 from assistant.profile.person import Profile
 from assistant.store import schema as tables
-from assistant.tone import condition
+from assistant.tone import situation
 from assistant.tone.law import LAWS
 from assistant.tone.rules import SHIPPED, Policy, check_policy, read_policy, schema
 from assistant.tone.situation import Situation
@@ -95,9 +95,9 @@ def test_the_shipped_policy_survives_being_stored() -> None:
 
 
 def test_every_fact_is_decided_and_named_as_an_input() -> None:
-    names = set(condition.Facts.__struct_fields__)
-    assert set(condition.OF_MOOD) | set(condition.OF_REST) == names
-    assert set(condition.INPUT_OF) == names
+    names = set(situation.Facts.__struct_fields__)
+    assert set(situation.OF_MOOD) | set(situation.OF_REST) == names
+    assert set(situation.INPUT_OF) == names
 
 
 _FACTS: dict[str, tuple[Any, Situation, Situation]] = {
@@ -128,18 +128,18 @@ _FACTS: dict[str, tuple[Any, Situation, Situation]] = {
 """A value of each fact, a situation in which it holds and one in which it doesn't."""
 
 
-@pytest.mark.parametrize("name", sorted(set(condition.Facts.__struct_fields__) - {"at_least"}))
+@pytest.mark.parametrize("name", sorted(set(situation.Facts.__struct_fields__) - {"at_least"}))
 def test_every_fact_holds_where_it_should_and_only_there(name: str) -> None:
     value, yes, no = _FACTS[name]
-    said = condition.Condition(**{name: value})
+    said = situation.Condition(**{name: value})
     assert said.holds(yes)
     assert not said.holds(no)
 
 
 def test_a_condition_needs_one_of_any_and_nothing_of_none() -> None:
-    when = condition.Condition(
-        any_of=(condition.Facts(goodbye=True), condition.Facts(urgency="high")),
-        none_of=(condition.Facts(turns_at_least=5),),
+    when = situation.Condition(
+        any_of=(situation.Facts(goodbye=True), situation.Facts(urgency="high")),
+        none_of=(situation.Facts(turns_at_least=5),),
     )
     assert when.holds(Situation(PLAIN, goodbye=True))
     assert when.holds(Situation(PLAIN, urgency="high", turns=4))
