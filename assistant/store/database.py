@@ -115,6 +115,26 @@ class Database:
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
 
+    async def rows(self, query: Any, values: dict[str, Any] | None = None) -> Sequence[Any]:
+        """The rows of one query. Raises `StorageFailed`, as do the next three."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).all()
+
+    async def row(self, query: Any, values: dict[str, Any] | None = None) -> Any:
+        """The first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).first()
+
+    async def scalar(self, query: Any) -> Any:
+        """The first column of the first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return await connection.scalar(query)
+
+    async def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
+        """Run one statement in a transaction of its own; returns how many rows it changed."""
+        async with self.write() as connection:
+            return (await connection.execute(statement, rows)).rowcount
+
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
         """A statement that inserts a row, or changes the one that has the same `key` columns."""
         insert: Any = (sqlite if self.kind == "sqlite" else postgresql).insert
