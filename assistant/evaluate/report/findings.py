@@ -167,6 +167,5 @@ def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
         table[:, :names] += true.T.astype(np.int64) @ predicted
         table[:, names] += (true & ~sheet.answered[some, None]).sum(axis=0)
     columns = sheet.names if drop else (*sheet.names, "abstained")
-    return {
-        name: dict(zip(columns, row.tolist(), strict=False)) for name, row in zip(sheet.names, table, strict=True)
-    }
+    rows = zip(sheet.names, table.tolist(), strict=True)
+    return {name: dict(zip(columns, row, strict=False)) for name, row in rows}
