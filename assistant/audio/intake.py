@@ -10,9 +10,8 @@ import numpy as np
 import soxr
 
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.g711 import ALAW, ULAW, Table, expand
-from assistant.audio.opus import OpusInWebm
-from assistant.audio.pcm import Samples, from_pcm16
+from assistant.audio.pcm import ALAW, ULAW, Samples, Table, expand, from_pcm16
+from assistant.audio.webm import OpusInWebm
 from assistant.errors import Invalid, TooLarge
 
 _REACH = 16

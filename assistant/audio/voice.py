@@ -215,10 +215,7 @@ def apply_baseline(usual: Usual, scores: VoiceScores) -> VoiceScores:
     emotions = np.exp(logits - _log_sum(logits))
     tense = [scores.card.labels.index(name) for name in _STRESSED if name in scores.card.labels]
     return replace(
-        scores,
-        emotions=emotions,
-        affect=np.clip(moved[-2:], -1, 1),
-        stress=min(1.0, float(emotions[tense].sum())),
+        scores, emotions=emotions, affect=np.clip(moved[-2:], -1, 1), stress=min(1.0, float(emotions[tense].sum()))
     )
 
 

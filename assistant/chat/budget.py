@@ -34,11 +34,7 @@ class Usage:
 
     def as_json(self) -> dict[str, int]:
         """As the API shows it."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.total,
-        }
+        return {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "total_tokens": self.total}
 
 
 def tokens_in(text: str | bytes) -> int:

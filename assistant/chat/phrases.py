@@ -236,10 +236,7 @@ _FR = Phrases(
             ("C’est plus que ce que permettent mes quelques phrases toutes faites.",),
         ),
         "other": (
-            (
-                "C’est noté.",
-                "Je ne peux répondre que simplement : aucun modèle de langue n’est connecté.",
-            ),
+            ("C’est noté.", "Je ne peux répondre que simplement : aucun modèle de langue n’est connecté."),
             ("D’accord.", "Je n’ai que quelques phrases toutes faites."),
         ),
     },

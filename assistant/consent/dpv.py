@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, Event, Record, iso_date
-from assistant.consent.standing import key_of
+from assistant.consent.register import key_of
 from assistant.emotion import STATEMENT, Modality, Purpose
 
 CONTEXT: dict[str, str] = {

@@ -7,14 +7,12 @@ import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from assistant.consent.changes import SILENCE_S, Changes, Follower
+from assistant.consent.changes import SILENCE_S, Changes, Follower, Listener, Listeners
 from assistant.consent.grant import Grant
 from assistant.consent.legal_rules import Subject, find_needed_exemption, find_prohibition
-from assistant.consent.listeners import Listener, Listeners
 from assistant.consent.receipt import NOTICES, Actor, Event, Record
 from assistant.consent.records import Records, RecordWriter
-from assistant.consent.register import PersonConsent, Register
-from assistant.consent.standing import Standing
+from assistant.consent.register import PersonConsent, Register, Standing
 from assistant.emotion import Modality, Purpose
 from assistant.errors import Forbidden, Invalid, Unavailable
 

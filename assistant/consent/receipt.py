@@ -35,7 +35,7 @@ ENDINGS: frozenset[Event] = frozenset({"withdrawn", "expired", "restricted", "er
 NOTICES: dict[str, str] = {
     "1": "If you allow it, software estimates emotion from your voice or your text: how pleasant, activated and "
     "stressed it sounds. It is an estimate of expression, can be wrong, and is used only for what you allow. "
-    "Nothing is recorded. You can withdraw at any moment, and everything works without it.",
+    "Nothing is recorded. You can withdraw at any moment, and everything works without it."
 }
 """Texts of the notice by version."""
 

@@ -14,10 +14,9 @@ from typing import Protocol
 import numpy as np
 
 from assistant.audio.encoder import States
-from assistant.audio.languages import find_language
 from assistant.audio.pcm import Samples
 from assistant.audio.segment import split_speech
-from assistant.audio.transcribe import Transcript
+from assistant.audio.transcribe import Transcript, find_language
 from assistant.errors import Busy
 
 FINAL_S = 10.0

@@ -14,8 +14,7 @@ from assistant.conversation.services import ConversationServices
 from assistant.emotion import MODALITIES, Abstention, Modality, Mood, Purpose, Reading
 from assistant.errors import Busy, ConsentRequired
 from assistant.mood.baseline import blur_baseline, usual_from
-from assistant.mood.correction import Correction
-from assistant.mood.timeline import Timeline
+from assistant.mood.timeline import Correction, Timeline
 from assistant.profile.person import App, Person, subject
 from assistant.recommend.holdout import Arm, assign_arm
 

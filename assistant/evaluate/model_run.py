@@ -13,8 +13,7 @@ from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
 from assistant.evaluate.run.baseline import subtract_baselines
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.cost import measure_cost
-from assistant.evaluate.run.engine import Engine, Pace, read_rows
+from assistant.evaluate.run.engine import Engine, Pace, measure_cost, read_rows
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.journal import Journal
 from assistant.evaluate.run.outcomes import RowOutcome

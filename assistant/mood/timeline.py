@@ -1,17 +1,66 @@
-"""One person's recent readings and baselines. In memory, bounded, and removed when consent ends."""
+"""One person's recent readings, baselines and corrections. In memory, bounded, and removed when consent ends."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
-from assistant.emotion import NO_BASELINE, Baseline, Modality, Mood, Reading
+from assistant.emotion import NO_BASELINE, Baseline, Estimate, Evidence, Modality, Mood, Reading
 from assistant.mood.baseline import KNOWN_AFTER, update_baseline
 from assistant.mood.conformal import UNCALIBRATED, Calibration
-from assistant.mood.correction import Correction, Dimension, apply_corrections
 from assistant.mood.fusion import Aged, abstain_if_unsure, fuse
+
+Dimension = Literal["stress", "valence", "arousal", "emotion"]
+
+DIMENSIONS: tuple[Dimension, ...] = ("stress", "valence", "arousal", "emotion")
+_SURE = 0.1
+"""Standard deviation of what a person says about themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """The value of one dimension, as the person gave it."""
+
+    dimension: Dimension
+    value: bool | float | str
+    """Stress: whether there is any. Valence and arousal: in [-1, 1]. Emotion: its name."""
+    at: float
+    """Unix seconds."""
+
+
+def apply_corrections(mood: Mood, corrections: Mapping[Dimension, Correction], now: float) -> Mood:
+    """The mood with the person's corrections in place of the estimates.
+
+    Corrections alone make no mood: without an estimate there is nothing to correct.
+
+    >>> from assistant.emotion import Estimate, Mood
+    >>> nothing = Estimate(0.0, 0.3)
+    >>> mood = Mood(nothing, nothing, 0.9, {"fear": 0.8, "joy": 0.2}, (), at=0.0, expires_at=9.0, confidence=0.5)
+    >>> calm = apply_corrections(mood, {"stress": Correction("stress", False, 1.0)}, 3.0)
+    >>> calm.stress, calm.evidence[-1].modality, calm.evidence[-1].age_s
+    (0.0, 'correction', 2.0)
+    """
+    if mood.abstained is not None or not corrections:
+        return mood
+    from_usual = dict(mood.from_usual)
+    for correction in corrections.values():
+        match correction.dimension, correction.value:
+            case "stress", value:
+                mood = replace(mood, stress=1.0 if value else 0.0)
+            case "emotion", str(value):
+                names = dict.fromkeys((*mood.emotions, value))
+                emotions = {name: 1.0 if name == value else 0.0 for name in names}
+                mood = replace(mood, emotions=emotions, emotion_set=(value,))
+            case ("valence" | "arousal") as dimension, value:
+                said = Estimate(float(value), _SURE)
+                if dimension in from_usual:
+                    from_usual[dimension] += said.mean - getattr(mood, dimension).mean
+                mood = replace(mood, valence=said) if dimension == "valence" else replace(mood, arousal=said)
+    newest = max(correction.at for correction in corrections.values())
+    evidence = Evidence("correction", 1.0, max(0.0, now - newest))
+    return replace(mood, from_usual=from_usual, evidence=(*mood.evidence, evidence))
 
 
 class MoodLog(Protocol):
@@ -87,11 +136,7 @@ class Timeline:
             if reading.modality in modalities and now - at < self._expires_s
         ]
         mood = fuse(
-            aged,
-            now=now,
-            half_life_s=self._half_life_s,
-            expires_s=self._expires_s,
-            calibration=self._calibration,
+            aged, now=now, half_life_s=self._half_life_s, expires_s=self._expires_s, calibration=self._calibration
         )
         if mood is None:
             return None

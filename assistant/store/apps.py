@@ -1,4 +1,4 @@
-"""Apps and their API keys."""
+"""Apps: their API keys, and what they upload: catalogues and tone policies. None of it is personal data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 
 from assistant.consent.exceptions import Exceptions
 from assistant.consent.legal_rules import CONTEXTS, Context
-from assistant.errors import Invalid, NotFound, Unauthenticated
+from assistant.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from assistant.profile.access import APP_SCOPES, ApiKey, Scope, format_scopes, parse_scopes
 from assistant.profile.person import App, AppSettings
+from assistant.recommend.catalogue import Catalogue
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
+from assistant.tone.rules import SHIPPED, Policy
 
 log = logging.getLogger(__name__)
 
@@ -232,3 +234,85 @@ def _key(row: Any) -> ApiKey:
 
 def _hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class AppPolicies:
+    """At most one policy for each app; the others use the shipped one. Read each time, so every process agrees."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, tuple[bytes, Policy]] = {}
+
+    async def get(self, app: str) -> Policy:
+        """The app's own policy, or the shipped one.
+
+        Raises `Unavailable` (`policy_unreadable`) where its own can't be read: it is never replaced silently.
+        """
+        table = schema.policies
+        async with self._database.read() as connection:
+            body = await connection.scalar(select(table.c.body).where(table.c.app == app))
+        if body is None:
+            self._known.pop(app, None)
+            return SHIPPED
+        known = self._known.get(app)
+        if known is None or known[0] != body:
+            known = self._known[app] = (body, _read(body))
+        return known[1]
+
+    async def put(self, app: str, policy: Policy) -> None:
+        """Replace the app's policy; durable when this returns."""
+        table = schema.policies
+        values = {"app": app, "body": msgspec.json.encode(policy), "updated_at": self._clock()}
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(table.c.app == app))
+            await connection.execute(insert(table).values(**values))
+
+    async def drop(self, app: str) -> None:
+        """Remove the app's policy, so that the shipped one holds again."""
+        table = schema.policies
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(table.c.app == app))
+
+
+def _read(body: bytes) -> Policy:
+    try:
+        return msgspec.json.decode(body, type=Policy)
+    except msgspec.DecodeError as error:
+        raise Unavailable(
+            "the app's tone policy can't be read; upload it again", code="policy_unreadable"
+        ) from error
+
+
+class Catalogues:
+    """One catalogue for each app; `recommend.catalogue.CatalogueSource`. They hold no personal data."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, Catalogue] = {}
+
+    async def put(self, app: str, catalogue: Catalogue) -> None:
+        """Replace the app's catalogue."""
+        values = {"body": msgspec.json.encode(catalogue), "updated_at": self._clock()}
+        async with self._database.write() as connection:
+            await connection.execute(self._database.upsert(schema.catalogues, ["app"], app=app, **values))
+        self._known[app] = catalogue
+
+    async def get(self, app: str) -> Catalogue:
+        """The app's catalogue; an empty one where it has none."""
+        if app not in self._known:
+            query = select(schema.catalogues.c.body).where(schema.catalogues.c.app == app)
+            async with self._database.read() as connection:
+                body = await connection.scalar(query)
+            if not body:  # not kept: another process may load one at any time
+                return Catalogue(version="", items=())
+            self._known[app] = msgspec.json.decode(body, type=Catalogue)
+        return self._known[app]
+
+    async def missing(self) -> list[str]:
+        """The names of the apps that have no catalogue, sorted."""
+        apps, catalogues = schema.apps, schema.catalogues
+        query = select(apps.c.name).where(apps.c.id.not_in(select(catalogues.c.app))).order_by(apps.c.name)
+        async with self._database.read() as connection:
+            return list((await connection.scalars(query)).all())

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
 from assistant.store import schema
-from assistant.store.database import Database, StorageFailed
-from assistant.store.group_commit import GroupCommit
+from assistant.store.database import Database, GroupCommit, StorageFailed
 
 CHANNEL = "attune_consents"
 """PostgreSQL notifies other processes of new records on this channel."""

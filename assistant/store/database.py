@@ -1,15 +1,15 @@
-"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers."""
+"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers; group commit; migration."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -67,6 +67,9 @@ def hide_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+_TRY_AGAIN_S = 5.0
+
+
 class Database:
     """One database, for transactions that read or write.
 
@@ -78,6 +81,8 @@ class Database:
         self.kind = kind_of(url)
         self._engine, self._readers = _engines(url, shreds)
         self._writing = asyncio.Lock()
+        self.write_failed_at: float | None = None
+        """When the last change failed, by the event loop's clock (the disk is full, say); None: it did not."""
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -86,12 +91,17 @@ class Database:
         SQLite has one writer at a time among all processes; waiting here is fair and blocks no reader. PostgreSQL
         has many: what must not happen twice needs a unique column, or `take_turns`.
         """
-        async with AsyncExitStack() as stack:
-            if self.kind == "sqlite":
-                await stack.enter_async_context(self._writing)
-            connection = await stack.enter_async_context(self._connect(self._engine))
-            await stack.enter_async_context(connection.begin())
-            yield connection
+        try:
+            async with AsyncExitStack() as stack:
+                if self.kind == "sqlite":
+                    await stack.enter_async_context(self._writing)
+                connection = await stack.enter_async_context(self._connect(self._engine))
+                await stack.enter_async_context(connection.begin())
+                yield connection
+        except StorageFailed:
+            self.write_failed_at = asyncio.get_running_loop().time()
+            raise
+        self.write_failed_at = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -114,6 +124,15 @@ class Database:
                 yield connection
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+
+    async def can_write(self) -> bool:
+        """Whether changes can be stored. Some seconds after one that failed this tries a small one."""
+        failed_at = self.write_failed_at
+        if failed_at is not None and asyncio.get_running_loop().time() - failed_at > _TRY_AGAIN_S:
+            with suppress(StorageFailed):
+                async with self.write() as connection:
+                    await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        return self.write_failed_at is None
 
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
         """A statement that inserts a row, or changes the one that has the same `key` columns."""
@@ -310,3 +329,67 @@ def _name(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
     orig = error.driver_exception if isinstance(error, DBAPIError) else None
     return type(orig or error).__name__
+
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Row, Result]):
+    """Collects rows while a transaction runs, and writes them in the next one, at most `most` at once.
+
+    `write` takes rows and returns one result for each, in their order; they are durable when it returns.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]], *, most: int = 512) -> None:
+        self._write = write
+        self._most = most
+        self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def write(self, row: Row) -> Result:
+        """Write one row, and wait until it is durable. Raises what `write` raises for this row alone.
+
+        Cancelling the wait does not cancel the write.
+        """
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, result))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._run())
+        return await result
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            try:
+                await self._write_all(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    _refuse(batch, error)
+                    continue
+                for pair in batch:  # so that one bad row fails alone
+                    try:
+                        await self._write_all([pair])
+                    except Exception as reason:
+                        _refuse([pair], reason)
+            except BaseException:
+                for _, result in batch:
+                    result.cancel()
+                raise
+
+    async def _write_all(self, batch: Sequence[tuple[Row, asyncio.Future[Result]]]) -> None:
+        written = await self._write([row for row, _ in batch])
+        for (_, result), value in zip(batch, written, strict=True):
+            if not result.done():
+                result.set_result(value)
+
+
+def _refuse(batch: Sequence[tuple[Row, asyncio.Future[Result]]], error: Exception) -> None:
+    for _, result in batch:
+        if not result.done():
+            result.set_exception(error)

@@ -88,12 +88,7 @@ class Exports:
     """Exports, one person at a time. At most a chunk of records is in memory."""
 
     def __init__(
-        self,
-        database: Database,
-        vault: Vault,
-        ledger: Ledger,
-        access: AccessLog,
-        clock: Callable[[], float],
+        self, database: Database, vault: Vault, ledger: Ledger, access: AccessLog, clock: Callable[[], float]
     ) -> None:
         self._database = database
         self._vault = vault

@@ -1,17 +1,18 @@
-"""People and their profiles. Both are sealed with the person's key."""
+"""People: their profiles, devices and recent context. All of it is sealed with the person's key."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from assistant.errors import Conflict, NotFound
-from assistant.profile.person import App, Person, Profile
+from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
+from assistant.profile.context import ContextPart
+from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
 from assistant.store.keys.vault import Vault
@@ -146,3 +147,128 @@ class People:
 
 def _version_conflict() -> Conflict:
     return Conflict("this profile has another version than you expect; read it again and retry")
+
+
+class Contexts:
+    """Recent context; `profile.context.ContextStore`. An expired part is not returned, and the purge removes it."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+
+    async def put(self, person: str, parts: Mapping[str, ContextPart], gone: Iterable[str] = ()) -> None:
+        """Replace these parts, and drop those named in `gone`."""
+        table = schema.contexts
+        rows: list[dict[str, Any]] = []
+        for name, noted in parts.items():
+            body = await self._vault.seal(person, f"context {name}", msgspec.json.encode(noted.value))
+            rows.append(
+                {"person": person, "name": name, "at": noted.at, "expires_at": noted.expires_at, "body": body}
+            )
+        async with self._database.write() as connection:
+            for row in rows:
+                await connection.execute(self._database.upsert(table, ["person", "name"], **row))
+            for name in gone:
+                await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
+
+    async def read_context(self, person: str) -> dict[str, ContextPart]:
+        """The parts of a person's context that have not expired, by name."""
+        table = schema.contexts
+        query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(table.c.name))).all()
+        return {
+            row.name: ContextPart(
+                msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body)),
+                row.at,
+                row.expires_at,
+            )
+            for row in rows
+        }
+
+    async def clear(self, person: str) -> None:
+        """Drop all of it."""
+        async with self._database.write() as connection:
+            await connection.execute(delete(schema.contexts).where(schema.contexts.c.person == person))
+
+
+class Devices:
+    """Which device belongs to which person. The names that apps and people give them are sealed."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+
+    async def link(self, app: App, person: Person, device: Device) -> bool:
+        """Link a device to a person, or change its description; returns whether it is new.
+
+        Raises `AlreadyTaken` (`device_linked`) where it belongs to somebody else of the app, and `Invalid`
+        (`too_many_devices`).
+        """
+        table, row = schema.devices, await self._row(app, device.id)
+        if row is not None and row.person != person.pseudonym:
+            raise AlreadyTaken(
+                "this device is linked to another person; unlink it there first", code="device_linked"
+            )
+        body = await self._vault.seal(person.pseudonym, "device", msgspec.json.encode(device))
+        values = {"at": device.linked_at, "body": body}
+        if row is not None:
+            async with self._database.write() as connection:
+                await connection.execute(table.update().where(table.c.id == row.id).values(**values))
+            return False
+        values |= {
+            "id": secrets.token_hex(12),
+            "app": app.id,
+            "lookup": self._lookup(app, device.id),
+            "person": person.pseudonym,
+        }
+        counted = select(func.count()).select_from(table).where(table.c.person == person.pseudonym)
+        try:
+            async with self._database.write() as connection:
+                if (await connection.scalar(counted) or 0) >= MAX_DEVICES:
+                    raise Invalid(f"a person has at most {MAX_DEVICES} devices", code="too_many_devices")
+                await connection.execute(insert(table).values(**values))
+        except StorageFailed as error:
+            if isinstance(error.__cause__, IntegrityError):  # linked by another request meanwhile
+                return await self.link(app, person, device)
+            raise
+        return True
+
+    async def unlink(self, app: App, person: Person, device: str) -> None:
+        """Unlink a device. Raises `NotFound` (`device_unknown`) where the person has no such device."""
+        table = schema.devices
+        gone = delete(table).where(
+            table.c.app == app.id, table.c.lookup == self._lookup(app, device), table.c.person == person.pseudonym
+        )
+        async with self._database.write() as connection:
+            if not (await connection.execute(gone)).rowcount:
+                raise NotFound("this person has no such device", code="device_unknown")
+
+    async def list_devices(self, person: str) -> list[Device]:
+        """The devices of one person, in the order in which they were linked."""
+        table = schema.devices
+        query = select(table.c.body).where(table.c.person == person).order_by(table.c.at, table.c.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            msgspec.json.decode(await self._vault.open(person, "device", row.body), type=Device) for row in rows
+        ]
+
+    async def owner(self, app: App, device: str) -> str:
+        """The pseudonym of the person who has this device. Raises `NotFound` (`device_unknown`)."""
+        row = await self._row(app, device)
+        if row is None:
+            raise NotFound("this app has no such device", code="device_unknown")
+        pseudonym: str = row.person
+        return pseudonym
+
+    def _lookup(self, app: App, device: str) -> str:
+        return self._vault.lookup(app.id, f"device\0{device}")
+
+    async def _row(self, app: App, device: str) -> Any:
+        table = schema.devices
+        query = select(table).where(table.c.app == app.id, table.c.lookup == self._lookup(app, device))
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first()

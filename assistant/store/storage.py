@@ -13,19 +13,15 @@ from assistant.consent.receipt import Actor, Record
 from assistant.profile.person import App, Person
 from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
-from assistant.store.apps import Apps
-from assistant.store.catalogues import Catalogues
+from assistant.store.apps import AppPolicies, Apps, Catalogues
 from assistant.store.consents import ConsentRecords
-from assistant.store.contexts import Contexts
 from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
-from assistant.store.devices import Devices
 from assistant.store.export import Exports
 from assistant.store.exposures import Exposures
 from assistant.store.keys.masters import masters_of
 from assistant.store.keys.vault import Vault, open_vault
-from assistant.store.people import People
-from assistant.store.policies import AppPolicies
+from assistant.store.people import Contexts, Devices, People
 from assistant.store.purge import Purge
 from assistant.store.remembered import MoodHistory, StoredBaselines
 from assistant.store.rewards import Rewards

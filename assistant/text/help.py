@@ -39,10 +39,7 @@ class CrisisLine:
 _CONTACT = re.compile(r"[a-z0-9.]+\.(?:com|org)|\+?\d[\d ]+\d")
 
 EVERYWHERE: tuple[CrisisLine, ...] = (
-    CrisisLine(
-        "https://findahelpline.com lists free, confidential lines by country",
-        "https://findahelpline.com",
-    ),
+    CrisisLine("https://findahelpline.com lists free, confidential lines by country", "https://findahelpline.com"),
     CrisisLine(
         "In immediate danger call your local emergency number (112 in the EU, 911 in the US, 999 in the UK)",
         "https://digital-strategy.ec.europa.eu/en/policies/112",

@@ -1,21 +1,75 @@
-"""The text reader: fine emotions, sentiment, affect and stress, and the `Reading` made from them."""
+"""The text reader: tokens in windows, fine emotions, sentiment, affect, stress, and the `Reading` made of them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from tokenizers import Tokenizer
 
-from assistant.arrays import Floats32
+from assistant.arrays import Floats32, Ints
 from assistant.consent.grant import Gate, Grant
 from assistant.emotion import EMOTIONS, Abstention, Estimate, Reading
+from assistant.errors import ModelInvalid
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card
 from assistant.text.clean import clean
 from assistant.text.readability import load_detector, unreadable
-from assistant.text.tokenizer import TextTokenizer, pad_row
+
+PAD_TO = 16
+"""Rows are padded to a multiple of this, so that texts of similar length share a batch."""
+
+
+class TextTokenizer:
+    """The tokenizer of a model folder."""
+
+    def __init__(self, folder: Path, *, max_tokens: int) -> None:
+        file = folder / "tokenizer.json"
+        try:
+            self._tokenizer = Tokenizer.from_file(str(file))
+        except Exception as error:  # the library raises bare Exception
+            raise ModelInvalid(f"{file} can't be read", code="model_missing") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._room = max_tokens - self._tokenizer.num_special_tokens_to_add(False)
+        self._special = self._tokenizer.encode("").ids
+
+    def windows(self, text: str) -> list[Ints]:
+        """Token ids of each window of at most `max_tokens`, special tokens included; none for empty text.
+
+        Long text is cut evenly, so that no window has only a word or two.
+        """
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        first, last = self._special[0], self._special[-1]
+        return [np.array([first, *ids[part], last], dtype=np.int64) for part in even_parts(len(ids), self._room)]
+
+
+def even_parts(count: int, most: int) -> list[slice]:
+    """Split `count` things into as few parts of at most `most` as possible, with sizes that differ by at most one.
+
+    >>> [part.stop - part.start for part in even_parts(10, 4)], even_parts(0, 4)
+    ([3, 3, 4], [])
+    """
+    parts = -(-count // most)
+    return [slice(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
+
+
+def pad_row(ids: Ints) -> dict[str, Ints]:
+    """The graph's two inputs for one row, padded to a multiple of `PAD_TO`.
+
+    >>> row = pad_row(np.array([101, 7, 102]))
+    >>> row["input_ids"].shape, int(row["attention_mask"].sum())
+    ((16,), 3)
+    """
+    size = -(-len(ids) // PAD_TO) * PAD_TO
+    row = np.zeros(size, dtype=np.int64)
+    mask = np.zeros(size, dtype=np.int64)
+    row[: len(ids)], mask[: len(ids)] = ids, 1
+    return {"input_ids": row, "attention_mask": mask}
+
 
 FINE_TO_SHARED: Mapping[str, str] = {
     **dict.fromkeys(("anger", "annoyance", "disapproval"), "anger"),

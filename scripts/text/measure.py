@@ -28,7 +28,7 @@ from tqdm import tqdm
 from assistant import bootstrap
 from assistant.evaluate.figures import metrics
 from assistant.inference.model import open_model
-from assistant.text.tokenizer import TextTokenizer, pad_row
+from assistant.text.reader import TextTokenizer, pad_row
 from scripts.cards import card as cards
 from scripts.paths import ROOT
 from scripts.text.data import (

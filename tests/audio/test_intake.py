@@ -18,9 +18,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assistant.audio.g711 import ALAW, ULAW
 from assistant.audio.intake import MAX_SECONDS, AudioFormat, Doubler, Intake
-from assistant.audio.pcm import Samples, to_pcm16
+from assistant.audio.pcm import ALAW, ULAW, Samples, to_pcm16
 from assistant.audio.webm import OpusHead, WebmReader
 from assistant.errors import Invalid, TooLarge
 from assistant.server.live.dialect import SessionOptions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from assistant.audio.pcm import from_pcm16, level_db, to_pcm16
+from assistant.audio.pcm import Tape, from_pcm16, level_db, to_pcm16
 from assistant.audio.segment import (
     Edge,
     SegmentCut,
@@ -21,7 +21,6 @@ from assistant.audio.segment import (
     advance_segment,
     split_speech,
 )
-from assistant.audio.tape import Tape
 from assistant.errors import Invalid
 
 few = settings(max_examples=30, deadline=None)

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from assistant.emotion import Estimate, Reading
-from assistant.mood.correction import Correction
-from assistant.mood.timeline import Timeline
+from assistant.mood.timeline import Correction, Timeline
 
 NOW = 1_800_000_000.0
 

@@ -11,12 +11,10 @@ from assistant.profile.person import App, Person, Profile
 from assistant.store import schema as tables
 from assistant.store.access_log import AccessLog
 from assistant.store.apps import Apps
-from assistant.store.contexts import Contexts
 from assistant.store.database import Database
-from assistant.store.devices import Devices
 from assistant.store.keys.masters import LocalKeys
 from assistant.store.keys.vault import Vault, open_vault
-from assistant.store.people import People
+from assistant.store.people import Contexts, Devices, People
 from tests.conftest import Databases
 
 NOW = 1_800_000_000.0

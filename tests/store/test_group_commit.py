@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from assistant.store.group_commit import GroupCommit
+from assistant.store.database import GroupCommit
 
 
 class Table:

@@ -22,8 +22,7 @@ from assistant.errors import AssistantError, ConfigInvalid, Invalid, NotFound, U
 from assistant.profile.person import App, Profile, subject
 from assistant.recommend.catalogue import Catalogue, starter
 from assistant.store import schema
-from assistant.store.apps import Apps
-from assistant.store.catalogues import Catalogues
+from assistant.store.apps import Apps, Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, finish_connecting, migrate
 from assistant.store.decisions import Decisions

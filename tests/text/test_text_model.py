@@ -9,7 +9,7 @@ from assistant.config import shipped_models
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
 from assistant.text.clean import clean
-from assistant.text.tokenizer import TextTokenizer
+from assistant.text.reader import TextTokenizer
 from tests.conftest import shared_session
 
 MODELS = shipped_models()

@@ -15,7 +15,7 @@ from assistant.errors import Invalid, ModelInvalid
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
 from assistant.evaluate.fit.crossval import CrossValidated, cross_validate
-from assistant.evaluate.fit.fold_figures import Protocol
+from assistant.evaluate.fit.folds import Protocol
 from assistant.evaluate.leakage.check import find_leakage, read_against
 from assistant.evaluate.options import SAME_FIGURES, RunOptions
 from assistant.evaluate.report import files

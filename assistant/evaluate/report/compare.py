@@ -16,9 +16,8 @@ from tqdm import tqdm
 from assistant.errors import Invalid, Unavailable
 from assistant.evaluate.command_line import add_bootstrap, make_options, parse_names, run_to_end
 from assistant.evaluate.figures.measures import compute_figures
-from assistant.evaluate.figures.paired import compare_models
-from assistant.evaluate.figures.permutation import adjust_p
-from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.permutation import adjust_p, compare_models
+from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.report import leaderboard
 from assistant.evaluate.report.conversion import round_number, to_measured, to_plain
 from assistant.evaluate.report.glossary import choose_headline

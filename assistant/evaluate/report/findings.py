@@ -12,9 +12,8 @@ import numpy as np
 from msgspec import UNSET
 
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.curves import compute_curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
-from assistant.evaluate.figures.measures import compute_figures, make_ranked
+from assistant.evaluate.figures.measures import compute_curves, compute_figures, make_ranked
 from assistant.evaluate.figures.tasks import Scoring, Sheet, Task, choose_names, get_answer, list_classes
 from assistant.evaluate.report.conversion import round_number, to_measured, to_struct
 from assistant.evaluate.report.report import ClassFigures, Curves, Figures, Findings, Gap, Group

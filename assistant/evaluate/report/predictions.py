@@ -15,7 +15,7 @@ import numpy as np
 from assistant.arrays import Bools, Floats, Ints
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.sheet import Sheet, Task
+from assistant.evaluate.figures.tasks import Sheet, Task
 from assistant.evaluate.report.conversion import read_report
 from assistant.evaluate.report.report import Report
 from assistant.evaluate.run.outcomes import RowOutcome

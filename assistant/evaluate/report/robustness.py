@@ -14,9 +14,8 @@ from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.evaluate.figures import measures, tally
 from assistant.evaluate.figures.metrics import Formula
-from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Tally
-from assistant.evaluate.figures.tasks import Scoring
+from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
 from assistant.evaluate.report.report import ConditionResult

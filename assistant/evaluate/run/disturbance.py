@@ -15,8 +15,7 @@ import soxr
 
 from assistant.arrays import Floats
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.g711 import ULAW
-from assistant.audio.pcm import Samples
+from assistant.audio.pcm import ULAW, Samples
 from assistant.errors import Unavailable
 
 FRAME = 320

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from assistant.audio.intake import AudioFormat
-from assistant.audio.languages import find_language
 from assistant.audio.pcm import Samples
+from assistant.audio.transcribe import find_language
 from assistant.errors import Invalid
 from assistant.server.live.dialect import SessionOptions, UpdateReader
 from tests.conftest import House, OpenHouse

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import soxr
 
-from assistant.audio.g711 import ULAW
-from assistant.audio.pcm import Samples
+from assistant.audio.pcm import ULAW, Samples
 from assistant.commands.log_format import is_logged
 from assistant.consent.legal_rules import Context
 from tests.conftest import House, OpenHouse

@@ -4,6 +4,8 @@ Its revision is that of the last of seven migrations that made the same schema b
 current. One that is older can't be migrated by this version; `store.database.migrate` says so.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,152 +22,102 @@ $$ BEGIN RAISE EXCEPTION 'the consent ledger is append-only'; END $$
 """
 
 
+def _text(name: str, **options: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.String, nullable=False, **options)
+
+
+def _time(name: str) -> sa.Column[float]:
+    return sa.Column(name, sa.Float, nullable=False)
+
+
+def _count(name: str, **options: Any) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, **options)
+
+
+def _bytes(name: str) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, nullable=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, primary_key=True, autoincrement=True)
+
+
+def _app(**options: Any) -> sa.Column[str]:
+    return sa.Column("app", sa.String, sa.ForeignKey("apps.id"), nullable=False, **options)
+
+
 def upgrade() -> None:
+    # fmt: off
     op.create_table(
         "apps",
-        sa.Column("id", sa.String, primary_key=True),
-        sa.Column("name", sa.String, nullable=False, unique=True),
-        sa.Column("context", sa.String, nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False),
-        sa.Column("settings", sa.String, nullable=False, server_default="{}"),
+        _text("id", primary_key=True), _text("name", unique=True), _text("context"), _time("created_at"),
+        _text("settings", server_default="{}"),
     )
     op.create_table(
         "api_keys",
-        sa.Column("hash", sa.String, primary_key=True),
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False),
-        sa.Column("id", sa.String, nullable=False, server_default=""),
-        sa.Column("name", sa.String, nullable=False, server_default=""),
-        sa.Column(
-            "scopes", sa.String, nullable=False, server_default="people consent infer catalogue rights tokens"
-        ),
-        sa.Column("used_at", sa.Float),
-        sa.Column("expires_at", sa.Float),
-        sa.Column("revoked_at", sa.Float),
+        _text("hash", primary_key=True), _app(), _time("created_at"), _text("id", server_default=""),
+        _text("name", server_default=""),
+        _text("scopes", server_default="people consent infer catalogue rights tokens"),
+        sa.Column("used_at", sa.Float), sa.Column("expires_at", sa.Float), sa.Column("revoked_at", sa.Float),
+        sa.Index("api_keys_id", "id", unique=True),
     )
-    op.create_index("api_keys_id", "api_keys", ["id"], unique=True)
     op.create_table(
         "people",
-        sa.Column("pseudonym", sa.String, primary_key=True),
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), nullable=False),
-        sa.Column("lookup", sa.String, nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("profile", sa.LargeBinary, nullable=False),
-        sa.Column("created_at", sa.Float, nullable=False),
-        sa.Column("token_epoch", sa.Integer, nullable=False, server_default="0"),
+        _text("pseudonym", primary_key=True), _app(), _text("lookup"), _count("version"), _bytes("profile"),
+        _time("created_at"), _count("token_epoch", server_default="0"),
         sa.UniqueConstraint("app", "lookup"),
     )
     op.create_table(
         "consents",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("id", sa.String, nullable=False, unique=True),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("event", sa.String, nullable=False),
-        sa.Column("modality", sa.String),
-        sa.Column("purpose", sa.String),
-        sa.Column("notice", sa.String),
-        sa.Column("expires_at", sa.Float),
-        sa.Column("actor", sa.String, nullable=False),
-        sa.Column("evidence", sa.String, nullable=False),
-        sa.Column("reason", sa.String),
-        sa.Column("app", sa.String, nullable=False),
-        sa.Column("hash", sa.String, nullable=False),
+        _number("seq"), _text("id", unique=True), _text("person"), _time("at"), _text("event"),
+        sa.Column("modality", sa.String), sa.Column("purpose", sa.String), sa.Column("notice", sa.String),
+        sa.Column("expires_at", sa.Float), _text("actor"), _text("evidence"), sa.Column("reason", sa.String),
+        _text("app"), _text("hash"),
+        sa.Index("consents_person", "person", "seq"), sa.Index("consents_expires_at", "expires_at"),
     )
-    op.create_index("consents_person", "consents", ["person", "seq"])
-    op.create_index("consents_expires_at", "consents", ["expires_at"])
-    op.create_table(
-        "catalogues",
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), primary_key=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("updated_at", sa.Float, nullable=False),
-    )
-    op.create_table(
-        "policies",
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), primary_key=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.Column("updated_at", sa.Float, nullable=False),
-    )
+    op.create_table("catalogues", _app(primary_key=True), _bytes("body"), _time("updated_at"))
+    op.create_table("policies", _app(primary_key=True), _bytes("body"), _time("updated_at"))
     op.create_table(
         "decisions",
-        sa.Column("id", sa.String, primary_key=True),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        _text("id", primary_key=True), _text("person"), _time("at"), _bytes("body"),
+        sa.Index("decisions_person", "person", "at", "id"), sa.Index("decisions_at", "at"),
     )
-    op.create_index("decisions_person", "decisions", ["person", "at", "id"])
-    op.create_index("decisions_at", "decisions", ["at"])
     op.create_table(
         "moods",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("modality", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        _number("seq"), _text("person"), _text("modality"), _time("at"), _bytes("body"),
+        sa.Index("moods_person", "person", "seq"), sa.Index("moods_at", "at"),
     )
-    op.create_index("moods_person", "moods", ["person", "seq"])
-    op.create_index("moods_at", "moods", ["at"])
     op.create_table(
         "remembered",
-        sa.Column("person", sa.String, primary_key=True),
-        sa.Column("modality", sa.String, primary_key=True),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        _text("person", primary_key=True), _text("modality", primary_key=True), _time("at"), _bytes("body"),
     )
     op.create_table(
         "devices",
-        sa.Column("id", sa.String, primary_key=True),
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), nullable=False),
-        sa.Column("lookup", sa.String, nullable=False),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.UniqueConstraint("app", "lookup"),
+        _text("id", primary_key=True), _app(), _text("lookup"), _text("person"), _time("at"), _bytes("body"),
+        sa.UniqueConstraint("app", "lookup"), sa.Index("devices_person", "person"),
     )
-    op.create_index("devices_person", "devices", ["person"])
     op.create_table(
         "contexts",
-        sa.Column("person", sa.String, primary_key=True),
-        sa.Column("name", sa.String, primary_key=True),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("expires_at", sa.Float, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        _text("person", primary_key=True), _text("name", primary_key=True), _time("at"), _time("expires_at"),
+        _bytes("body"),
+        sa.Index("contexts_expires_at", "expires_at"),
     )
-    op.create_index("contexts_expires_at", "contexts", ["expires_at"])
     op.create_table(
         "accesses",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("last_at", sa.Float, nullable=False),
-        sa.Column("who", sa.String, nullable=False),
-        sa.Column("action", sa.String, nullable=False),
-        sa.Column("purpose", sa.String, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        _number("seq"), _text("person"), _time("at"), _time("last_at"), _text("who"), _text("action"),
+        _text("purpose"), _count("count"),
+        sa.Index("accesses_person", "person", "seq"), sa.Index("accesses_at", "last_at"),
     )
-    op.create_index("accesses_person", "accesses", ["person", "seq"])
-    op.create_index("accesses_at", "accesses", ["last_at"])
     op.create_table(
         "rewards",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), nullable=False),
-        sa.Column("person", sa.String, nullable=False),
-        sa.Column("decision", sa.String, nullable=False),
-        sa.Column("key", sa.String, nullable=False),
-        sa.Column("at", sa.Float, nullable=False),
-        sa.Column("felt", sa.Boolean, nullable=False),
-        sa.Column("body", sa.LargeBinary, nullable=False),
+        _number("number"), _app(), _text("person"), _text("decision"), _text("key"), _time("at"),
+        sa.Column("felt", sa.Boolean, nullable=False), _bytes("body"),
         sa.UniqueConstraint("app", "decision", "key"),
+        sa.Index("rewards_app", "app", "number"), sa.Index("rewards_person", "person"),
         sqlite_autoincrement=True,
     )
-    op.create_index("rewards_app", "rewards", ["app", "number"])
-    op.create_index("rewards_person", "rewards", ["person"])
-    op.create_table(
-        "learned",
-        sa.Column("app", sa.String, sa.ForeignKey("apps.id"), primary_key=True),
-        sa.Column("number", sa.Integer, nullable=False),
-        sa.Column("state", sa.LargeBinary, nullable=False),
-    )
+    op.create_table("learned", _app(primary_key=True), _count("number"), _bytes("state"))
+    # fmt: on
     _keep_consents(op.get_bind())
 
 
