@@ -19,6 +19,7 @@ from assistant.text.goodbye import says_goodbye
 from assistant.tone.policy import NOTHING, Held
 
 _PEOPLE = 20_000
+_DECISIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,9 @@ class ProgressMemory:
     def add_message(self, person: str, words: str | None, at: float) -> Progress:
         """A message or utterance came at unix time `at`; after a long silence it begins another conversation."""
         mark = b"" if words is None else self._mark(words)
-        before = self.current(person, at)
         progress = Progress(at, goodbye=words is not None and says_goodbye(words), mark=mark)
-        if before is not None:
-            again = bool(mark) and mark == before.mark
-            repeated = before.repeated + 1 if again else 0
+        if (before := self.current(person, at)) is not None:
+            repeated = before.repeated + 1 if mark and mark == before.mark else 0
             progress = replace(progress, count=before.count + 1, repeated=repeated, held=before.held)
         self._keep(person, progress)
         return progress
@@ -86,15 +85,8 @@ class ProgressMemory:
             self._progress.popitem(last=False)
 
     def _mark(self, words: str) -> bytes:
-        plain = " ".join(words.casefold().split())
-        return (
-            blake2b(plain.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
-            if plain
-            else b""
-        )
-
-
-_DECISIONS = 20_000
+        plain = " ".join(words.casefold().split()).encode("utf-8", "surrogatepass")
+        return blake2b(plain, key=self._key, digest_size=16).digest() if plain else b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +115,9 @@ class MoodsUsedMemory:
 
     def find(self, decision: str, now: float) -> MoodsUsed | None:
         """What a decision used, while the mood is not expired at unix time `now`."""
-        used = self._used.get(decision)
-        if used is None:
+        if (used := self._used.get(decision)) is None:
             return None
-        tone, content = (
-            mood if mood is not None and now < mood.expires_at else None for mood in (used.tone, used.content)
-        )
+        tone, content = (mood if mood and now < mood.expires_at else None for mood in (used.tone, used.content))
         if tone is None and content is None:
             del self._used[decision]
             return None
@@ -138,9 +127,6 @@ class MoodsUsedMemory:
         """Drop all moods of a person; each may rest on any modality."""
         for decision in [decision for decision, used in self._used.items() if used.person == person]:
             del self._used[decision]
-
-
-_PEOPLE = 20_000
 
 
 class Memory:
@@ -187,12 +173,11 @@ class Memory:
 
     def apply_consent(self, record: Record) -> None:
         """A decision about consent was recorded: where a purpose ends, drop what was derived from its modality."""
-        timeline = self._timelines.get(record.person)
         if record.event in ("erased", "restricted"):
             self.forget(record.person)
-            return
-        if record.event in ("withdrawn", "expired"):
+        elif record.event in ("withdrawn", "expired"):
             self.progress.release_tone(record.person)
             self.moods_used.forget(record.person)
-        if record.event in ("withdrawn", "expired") and record.modality is not None and timeline is not None:
-            timeline.forget(record.modality)
+            timeline = self._timelines.get(record.person)
+            if record.modality is not None and timeline is not None:
+                timeline.forget(record.modality)

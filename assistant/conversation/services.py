@@ -47,13 +47,7 @@ class ReadsVoice(Protocol):
         """How much people differ in each number of a baseline."""
 
     async def read(
-        self,
-        grant: Grant,
-        speech: Samples,
-        *,
-        heard: Sequence[States] | None,
-        usual: Usual | None,
-        budget_s: float,
+        self, grant: Grant, speech: Samples, *, heard: Sequence[States] | None, usual: Usual | None, budget_s: float
     ) -> VoiceScores | Abstention:
         """Score one stretch of speech."""
 

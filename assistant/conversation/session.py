@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
 from assistant.consent.legal_rules import disclosure_text, is_disclosure_due
 from assistant.consent.receipt import Actor, Record
-from assistant.conversation.memory import MoodsUsed
+from assistant.conversation.memory import MoodsUsed, Progress
 from assistant.conversation.readings import Moods, PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
+from assistant.errors import Unavailable
 from assistant.profile.person import App, Person, Profile, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
 from assistant.recommend.ranking import RankRequest, Recommendation
 from assistant.recommend.service import Chosen, Viewer
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
-from assistant.tone.policy import NOTHING, direct
+from assistant.tone.policy import direct
 from assistant.tone.rules import Policy
 from assistant.tone.situation import Situation, Urgency
 
@@ -50,19 +52,7 @@ def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ..
     return tuple(limit for holds, limit in possible if holds)
 
 
-def content_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
-    """The part of a profile that may choose content: under any limit only the language, which every choice needs.
-
-    >>> content_profile(Profile(language="de", interests=("music",)), (GPC,)).interests
-    ()
-    """
-    return Profile(language=profile.language) if limits else profile
-
-
-def tone_profile(profile: Profile, limits: Sequence[Limit]) -> Profile:
-    """The part of a profile that may choose the tone."""
-    return Profile(language=profile.language) if RESTRICTED in limits else profile
-
+log = logging.getLogger(__name__)
 
 _SLOTS = 5
 
@@ -155,25 +145,24 @@ class Conversation:
         The words go to the text reader only with a grant for text; crisis words are looked for in any case.
         """
         self._add_message(words or None)
-        if not words:
-            return await self.respond(None, said)
-        safety = notice_crisis(words, self.person.profile.country)
-        read = await self.readings.read_text(words)
+        safety = notice_crisis(words, self.person.profile.country) if words else None
+        read = await self.readings.read_text(words) if words else None
         return await self.respond(safety, said or read)
 
     async def respond(
-        self,
-        safety: Safety | None = None,
-        said: Reading | Abstention | None = None,
-        *,
-        urgency: Urgency = "normal",
+        self, safety: Safety | None = None, said: Reading | Abstention | None = None, *, urgency: Urgency = "normal"
     ) -> Answer:
         """Choose the tone and the recommendations from what is known now, each from what it may use."""
         policy, quiet = await self.services.policies.get(self.app.id), await self._is_quiet()
         begun = await self._begin(tone=True, content=True, shown=True)
         directive = self._direct(begun, policy, crisis=safety is not None, urgency=urgency, quiet=quiet)
         chosen = await self._rank(begun, RankRequest(_SLOTS))
-        await self._keep(begun, chosen=chosen, directive=directive)
+        try:
+            await self._keep(begun, chosen=chosen, directive=directive)
+        except Unavailable as error:
+            if safety is None:
+                raise
+            log.error("a decision could not be kept, and the way to help was shown all the same (%s)", error.code)
         shown = begun.moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, begun.now)
@@ -214,6 +203,11 @@ class Conversation:
             await self.services.recommender.forget_mood(self.person.pseudonym)
         return record
 
+    @property
+    def _only_language(self) -> Profile:
+        """The part of the profile that every choice needs, whatever the person asked not to be used."""
+        return Profile(language=self.person.profile.language)
+
     def _add_message(self, words: str | None) -> None:
         self.services.memory.progress.add_message(self.person.pseudonym, words, self.services.clock())
 
@@ -237,21 +231,18 @@ class Conversation:
     ) -> Directive:
         """The tone by the app's table, given where the conversation stands."""
         all_progress, person = self.services.memory.progress, self.person.pseudonym
-        progress = all_progress.current(person, begun.now)
+        progress = all_progress.current(person, begun.now) or Progress(begun.now)
         situation = Situation(
-            tone_profile(self.person.profile, begun.limits),
+            self._only_language if RESTRICTED in begun.limits else self.person.profile,
             begun.moods.tone,
             crisis=crisis,
-            urgency=urgency,
             quiet_hours=quiet,
+            urgency=urgency,
+            turns=progress.count,
+            goodbye=progress.goodbye,
+            repeated=progress.repeated,
         )
-        held = NOTHING
-        if progress is not None:
-            held = progress.held
-            situation = replace(
-                situation, turns=progress.count, goodbye=progress.goodbye, repeated=progress.repeated
-            )
-        directive, held = direct(situation, policy, held=held, now=begun.now)
+        directive, held = direct(situation, policy, held=progress.held, now=begun.now)
         all_progress.hold_tone(person, held, begun.now)
         return directive
 
@@ -263,14 +254,8 @@ class Conversation:
         else:
             context = await self.services.contexts.read_context(self.person.pseudonym)
             request = replace(request, moment=complete_moment(request.moment, context, begun.now))
-        viewer = Viewer(
-            self.app,
-            self.person,
-            moods.content,
-            moods.arm,
-            moods.remembers,
-            limited_to=content_profile(self.person.profile, limits) if limits else None,
-        )
+        usable = self._only_language if limits else None
+        viewer = Viewer(self.app, self.person, moods.content, moods.arm, moods.remembers, limited_to=usable)
         return await self.services.recommender.choose(viewer, request, decision=begun.decision, now=begun.now)
 
     async def _keep(
@@ -278,12 +263,10 @@ class Conversation:
     ) -> None:
         """Write down what was chosen and from which inputs; no score of a mood."""
         moods = begun.moods
-        for purpose, used in (
-            ("tone", directive is not None and directive.mood_used),
-            ("content", moods.content is not None),
-        ):
-            if used:
-                self.services.uses.note_access(self.person.pseudonym, self.who, "mood", purpose)
+        if directive is not None and directive.mood_used:
+            self.services.uses.note_access(self.person.pseudonym, self.who, "mood", "tone")
+        if moods.content is not None:
+            self.services.uses.note_access(self.person.pseudonym, self.who, "mood", "content")
         decision = Decision(
             read=ReadModalities(modalities_of(moods.tone), modalities_of(moods.content)),
             ranking=None if chosen is None else chosen.decision,

@@ -8,7 +8,7 @@ item with the mood; an attribute that isn't there can't be crossed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from assistant.errors import Invalid
@@ -24,59 +24,33 @@ class Refusal:
     """Whole words; a name is split at capitals, digits and signs."""
 
 
-def _words(written: str) -> frozenset[str]:
-    return frozenset(written.split())
+def _refusal(code: str, says: str, words: str) -> Refusal:
+    return Refusal(code, says, frozenset(words.split()))
 
 
+# fmt: off
 OF_ITEMS: tuple[Refusal, ...] = (
-    Refusal(
-        "attribute_price",
-        "a mood must never reach a price",
-        _words(
-            """
-            price prices pricing priced cost costs fee fees discount discounts surcharge premium
-            tariff fare margin markup coupon voucher interest apr rent bid bids currency eur usd gbp
-            """
-        ),
-    ),
-    Refusal(
-        "attribute_eligibility",
-        "a mood must never decide who may have something",
-        _words(
-            """
-            eligible eligibility entitled entitlement entitlements creditworthiness credit risk
-            insurable insurance approval approved qualify qualified qualifies underwriting
-            """
-        ),
-    ),
-    Refusal(
-        "attribute_queue",
-        "a mood must never change the order of a queue",
-        _words(
-            """
-            queue queues queueing wait waiting waitlist priority priorities turn triage sla
-            """
-        ),
-    ),
+    _refusal("attribute_price", "a mood must never reach a price", """
+        price prices pricing priced cost costs fee fees discount discounts surcharge premium tariff fare margin
+        markup coupon voucher interest apr rent bid bids currency eur usd gbp"""),
+    _refusal("attribute_eligibility", "a mood must never decide who may have something", """
+        eligible eligibility entitled entitlement entitlements creditworthiness credit risk insurable insurance
+        approval approved qualify qualified qualifies underwriting"""),
+    _refusal("attribute_queue", "a mood must never change the order of a queue", """
+        queue queues queueing wait waiting waitlist priority priorities turn triage sla"""),
 )
 """What an item may not carry as a feature."""
 
 OF_CONTEXTS: tuple[Refusal, ...] = (
     *OF_ITEMS,
-    Refusal(
-        "attribute_mood",
-        "a mood comes from a granted reading, never from a request",
-        _words(
-            """
-            mood moods emotion emotions emotional affect affective sentiment valence arousal stress
-            stressed anger angry fear sad sadness joy happy happiness anxiety anxious depressed
-            depression distress frustrated frustration feeling feelings voice pitch tremor heart
-            pulse hrv eda gsr skin face facial expression keystroke keystrokes typing
-            """
-        ),
-    ),
+    _refusal("attribute_mood", "a mood comes from a granted reading, never from a request", """
+        mood moods emotion emotions emotional affect affective sentiment valence arousal stress stressed anger angry
+        fear sad sadness joy happy happiness anxiety anxious depressed depression distress frustrated frustration
+        feeling feelings voice pitch tremor heart pulse hrv eda gsr skin face facial expression keystroke keystrokes
+        typing"""),
 )
 """What a context may not carry: the same, and whatever stands for a mood."""
+# fmt: on
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -88,7 +62,7 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
 
 
-def refusal(name: str, family: Iterable[Refusal]) -> Refusal | None:
+def refusal(name: str, family: Sequence[Refusal]) -> Refusal | None:
     """Why an attribute of this name is refused, if it is.
 
     >>> refusal("monthly_fee", OF_ITEMS).code
@@ -96,14 +70,12 @@ def refusal(name: str, family: Iterable[Refusal]) -> Refusal | None:
     >>> refusal("tempo", OF_ITEMS) is None
     True
     """
-    words = set(words_of(name))
-    return next((refusal for refusal in family if words & refusal.words), None)
+    words = words_of(name)
+    return next((refusal for refusal in family if not refusal.words.isdisjoint(words)), None)
 
 
-def check_names(names: Iterable[str], family: Iterable[Refusal], where: str) -> None:
+def check_names(names: Iterable[str], family: Sequence[Refusal], where: str) -> None:
     """Raise `Invalid` with the code of the refusal for the first name that may not be there."""
-    family = tuple(family)
     for name in names:
-        refused = refusal(name, family)
-        if refused is not None:
+        if (refused := refusal(name, family)) is not None:
             raise Invalid(f"{where} may not have {name[:40]!r}: {refused.says}", code=refused.code)

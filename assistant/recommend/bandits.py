@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from assistant.arrays import Floats
 from assistant.recommend.features import SIZE
+from assistant.recommend.slate import generator
 
 Algorithm = Literal["linucb", "thompson"]
 
@@ -71,35 +72,6 @@ def restore(precision: Floats, moment: Floats, count: int) -> Belief:
     return Belief(precision, inverse, moment, inverse @ moment, count)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Folded:
-    """The belief over an item's numbers in one context."""
-
-    mean: Floats
-    """[k]."""
-    covariance: Floats
-    """[k, k]."""
-
-    def expected(self, numbers: Floats) -> Floats:
-        """Expected reward of each item, [items, k] -> [items]."""
-        return np.asarray(numbers @ self.mean)
-
-    def deviation(self, numbers: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Its standard deviation, [items, k] -> [items]."""
-        variance = np.einsum("ik,ik->i", numbers @ self.covariance.astype(numbers.dtype), numbers)
-        np.maximum(variance, 0.0, out=variance)
-        return np.asarray(np.sqrt(variance, out=variance))
-
-
-def fold(belief: Belief, context: Floats) -> Folded:
-    """The belief in a context of c numbers: mean (c' x I) m and covariance (c' x I) S (c x I)."""
-    size = len(context)
-    each = len(belief.moment) // size
-    half = context @ belief.covariance.reshape(size, each * size * each)
-    covariance = context @ half.reshape(each, size, each).transpose(1, 0, 2).reshape(size, each * each)
-    return Folded(context @ belief.mean.reshape(size, each), covariance.reshape(each, each))
-
-
 @dataclass(frozen=True, slots=True)
 class Exploration:
     """How the uncertain is explored, and how much."""
@@ -110,18 +82,49 @@ class Exploration:
     weights is multiplied (Agrawal & Goyal 2013)."""
 
 
-def drawn_weights(belief: Folded, how: Exploration, rng: np.random.Generator) -> Floats:
-    """What Thompson sampling adds to an item's weights, [k].
+_LINUCB = Exploration()
 
-    It is drawn once a decision, from its seed: given it, the propensities of the slate are exact.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Folded:
+    """The belief over an item's numbers in one context, and how it is explored."""
+
+    mean: Floats
+    """[k]."""
+    covariance: Floats
+    """[k, k]."""
+    width: float
+    """Of the exploration."""
+    drawn: Floats | None
+    """[k]: what Thompson sampling adds to an item's weights; None for LinUCB. It is drawn once a decision, from its
+    seed: given it, the propensities of the slate are exact."""
+
+    def expected(self, numbers: Floats) -> Floats:
+        """Expected reward of each item, [items, k] -> [items]."""
+        return np.asarray(numbers @ self.mean)
+
+    def bonus(self, numbers: npt.NDArray[np.floating[Any]]) -> Floats:
+        """What exploring adds to the expected reward of each item, [items, k] -> [items]."""
+        if self.drawn is not None:
+            return np.asarray(numbers @ self.drawn)
+        variance = np.einsum("ik,ik->i", numbers @ self.covariance.astype(numbers.dtype), numbers)
+        np.maximum(variance, 0.0, out=variance)
+        return np.asarray(self.width * np.sqrt(variance, out=variance))
+
+
+def fold(belief: Belief, context: Floats, how: Exploration = _LINUCB, seed: str = "") -> Folded:
+    """The belief in a context of c numbers: mean (c' x I) m and covariance (c' x I) S (c x I).
+
+    `seed`: of all chance in the decision.
     """
-    values, vectors = np.linalg.eigh(belief.covariance)
-    scale = np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(len(values))
-    return np.asarray(how.width * (vectors @ scale))
-
-
-def bonus(belief: Folded, numbers: Floats, how: Exploration, rng: np.random.Generator) -> Floats:
-    """What exploring adds to the expected reward of each item, [items, k] -> [items]."""
-    if how.algorithm == "linucb":
-        return how.width * belief.deviation(numbers)
-    return np.asarray(numbers @ drawn_weights(belief, how, rng))
+    size = len(context)
+    each = len(belief.moment) // size
+    half = context @ belief.covariance.reshape(size, each * size * each)
+    covariance = context @ half.reshape(each, size, each).transpose(1, 0, 2).reshape(size, each * each)
+    mean, covariance = context @ belief.mean.reshape(size, each), covariance.reshape(each, each)
+    drawn: Floats | None = None
+    if how.algorithm == "thompson":
+        values, vectors = np.linalg.eigh(covariance)
+        scale = np.sqrt(np.maximum(values, 0.0)) * generator(seed, "weights").standard_normal(each)
+        drawn = np.asarray(how.width * (vectors @ scale))
+    return Folded(mean, covariance, how.width, drawn)

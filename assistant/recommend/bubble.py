@@ -83,7 +83,7 @@ class Bubble:
         if not self.shown:
             return ["Nothing that you were shown lately is on record here."]
         words = [
-            f"Lately you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are.",
+            f"Lately you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are."
         ]
         if self.shown < FEWEST:
             return [*words, f"That is too little to say how varied it is: it takes {FEWEST}."]

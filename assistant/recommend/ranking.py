@@ -19,29 +19,8 @@ from assistant.recommend.features import usable
 from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import NOWHERE, Moment
 from assistant.recommend.scoring import RankingContext, View, fold_beliefs, parts, totals, view
-from assistant.recommend.slate import (
-    TEMPERATURE,
-    Drawn,
-    Knobs,
-    Price,
-    draw,
-    draw_diverse,
-    generator,
-    price,
-    temperature_of,
-)
+from assistant.recommend.slate import Drawn, Knobs, Price, draw, draw_diverse, generator, price, temperature_of
 from assistant.recommend.together import strongest_like
-
-__all__ = [
-    "TEMPERATURE",
-    "VERSION",
-    "WORDS",
-    "RankRequest",
-    "Ranking",
-    "Recommendation",
-    "ScoreReason",
-    "rank_items",
-]
 
 VERSION = "rank-3"
 WORDS = {
@@ -171,17 +150,13 @@ def _slate(
     table: ItemTable, rows: Ints, places: Sequence[Drawn], seen: View, who: RankingContext
 ) -> tuple[Recommendation, ...]:
     drawn_rows = np.array([drawn.row for drawn in places], dtype=np.int64)
-    scored = parts(seen.take(drawn_rows), who)
-    plain, of_mood = (
-        {name: part.tolist() for name, part in some.items()} for some in (scored.plain, scored.of_mood)
-    )
+    scored = {name: part.tolist() for name, part in parts(seen.take(drawn_rows), who).items()}
     slate = []
     for place, (row, drawn) in enumerate(zip(rows[drawn_rows].tolist(), places, strict=True)):
         item = table.items[row]
-        own = {name: part[place] for name, part in plain.items()}
-        if not item.commercial:
-            for name, part in of_mood.items():
-                own[name] = part[place]
+        own = {
+            name: part[place] for name, part in scored.items() if not (item.commercial and name.startswith("mood_"))
+        }
         reasons = _reasons(own, row, table, who)
         largest = reasons[0].words if reasons and reasons[0].part > 0 else WORDS["catalogue"]
         slate.append(Recommendation(item, sum(own.values()), own, drawn.propensity, largest, reasons))

@@ -15,11 +15,10 @@ import numpy as np
 from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
-from assistant.recommend.bandits import Belief, Exploration, Folded, drawn_weights, fold
+from assistant.recommend.bandits import Belief, Exploration, Folded, fold
 from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector
 from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import Moment
-from assistant.recommend.slate import generator
 from assistant.recommend.together import Neighbours, together
 
 Parts = dict[str, Floats]
@@ -53,29 +52,21 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beliefs:
-    """The belief folded over one context, and what Thompson sampling drew for it."""
+    """The belief folded over one context."""
 
-    how: Exploration
     without: Folded
     """Of the moment alone."""
     knowing: Folded
     """With the mood; the same where there is none."""
-    drawn: tuple[Floats, Floats] | None
-    """What was drawn, without and with the mood."""
 
 
 def fold_beliefs(who: RankingContext) -> Beliefs | None:
     """What was learned, folded over one context; None before the first reward."""
     if who.learned is None:
         return None
-    how, context = who.learned.exploration, context_vector(who.moment, who.mood)
-    without = fold(who.learned.belief, blind(context))
-    knowing = without if who.mood is None else fold(who.learned.belief, context)
-    if how.algorithm == "linucb":
-        return Beliefs(how, without, knowing, None)
-    lone = drawn_weights(without, how, generator(who.seed, "weights"))
-    both = lone if who.mood is None else drawn_weights(knowing, how, generator(who.seed, "weights"))
-    return Beliefs(how, without, knowing, (lone, both))
+    belief, how, context = who.learned.belief, who.learned.exploration, context_vector(who.moment, who.mood)
+    without = fold(belief, blind(context), how, who.seed)
+    return Beliefs(without, without if who.mood is None else fold(belief, context, how, who.seed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,28 +112,19 @@ class View:
 
 def view(table: ItemTable, rows: Ints, who: RankingContext) -> View:
     """Rows of a table, ascending, as a person sees them in a situation."""
-    whole = len(rows) == len(table.items)
-
-    def taken(values: Floats) -> Floats:
-        return values if whole else values[rows]
-
+    size, searches = len(table.items), who.moment.searches
+    at = slice(None) if len(rows) == size else rows  # a slice copies nothing
     plain: Parts = {}
     if table.dated:
-        age = np.maximum(who.now - taken(table.published), 0.0)
+        age = np.maximum(who.now - table.published[at], 0.0)
         plain["freshness"] = FRESHNESS_WEIGHT * np.exp2(-age / FRESHNESS_HALF_LIFE_S)
     if who.learned is not None:
-        plain["popularity"] = taken(_popularity(who.learned, len(table.items), who.now))
+        plain["popularity"] = _popularity(who.learned, size, who.now)[at]
         if who.likes and who.learned.neighbours is not None:
-            plain["together"] = taken(together(who.learned.neighbours, who.likes, len(table.items)))
-    searches = who.moment.searches
-    return View(
-        table.numbers if whole else table.numbers[rows],
-        table.light if whole else table.light[rows],
-        table.commercial if whole else table.commercial[rows],
-        taken(table.liked(who.profile.interests)),
-        taken(table.searched(searches)) if searches else np.zeros(len(rows)),
-        plain,
-    )
+            plain["together"] = together(who.learned.neighbours, who.likes, size)[at]
+    liked = table.liked(who.profile.interests)[at]
+    searched = table.searched(searches)[at] if searches else np.zeros(len(rows))
+    return View(table.numbers[at], table.light[at], table.commercial[at], liked, searched, plain)
 
 
 def totals(seen: View, who: RankingContext) -> Floats:
@@ -162,23 +144,22 @@ def _weigh(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
     weights[INTEREST], weights[SEARCH] = INTEREST_WEIGHT, SEARCH_WEIGHT
     if who.mood is not None:
         weights[AFFINITY] = _mood_weights(who.mood)
-    beliefs = who.beliefs or fold_beliefs(who)
-    if beliefs is not None:
+    belief: Folded | None = None
+    if (beliefs := who.beliefs or fold_beliefs(who)) is not None:
         belief = beliefs.without if who.mood is None else beliefs.knowing
         weights += belief.mean
-        if beliefs.drawn is not None:
-            weights += beliefs.drawn[who.mood is not None]
+        if belief.drawn is not None:
+            weights += belief.drawn
     numbers, liked, searched = seen.numbers[rows], seen.liked[rows], seen.searched[rows]
     score = np.asarray(numbers @ weights)
     own = np.flatnonzero((liked != 0) | (searched != 0))
     score[own] += weights[INTEREST] * liked[own] + weights[SEARCH] * searched[own]
-    if beliefs is not None and beliefs.how.algorithm == "linucb":
-        deviation = belief.deviation(seen.light[rows])  # what explores needs no more digits
+    if belief is not None and belief.drawn is None:
+        bonus = belief.bonus(seen.light[rows])  # what explores needs no more digits
         filled = seen.light[rows][own]
         filled[:, INTEREST], filled[:, SEARCH] = liked[own], searched[own]
-        deviation[own] = belief.deviation(filled)
-        deviation *= beliefs.how.width
-        score += deviation
+        bonus[own] = belief.bonus(filled)
+        score += bonus
     return score
 
 
@@ -187,18 +168,11 @@ def _mood_weights(mood: Mood) -> tuple[float, float, float]:
     return mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoreParts:
-    """The parts of the scores of some items. They sum to `totals`."""
+def parts(seen: View, who: RankingContext) -> Parts:
+    """The parts of the scores of a few rows, such as those of a slate, each [rows]. They sum to `totals`.
 
-    plain: Parts
-    """Each [rows]; none depends on the mood."""
-    of_mood: Parts
-    """Each [rows]: what the mood adds; 0 for everything commercial. Empty without a mood."""
-
-
-def parts(seen: View, who: RankingContext) -> ScoreParts:
-    """The parts of the scores of a few rows, such as those of a slate."""
+    What the mood adds is named `mood_...`, comes last, and is 0 for everything commercial.
+    """
     numbers = seen.numbers.copy()
     numbers[:, INTEREST], numbers[:, SEARCH] = seen.liked, seen.searched
     plain: Parts = {"interest": INTEREST_WEIGHT * seen.liked}
@@ -213,17 +187,11 @@ def parts(seen: View, who: RankingContext) -> ScoreParts:
     beliefs = who.beliefs or fold_beliefs(who)
     if beliefs is not None:
         plain["learned"] = beliefs.without.expected(numbers)
-        plain["exploration"] = _bonus(beliefs, numbers, knowing=False)
+        plain["exploration"] = beliefs.without.bonus(numbers)
         if who.mood is not None:
             of_mood["mood_learned"] = free * (beliefs.knowing.expected(numbers) - plain["learned"])
-            of_mood["mood_exploration"] = free * (_bonus(beliefs, numbers, knowing=True) - plain["exploration"])
-    return ScoreParts(plain, of_mood)
-
-
-def _bonus(beliefs: Beliefs, numbers: Floats, *, knowing: bool) -> Floats:
-    if beliefs.drawn is not None:
-        return np.asarray(numbers @ beliefs.drawn[knowing])
-    return beliefs.how.width * (beliefs.knowing if knowing else beliefs.without).deviation(numbers)
+            of_mood["mood_exploration"] = free * (beliefs.knowing.bonus(numbers) - plain["exploration"])
+    return plain | of_mood
 
 
 _FELT = ("mood_stress", "mood_valence", "mood_arousal")

@@ -261,10 +261,7 @@ def _decided_item(ranked: Recommendation) -> DecidedItem:
         reason=ranked.reason,
         codes=tuple(reason.code for reason in ranked.reasons if reason.part > 0),
         parts={name: part for name, part in ranked.parts.items() if not name.startswith("mood_")},
-        own=(
-            ranked.parts.get("interest", 0.0) / INTEREST_WEIGHT,
-            ranked.parts.get("search", 0.0) / SEARCH_WEIGHT,
-        ),
+        own=(ranked.parts.get("interest", 0.0) / INTEREST_WEIGHT, ranked.parts.get("search", 0.0) / SEARCH_WEIGHT),
     )
 
 

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -17,7 +17,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -67,6 +66,9 @@ def hide_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+_TRY_AGAIN_S = 5.0
+
+
 class Database:
     """One database, for transactions that read or write.
 
@@ -78,6 +80,8 @@ class Database:
         self.kind = kind_of(url)
         self._engine, self._readers = _engines(url, shreds)
         self._writing = asyncio.Lock()
+        self.write_failed_at: float | None = None
+        """When the last change failed, by the event loop's clock (the disk is full, say); None: it did not."""
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -86,12 +90,17 @@ class Database:
         SQLite has one writer at a time among all processes; waiting here is fair and blocks no reader. PostgreSQL
         has many: what must not happen twice needs a unique column, or `take_turns`.
         """
-        async with AsyncExitStack() as stack:
-            if self.kind == "sqlite":
-                await stack.enter_async_context(self._writing)
-            connection = await stack.enter_async_context(self._connect(self._engine))
-            await stack.enter_async_context(connection.begin())
-            yield connection
+        try:
+            async with AsyncExitStack() as stack:
+                if self.kind == "sqlite":
+                    await stack.enter_async_context(self._writing)
+                connection = await stack.enter_async_context(self._connect(self._engine))
+                await stack.enter_async_context(connection.begin())
+                yield connection
+        except StorageFailed:
+            self.write_failed_at = asyncio.get_running_loop().time()
+            raise
+        self.write_failed_at = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -134,6 +143,14 @@ class Database:
         """Run one statement in a transaction of its own; returns how many rows it changed."""
         async with self.write() as connection:
             return (await connection.execute(statement, rows)).rowcount
+
+    async def can_write(self) -> bool:
+        """Whether changes can be stored. Some seconds after one that failed this tries a small one."""
+        failed_at = self.write_failed_at
+        if failed_at is not None and asyncio.get_running_loop().time() - failed_at > _TRY_AGAIN_S:
+            with suppress(StorageFailed):
+                await self.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        return self.write_failed_at is None
 
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
         """A statement that inserts a row, or changes the one that has the same `key` columns."""
@@ -204,28 +221,22 @@ def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            driven = _driven(parsed)
-            writer, readers = (
-                create_async_engine(driven),
-                create_async_engine(driven, skip_autocommit_rollback=True),
-            )
-            event.listen(
-                writer.sync_engine, "connect", _pragmas("secure_delete=ON" if shreds else "secure_delete=FAST")
-            )
+            driven = parsed.set(drivername=_DRIVERS["sqlite"])
+            writer = create_async_engine(driven)
+            readers = create_async_engine(driven, skip_autocommit_rollback=True)
+            deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
+            event.listen(writer.sync_engine, "connect", _pragmas(deletes))
             event.listen(writer.sync_engine, "begin", _begin)
             event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
             return writer, readers
-        engine = create_async_engine(_driven(parsed), connect_args={"timeout": _CONNECT_S}, **_POOL)
+        driven = parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
+        engine = create_async_engine(driven, connect_args={"timeout": _CONNECT_S}, **_POOL)
         event.listen(engine.sync_engine, "checkout", _check)
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     except ModuleNotFoundError as error:
         raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
     except (ArgumentError, ValueError) as error:
         raise ConfigInvalid("the database's URL is not valid") from error
-
-
-def _driven(url: URL) -> URL:
-    return url.set(drivername=_DRIVERS[url.get_backend_name()])
 
 
 def _pragmas(also: str) -> Callable[[Any, Any], None]:

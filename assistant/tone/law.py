@@ -33,8 +33,7 @@ class Law:
 
 def may_be_angry(situation: Situation) -> bool:
     """Anger is likely, or possible in something that is likely unpleasant."""
-    mood = situation.usable_mood
-    if mood is None:
+    if (mood := situation.usable_mood) is None:
         return False
     anger = mood.emotions.get("anger", 0.0)
     return anger >= _SURE or (anger >= _POSSIBLE and likely(mood.valence, below=0.0))
@@ -42,98 +41,45 @@ def may_be_angry(situation: Situation) -> bool:
 
 def may_be_low(situation: Situation) -> bool:
     """Sadness, stress or something unpleasant is likely: nobody to sell to."""
-    mood = situation.usable_mood
-    if mood is None:
+    if (mood := situation.usable_mood) is None:
         return False
     sad = mood.emotions.get("sadness", 0.0)
     return sad >= _SURE or mood.stress >= 0.6 or likely(mood.valence, below=-0.15)
 
 
+# fmt: off
 LAWS: tuple[Law, ...] = (
-    Law(
-        "profile_formality",
-        "The profile asks for casual language.",
-        lambda s: s.profile.formality == "casual",
-        {"formality": ("casual",)},
-        always_told=True,
-    ),
-    Law(
-        "profile_formality",
-        "The profile asks for formal language.",
-        lambda s: s.profile.formality == "formal",
-        {"formality": ("formal",)},
-        always_told=True,
-    ),
-    Law(
-        "profile_plain_language",
-        "The profile asks for plain words, in short sentences.",
-        lambda s: s.profile.plain_language,
-        {"verbosity": ("brief",)},
-        always_told=True,
-    ),
-    Law(
-        "profile_short_sentences",
-        "The profile asks for short sentences.",
+    Law("profile_formality", "The profile asks for casual language.",
+        lambda s: s.profile.formality == "casual", {"formality": ("casual",)}, always_told=True),
+    Law("profile_formality", "The profile asks for formal language.",
+        lambda s: s.profile.formality == "formal", {"formality": ("formal",)}, always_told=True),
+    Law("profile_plain_language", "The profile asks for plain words, in short sentences.",
+        lambda s: s.profile.plain_language, {"verbosity": ("brief",)}, always_told=True),
+    Law("profile_short_sentences", "The profile asks for short sentences.",
         lambda s: not s.profile.plain_language and s.profile.short_sentences,
-        {"verbosity": ("brief",)},
-        always_told=True,
-    ),
-    Law(
-        "law_no_words_for_feelings",
+        {"verbosity": ("brief",)}, always_told=True),
+    Law("law_no_words_for_feelings",
         "An estimate of expression is no knowledge of what somebody feels, and no diagnosis.",
-        lambda s: True,
-        never=("diagnose", "claim_to_know"),
-    ),
-    Law(
-        "law_anger",
-        "It may be anger, which is never mirrored: calm, and no jokes.",
-        may_be_angry,
+        lambda s: True, never=("diagnose", "claim_to_know")),
+    Law("law_anger", "It may be anger, which is never mirrored: calm, and no jokes.", may_be_angry,
         {"pace": ("normal", "slow"), "humour": ("avoid",), "acknowledgement": ("light", "explicit")},
-        never=("mirror_anger", "upsell", "hurry"),
-    ),
-    Law(
-        "law_low",
-        "It may be a low moment, which is never exploited: no hurry, no jokes, nothing for sale.",
-        may_be_low,
-        {"pace": ("normal", "slow"), "humour": ("avoid",)},
-        never=("upsell", "hurry"),
-    ),
-    Law(
-        "law_goodbye",
-        "They are leaving, and nothing keeps them: brief, and no offers.",
-        lambda s: s.goodbye,
-        {"pace": ("normal", "slow"), "verbosity": ("brief",)},
-        never=("upsell", "hurry", "detain"),
-    ),
-    Law(
-        "safety",
-        "Words that call for human help: calm and plain, with the way to it.",
-        lambda s: s.crisis,
-        {
-            "warmth": ("very_warm",),
-            "pace": ("slow",),
-            "verbosity": ("brief",),
-            "directness": ("gentle",),
-            "acknowledgement": ("explicit",),
-            "humour": ("avoid",),
-        },
-        never=("upsell", "hurry"),
-        always_told=True,
-    ),
+        never=("mirror_anger", "upsell", "hurry")),
+    Law("law_low", "It may be a low moment, which is never exploited: no hurry, no jokes, nothing for sale.",
+        may_be_low, {"pace": ("normal", "slow"), "humour": ("avoid",)}, never=("upsell", "hurry")),
+    Law("law_goodbye", "They are leaving, and nothing keeps them: brief, and no offers.", lambda s: s.goodbye,
+        {"pace": ("normal", "slow"), "verbosity": ("brief",)}, never=("upsell", "hurry", "detain")),
+    Law("safety", "Words that call for human help: calm and plain, with the way to it.", lambda s: s.crisis,
+        {"warmth": ("very_warm",), "pace": ("slow",), "verbosity": ("brief",), "directness": ("gentle",),
+         "acknowledgement": ("explicit",), "humour": ("avoid",)},
+        never=("upsell", "hurry"), always_told=True),
 )
 
-
-LAWFUL_INPUTS = frozenset(
-    {
-        "mood",
-        "profile.formality",
-        "profile.plain_language",
-        "profile.short_sentences",
-        "conversation.goodbye",
-        "safety",
-    }
-)
+LAWFUL_INPUTS = frozenset({
+    "mood", "profile.formality", "profile.plain_language", "profile.short_sentences", "conversation.goodbye",
+    "safety",
+})
 """What the laws look at."""
+# fmt: on
 
 
 def apply_laws(manner: Manner, situation: Situation) -> tuple[Manner, tuple[Reason, ...]]:

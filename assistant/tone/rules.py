@@ -84,13 +84,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def inputs(self) -> tuple[str, ...]:
         """What the rules look at, and the laws in any case; `mood` is last, as it isn't always there."""
-        named = {
-            INPUT_OF[name]
-            for rule in self.rules
-            for _, facts in rule.when.parts()
-            for name in facts.named()
-            if name in INPUT_OF
-        }
+        named = {INPUT_OF[name] for rule in self.rules for name in rule.when.facts()}
         return (*sorted((named | LAWFUL_INPUTS) - {"mood"}), "mood")
 
     def correction_of(self, codes: Sequence[str]) -> OfferedCorrection | None:
@@ -152,15 +146,13 @@ def _mistakes(rule: ToneRule) -> Iterator[tuple[str, str]]:
     """The mistakes that a schema can't find, each with its member."""
     if rule.code in RESERVED:
         yield "code", "is reserved for reasons that no policy gives"
-    if not any(facts.named() for _, facts in rule.when.parts()):
+    if not rule.when.named():
         yield "when", "names nothing, so it would always hold; change `manner` instead"
     if not rule.sets.named():
         yield "sets", "changes nothing"
     if rule.corrects is not None and not rule.corrects.named():
         yield "corrects", "says nothing"
-    if rule.corrects is not None and not any(
-        name in OF_MOOD for _, facts in rule.when.parts() for name in facts.named()
-    ):
+    if rule.corrects is not None and not OF_MOOD.keys() & rule.when.facts():
         yield "corrects", "would correct a mood, and `when` reads none"
     for place, facts in rule.when.parts():
         if place != "when" and not facts.named():
@@ -173,7 +165,7 @@ def _mistakes(rule: ToneRule) -> Iterator[tuple[str, str]]:
                 yield f"{place}.{low}", f"can't hold together with `{high}`"
 
 
-_BOUNDS: tuple[tuple[str, str], ...] = (
+_BOUNDS = (
     ("valence_above", "valence_below"),
     ("arousal_above", "arousal_below"),
     ("turns_at_least", "turns_at_most"),

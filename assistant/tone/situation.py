@@ -111,15 +111,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def holds(self, situation: Situation) -> bool:
         """Whether all of them hold."""
         mood = situation.usable_mood
-        for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True):
-            if value is None:
-                continue
-            if name in OF_MOOD:
-                if mood is None or not OF_MOOD[name](value, mood, self):
-                    return False
-            elif name in OF_REST and not OF_REST[name](value, situation):
-                return False
-        return True
+        return all(
+            (mood is not None and OF_MOOD[name](value, mood, self))
+            if name in OF_MOOD
+            else OF_REST[name][1](value, situation)
+            for name, value in zip(self.__struct_fields__, msgspec.structs.astuple(self), strict=True)
+            if value is not None and name not in ("any_of", "none_of")
+        )
 
 
 class Condition(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -135,6 +133,10 @@ class Condition(Facts, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             and (not self.any_of or any(facts.holds(situation) for facts in self.any_of))
             and not any(facts.holds(situation) for facts in self.none_of)
         )
+
+    def facts(self) -> set[str]:
+        """The names of all facts that it names anywhere."""
+        return {name for _, facts in self.parts() for name in facts.named()} - {"any_of", "none_of"}
 
     def parts(self) -> tuple[tuple[str, Facts], ...]:
         """Every set of facts in it, each with its place."""
@@ -158,33 +160,20 @@ OF_MOOD: Mapping[str, Callable[[Any, Mood, Facts], bool]] = {
 }
 """How each fact about the mood is decided."""
 
-OF_REST: Mapping[str, Callable[[Any, Situation], bool]] = {
-    "formality": lambda wanted, s: s.profile.formality == wanted,
-    "plain_language": lambda wanted, s: s.profile.plain_language is wanted,
-    "short_sentences": lambda wanted, s: s.profile.short_sentences is wanted,
-    "languages": lambda wanted, s: s.profile.language in wanted,
-    "countries": lambda wanted, s: s.profile.country in wanted,
-    "urgency": lambda wanted, s: s.urgency == wanted,
-    "quiet_hours": lambda wanted, s: s.quiet_hours is wanted,
-    "turns_at_least": lambda bound, s: s.turns >= bound,
-    "turns_at_most": lambda bound, s: s.turns <= bound,
-    "goodbye": lambda wanted, s: s.goodbye is wanted,
-    "repeated_at_least": lambda bound, s: s.repeated >= bound,
+OF_REST: Mapping[str, tuple[str, Callable[[Any, Situation], bool]]] = {
+    "formality": ("profile.formality", lambda wanted, s: s.profile.formality == wanted),
+    "plain_language": ("profile.plain_language", lambda wanted, s: s.profile.plain_language is wanted),
+    "short_sentences": ("profile.short_sentences", lambda wanted, s: s.profile.short_sentences is wanted),
+    "languages": ("profile.language", lambda wanted, s: s.profile.language in wanted),
+    "countries": ("profile.country", lambda wanted, s: s.profile.country in wanted),
+    "urgency": ("context.urgency", lambda wanted, s: s.urgency == wanted),
+    "quiet_hours": ("profile.quiet_hours", lambda wanted, s: s.quiet_hours is wanted),
+    "turns_at_least": ("conversation.turns", lambda bound, s: s.turns >= bound),
+    "turns_at_most": ("conversation.turns", lambda bound, s: s.turns <= bound),
+    "goodbye": ("conversation.goodbye", lambda wanted, s: s.goodbye is wanted),
+    "repeated_at_least": ("conversation.repeated", lambda bound, s: s.repeated >= bound),
 }
-"""How each of the other facts is decided."""
+"""What each of the other facts is read from, and how it is decided."""
 
-INPUT_OF: Mapping[str, str] = {
-    **dict.fromkeys(OF_MOOD, "mood"),
-    "formality": "profile.formality",
-    "plain_language": "profile.plain_language",
-    "short_sentences": "profile.short_sentences",
-    "languages": "profile.language",
-    "countries": "profile.country",
-    "urgency": "context.urgency",
-    "quiet_hours": "profile.quiet_hours",
-    "turns_at_least": "conversation.turns",
-    "turns_at_most": "conversation.turns",
-    "goodbye": "conversation.goodbye",
-    "repeated_at_least": "conversation.repeated",
-}
+INPUT_OF: Mapping[str, str] = dict.fromkeys(OF_MOOD, "mood") | {name: read for name, (read, _) in OF_REST.items()}
 """What each fact is read from, as decisions name their inputs."""

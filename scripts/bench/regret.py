@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from assistant.recommend.bandits import Exploration, bonus, fold, prior
+from assistant.recommend.bandits import Exploration, fold, prior
 from assistant.recommend.slate import draw, generator
 
 ITEMS, CONTEXT, EACH = 10, 4, 6
@@ -44,8 +44,8 @@ def ours(world: Environment, algorithm: str, width: float, temperature: float) -
     how = Exploration(algorithm, width)  # type: ignore[arg-type]
 
     def choose(at: int, context: np.ndarray) -> int:
-        inner = fold(state["belief"], context)
-        scores = inner.expected(world.items) + bonus(inner, world.items, how, generator(f"{at}", "weights"))
+        inner = fold(state["belief"], context, how, f"{at}")
+        scores = inner.expected(world.items) + inner.bonus(world.items)
         noise = -np.log(generator(f"{at}").standard_exponential(ITEMS))
         return draw(scores, noise, 1, temperature)[0].row
 

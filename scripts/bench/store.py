@@ -29,7 +29,8 @@ from assistant.consent.receipt import Actor
 from assistant.decision import Decision, ReadModalities, ToneDecision
 from assistant.profile.person import App, Person, Profile, subject
 from assistant.recommend.decision import DecidedItem, RankingDecision
-from assistant.recommend.ranking import TEMPERATURE, VERSION
+from assistant.recommend.ranking import VERSION
+from assistant.recommend.slate import TEMPERATURE
 from assistant.store import schema
 from assistant.store.consents import ConsentRecords
 from assistant.store.storage import Storage, open_storage

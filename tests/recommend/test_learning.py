@@ -152,8 +152,8 @@ def test_folding_over_the_context_is_the_same_as_the_outer_product() -> None:
     rng = np.random.default_rng(3)
     context, numbers = rng.normal(size=len(CONTEXT)), rng.normal(size=(5, len(ITEM)))
     numbers[:, COMMERCIAL] = 0.0
-    inner = fold(TAUGHT, context)
-    for row, mean, deviation in zip(numbers, inner.expected(numbers), inner.deviation(numbers), strict=True):
+    inner = fold(TAUGHT, context, Exploration(width=1.0))
+    for row, mean, deviation in zip(numbers, inner.expected(numbers), inner.bonus(numbers), strict=True):
         whole = choice_features(context, row)
         assert mean == pytest.approx(whole @ TAUGHT.mean)
         assert deviation == pytest.approx(math.sqrt(whole @ TAUGHT.covariance @ whole))

@@ -15,7 +15,8 @@ from assistant.emotion import Estimate, Mood
 from assistant.errors import Invalid
 from assistant.profile.person import Profile
 from assistant.recommend.catalogue import MAX_ITEMS, Affinity, Catalogue, Item, check, starter
-from assistant.recommend.ranking import TEMPERATURE, Recommendation
+from assistant.recommend.ranking import Recommendation
+from assistant.recommend.slate import TEMPERATURE
 from tests.rankings import rank
 
 few = settings(max_examples=30, deadline=None)

@@ -124,17 +124,7 @@ class ConsentChanged:
     record: Record
 
 
-Event = (
-    SpeechStarted
-    | SpeechStopped
-    | Committed
-    | Written
-    | Words
-    | Transcribed
-    | NotTranscribed
-    | Affect
-    | Replied
-    | Failed
-    | NoticeDue
-    | ConsentChanged
-)
+# fmt: off
+Event = (SpeechStarted | SpeechStopped | Committed | Written | Words | Transcribed | NotTranscribed | Affect
+         | Replied | Failed | NoticeDue | ConsentChanged)
+# fmt: on

@@ -19,8 +19,7 @@ from assistant.audio.segment import SegmentRules
 from assistant.audio.vad import CHUNK, VadState
 from assistant.consent.receipt import Actor
 from assistant.conversation.dictation import Transcription
-from assistant.conversation.live.answers import Answers, FinishedUtterance
-from assistant.conversation.live.captions import Captions
+from assistant.conversation.live.answers import Answers, Captions, FinishedUtterance
 from assistant.conversation.live.consent_gate import ConsentGate
 from assistant.conversation.live.events import (
     Committed,

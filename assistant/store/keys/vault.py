@@ -102,7 +102,7 @@ class Vault:
         query = select(func.count()).select_from(schema.person_keys).where(_not_by(await self._masters.newest()))
         return int(await self._database.scalar(query) or 0)
 
-    async def rewrap(self, done: Callable[[int], None] = lambda count: None) -> int:
+    async def rewrap(self, done: Callable[[int], object] = lambda count: None) -> int:
         """Wrap every key with the newest master key; returns how many were wrapped by an older one.
 
         `done` is called with the size of each batch, which is durable then: interrupted work goes on where it
