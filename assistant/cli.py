@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from assistant.commands import audit, catalogue, exceptions, keys, models, people, reference
+from assistant.commands import Actions, audit, catalogue, exceptions, keys, models, people, reference
 from assistant.commands.log_format import write_logs
 from assistant.config import Settings, load_settings
 from assistant.errors import AssistantError
+from assistant.evaluate import command as evaluation
 from assistant.version import __version__
 
 
@@ -47,28 +48,31 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="show the product end to end", description=_demo.__doc__)
     demo.set_defaults(run=_demo)
 
-    _configure_evaluate(commands.add_parser("evaluate", help="measure the models on your own files"))
+    evaluate = commands.add_parser("evaluate", help="measure the models on your own files")
+    evaluation.configure(evaluate)
+    evaluate.set_defaults(run=evaluation.run)
     models.configure(commands.add_parser("models", help="list the models, or check them"))
 
-    def add(name: str, about: str) -> argparse._SubParsersAction[argparse.ArgumentParser]:
-        return commands.add_parser(name, help=about).add_subparsers(required=True, metavar="ACTION")
+    def actions(name: str, about: str) -> Actions:
+        return Actions(commands.add_parser(name, help=about), common)
 
-    keys.configure(add("keys", "create, list, rotate and revoke API keys; rotate the master key"), common)
-    catalogue.configure(add("catalogue", "give an app something to recommend"), common)
-    people.configure(add("people", "export, erase or restrict people's data"), common)
-    audit.configure(add("audit", "check the consent ledger"), common)
-    exceptions.configure(add("exceptions", "sign exceptions for medical or safety reasons"), common)
+    keys.configure(actions("keys", "create, list, rotate and revoke API keys; rotate the master key"))
+    catalogue.configure(actions("catalogue", "give an app something to recommend"))
+    people.configure(actions("people", "export, erase or restrict people's data"))
+    audit.configure(actions("audit", "check the consent ledger"))
+    exceptions.configure(actions("exceptions", "sign exceptions for medical or safety reasons"))
 
     migrate = commands.add_parser(
         "migrate", help="bring the database to the newest schema", description=_migrate.__doc__, parents=[common]
     )
     migrate.set_defaults(run=_migrate)
-    reference.configure_settings(
-        commands.add_parser("settings", help="list every setting", description=reference.print_settings.__doc__)
-    )
-    reference.configure_errors(
-        commands.add_parser("errors", help="list every error code", description=reference.print_errors.__doc__)
-    )
+    for name, about, page, run in (
+        ("settings", "list every setting", "assistant/SETTINGS.md", reference.print_settings),
+        ("errors", "list every error code", "assistant/server/ERRORS.md", reference.print_errors),
+    ):
+        listing = commands.add_parser(name, help=about, description=run.__doc__)
+        listing.add_argument("--markdown", action="store_true", help=f"print the page {page}")
+        listing.set_defaults(run=run)
     return parser
 
 
@@ -92,13 +96,6 @@ def _demo(args: argparse.Namespace) -> int:
     from assistant.demo.story import demo
 
     return asyncio.run(demo())
-
-
-def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
-    from assistant.evaluate.command import configure, run
-
-    configure(parser)
-    parser.set_defaults(run=run)
 
 
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:

@@ -9,22 +9,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from assistant.commands import Actions
 from assistant.config import Settings
 from assistant.consent.chain import Audit
 from assistant.consent.receipt import iso_date
 from assistant.errors import ConfigInvalid
 
 
-def configure(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Add the command and its arguments."""
-    about = "check the chain of consent records; exits with 1 if it is broken"
-    parser = actions.add_parser("verify", help=about, description=verify.__doc__, parents=[common])
-    parser.add_argument(
-        "--expect", metavar="HASH", help="a head that was stored earlier; it must still be part of the chain"
-    )
-    parser.set_defaults(run=verify)
+def configure(actions: Actions) -> None:
+    """Add the action."""
+    parser = actions.add("verify", "check the chain of consent records; exits with 1 if it is broken", verify)
+    about = "a head that was stored earlier; it must still be part of the chain"
+    parser.add_argument("--expect", metavar="HASH", help=about)
 
 
 def verify(args: argparse.Namespace, settings: Settings) -> int:
@@ -33,7 +29,9 @@ def verify(args: argparse.Namespace, settings: Settings) -> int:
     Store that head somewhere else from time to time and give it to `--expect` later: this also proves that no
     record was cut off at the end and that the chain was not rewritten.
     """
-    _exists(settings.database)
+    scheme, _, file = settings.database.partition(":///")
+    if scheme == "sqlite" and not Path(file).exists():  # opening it would create an empty one, which proves nothing
+        raise ConfigInvalid(f"there is no database {file}", code="database_missing")
     audit = asyncio.run(_check_chain(settings.database, (args.expect or "").strip().lower() or None))
     if audit.broken is not None:
         print(f"BROKEN at record {audit.broken.seq}, of {iso_date(audit.broken.at)}: it was changed or inserted,")
@@ -41,10 +39,8 @@ def verify(args: argparse.Namespace, settings: Settings) -> int:
         print(audit.head)
         return 1
     if not audit.seen:
-        print(
-            "BROKEN: the expected head is not in the chain: records were cut off, or the chain was rewritten",
-            file=sys.stderr,
-        )
+        about = "the expected head is not in the chain: records were cut off, or the chain was rewritten"
+        print(f"BROKEN: {about}", file=sys.stderr)
     print(f"{audit.records} consent records, {'unbroken' if audit.seen else 'consistent'}; the head is")
     print(audit.head)
     return 0 if audit.seen else 1
@@ -65,10 +61,3 @@ async def _check_chain(url: str, expected: str | None) -> Audit:
     finally:
         await database.close()
     return audit
-
-
-def _exists(url: str) -> None:
-    """Raise `ConfigInvalid` for a missing file: opening it would create an empty database, which proves nothing."""
-    scheme, _, file = url.partition(":///")
-    if scheme == "sqlite" and not Path(file).exists():
-        raise ConfigInvalid(f"there is no database {file}", code="database_missing")

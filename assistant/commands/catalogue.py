@@ -9,23 +9,19 @@ from pathlib import Path
 
 import msgspec
 
+from assistant.commands import Actions
 from assistant.config import Settings
 from assistant.errors import Invalid
 from assistant.recommend.catalogue import Catalogue, check, starter
 
 
-def configure(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Describe the command; it sets `run`, which takes the arguments and the settings."""
-    parser = actions.add_parser(
-        "load", help="replace an app's catalogue", description=load.__doc__, parents=[common]
-    )
+def configure(actions: Actions) -> None:
+    """Add the action."""
+    parser = actions.add("load", "replace an app's catalogue", load)
     parser.add_argument("--app", required=True, metavar="NAME", help="the app, as in `assistant keys create`")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("file", nargs="?", type=Path, metavar="FILE", help="JSON, as PUT /v1/catalogue takes it")
     source.add_argument("--starter", action="store_true", help="the sixty items that come with Attune, to try it")
-    parser.set_defaults(run=load)
 
 
 def load(args: argparse.Namespace, settings: Settings) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from assistant.commands import Actions
 from assistant.config import Settings
 from assistant.consent.exceptions import Terms, exceptions_of, sign_terms
 from assistant.consent.legal_rules import CONTEXTS, EXEMPTION_REASONS
@@ -22,29 +23,24 @@ _DAY_S = 86_400.0
 _MOST_DAYS = 366.0
 
 
-def configure(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Add the commands; each sets `run`, which takes the arguments and, for `list`, the settings."""
-    made = actions.add_parser("key", help="create the signing key; the last line is the public key")
+def configure(actions: Actions) -> None:
+    """Add the actions."""
+    made = actions.add(
+        "key", "create the signing key; the last line is the public key", create_signing_key, plain=True
+    )
     made.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the private key")
-    made.set_defaults(run=create_signing_key)
-    signed = actions.add_parser("sign", help="sign an exception: a line for the file ATTUNE_EXCEPTIONS")
+    signed = actions.add(
+        "sign", "sign an exception: a line for the file ATTUNE_EXCEPTIONS", print_signed, plain=True
+    )
     signed.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
     signed.add_argument("--app", required=True, metavar="NAME", help="the app it is for")
     signed.add_argument("--context", choices=CONTEXTS, required=True, help="the context of use it is for")
-    signed.add_argument(
-        "--reason", choices=EXEMPTION_REASONS, required=True, help="the reason that the law accepts"
-    )
+    about = "the reason that the law accepts"
+    signed.add_argument("--reason", choices=EXEMPTION_REASONS, required=True, help=about)
     signed.add_argument("--why", required=True, help="the reason in your own words, for auditors")
-    signed.add_argument(
-        "--days", type=float, required=True, help=f"days until it expires, at most {_MOST_DAYS:.0f}"
-    )
-    signed.set_defaults(run=print_signed)
-    listed = actions.add_parser(
-        "list", help="check and show the exceptions in the configured file", parents=[common]
-    )
-    listed.set_defaults(run=print_exceptions)
+    about = f"days until it expires, at most {_MOST_DAYS:.0f}"
+    signed.add_argument("--days", type=float, required=True, help=about)
+    actions.add("list", "check and show the exceptions in the configured file", print_exceptions)
 
 
 def create_signing_key(args: argparse.Namespace) -> int:

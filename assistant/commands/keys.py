@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from tqdm import tqdm
 
+from assistant.commands import Actions
 from assistant.config import Settings
 from assistant.consent.legal_rules import CONTEXTS
 from assistant.profile.access import APP_SCOPES, SCOPES, ApiKey, format_scopes, parse_scopes
@@ -21,46 +21,30 @@ if TYPE_CHECKING:  # the database is loaded when it is needed
 
 _HOUR_S = 3600.0
 
-Command = Callable[[argparse.Namespace, Settings], int]
+Value = TypeVar("Value")
 
 
-def configure(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Add the commands; each sets `run`, which takes the arguments and the settings."""
-
-    def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
-        parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
-        parser.set_defaults(run=run)
-        return parser
-
+def configure(actions: Actions) -> None:
+    """Add the actions."""
+    add = actions.add
     made = add("create", "create an API key; the last line is the key alone", create_key)
     made.add_argument("--app", required=True, metavar="NAME", help="the app that the key is for")
     made.add_argument("--context", choices=CONTEXTS, default="general", help="the app's context of use")
     made.add_argument("--name", default="", help="a name for the key")
-    made.add_argument(
-        "--scopes",
-        default=format_scopes(APP_SCOPES),
-        metavar="WORDS",
-        help="what it may do, comma-separated: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items()),
-    )
+    about = "what it may do, comma-separated: " + "; ".join(f"{scope} ({what})" for scope, what in SCOPES.items())
+    made.add_argument("--scopes", default=format_scopes(APP_SCOPES), metavar="WORDS", help=about)
     made.add_argument("--days", type=float, help="days until it expires (default: never)")
     add("list", "list the keys by id; the keys themselves are never shown", print_keys)
     rotated = add("rotate", "create a key that replaces another; the old one stays valid for a while", rotate_key)
     rotated.add_argument("--key", required=True, metavar="ID", help="the key's id")
-    rotated.add_argument(
-        "--grace-hours",
-        metavar="HOURS",
-        type=float,
-        default=24.0,
-        help="hours that the old key stays valid (default: 24)",
-    )
-    add("revoke", "revoke a key at once", revoke_key).add_argument(
-        "--key", required=True, metavar="ID", help="the key's id"
-    )
-    add(
+    about = "hours that the old key stays valid (default: 24)"
+    rotated.add_argument("--grace-hours", metavar="HOURS", type=float, default=24.0, help=about)
+    revoked = add("revoke", "revoke a key at once", revoke_key)
+    revoked.add_argument("--key", required=True, metavar="ID", help="the key's id")
+    master = add(
         "rotate-master", "replace the master key, and wrap every person's key with the new one", rotate_master
-    ).add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
+    )
+    master.add_argument("--retire", action="store_true", help="then remove the old master keys from the file")
 
 
 def create_key(args: argparse.Namespace, settings: Settings) -> int:
@@ -73,12 +57,10 @@ def create_key(args: argparse.Namespace, settings: Settings) -> int:
     masters_of(settings)
     migrate(settings.database)
     scopes = parse_scopes(args.scopes.replace(",", " ").split())
-
-    async def made() -> str:
-        async with _apps(settings) as apps:
-            return await apps.create_key(args.app, args.context, called=args.name, scopes=scopes, days=args.days)
-
-    key = asyncio.run(made())
+    key = _ask(
+        settings,
+        lambda apps: apps.create_key(args.app, args.context, called=args.name, scopes=scopes, days=args.days),
+    )
     print(f"The API key for {args.app}. It is shown only once; only its hash is stored:")
     print(key)
     return 0
@@ -86,24 +68,14 @@ def create_key(args: argparse.Namespace, settings: Settings) -> int:
 
 def print_keys(args: argparse.Namespace, settings: Settings) -> int:
     """List the keys: id, app, name, scopes, when each was created and last used, and its state."""
-
-    async def found() -> list[ApiKey]:
-        async with _apps(settings) as apps:
-            return await apps.list_keys()
-
-    for key in asyncio.run(found()):
+    for key in _ask(settings, lambda apps: apps.list_keys()):
         print(line(key, time.time()))
     return 0
 
 
 def rotate_key(args: argparse.Namespace, settings: Settings) -> int:
     """Create a key that replaces another, which stays valid for a while. The last line is the new key alone."""
-
-    async def made() -> str:
-        async with _apps(settings) as apps:
-            return await apps.rotate_key(args.key, grace_s=args.grace_hours * _HOUR_S)
-
-    key = asyncio.run(made())
+    key = _ask(settings, lambda apps: apps.rotate_key(args.key, grace_s=args.grace_hours * _HOUR_S))
     print(f"{args.key} stays valid for at most {args.grace_hours:g} hours. The new key, shown only once:")
     print(key)
     return 0
@@ -111,12 +83,7 @@ def rotate_key(args: argparse.Namespace, settings: Settings) -> int:
 
 def revoke_key(args: argparse.Namespace, settings: Settings) -> int:
     """Revoke a key at once, on every server that shares the database; its live streams are closed too."""
-
-    async def ended() -> ApiKey:
-        async with _apps(settings) as apps:
-            return await apps.revoke_key(args.key)
-
-    print(f"{asyncio.run(ended()).id} is revoked")
+    print(f"{_ask(settings, lambda apps: apps.revoke_key(args.key)).id} is revoked")
     return 0
 
 
@@ -136,16 +103,18 @@ def line(key: ApiKey, now: float) -> str:
     )
 
 
-@asynccontextmanager
-async def _apps(settings: Settings) -> AsyncIterator[Apps]:
+def _ask(settings: Settings, question: Callable[[Apps], Awaitable[Value]]) -> Value:
     from assistant.store.apps import Apps
     from assistant.store.database import Database
 
-    database = Database(settings.database)
-    try:
-        yield Apps(database, time.time)
-    finally:
-        await database.close()
+    async def answer() -> Value:
+        database = Database(settings.database)
+        try:
+            return await question(Apps(database, time.time))
+        finally:
+            await database.close()
+
+    return asyncio.run(answer())
 
 
 def _date(at: float) -> str:
@@ -169,7 +138,7 @@ def rotate_master(args: argparse.Namespace, settings: Settings) -> int:
             if not settings.master_key and not await vault.count_outdated():
                 add_master_key(settings.master_key_file)
             with tqdm(total=await vault.count_outdated(), unit="key", desc="wrapping") as bar:
-                return await vault.rewrap(lambda count: _advance(bar, count))
+                return await vault.rewrap(bar.update)
         finally:
             await database.close()
 
@@ -178,7 +147,3 @@ def rotate_master(args: argparse.Namespace, settings: Settings) -> int:
         gone = retire_master_keys(settings.master_key_file)
         print(f"{gone} old master keys were removed from {settings.master_key_file}")
     return 0
-
-
-def _advance(bar: tqdm[Any], count: int) -> None:
-    bar.update(count)

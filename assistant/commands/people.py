@@ -17,6 +17,7 @@ from urllib.parse import quote
 import msgspec
 from tqdm import tqdm
 
+from assistant.commands import Actions
 from assistant.config import Settings
 from assistant.consent.receipt import Actor
 from assistant.errors import ConfigInvalid, Invalid, NotFound
@@ -28,21 +29,16 @@ if TYPE_CHECKING:  # the database is loaded when it is needed
 OPERATOR = Actor("operator", "command")
 _TOGETHER = 200
 
-Command = Callable[[argparse.Namespace, Settings], int]
 
+def configure(actions: Actions) -> None:
+    """Add the actions."""
 
-def configure(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
-    """Add the commands; each sets `run`, which takes the arguments and the settings."""
-
-    def add(name: str, about: str, run: Command) -> argparse.ArgumentParser:
-        parser = actions.add_parser(name, help=about, description=run.__doc__, parents=[common])
+    def add(name: str, about: str, run: Callable[..., int]) -> argparse.ArgumentParser:
+        parser = actions.add(name, about, run)
         parser.add_argument("--app", required=True, metavar="NAME", help="the app that the people belong to")
         whom = parser.add_mutually_exclusive_group(required=True)
         whom.add_argument("--person", metavar="ID", help="one person, by the app's id for them")
         whom.add_argument("--file", type=Path, help="many people: a file with one id per line")
-        parser.set_defaults(run=run)
         return parser
 
     exported = add("export", "export everything that is stored about people, as JSON lines", export)

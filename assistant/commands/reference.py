@@ -12,18 +12,6 @@ from assistant.error_codes import COMMAND_CODES, SERVER_CODES, ErrorCode
 from assistant.errors import AssistantError
 
 
-def configure_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `settings`."""
-    parser.add_argument("--markdown", action="store_true", help="print the page assistant/SETTINGS.md")
-    parser.set_defaults(run=print_settings)
-
-
-def configure_errors(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `errors`."""
-    parser.add_argument("--markdown", action="store_true", help="print the page assistant/server/ERRORS.md")
-    parser.set_defaults(run=print_errors)
-
-
 def print_settings(args: argparse.Namespace) -> int:
     """Print every setting with its environment variable, its default and its meaning."""
     if args.markdown:

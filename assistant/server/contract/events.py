@@ -13,22 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from assistant.consent.legal_rules import DISCLOSE_EVERY_S
 from assistant.consent.receipt import DECISIONS, NOTICES, ConsentReceipt, receipt
-from assistant.conversation.live.events import (
-    Affect,
-    Committed,
-    ConsentChanged,
-    Event,
-    Failed,
-    NoticeDue,
-    NotTranscribed,
-    Replied,
-    Role,
-    SpeechStarted,
-    SpeechStopped,
-    Transcribed,
-    Words,
-    Written,
-)
+from assistant.conversation.live import events as happenings
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention
 from assistant.errors import AssistantError
@@ -63,7 +48,7 @@ class ConversationItem(msgspec.Struct, kw_only=True):
     object: Literal["realtime.item"] = "realtime.item"
     type: Literal["message"] = "message"
     status: Literal["completed"] = "completed"
-    role: Role = "user"
+    role: happenings.Role = "user"
     content: list[ItemContent]
 
 
@@ -283,40 +268,40 @@ SERVER_EVENTS: tuple[type[ServerEvent], ...] = tuple(ServerEvent.__subclasses__(
 """Every kind of event, in the order of their definition."""
 
 
-def events_of(event: Event, controller: str, *, beta: bool = False) -> list[ServerEvent]:
+def events_of(event: happenings.Event, controller: str, *, beta: bool = False) -> list[ServerEvent]:
     """The events that one happening becomes, in their order; `beta` in the words of the older API."""
     match event:
-        case SpeechStarted(item, at_ms):
+        case happenings.SpeechStarted(item, at_ms):
             return [SpeechBegan(item_id=item, audio_start_ms=at_ms)]
-        case SpeechStopped(item, at_ms):
+        case happenings.SpeechStopped(item, at_ms):
             return [SpeechEnded(item_id=item, audio_end_ms=at_ms)]
-        case Committed(item, previous):
+        case happenings.Committed(item, previous):
             committed = BufferCommitted(item_id=item, previous_item_id=previous)
             heard = ItemContent("input_audio", transcript=None)
             return [committed, *_item(item, previous, heard, "user", beta=beta)]
-        case Written(item, previous, text, role):
+        case happenings.Written(item, previous, text, role):
             kind: Literal["output_text", "input_text"] = "output_text" if role == "assistant" else "input_text"
             return _item(item, previous, ItemContent(kind, text=text), role, beta=beta)
-        case Words(item, delta):
+        case happenings.Words(item, delta):
             return [TranscriptDelta(item_id=item, delta=delta)]
-        case Transcribed():
+        case happenings.Transcribed():
             return [_transcript(event)]
-        case NotTranscribed(item, code, message):
+        case happenings.NotTranscribed(item, code, message):
             failure = TranscriptionError(code=code, message=message)
             return [TranscriptFailed(item_id=item, error=failure)]
-        case Affect():
+        case happenings.Affect():
             return [_affect(event)]
-        case Replied(item, answer):
+        case happenings.Replied(item, answer):
             return _reply(item, answer)
-        case Failed(_, AssistantError() as error):
+        case happenings.Failed(_, AssistantError() as error):
             return [error_event(error.code, error.message)]
-        case Failed():
+        case happenings.Failed():
             return [error_event(*INTERNAL)]
-        case NoticeDue(version, also):
+        case happenings.NoticeDue(version, also):
             return [notice_event(version, also)]
-        case ConsentChanged(record) if record.event not in DECISIONS:
+        case happenings.ConsentChanged(record) if record.event not in DECISIONS:
             return []  # no decision about one purpose; what it ends, ends without a word
-        case ConsentChanged(record):
+        case happenings.ConsentChanged(record):
             return [ConsentUpdated(consent=receipt(record, controller=controller))]
 
 
@@ -332,13 +317,15 @@ def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
     return PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=NoticeAnswer(notice=version))
 
 
-def _item(item: str, previous: str | None, content: ItemContent, role: Role, *, beta: bool) -> list[ServerEvent]:
+def _item(
+    item: str, previous: str | None, content: ItemContent, role: happenings.Role, *, beta: bool
+) -> list[ServerEvent]:
     shown = ConversationItem(id=item, role=role, content=[content])
     kinds = (ItemCreated,) if beta else (ItemAdded, ItemDone)
     return [kind(previous_item_id=previous, item=shown) for kind in kinds]
 
 
-def _transcript(event: Transcribed) -> TranscriptCompleted:
+def _transcript(event: happenings.Transcribed) -> TranscriptCompleted:
     return TranscriptCompleted(
         item_id=event.item,
         transcript=event.text,
@@ -347,7 +334,7 @@ def _transcript(event: Transcribed) -> TranscriptCompleted:
     )
 
 
-def _affect(event: Affect) -> AffectResult:
+def _affect(event: happenings.Affect) -> AffectResult:
     return AffectResult(
         item_id=event.item,
         final=event.final,

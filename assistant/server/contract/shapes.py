@@ -12,19 +12,7 @@ from assistant.emotion import STATEMENT, Estimate, Modality, Mood, Reading
 from assistant.profile.person import Formality
 from assistant.recommend.ranking import Recommendation
 from assistant.text.crisis import Safety
-from assistant.tone.directive import (
-    Acknowledgement,
-    Directive,
-    Directness,
-    Humour,
-    Manner,
-    Never,
-    Pace,
-    Reason,
-    Speech,
-    Verbosity,
-    Warmth,
-)
+from assistant.tone import directive as tone
 
 
 class Quantity(msgspec.Struct):
@@ -90,17 +78,17 @@ class CurrentMood(msgspec.Struct, kw_only=True):
 class ToneDirective(msgspec.Struct):
     """The tone to take, why, and what it would have been without the mood."""
 
-    warmth: Warmth
+    warmth: tone.Warmth
     formality: Formality
-    pace: Pace
-    verbosity: Verbosity
-    directness: Directness
-    acknowledgement: Acknowledgement
-    humour: Humour
-    never: Sequence[Never]
+    pace: tone.Pace
+    verbosity: tone.Verbosity
+    directness: tone.Directness
+    acknowledgement: tone.Acknowledgement
+    humour: tone.Humour
+    never: Sequence[tone.Never]
     """What a reply must not do now, whatever the tone."""
-    reasons: Sequence[Reason]
-    without_mood: Manner
+    reasons: Sequence[tone.Reason]
+    without_mood: tone.Manner
     counterfactual: str
     """What would be different without the mood, in words."""
     mood_used: bool
@@ -111,7 +99,7 @@ class ToneDirective(msgspec.Struct):
     """A document of SSML 1.1; `<mark name="reply"/>` stands for the reply."""
     tag: str
     """The manner in one short line, for message metadata."""
-    speech: Speech
+    speech: tone.Speech
     """The manner in numbers, for engines of speech."""
 
 
@@ -207,7 +195,7 @@ def show_mood(mood: Mood) -> CurrentMood:
     )
 
 
-def show_directive(directive: Directive) -> ToneDirective:
+def show_directive(directive: tone.Directive) -> ToneDirective:
     """The tone as the API shows it."""
     return ToneDirective(
         **directive.manner.choices(),

@@ -11,8 +11,8 @@ import msgspec
 from assistant.error_codes import SERVER_CODES
 from assistant.errors import AssistantError
 from assistant.profile.access import PERSON_SCOPES, SCOPES, format_scopes
-from assistant.server.http.guard import status_of_family
-from assistant.server.http.openai import CHAT, MODELS
+from assistant.server.http.guard import Problem, status_of_family
+from assistant.server.http.openai import CHAT, MODELS, ChatFailure
 from assistant.server.http.route import Route
 from assistant.version import __version__
 
@@ -20,9 +20,10 @@ from assistant.version import __version__
 def describe(routes: Sequence[Route]) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
     routes = [route for route in routes if not route.socket]
-    bodies = [route.body for route in routes if route.body is not None]
-    schemas, components = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(bodies, schemas, strict=True))
+    shapes: list[type[Any]] = [Problem, ChatFailure, *(route.body for route in routes if route.body is not None)]
+    schemas, components = msgspec.json.schema_components(shapes, ref_template="#/components/schemas/{name}")
+    components["Problem"]["properties"]["code"] |= _CODES
+    schema_of = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
@@ -36,11 +37,13 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
         },
         "security": [{"key": []}],
         "paths": paths,
-        "components": {"schemas": components | {"Problem": _PROBLEM}, "securitySchemes": {"key": _KEY}},
+        "components": {"schemas": components, "securitySchemes": {"key": _KEY}},
     }
 
 
 def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict[str, Any]:
+    openai = route.path in (CHAT, MODELS)
+    kind, failure = ("application/json", ChatFailure) if openai else ("application/problem+json", Problem)
     operation: dict[str, Any] = {
         "operationId": getattr(route.handler, "__name__", route.path),
         "summary": (route.handler.__doc__ or "").partition(".")[0].partition("\n")[0],
@@ -48,24 +51,18 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
             "2XX": {"description": "Done", "content": {"application/json": {}}},
             "default": {
                 "description": "What went wrong, with a stable `code`",
-                "content": _OPENAI_ERROR if route.path in (CHAT, MODELS) else _ERROR,
+                "content": {kind: {"schema": schema_of[failure]}},
             },
         },
     }
-    names = re.findall(r"{(\w+)}", route.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if names := re.findall(r"{(\w+)}", route.path):
+        path = {"in": "path", "required": True, "schema": {"type": "string"}}
+        operation["parameters"] = [{"name": name, **path} for name in names]
     if route.body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schema_of[route.body]}},
-        }
-    if route.open:
-        operation["security"] = []
-    else:
-        operation["security"] = [{"key": [route.scope]}]
+        body = {"application/json": {"schema": schema_of[route.body]}}
+        operation["requestBody"] = {"required": True, "content": body}
+    operation["security"] = [] if route.open else [{"key": [route.scope]}]
+    if not route.open:
         operation["description"] = f"Needs the scope `{route.scope}`: {SCOPES[route.scope]}."
     return operation
 
@@ -77,49 +74,16 @@ _KEY: dict[str, Any] = {
     f"{format_scopes(PERSON_SCOPES)} at most; or for `operate` a token of the operators' identity provider. "
     + " ".join(f"`{scope}`: {means}." for scope, means in SCOPES.items()),
 }
-_ERROR: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-_OPENAI_ERROR: dict[str, Any] = {
-    "application/json": {
-        "schema": {
-            "type": "object",
-            "required": ["error"],
-            "properties": {
-                "error": {
-                    "type": "object",
-                    "required": ["message", "type", "code"],
-                    "properties": {
-                        "message": {"type": "string"},
-                        "type": {"type": "string"},
-                        "param": {"type": ["string", "null"]},
-                        "code": {"type": ["string", "null"]},
-                    },
-                }
-            },
+_CODES = {
+    "description": "Stable. More codes may be added later.",
+    "x-error-codes": [
+        {
+            "code": each.code,
+            "status": status_of_family(each.family),
+            "meaning": each.meaning,
+            "remedy": each.remedy,
         }
-    }
-}
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {
-            "type": "string",
-            "description": "Stable. More codes may be added later.",
-            "x-error-codes": [
-                {
-                    "code": each.code,
-                    "status": status_of_family(each.family),
-                    "meaning": each.meaning,
-                    "remedy": each.remedy,
-                }
-                for each in SERVER_CODES
-                if each.family is not AssistantError
-            ],
-        },
-    },
+        for each in SERVER_CODES
+        if each.family is not AssistantError
+    ],
 }

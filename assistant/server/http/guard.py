@@ -16,20 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from assistant.errors import (
-    AlreadyTaken,
-    AssistantError,
-    Busy,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Premature,
-    TooLarge,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
-)
+from assistant import errors
 from assistant.lenient_json import decode_json
 from assistant.services import Services
 
@@ -42,18 +29,18 @@ UNREADABLE: web.RequestKey[bool] = web.RequestKey("unreadable", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
 
-_STATUS: tuple[tuple[type[AssistantError], int], ...] = (
-    (Invalid, 400),
-    (TooLarge, 413),
-    (Unauthenticated, 401),
-    (Forbidden, 403),
-    (NotFound, 404),
-    (AlreadyTaken, 409),
-    (Premature, 409),
-    (Conflict, 412),
-    (TooMany, 429),
-    (Busy, 503),
-    (Unavailable, 503),
+_STATUS: tuple[tuple[type[errors.AssistantError], int], ...] = (
+    (errors.Invalid, 400),
+    (errors.TooLarge, 413),
+    (errors.Unauthenticated, 401),
+    (errors.Forbidden, 403),
+    (errors.NotFound, 404),
+    (errors.AlreadyTaken, 409),
+    (errors.Premature, 409),
+    (errors.Conflict, 412),
+    (errors.TooMany, 429),
+    (errors.Busy, 503),
+    (errors.Unavailable, 503),
 )
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"}
 _MAX_PERSON = 128
@@ -63,26 +50,29 @@ _QUOTE = re.compile("[`']")
 _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
 
-def status_of(error: AssistantError) -> int:
-    """The HTTP status of an error's family."""
-    return status_of_family(type(error))
-
-
-def status_of_family(kind: type[AssistantError]) -> int:
+def status_of_family(kind: type[errors.AssistantError]) -> int:
     """The HTTP status of a family of errors.
 
-    >>> status_of_family(NotFound), status_of_family(AssistantError)
+    >>> status_of_family(errors.NotFound), status_of_family(errors.AssistantError)
     (404, 500)
     """
     return next((status for family, status in _STATUS if issubclass(kind, family)), 500)
 
 
+class Problem(msgspec.Struct):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> web.Response:
     """An RFC 9457 answer."""
-    body = {"type": f"urn:attune:error:{code}", "title": code, "status": status, "detail": detail, "code": code}
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/problem+json", headers=headers
-    )
+    body = msgspec.json.encode(Problem(f"urn:attune:error:{code}", code, status, detail, code))
+    return web.Response(status=status, body=body, content_type="application/problem+json", headers=headers)
 
 
 @web.middleware
@@ -90,17 +80,28 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn whatever goes wrong into an answer that says what to do."""
     try:
         return await handler(request)
-    except AssistantError as error:
-        status = status_of(error)
-        return problem(status, error.code, error.message, _headers(error, status))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return problem(error.status, _HTTP_CODES.get(error.status, "http_error"), error.reason, allow)
     except Exception as error:
-        log_unexpected(error)
-        return problem(500, "internal", "something went wrong here; it was logged")
+        return problem(*tell_failure(error))
+
+
+def tell_failure(error: Exception) -> tuple[int, str, str, dict[str, str]]:
+    """What an answer tells of an error: status, code, message and headers. Raises what is none, as a redirect."""
+    if isinstance(error, errors.AssistantError):
+        status, headers = status_of_family(type(error)), {}
+        if isinstance(error, errors.TooMany):
+            headers = {"Retry-After": str(math.floor(error.wait_s) + 1)}
+        elif status == 401:
+            headers = {"WWW-Authenticate": "Bearer"}
+        elif status == 503:
+            headers = {"Retry-After": "1"}
+        return status, error.code, error.message, headers
+    if isinstance(error, web.HTTPException):
+        if error.status < 400:
+            raise error
+        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return error.status, _HTTP_CODES.get(error.status, "http_error"), error.reason, allow
+    log_unexpected(error)
+    return 500, "internal", "something went wrong here; it was logged", {}
 
 
 async def close_unreadable(request: web.Request, answer: web.StreamResponse) -> None:
@@ -108,14 +109,6 @@ async def close_unreadable(request: web.Request, answer: web.StreamResponse) -> 
     if UNREADABLE in request:
         answer.headers["Connection"] = "close"
         answer.force_close()
-
-
-def _headers(error: AssistantError, status: int) -> dict[str, str] | None:
-    if isinstance(error, TooMany):
-        return {"Retry-After": str(math.floor(error.wait_s) + 1)}
-    if status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "1"} if status == 503 else None
 
 
 def log_unexpected(error: Exception) -> None:
@@ -127,7 +120,7 @@ def log_unexpected(error: Exception) -> None:
 def checked_id(person: str) -> str:
     """A person's id as an app may choose it. Raises `Invalid` (`person_invalid`)."""
     if not 0 < len(person) <= _MAX_PERSON or not person.isprintable():
-        raise Invalid(f"a person's id has 1 to {_MAX_PERSON} printable characters", code="person_invalid")
+        raise errors.Invalid(f"a person's id has 1 to {_MAX_PERSON} printable characters", code="person_invalid")
     return person
 
 
@@ -135,33 +128,34 @@ def header_of(request: web.Request, name: str, missing: str = "") -> str:
     """A header's text. Raises `Invalid` (`header_invalid`) for bytes that are not UTF-8."""
     value = request.headers.get(name, missing)
     if not value.isascii() and _SURROGATE.search(value):
-        raise Invalid(f"the header `{name}` is not UTF-8", code="header_invalid")
+        raise errors.Invalid(f"the header `{name}` is not UTF-8", code="header_invalid")
     return value
 
 
-async def body_of(request: web.Request, kind: type[Body], limit: int) -> Body:
-    """The JSON body, checked against `kind`.
+async def body_of(request: web.Request, kind: type[Body], limit: int | None = None) -> Body:
+    """The JSON body, checked against `kind`, of at most `limit` bytes (None: as many as the settings say).
 
     Raises `TooLarge`, `Invalid` with code `invalid_json` (not JSON) or `invalid_request` (another shape).
     """
     return decoded(await body_bytes(request, limit), kind)
 
 
-async def body_bytes(request: web.Request, limit: int) -> bytes:
-    """The body as it came. Raises `TooLarge`."""
+async def body_bytes(request: web.Request, limit: int | None = None) -> bytes:
+    """The body as it came. Raises `TooLarge`, `Invalid` (`encoding_invalid`)."""
+    limit = request.app[SERVICES].settings.max_body_bytes if limit is None else limit
     if (request.content_length or 0) > limit:
-        raise TooLarge(f"the body may have at most {limit} bytes")
+        raise errors.TooLarge(f"the body may have at most {limit} bytes")
     data = bytearray()
     try:
         async for part in request.content.iter_any():
             data += part
             if len(data) > limit:
-                raise TooLarge(f"the body may have at most {limit} bytes")
+                raise errors.TooLarge(f"the body may have at most {limit} bytes")
     except web.RequestPayloadError:
         request[UNREADABLE] = True
         request.content.feed_eof()
         about = "the body is not what `Content-Encoding` or `Transfer-Encoding` says"
-        raise Invalid(about, code="encoding_invalid") from None
+        raise errors.Invalid(about, code="encoding_invalid") from None
     return bytes(data)
 
 
@@ -189,9 +183,9 @@ def decoded(data: bytes | str, kind: type[Body]) -> Body:
     try:
         return decode_json(data, kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"not the expected shape: {difference(str(error))}") from None
+        raise errors.Invalid(f"not the expected shape: {difference(str(error))}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise Invalid("this is not JSON", code="invalid_json") from None
+        raise errors.Invalid("this is not JSON", code="invalid_json") from None
 
 
 def converted(data: Any, kind: type[Body]) -> Body:
@@ -199,4 +193,4 @@ def converted(data: Any, kind: type[Body]) -> Body:
     try:
         return msgspec.convert(data, type=kind)
     except msgspec.ValidationError as error:
-        raise Invalid(f"not the expected shape: {difference(str(error))}") from None
+        raise errors.Invalid(f"not the expected shape: {difference(str(error))}") from None

@@ -16,7 +16,6 @@ from assistant.server.http.guard import Handler
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the counted times."""
-_UNMATCHED = ("other", "unmatched")
 
 
 class Metrics:
@@ -36,8 +35,7 @@ class Metrics:
         )
         self._shed = 0
         self._shedding: set[Callable[[], int]] = set()
-        self._registry.register(_Updates(self._updates_shed))
-        self._registry.register(_Batches(tuple(batchers)))
+        self._registry.register(_CountedElsewhere(self._updates_shed, tuple(batchers)))
 
     def answered(self, route: tuple[str, str], status: int, seconds: float | None) -> None:
         """Count one answer; a stream has no time."""
@@ -79,18 +77,11 @@ class _WithoutCreated(Collector):
             yield metric
 
 
-class _Updates(Collector):
-    def __init__(self, shed: Callable[[], int]) -> None:
+class _CountedElsewhere(Collector):
+    """Reads at the scrape what streams left out, and the counts of each batcher."""
+
+    def __init__(self, shed: Callable[[], int], batchers: tuple[Batcher, ...]) -> None:
         self._shed = shed
-
-    def collect(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("attune_updates_shed", "Interim updates that streams left out", self._shed())
-
-
-class _Batches(Collector):
-    """Reads each batcher's counts at the scrape."""
-
-    def __init__(self, batchers: tuple[Batcher, ...]) -> None:
         self._batchers = batchers
 
     def collect(self) -> Iterator[Metric]:
@@ -111,7 +102,8 @@ class _Batches(Collector):
             lateness.add_metric((model,), _buckets(stats.lateness_s), stats.lateness_s.total)
             refused.add_metric((model, "busy"), stats.refused_busy)
             refused.add_metric((model, "late"), stats.refused_late)
-        yield from (waiting, rows, lateness, refused)
+        shed = CounterMetricFamily("attune_updates_shed", "Interim updates that streams left out", self._shed())
+        yield from (shed, waiting, rows, lateness, refused)
 
 
 def _buckets(values: Distribution) -> list[tuple[str, float]]:
@@ -141,8 +133,6 @@ def route_of(request: web.Request) -> tuple[str, str]:
     """The method and path of the route as the server knows them, whatever was sent."""
     match = request.match_info
     resource = match.route.resource
-    return (
-        _UNMATCHED
-        if match.http_exception is not None or resource is None
-        else (match.route.method, resource.canonical)
-    )
+    if match.http_exception is not None or resource is None:
+        return "other", "unmatched"
+    return match.route.method, resource.canonical

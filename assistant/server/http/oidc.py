@@ -122,7 +122,11 @@ class Operators:
             try:
                 about = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
                 where = about.get("jwks_uri")
-                if about.get("issuer") != self._issuer or not isinstance(where, str) or not _may_fetch(where):
+                if (
+                    about.get("issuer") != self._issuer
+                    or not isinstance(where, str)
+                    or not is_issuer(where.partition("?")[0])
+                ):
                     raise ValueError
                 cards = (await self._get(where))["keys"]
                 self._keys = [(card, jwk.import_key(card)) for card in cards if _signs(card)]
@@ -142,10 +146,6 @@ class Operators:
             while len(body) < _MAX_ANSWER and (more := await answer.content.read(_MAX_ANSWER - len(body))):
                 body += more
         return msgspec.json.decode(body, type=dict[str, Any])
-
-
-def _may_fetch(url: str) -> bool:
-    return is_issuer(url.partition("?")[0])
 
 
 def _header(text: str) -> dict[str, Any]:

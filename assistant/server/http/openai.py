@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
 import msgspec
 from aiohttp import web
 
 from assistant.chat.upstream import UpstreamRefused
-from assistant.errors import AssistantError, Busy, TooMany, Unavailable
-from assistant.server.http.guard import Handler, log_unexpected, status_of
+from assistant.server.http.guard import Handler, tell_failure
 
 CHAT, MODELS = "/v1/chat/completions", "/v1/models"
-_UNEXPECTED = ("internal", "something went wrong here; it was logged")
+
+
+class ChatErrorDetails(msgspec.Struct, kw_only=True):
+    """What went wrong, in the words of OpenAI's API."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None
+
+
+class ChatFailure(msgspec.Struct):
+    """An answer of OpenAI's API that tells what went wrong."""
+
+    error: ChatErrorDetails
 
 
 @web.middleware
@@ -24,50 +34,28 @@ async def openai_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         return await handler(request)
     except UpstreamRefused as error:
-        headers = {"Retry-After": error.retry_after} if error.retry_after else None
+        headers = {"Retry-After": error.retry_after} if error.retry_after else {}
         return web.Response(status=error.status, body=error.body, content_type="application/json", headers=headers)
-    except AssistantError as error:
-        status = 429 if isinstance(error, TooMany) else status_of(error)
-        return failure(status, error.code, error.message, _headers(error, status))
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        code = "method_not_allowed" if error.status == 405 else "http_error"
-        return failure(error.status, code, error.reason, allow)
     except Exception as error:
-        log_unexpected(error)
-        return failure(500, *_UNEXPECTED)
+        status, code, message, headers = tell_failure(error)
+        if status == 429:  # their clients try again at once unless told not to
+            headers["x-should-retry"] = "false"
+        body = error_json(status, code, message)
+        return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
-def failure(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An error as an answer."""
-    body = msgspec.json.encode(error_json(status, code, message))
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-def error_json(status: int, code: str, message: str) -> dict[str, object]:
+def error_json(status: int, code: str, message: str) -> bytes:
     """An error in OpenAI's shape.
 
-    >>> error_json(429, "budget_exceeded", "no more today")["error"]["type"]
-    'rate_limit_error'
+    >>> error_json(429, "budget_exceeded", "no more today")
+    b'{"error":{"message":"no more today","type":"rate_limit_error","param":null,"code":"budget_exceeded"}}'
     """
     kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return msgspec.json.encode(ChatFailure(ChatErrorDetails(message=message, type=kind, code=code)))
 
 
 def error_event(error: Exception) -> bytes:
     """What went wrong in the midst of a stream, as the data of an event."""
-    if isinstance(error, AssistantError):
-        return msgspec.json.encode(error_json(status_of(error), error.code, error.message))
-    log_unexpected(error)
-    return msgspec.json.encode(error_json(500, *_UNEXPECTED))
-
-
-def _headers(error: AssistantError, status: int) -> dict[str, str]:
-    if isinstance(error, TooMany):  # their clients try again at once unless told not to
-        return {"Retry-After": str(math.floor(error.wait_s) + 1), "x-should-retry": "false"}
-    if status == 401:
-        return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "1"} if isinstance(error, Busy | Unavailable) else {}
+    status, code, message, _ = tell_failure(error)
+    return error_json(status, code, message)

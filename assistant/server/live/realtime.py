@@ -23,19 +23,8 @@ from assistant.conversation.live.events import ConsentChanged, Event
 from assistant.conversation.live.stream import Stream
 from assistant.conversation.session import Conversation
 from assistant.errors import AssistantError, Invalid, TooLarge
+from assistant.server.contract import events
 from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
-from assistant.server.contract.events import (
-    INTERNAL,
-    BufferCleared,
-    ConsentUpdated,
-    PolicyDisclosure,
-    ServerEvent,
-    SessionCreated,
-    SessionUpdated,
-    TranscriptionSessionUpdated,
-    error_event,
-    events_of,
-)
 from assistant.server.contract.session import Capabilities, TranscriptionSession
 from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
@@ -131,7 +120,7 @@ class _Connection:
     async def run(self) -> None:
         writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
         try:
-            self._send(SessionCreated(session=await self._describe()))
+            self._send(events.SessionCreated(session=await self._describe()))
             self._disclose(again=True)
             await self._stream.check_consent()
             await self._read()
@@ -147,12 +136,13 @@ class _Connection:
         """Say, at the beginning and every three hours, that this is a machine."""
         text = self._conversation.disclosure(again=again)
         if text is not None:
-            self._send(PolicyDisclosure(text=text))
+            self._send(events.PolicyDisclosure(text=text))
 
     def end(self, code: str) -> None:
         """Whoever opened this may not any more, or the person is erased: say so, and nothing else."""
         self._outbox.drop_affect()
-        self._send(error_event(code, "this stream may not go on: its key or token ended, or its person was erased"))
+        about = "this stream may not go on: its key or token ended, or its person was erased"
+        self._send(events.error_event(code, about))
         self._outbox.end()
 
     def shed(self) -> int:
@@ -202,11 +192,11 @@ class _Connection:
                 if self._intake is not None:
                     self._intake.flush()
                 self._stream.clear()
-                self._send(BufferCleared())
+                self._send(events.BufferCleared())
             case "session.update" | "transcription_session.update":
                 await self._update(decoded(data, dict[str, Any]), about)
                 self._beta = self._beta or kind.startswith("transcription")
-                updated = TranscriptionSessionUpdated if self._beta else SessionUpdated
+                updated = events.TranscriptionSessionUpdated if self._beta else events.SessionUpdated
                 self._send(updated(session=await self._describe()))
             case "conversation.item.create":
                 item = decoded(data, ItemCreate).item
@@ -227,18 +217,15 @@ class _Connection:
                 raise Invalid("an event needs a `type`", code="invalid_event")
 
     async def _consent(self, update: ConsentUpdate) -> None:
+        actor = self._caller.actor("stream")
         if update.acknowledge:
-            await self._stream.acknowledge(update.notice, self._caller.actor("stream"))
-            self._send(ConsentUpdated(acknowledged=update.notice))
+            await self._stream.acknowledge(update.notice, actor)
+            self._send(events.ConsentUpdated(acknowledged=update.notice))
             return
         if update.modality is None or update.purpose is None or update.granted is None:
             raise Invalid("give `acknowledge`, or `modality`, `purpose` and `granted`")
         await self._conversation.decide(
-            update.modality,
-            update.purpose,
-            granted=update.granted,
-            notice=update.notice,
-            actor=self._caller.actor("stream"),
+            update.modality, update.purpose, granted=update.granted, notice=update.notice, actor=actor
         )
         await self._stream.check_consent()
 
@@ -290,19 +277,17 @@ class _Connection:
         grants = await self._services.storage.ledger.grants(self._conversation.readings.subject)
         words = self._stream.transcribes
         why_not = "off" if self._options.transcription is None else "absent"
+        can = Capabilities(
+            transcription=words,
+            reasons={} if words else {"transcription": why_not},
+            affect={name: sorted(g.purpose for g in grants if g.modality == name) for name in ("text", "voice")},
+        )
         return TranscriptionSession(
             id=self._id,
             expires_at=self._expires_at,
             audio=self._options.show(),
             ignored=self._ignored,
-            capabilities=Capabilities(
-                transcription=words,
-                reasons={} if words else {"transcription": why_not},
-                affect={
-                    modality: sorted(g.purpose for g in grants if g.modality == modality)
-                    for modality in ("text", "voice")
-                },
-            ),
+            capabilities=can,
         )
 
     def _emit(self, event: Event) -> None:
@@ -310,10 +295,10 @@ class _Connection:
             self._outbox.drop_affect()
             if event.record.event == "erased":
                 self.end("person_unknown")
-        for shown in events_of(event, self._caller.app.name, beta=self._beta):
+        for shown in events.events_of(event, self._caller.app.name, beta=self._beta):
             self._send(shown)
 
-    def _send(self, event: ServerEvent) -> None:
+    def _send(self, event: events.ServerEvent) -> None:
         event.event_id = self._services.new_id()
         self._outbox.put(event)
         if self._outbox.overflowed:
@@ -321,10 +306,10 @@ class _Connection:
 
     def _send_error(self, error: Exception, about: Any = None) -> None:
         if isinstance(error, AssistantError):
-            self._send(error_event(error.code, error.message, about))
+            self._send(events.error_event(error.code, error.message, about))
         else:
             log_unexpected(error)
-            self._send(error_event(*INTERNAL, about))
+            self._send(events.error_event(*events.INTERNAL, about))
 
     async def _write(self) -> None:
         limit_s = self._services.settings.stream_write_s
@@ -353,7 +338,7 @@ class _Connection:
             await asyncio.sleep(until - now)
         code = "session_expired" if now >= ends else "idle_timeout"
         about = "the longest time of a stream is over" if now >= ends else "nothing was sent for too long"
-        self._send(error_event(code, f"{about}; open a new one"))
+        self._send(events.error_event(code, f"{about}; open a new one"))
         self._outbox.end()
 
     def _drop(self) -> None:

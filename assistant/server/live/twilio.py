@@ -31,23 +31,14 @@ from assistant.errors import AssistantError, Busy, Invalid, TooMany, Unauthentic
 from assistant.server.http.caller import Caller, caller_of, protocols_of
 from assistant.server.http.guard import SERVICES, decoded, log_unexpected
 from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
+from assistant.server.live import twilio_messages as messages
 from assistant.server.live.streams import HEARTBEAT_S, STREAMS, WATCH, Streams, Watch
 from assistant.server.live.track import Track
-from assistant.server.live.twilio_messages import (
-    Connected,
-    Media,
-    Message,
-    Side,
-    Start,
-    StartDetails,
-    Stop,
-    whole_number,
-)
 from assistant.services import Services
 
 log = logging.getLogger(__name__)
 
-TRACKS: tuple[tuple[Side, str, str], ...] = (
+TRACKS: tuple[tuple[messages.Side, str, str], ...] = (
     ("inbound", "person", "notice"),
     ("outbound", "outbound_person", "outbound_notice"),
 )
@@ -132,14 +123,14 @@ class _Call:
         self._rate_limits = rate_limits
         self._ending: asyncio.Task[bool] | None = None
         self._sid = ""
-        self._tracks: dict[Side, Track] = {}
+        self._tracks: dict[messages.Side, Track] = {}
 
     async def start(self) -> Caller | None:
         """Read up to `start`; None where the other side left before. Raises an `AssistantError`."""
         while (message := await self._next()) is not None:
-            if isinstance(message, Start):
+            if isinstance(message, messages.Start):
                 return await self._begin(message.start)
-            if not isinstance(message, Connected):
+            if not isinstance(message, messages.Connected):
                 raise Unauthenticated("`start` comes first", code="start_expected")
         return None
 
@@ -162,21 +153,21 @@ class _Call:
                 continue
             if message is None:
                 return ""
-            if isinstance(message, Media | Stop) and message.stream_sid not in ("", self._sid):
+            if isinstance(message, messages.Media | messages.Stop) and message.stream_sid not in ("", self._sid):
                 continue
-            if isinstance(message, Media):
+            if isinstance(message, messages.Media):
                 await self._take(message)
-            elif isinstance(message, Stop):
+            elif isinstance(message, messages.Stop):
                 for track in self._tracks.values():
                     await track.end()
                 return ""
 
-    async def _take(self, message: Media) -> None:
-        media, at = message.media, whole_number(message.media.timestamp)
+    async def _take(self, message: messages.Media) -> None:
+        media, at = message.media, messages.whole_number(message.media.timestamp)
         for name, track in self._tracks.items():
             if name != media.track:
                 await track.wait_until(at)
-            elif track.order.passes(whole_number(message.sequence_number)):
+            elif track.order.passes(messages.whole_number(message.sequence_number)):
                 await track.hear(media.payload, at)
 
     async def close(self) -> None:
@@ -186,15 +177,15 @@ class _Call:
         if self._ending is not None:
             await self._ending
 
-    async def _next(self) -> Message | None:
+    async def _next(self) -> messages.Message | None:
         """The next message; None once the other side left. Raises `Invalid` for what is no message."""
         received = await self.socket.receive()
         if received.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return None
-        message: Message = decoded(received.data, Message)  # type: ignore[arg-type]
+        message: messages.Message = decoded(received.data, messages.Message)  # type: ignore[arg-type]
         return message
 
-    async def _begin(self, start: StartDetails) -> Caller:
+    async def _begin(self, start: messages.StartDetails) -> Caller:
         given = start.custom_parameters
         form = start.media_format
         if (form.encoding, form.sample_rate, form.channels) != ("audio/x-mulaw", 8_000, 1):
@@ -212,7 +203,7 @@ class _Call:
             raise Invalid("give the parameter `person` or `outbound_person`", code="person_missing")
         return caller
 
-    async def _open(self, side: Side, caller: Caller, person: str, notice: str) -> None:
+    async def _open(self, side: messages.Side, caller: Caller, person: str, notice: str) -> None:
         known = await caller.named(self.services, person)
         self.services.storage.access.note_access(known.pseudonym, caller.key, "GET /v1/twilio")
         track = self._tracks[side] = Track(self.services.conversation(caller.app, known, who=caller.key))

@@ -36,7 +36,7 @@ class AppBody(msgspec.Struct, forbid_unknown_fields=True):
     """Postal address of whoever answers for the app; it stands on receipts."""
     contact: Annotated[str, Meta(min_length=1, max_length=300)] | UnsetType | None = UNSET
     """How a person reaches them about their data; it stands on receipts."""
-    stored_in: Annotated[list[Place], Meta(max_length=20)] | UnsetType = UNSET
+    stored_in: Annotated[tuple[Place, ...], Meta(max_length=20)] | UnsetType = UNSET
     """Where the data is kept; it stands on receipts."""
     require_person: bool | UnsetType = UNSET
     """Whether only the person themself may grant, with their own token."""
@@ -51,7 +51,7 @@ async def get_schema(request: web.Request) -> web.Response:
 async def put_schema(request: web.Request) -> web.Response:
     """Replace the attributes that the app adds to profiles. Those that exist stay until they change."""
     services, caller = await enter(request)
-    body = await body_of(request, SchemaBody, services.settings.max_body_bytes)
+    body = await body_of(request, SchemaBody)
     check_schema(body.properties)
     settings = replace(caller.app.settings, attributes=body.properties)
     return respond(_schema(await services.storage.apps.change_settings(caller.app, settings)))
@@ -66,18 +66,9 @@ async def get_app(request: web.Request) -> web.Response:
 async def patch_app(request: web.Request) -> web.Response:
     """Change what the app sets for itself. Its context of use is the operator's to change."""
     services, caller = await enter(request)
-    body = await body_of(request, AppBody, services.settings.max_body_bytes)
-    settings = caller.app.settings
-    if body.jurisdiction is not UNSET:
-        settings = replace(settings, jurisdiction=body.jurisdiction)
-    if body.address is not UNSET:
-        settings = replace(settings, address=body.address)
-    if body.contact is not UNSET:
-        settings = replace(settings, contact=body.contact)
-    if body.stored_in is not UNSET:
-        settings = replace(settings, stored_in=tuple(body.stored_in))
-    if body.require_person is not UNSET:
-        settings = replace(settings, require_person=body.require_person)
+    body = await body_of(request, AppBody)
+    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    settings = replace(caller.app.settings, **given)
     return respond(_shown(await services.storage.apps.change_settings(caller.app, settings)))
 
 
@@ -89,11 +80,7 @@ def _shown(app: App) -> dict[str, Any]:
     return {
         "name": app.name,
         "context": app.context,
-        "jurisdiction": app.settings.jurisdiction,
-        "address": app.settings.address,
-        "contact": app.settings.contact,
-        "stored_in": app.settings.stored_in,
-        "require_person": app.settings.require_person,
+        **{name: getattr(app.settings, name) for name in AppBody.__struct_fields__},
         "exceptions": [
             {"id": e.id, "context": e.context, "reason": e.reason, "expires_at": e.expires_at}
             for e in app.exemptions

@@ -28,10 +28,10 @@ from assistant.errors import AssistantError, Invalid, NotFound, Unavailable
 from assistant.profile.person import App, Person, Profile
 from assistant.server.contract.shapes import show_directive, show_help
 from assistant.server.http.caller import Caller
+from assistant.server.http.connection import begin_events, gone, while_connected
 from assistant.server.http.guard import body_bytes
 from assistant.server.http.openai import CHAT, MODELS, error_event
 from assistant.server.http.route import Route, enter, gpc_of, noted, respond
-from assistant.server.http.sse import begin_events, gone, while_connected
 from assistant.services import Services
 from assistant.text.crisis import Safety, notice_crisis
 from assistant.tone.directive import Directive
@@ -93,7 +93,7 @@ class ChatTurn:
 async def post_completion(request: web.Request) -> web.StreamResponse:
     """An answer to a chat, whole or in parts, in the tone for the person in `user`."""
     services, caller = await enter(request)
-    asked = read_request(await body_bytes(request, services.settings.max_body_bytes))
+    asked = read_request(await body_bytes(request))
     answer: web.StreamResponse = web.Response()  # for nobody
     async with while_connected(request), contextlib.AsyncExitStack() as stack:
         turn, keep = await _turn(request, services, caller, asked)

@@ -43,25 +43,19 @@ async def get_consent(request: web.Request) -> web.Response:
     services, caller, person = await enter_person(request)
     now = services.clock()
     history = await services.storage.ledger.history(person.pseudonym)
-    granted = {
-        (g.modality, g.purpose): g for g in await services.storage.ledger.grants(subject(caller.app, person))
-    }
+    grants = await services.storage.ledger.grants(subject(caller.app, person))
+    left_s = {(grant.modality, grant.purpose): round(grant.expires_at - now) for grant in grants}
+    consents = [
+        {"modality": m, "purpose": p, "granted": (m, p) in left_s, "expires_in_s": left_s.get((m, p))}
+        for m in MODALITIES
+        for p in PURPOSES
+    ]
+    notice = services.storage.ledger.notice
     return respond(
         {
             "person": person.id,
-            "notice": {"version": services.storage.ledger.notice, "text": NOTICES[services.storage.ledger.notice]},
-            "consents": [
-                {
-                    "modality": modality,
-                    "purpose": purpose,
-                    "granted": (modality, purpose) in granted,
-                    "expires_in_s": round(granted[modality, purpose].expires_at - now)
-                    if (modality, purpose) in granted
-                    else None,
-                }
-                for modality in MODALITIES
-                for purpose in PURPOSES
-            ],
+            "notice": {"version": notice, "text": NOTICES[notice]},
+            "consents": consents,
             "receipts": [_short(record, caller.app, person) for record in history if record.event in DECISIONS],
         }
     )
@@ -70,7 +64,7 @@ async def get_consent(request: web.Request) -> web.Response:
 async def post_consent(request: web.Request) -> web.Response:
     """Grant or withdraw one purpose of one modality. The receipt comes back."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, ConsentBody, services.settings.max_body_bytes)
+    body = await body_of(request, ConsentBody)
     record = await services.conversation(caller.app, person).decide(
         body.modality, body.purpose, granted=body.granted, notice=body.notice, actor=caller.actor("api")
     )

@@ -14,7 +14,6 @@ from assistant.server.http.route import PERSON, Route, enter_person, respond
 
 _PATH = f"{PERSON}/context"
 
-Lifetime = Annotated[float, Meta(gt=0)]
 Words = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -31,33 +30,33 @@ class Place(msgspec.Struct, forbid_unknown_fields=True):
     place: Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-class ZonePart(msgspec.Struct, forbid_unknown_fields=True):
-    """A time zone by its IANA name."""
-
-    value: Annotated[str, Meta(max_length=64)]
-    ttl_s: Lifetime | None = None
+class _Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    ttl_s: Annotated[float, Meta(gt=0)] | None = None
     """Seconds to live."""
 
 
-class LocationPart(msgspec.Struct, forbid_unknown_fields=True):
+class ZonePart(_Part, forbid_unknown_fields=True):
+    """A time zone by its IANA name."""
+
+    value: Annotated[str, Meta(max_length=64)]
+
+
+class LocationPart(_Part, forbid_unknown_fields=True):
     """`latitude` and `longitude` in tenths of a degree, or a `place`."""
 
     value: dict[str, Any]
-    ttl_s: Lifetime | None = None
 
 
-class SearchesPart(msgspec.Struct, forbid_unknown_fields=True):
+class SearchesPart(_Part, forbid_unknown_fields=True):
     """What was searched for lately, the newest first."""
 
     value: list[Words]
-    ttl_s: Lifetime | None = None
 
 
-class ActivityPart(msgspec.Struct, forbid_unknown_fields=True):
+class ActivityPart(_Part, forbid_unknown_fields=True):
     """What the person is doing."""
 
     value: Words
-    ttl_s: Lifetime | None = None
 
 
 class ContextChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,7 +71,7 @@ class ContextChange(msgspec.Struct, forbid_unknown_fields=True):
 async def put_context(request: web.Request) -> web.Response:
     """Keep parts of a person's recent context, each for its time."""
     services, _, person = await enter_person(request)
-    body = await body_of(request, ContextChange, services.settings.max_body_bytes)
+    body = await body_of(request, ContextChange)
     now = services.clock()
     kept: dict[str, ContextPart] = {}
     for part in PARTS:

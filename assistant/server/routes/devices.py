@@ -42,7 +42,7 @@ class TokenBody(msgspec.Struct, forbid_unknown_fields=True):
 async def put_device(request: web.Request) -> web.Response:
     """Link a device to a person, or change what is known of it."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, DeviceBody, services.settings.max_body_bytes)
+    body = await body_of(request, DeviceBody)
     device = Device(checked_id(request.match_info["device"]), body.kind, body.name, services.clock())
     new = await services.storage.devices.link(caller.app, person, device)
     return respond(asdict(device), 201 if new else 200)
@@ -75,7 +75,7 @@ async def get_owner(request: web.Request) -> web.Response:
 async def post_token(request: web.Request) -> web.Response:
     """A token with which a person's browser or device can call for that person alone."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, TokenBody, services.settings.max_body_bytes)
+    body = await body_of(request, TokenBody)
     scopes = frozenset(body.scopes)
     if not scopes <= PERSON_SCOPES:
         raise Invalid(f"a person's token may have {format_scopes(PERSON_SCOPES)}", code="scope_unknown")

@@ -30,10 +30,13 @@ from assistant.tone.directive import Manner, OfferedCorrection
 from assistant.tone.render import NEVER, difference
 from assistant.tone.rules import SHIPPED
 
+_PURPOSE = {
+    "tone": "the tone", "content": "recommendations", "remember": "a history and a baseline", "research": "research"
+}  # fmt: skip
 _GONE = "How it was estimated, and how sure that was, is kept in memory only and is gone by now."
 
 
-class WayOut(msgspec.Struct, frozen=True, kw_only=True):
+class WayOut(msgspec.Struct, frozen=True):
     """Something that the person can do about it: a call that can be sent as it is."""
 
     what: Literal["correct", "withdraw", "look"]
@@ -43,14 +46,17 @@ class WayOut(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any] | None
 
 
-class ToneExplained(msgspec.Struct, frozen=True, kw_only=True):
-    """How the tone was chosen."""
-
+class _PartExplained(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     inputs: tuple[str, ...]
     read: tuple[str, ...]
     """The modalities that the mood came from."""
     mood_used: bool
+
+
+class ToneExplained(_PartExplained, frozen=True, kw_only=True):
+    """How the tone was chosen."""
+
     rules: tuple[ReasonExplained, ...]
     manner: Manner
     never: tuple[ReasonExplained, ...]
@@ -58,14 +64,9 @@ class ToneExplained(msgspec.Struct, frozen=True, kw_only=True):
     counterfactual: str
 
 
-class RankingExplained(msgspec.Struct, frozen=True, kw_only=True):
+class RankingExplained(_PartExplained, frozen=True, kw_only=True):
     """How the items were chosen."""
 
-    policy: str
-    inputs: tuple[str, ...]
-    read: tuple[str, ...]
-    """The modalities that the mood came from."""
-    mood_used: bool
     arm: Arm | None
     active: bool
     diversity: Diversity | None
@@ -93,10 +94,9 @@ async def get_explanation(request: web.Request) -> web.Response:
     person, _ = await services.storage.people.find_holder(caller.app, made.person)
     grants = await services.storage.ledger.grants(subject(caller.app, person))
     used = services.moods_used(decision)
-    mood_part = services.recommender.mood_parts(decision, services.clock())
-    explanation = explain(
-        kept, used, None if mood_part is None else mood_part.parts, ways_out(person, kept, grants)
-    )
+    parts = services.recommender.mood_parts(decision, services.clock())
+    can_do = ways_out(person, kept, grants)
+    explanation = explain(kept, used, None if parts is None else parts.parts, can_do)
     head = {"decision": decision, "person": person.id, "at": made.at}
     return respond(head | msgspec.structs.asdict(explanation))
 
@@ -116,50 +116,24 @@ def explain(
         *([] if ranking is None else _ranking_words(ranking, moods["content"])),
         *(way.says for way in can_do),
     ]
-    return Explanation(
-        words=words,
-        tone=tone,
-        ranking=ranking,
-        mood={name: None if mood is None else show_mood(mood) for name, mood in moods.items()},
-        can_do=can_do,
-    )
+    shown = {name: None if mood is None else show_mood(mood) for name, mood in moods.items()}
+    return Explanation(words=words, tone=tone, ranking=ranking, mood=shown, can_do=can_do)
 
 
 def ways_out(person: Person, kept: Decision, grants: Collection[Grant]) -> list[WayOut]:
     """What the person can do about a decision."""
     path = PERSON.replace("{person}", quote(person.id, safe=""))
-    ways = []
+    correct = "If the estimate is wrong, say so: what the person says of themself wins at once."
+    look = "Look at the profile, which holds whatever the mood is; it can be changed with PATCH."
     correction = _correction(kept)
-    if correction is not None:
-        ways.append(
-            WayOut(
-                what="correct",
-                says="If the estimate is wrong, say so: what the person says of themself wins at once.",
-                method="POST",
-                path=f"{path}/mood/corrections",
-                body=correction,
-            )
-        )
-    ways += [
-        WayOut(
-            what="withdraw",
-            says=f"Withdraw that the {grant.modality} is read for {_PURPOSE[grant.purpose]}: it stops at once.",
-            method="POST",
-            path=f"{path}/consent",
-            body={"modality": grant.modality, "purpose": grant.purpose, "granted": False},
-        )
-        for grant in sorted(grants, key=lambda grant: (grant.modality, grant.purpose))
-    ]
-    ways.append(
-        WayOut(
-            what="look",
-            says="Look at the profile, which holds whatever the mood is; it can be changed with PATCH.",
-            method="GET",
-            path=path,
-            body=None,
-        )
+    ways = (
+        [] if correction is None else [WayOut("correct", correct, "POST", f"{path}/mood/corrections", correction)]
     )
-    return ways
+    for grant in sorted(grants, key=lambda grant: (grant.modality, grant.purpose)):
+        says = f"Withdraw that the {grant.modality} is read for {_PURPOSE[grant.purpose]}: it stops at once."
+        body = {"modality": grant.modality, "purpose": grant.purpose, "granted": False}
+        ways.append(WayOut("withdraw", says, "POST", f"{path}/consent", body))
+    return [*ways, WayOut("look", look, "GET", path, None)]
 
 
 def _correction(kept: Decision) -> dict[str, Any] | None:
@@ -176,14 +150,6 @@ def _tone_correction(kept: ToneDecision) -> OfferedCorrection | None:
     if kept.correction is None and kept.policy == SHIPPED.version:
         return SHIPPED.correction_of(kept.reasons)
     return kept.correction
-
-
-_PURPOSE = {
-    "tone": "the tone",
-    "content": "recommendations",
-    "remember": "a history and a baseline",
-    "research": "research",
-}
 
 
 def _explain_tone(kept: ToneDecision, read: tuple[str, ...]) -> ToneExplained:
@@ -252,7 +218,7 @@ def _ranking_words(ranking: RankingExplained, mood: Mood | None) -> list[str]:
     ]
 
 
-def _mood_words(part: ToneExplained | RankingExplained, mood: Mood | None) -> list[str]:
+def _mood_words(part: _PartExplained, mood: Mood | None) -> list[str]:
     if not part.mood_used:
         return []
     said = f"The mood was estimated from: {', '.join(part.read)}; it is {STATEMENT}, not knowledge of a feeling."

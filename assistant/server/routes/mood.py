@@ -46,7 +46,7 @@ async def get_mood(request: web.Request) -> web.Response:
 async def post_message(request: web.Request) -> web.Response:
     """Mood, tone, recommendations and the way to help for something that a person wrote."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, MessageBody, services.settings.max_body_bytes)
+    body = await body_of(request, MessageBody)
     conversation = services.conversation(caller.app, person, who=caller.key, gpc=gpc_of(request))
     answer = await conversation.read(body.text, urgency=body.context.urgency)
     return respond(show_answer(answer, conversation.disclosure()))
@@ -69,7 +69,7 @@ async def get_history(request: web.Request) -> web.Response:
 async def post_correction(request: web.Request) -> web.Response:
     """Say how you are, in place of the estimate. Needs no consent, and makes no mood where there is none."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, CorrectionBody, services.settings.max_body_bytes)
+    body = await body_of(request, CorrectionBody)
     now = services.clock()
     given = {dimension: getattr(body, dimension) for dimension in DIMENSIONS}
     said = [Correction(dimension, value, now) for dimension, value in given.items() if value is not None]

@@ -41,8 +41,8 @@ class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
     region: Annotated[str, Meta(pattern="^[A-Z0-9]{1,3}$")] | None = None
     """What follows the country in ISO 3166-2."""
     age_band: AgeBand = "adult"
-    interests: Annotated[list[Tag], Meta(max_length=64)] = []
-    goals: Annotated[list[Sentence], Meta(max_length=32)] = []
+    interests: Annotated[tuple[Tag, ...], Meta(max_length=64)] = ()
+    goals: Annotated[tuple[Sentence, ...], Meta(max_length=32)] = ()
     preferences: Annotated[dict[Tag, Sentence], Meta(max_length=64)] = {}
     formality: Formality = "neutral"
     plain_language: bool = False
@@ -55,7 +55,7 @@ class PersonBody(msgspec.Struct, forbid_unknown_fields=True):
 async def put_person(request: web.Request) -> web.Response:
     """Make a person, or replace their profile. With `If-Match` or `If-None-Match: *` only if it is as expected."""
     services, caller = await enter(request)
-    body = await body_of(request, PersonBody, services.settings.max_body_bytes)
+    body = await body_of(request, PersonBody)
     name = checked_id(request.match_info["person"])
     try:
         version = (await services.storage.people.get(caller.app, name)).version
@@ -72,7 +72,7 @@ async def patch_person(request: web.Request) -> web.Response:
     services, caller, person = await enter_person(request)
     if request.content_type not in ("application/merge-patch+json", "application/json"):
         raise Invalid("a patch is application/merge-patch+json", code="invalid_patch")
-    patch = await body_of(request, dict[str, Any], services.settings.max_body_bytes)
+    patch = await body_of(request, dict[str, Any])
     for attempt in range(_ATTEMPTS):
         conditional = _check_version(request, person.version) is not None
         try:
@@ -125,26 +125,13 @@ def _profile(app: App, body: PersonBody) -> Profile:
         if (what := sensitive_topic(name)) is not None:
             raise Invalid(f"the name of a preference is about {what}", code="attribute_sensitive")
     check_attributes(app.settings.attributes, body.attributes)
-    return Profile(
-        language=body.language,
-        country=body.country,
-        region=body.region,
-        age_band=body.age_band,
-        interests=tuple(body.interests),
-        goals=tuple(body.goals),
-        preferences=body.preferences,
-        formality=body.formality,
-        plain_language=body.plain_language,
-        short_sentences=body.short_sentences,
-        quiet_hours=None if quiet is None else QuietHours(quiet.start, quiet.end, quiet.time_zone),
-        attributes=body.attributes,
-    )
+    hours = None if quiet is None else QuietHours(quiet.start, quiet.end, quiet.time_zone)
+    return Profile(**msgspec.structs.asdict(body) | {"quiet_hours": hours})
 
 
 def _shown(person: Person, status: int) -> web.Response:
-    answer = respond(
-        {"person": person.id, "version": person.version, "profile": msgspec.to_builtins(person.profile)}, status
-    )
+    profile = msgspec.to_builtins(person.profile)
+    answer = respond({"person": person.id, "version": person.version, "profile": profile}, status)
     answer.headers["ETag"] = f'"{person.version}"'
     return answer
 

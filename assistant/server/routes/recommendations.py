@@ -129,14 +129,14 @@ async def validate_catalogue(request: web.Request) -> web.Response:
 async def post_rank(request: web.Request) -> web.Response:
     """Rank the catalogue for a person, now."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, RankBody, services.settings.max_body_bytes)
+    body = await body_of(request, RankBody)
     return respond(await _ranked(request, services, caller, person, body))
 
 
 async def post_batch(request: web.Request) -> web.Response:
     """Rank the catalogue for several people at once, each by their own consent."""
     services, caller = await enter(request)
-    body = await body_of(request, BatchBody, services.settings.max_body_bytes)
+    body = await body_of(request, BatchBody)
     people = [await caller.named(services, rank.person) for rank in body.requests]
     for rank in body.requests:
         _request(rank)  # all are checked before anything is decided
@@ -150,7 +150,7 @@ async def post_batch(request: web.Request) -> web.Response:
 async def post_reward(request: web.Request) -> web.Response:
     """Take a reward. It is durable once this is answered; a second one with the same key doesn't count."""
     services, caller, decision, made = await enter_decision(request)
-    body = await body_of(request, RewardBody, services.settings.max_body_bytes)
+    body = await body_of(request, RewardBody)
     key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")

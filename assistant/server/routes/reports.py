@@ -103,22 +103,14 @@ async def get_exposure(request: web.Request) -> web.Response:
     services, caller, person = await enter_person(request)
     conversation = services.conversation(caller.app, person, gpc=gpc_of(request))
     held = await conversation.limits()
-    said: dict[str, Any] = {
-        "measured": None,
-        "words": ["Nothing that you were shown before is looked at, as you asked."],
-        "acts": False,
-        "because": None,
-    }
+    words = ["Nothing that you were shown before is looked at, as you asked."]
+    said: dict[str, Any] = {"measured": None, "words": words, "acts": False, "because": None}
     if not held:
         now = services.clock()
         seen = await services.recommender.bubble(caller.app.id, person.pseudonym, now)
-        measured = {"coverage": seen.coverage, "entropy": seen.entropy, "drift": seen.drift}
-        said = {
-            "measured": asdict(seen) | {name: round(value, 4) for name, value in measured.items()},
-            "words": seen.words,
-            "acts": seen.acts,
-            "because": seen.passed,
-        }
+        rounded = {name: round(getattr(seen, name), 4) for name in ("coverage", "entropy", "drift")}
+        measured = asdict(seen) | rounded
+        said = {"measured": measured, "words": seen.words, "acts": seen.acts, "because": seen.passed}
     limit = {
         "items": bubble.LATELY,
         "fewest": bubble.FEWEST,
@@ -185,15 +177,15 @@ def _group(group: GroupExposure) -> dict[str, Any]:
 def _compared(one: Compared | None) -> dict[str, Any] | None:
     if one is None:
         return None
-    return {**_of(one.figure), "difference": _figure(one.difference), "verdict": one.verdict}
+    return _round(one.figure) | {"difference": _figure(one.difference), "verdict": one.verdict}
 
 
-def _figure(figure: Figure | None) -> dict[str, float] | None:
-    return None if figure is None else _of(figure)
+def _figure(figure: Figure | None) -> dict[str, Any] | None:
+    return None if figure is None else _round(figure)
 
 
-def _of(figure: Figure) -> dict[str, float]:
-    return {name: round(getattr(figure, name), 4) for name in ("value", "low", "high")}
+def _round(figure: Figure) -> dict[str, Any]:
+    return {name: round(value, 4) for name, value in asdict(figure).items()}
 
 
 ROUTES: tuple[Route, ...] = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -45,23 +44,15 @@ class ErasuresBody(msgspec.Struct, forbid_unknown_fields=True):
 async def get_export(request: web.Request) -> web.StreamResponse:
     """Everything that is kept about a person, as lines of JSON."""
     services, caller, person = await enter_person(request)
-    chunks = services.storage.exports.stream_export(
-        caller.app, person, await _momentary(services, caller.app, person)
-    )
+    in_memory = await _momentary(services, caller.app, person)
+    chunks = services.storage.exports.stream_export(caller.app, person, in_memory)
     first = await anext(chunks)  # what goes wrong so far is answered as a problem
-    answer = web.StreamResponse(
-        headers={"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
-    )
+    head = {"Content-Type": MEDIA_TYPE, "Content-Disposition": 'attachment; filename="export.ndjson"'}
+    answer = web.StreamResponse(headers=head)
     await answer.prepare(request)
     if request.method == "HEAD":
         return answer
     await answer.write(first)
-    return await _rest(request, answer, chunks)
-
-
-async def _rest(
-    request: web.Request, answer: web.StreamResponse, chunks: AsyncIterator[bytes]
-) -> web.StreamResponse:
     try:
         async for chunk in chunks:
             if chunk:
@@ -89,7 +80,7 @@ async def get_export_schema(request: web.Request) -> web.Response:
 async def post_erasures(request: web.Request) -> web.Response:
     """Erase people. Says of each whether there was such a person."""
     services, caller = await enter(request)
-    body = await body_of(request, ErasuresBody, services.settings.max_body_bytes)
+    body = await body_of(request, ErasuresBody)
     found: dict[str, Person] = {}
     for name in dict.fromkeys(body.people):
         try:
@@ -109,7 +100,7 @@ async def get_restriction(request: web.Request) -> web.Response:
 async def post_restriction(request: web.Request) -> web.Response:
     """Keep what is known of a person without using it, or use it again."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, RestrictionBody, services.settings.max_body_bytes)
+    body = await body_of(request, RestrictionBody)
     await services.storage.restrict(caller.app, person, body.restricted, caller.actor("api"))
     return respond({"restricted": body.restricted})
 
@@ -123,7 +114,7 @@ async def get_objection(request: web.Request) -> web.Response:
 async def post_objection(request: web.Request) -> web.Response:
     """Object to profiling for content, or allow it again."""
     services, caller, person = await enter_person(request)
-    body = await body_of(request, ObjectionBody, services.settings.max_body_bytes)
+    body = await body_of(request, ObjectionBody)
     await services.storage.object(caller.app, person, body.objected, caller.actor("api"))
     return respond({"objected": body.objected})
 

@@ -106,7 +106,7 @@ class Vault:
         async with self._database.read() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def rewrap(self, done: Callable[[int], None] = lambda count: None) -> int:
+    async def rewrap(self, done: Callable[[int], object] = lambda count: None) -> int:
         """Wrap every key with the newest master key; returns how many were wrapped by an older one.
 
         `done` is called with the size of each batch, which is durable then: interrupted work goes on where it
