@@ -40,7 +40,7 @@ def read_voice(
     Raises `assistant.errors.AssistantError` with a stable `code`: `file_missing`, `audio_unreadable`,
     `audio_empty`, `audio_not_finite`, `audio_too_long`, `rate_missing`, `model_missing`, `model_invalid`.
     """
-    from assistant.evaluate.run.single import read_one_voice
+    from assistant.evaluate.run.worker import read_one_voice
 
     return read_one_voice(clip, rate, model=model, models=None if models is None else Path(models))
 
@@ -52,6 +52,6 @@ def read_text(text: str, *, model: str | Path = "text", models: str | Path | Non
     `other_language`, `code`, `random_characters`). The model is opened anew for every call: for many texts use
     `assistant evaluate text`. Raises `assistant.errors.ModelInvalid` (`model_missing`, `model_invalid`).
     """
-    from assistant.evaluate.run.single import read_one_text
+    from assistant.evaluate.run.worker import read_one_text
 
     return read_one_text(text, model=model, models=None if models is None else Path(models))

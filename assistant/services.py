@@ -108,6 +108,7 @@ class Services:
         missing = "absent" if self.settings.affect == "absent" else "unavailable"
         mute = "absent" if self.settings.transcriber_model == "none" else "unavailable"
         return {
+            "storage": "ready" if self.storage.database.write_failed_at is None else "unavailable",
             "vad": "ready",
             "text": missing if self.conversations.text is None else "ready",
             "voice": missing if self.conversations.voice is None else "ready",

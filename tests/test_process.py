@@ -166,7 +166,14 @@ def test_a_full_disk_is_said_and_nothing_that_was_acknowledged_is_lost(environme
         assert kept, "there was room for some"
         assert _call(address, key, "GET", f"/v1/people/{kept[0]}")["person"] == kept[0]
         refused.value.close()
+        with pytest.raises(urllib.error.HTTPError) as unready:
+            _call(address, key, "GET", "/readyz")
+        assert json.loads(unready.value.read())["parts"]["storage"] == "unavailable"
+        unready.value.close()
+        said = {"text": "I want to kill myself"}
+        assert _call(address, key, "POST", f"/v1/people/{kept[0]}/messages", said)["safety"]["resources"]
     with _server(environment) as (_, address):
+        assert _call(address, key, "GET", "/readyz")["parts"]["storage"] == "ready"
         for name in kept:
             assert _call(address, key, "GET", f"/v1/people/{name}")["person"] == name
         _call(address, key, "PUT", "/v1/people/after", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from assistant.conversation.readings import Moods, PersonReadings
 from assistant.conversation.services import ConversationServices
 from assistant.decision import Decision, ReadModalities, ToneDecision, modalities_of
 from assistant.emotion import Abstention, Modality, Mood, Purpose, Reading
+from assistant.errors import Unavailable
 from assistant.profile.person import App, Person, Profile, is_quiet
 from assistant.recommend.moment import NOWHERE, complete_moment
 from assistant.recommend.ranking import RankRequest, Recommendation
@@ -49,6 +51,8 @@ def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ..
     possible = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
     return tuple(limit for holds, limit in possible if holds)
 
+
+log = logging.getLogger(__name__)
 
 _SLOTS = 5
 
@@ -153,7 +157,12 @@ class Conversation:
         begun = await self._begin(tone=True, content=True, shown=True)
         directive = self._direct(begun, policy, crisis=safety is not None, urgency=urgency, quiet=quiet)
         chosen = await self._rank(begun, RankRequest(_SLOTS))
-        await self._keep(begun, chosen=chosen, directive=directive)
+        try:
+            await self._keep(begun, chosen=chosen, directive=directive)
+        except Unavailable as error:
+            if safety is None:
+                raise
+            log.error("a decision could not be kept, and the way to help was shown all the same (%s)", error.code)
         shown = begun.moods.shown
         if shown is None and isinstance(said, Abstention):
             shown = Mood.unsaid(said.reason, begun.now)

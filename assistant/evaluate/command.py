@@ -41,7 +41,7 @@ from assistant.evaluate.report.robustness import measure_conditions
 from assistant.evaluate.run.conditions import parse_conditions, prepare_condition
 from assistant.evaluate.run.foreign_card import adapt_card, is_foreign, list_answerable
 from assistant.evaluate.run.foreign_card import list_foreign_notes as foreign_notes
-from assistant.evaluate.run.rows import Rows
+from assistant.evaluate.run.journal import Rows
 from assistant.evaluate.tables.manifest import (
     BadRow,
     Manifest,

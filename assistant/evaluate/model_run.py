@@ -11,10 +11,9 @@ from typing import Any
 
 from assistant.evaluate.options import RunOptions
 from assistant.evaluate.report.provenance import hash_file
-from assistant.evaluate.run import cost
 from assistant.evaluate.run.baseline import subtract_baselines
 from assistant.evaluate.run.conditions import Disturbance
-from assistant.evaluate.run.engine import Engine, Pace, read_rows
+from assistant.evaluate.run.engine import Engine, Pace, measure_cost, read_rows
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.journal import Journal
 from assistant.evaluate.run.outcomes import RowOutcome
@@ -87,11 +86,10 @@ class ModelRun:
         return subtract_baselines(outcomes, self.options.baseline, population)
 
     def cost(self, outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
-        """Time and memory, as `cost.measure_cost` measures them."""
+        """Time and memory, as `measure_cost` measures them."""
         models = [self.model] if self.stem is None else [self.model, self.stem]
-        return cost.measure_cost(
-            PieceReader(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace
-        )
+        reader = PieceReader(self.model, self.options.modality, stem=self.stem)
+        return measure_cost(reader, models, outcomes, self.pace)
 
     def _journal(self, disturb: Disturbance | None) -> Journal:
         """The journal of this run; what it may go on from must come from the same data, model and columns."""

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -67,6 +67,9 @@ def hide_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
+_TRY_AGAIN_S = 5.0
+
+
 class Database:
     """One database, for transactions that read or write.
 
@@ -78,6 +81,8 @@ class Database:
         self.kind = kind_of(url)
         self._engine, self._readers = _engines(url, shreds)
         self._writing = asyncio.Lock()
+        self.write_failed_at: float | None = None
+        """When the last change failed, by the event loop's clock (the disk is full, say); None: it did not."""
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -86,12 +91,17 @@ class Database:
         SQLite has one writer at a time among all processes; waiting here is fair and blocks no reader. PostgreSQL
         has many: what must not happen twice needs a unique column, or `take_turns`.
         """
-        async with AsyncExitStack() as stack:
-            if self.kind == "sqlite":
-                await stack.enter_async_context(self._writing)
-            connection = await stack.enter_async_context(self._connect(self._engine))
-            await stack.enter_async_context(connection.begin())
-            yield connection
+        try:
+            async with AsyncExitStack() as stack:
+                if self.kind == "sqlite":
+                    await stack.enter_async_context(self._writing)
+                connection = await stack.enter_async_context(self._connect(self._engine))
+                await stack.enter_async_context(connection.begin())
+                yield connection
+        except StorageFailed:
+            self.write_failed_at = asyncio.get_running_loop().time()
+            raise
+        self.write_failed_at = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -114,6 +124,15 @@ class Database:
                 yield connection
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+
+    async def can_write(self) -> bool:
+        """Whether changes can be stored. Some seconds after one that failed this tries a small one."""
+        failed_at = self.write_failed_at
+        if failed_at is not None and asyncio.get_running_loop().time() - failed_at > _TRY_AGAIN_S:
+            with suppress(StorageFailed):
+                async with self.write() as connection:
+                    await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        return self.write_failed_at is None
 
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
         """A statement that inserts a row, or changes the one that has the same `key` columns."""

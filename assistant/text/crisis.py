@@ -1,18 +1,19 @@
 """Crisis words lead to human help. This is not affect: it needs no grant and no model, stores nothing, always runs.
 
 A transparent table of rules: first-person statements of a wish or an intent to die or to hurt oneself, and fear for
-somebody close. It errs towards offering help, and its only output is the route to help. It is not a diagnosis and
-not a risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much of it is
-found.
+somebody close; English here, other languages in `crisis_words`. It errs towards offering help. It is no diagnosis
+and not a risk score. `scripts/crisis/GUIDELINE.md` says what counts, `scripts/crisis/measure.py` how much is found.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Literal, NamedTuple
 
 from assistant.text.clean import clean
+from assistant.text.crisis_words import find_foreign_statement
 from assistant.text.help import crisis_lines
 
 # fmt: off
@@ -293,8 +294,8 @@ FIGURES = (
 """Figures of speech that mean something else; removed before the rules are applied."""
 
 _MINE = r"i|im|ive|id|ill|my|me|myself|mine"
-_OTHERS = "he|hes|she|shes|they|theyre|who|whos|people|person|someone|somebody|anyone|others|those|KIN|"
-_OTHERS += "your|his|their|name|cat|dog"
+_OTHERS = "hes?|shes?|they(?:re)?|whos?|people|person|some(?:one|body)|anyone|others|those|KIN|your|his|"
+_OTHERS += "their|name|cat|dog"
 
 
 def _compile_rule(pattern: str) -> re.Pattern[str]:
@@ -311,6 +312,7 @@ _REACH = 160  # how many characters before the words their subject is looked for
 _ELIDED = 9  # after how many words without a subject "I" is no longer taken as left out ("just want to die")
 
 _APOSTROPHE = re.compile("['`\u00b4\u02bc\u02b9\u2018\u2019\u201b\u2032\uff07]")
+_TAGS_AND_EMPHASIS = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\*\*|__|~~|`+|(?<![\w*])[*_](?=\w)|(?<=\w)[*_](?![\w*])")
 _DISGUISES = (
     (re.compile(r"[-_/~\"\u201c\u201d()\[\]|]+|\.{2,}|\u2026"), " "),
     (re.compile(r"\b(?:[a-z][ .*]){2,}[a-z]\b"), lambda found: re.sub("[ .*]", "", found[0])),
@@ -348,19 +350,26 @@ def notice_crisis(text: str, country: str | None = None) -> Safety | None:
     'Call or text 988 (Suicide & Crisis Lifeline)'
     >>> notice_crisis("My sister says she wants to end her life").rule
     'concern_for_other'
+    >>> notice_crisis("Ich will mich umbringen").rule, notice_crisis("I want to <b>kill</b> myself").rule
+    ('suicide_intent', 'suicide_intent')
     >>> notice_crisis("I nearly died laughing") is None
     True
     >>> notice_crisis("I'm not suicidal, I just need a holiday") is None
     True
     """
-    plain = _LEFT_OUT.sub(" , ", _plain(text))
+    plain = _plain(text)
+    name = _find_statement(_LEFT_OUT.sub(" , ", plain)) or find_foreign_statement(plain)
+    if name is None:
+        return None
+    message = _FOR_THEM if name == "concern_for_other" else _FOR_YOU
+    return Safety(name, message, tuple(line.says for line in crisis_lines(country)))
+
+
+def _find_statement(plain: str) -> str | None:
+    """The rule that a text in English meets."""
     for rule, said in _COMPILED:
         if any(_is_meant(rule, plain, found) for found in said.finditer(plain)):
-            return Safety(
-                rule=rule.name,
-                message=_FOR_THEM if rule.name == "concern_for_other" else _FOR_YOU,
-                resources=tuple(line.says for line in crisis_lines(country)),
-            )
+            return rule.name
     return None
 
 
@@ -370,6 +379,7 @@ def _plain(text: str) -> str:
     >>> _plain("I\\u2019m sooooo tired... k i l l, su1c1de")
     'im so tired kill, suicide'
     """
+    text = _TAGS_AND_EMPHASIS.sub("", unescape(unescape(text)))
     text = clean(_APOSTROPHE.sub("", text)).lower()
     for disguise, instead in _DISGUISES:
         text = disguise.sub(instead, text)

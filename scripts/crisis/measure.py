@@ -14,6 +14,7 @@ from pathlib import Path
 
 from assistant.recommend.measures.interval import wilson_interval
 from assistant.text.crisis import notice_crisis
+from scripts.crisis.languages import KEYWORDS, ordinary, written
 from scripts.crisis.sample import Sentence, load, read_set
 from scripts.paths import DATA, ROOT
 
@@ -74,9 +75,15 @@ def keywords(text: str) -> bool:
     return _KEYWORDS.search(text) is not None
 
 
-def shares(measure: str, data: str, texts: Sequence[str], category: str = "") -> CrisisFigure:
+def shares(
+    measure: str,
+    data: str,
+    texts: Sequence[str],
+    category: str = "",
+    floor: Callable[[str], bool] = keywords,
+) -> CrisisFigure:
     """How many of the texts raise an alarm."""
-    return figure(measure, data, [alarmed(text) for text in texts], [keywords(text) for text in texts], category)
+    return figure(measure, data, [alarmed(text) for text in texts], [floor(text) for text in texts], category)
 
 
 def precision(data: str, lines: Sequence[tuple[Sentence, str]]) -> CrisisFigure:
@@ -114,6 +121,24 @@ def user_figures(data: Path) -> list[CrisisFigure]:
     ]
 
 
+def language_figures(data: Path) -> list[CrisisFigure]:
+    """Recall and false alarms in German, French and Spanish."""
+    figures = []
+    for language, known in KEYWORDS.items():
+
+        def floor(text: str, known: re.Pattern[str] = known) -> bool:
+            return known.search(text) is not None
+
+        for split, data_name in (("dev", "dev (shaped the rules)"), ("blind", "blind")):
+            lines = list(written(language, split))
+            for measure, wanted in (("recall", "yes"), ("false_alarms", "no")):
+                texts = [text for label, text in lines if label == wanted]
+                figures.append(shares(measure, f"written sample, {language}, {data_name}", texts, floor=floor))
+        for name, texts in ordinary(data, language):
+            figures.append(shares("false_alarms", f"{name}, {language}", texts, floor=floor))
+    return figures
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data (ATTUNE_DATA)")
@@ -129,6 +154,7 @@ def main() -> None:
         comments = [row["text"] for row in read_set(options.data, "goemotions", "dev.tsv.gz")]
         found.append(shares("false_alarms", "goemotions dev", comments))
         found += user_figures(options.data)
+        found += language_figures(options.data)
         options.out.write_text("\n".join(one.as_toml() for one in found), encoding="utf-8")
     for one in found:
         print(

@@ -347,6 +347,7 @@ async def test_a_server_with_the_wrong_stem_says_so_and_reads_texts(
     shipped = read_card(shipped_models() / "stem").sha256
     house = await open_house(models=_models(tmp_path, {shipped: "0" * 64}))
     assert house.services.health() == {
+        "storage": "ready",
         "vad": "ready",
         "text": "ready",
         "voice": "unavailable",
@@ -369,6 +370,7 @@ async def test_a_server_says_what_its_voices_card_lacks_and_reads_texts(
     models = _models(tmp_path, {f"\n{line} =": f"\nold_{line} ="})
     async with open_services(dataclasses.replace(settings, models=models)) as services:
         assert services.health() == {
+            "storage": "ready",
             "vad": "ready",
             "text": "ready",
             "voice": "unavailable",
@@ -407,6 +409,7 @@ async def test_a_server_refuses_a_head_of_eight_classes(
     opener = partial(open_model, session=session)
     async with open_services(dataclasses.replace(settings, models=models), open_model=opener) as services:
         assert services.health() == {
+            "storage": "ready",
             "vad": "ready",
             "text": "ready",
             "voice": "unavailable",

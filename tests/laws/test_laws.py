@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from assistant.audio.voice import VoiceReader
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
 from assistant.consent.legal_rules import Context, Subject
+from assistant.conversation.session import Conversation
 from assistant.errors import ConsentRequired
+from assistant.store.database import StorageFailed
 from assistant.text.reader import TextReader
 from tests.conftest import House, OpenHouse
 
@@ -472,3 +475,22 @@ class TestLaw10ABadAffectModelNeverDelaysOrBreaksTheReply:
 
 def _files(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file()]
+
+
+class _FullDisk:
+    async def add(self, *_: Any) -> None:
+        raise StorageFailed("the database can't be used now: OperationalError")
+
+
+async def test_law_8_a_full_disk_costs_the_record_of_the_answer_and_never_the_way_to_help(house: House) -> None:
+    await house.person(country="US")
+    services = replace(house.services.conversations, decisions=_FullDisk())
+    conversation = Conversation(services, await house.app(), await house.known("ada"))
+    for answer in (
+        await conversation.read("I want to kill myself"),
+        await conversation.reply("I want to kill myself", None),
+    ):
+        assert answer.safety is not None
+        assert answer.safety.resources[0] == "Call or text 988 (Suicide & Crisis Lifeline)"
+    with pytest.raises(StorageFailed):
+        await conversation.read("What a nice day")

@@ -23,7 +23,7 @@ from assistant.text import crisis
 from assistant.text.crisis import RULES, notice_crisis
 from assistant.text.help import COUNTRIES, EVERYWHERE
 from tests.conftest import DATA as ALL_DATA
-from tests.conftest import ROOT
+from tests.conftest import ROOT, House
 
 few = settings(max_examples=30, deadline=None)
 
@@ -380,6 +380,7 @@ def test_it_takes_no_part_in_affect() -> None:
     imports = re.findall(r"^(?:from|import) ([\w.]+)", words, re.MULTILINE)
     assert {name for name in imports if name.startswith("assistant")} == {
         "assistant.text.clean",
+        "assistant.text.crisis_words",
         "assistant.text.help",
     }
 
@@ -458,3 +459,66 @@ def test_recall_on_labelled_statements_is_what_was_reported(split: str, reported
 def test_few_sentences_from_crisis_forums_that_state_nothing_raise_an_alarm() -> None:
     texts = _sample("test", "no")
     assert sum(notice_crisis(text) is not None for text in texts) <= 0.05 * len(texts)
+
+
+STATEMENTS_IN_OTHER_LANGUAGES = {
+    "de": [
+        "Ich will mich umbringen", "ich mag nicht mehr leben", "ich kann nicht mehr, ich will einfach nur sterben",
+        "Ich moechte sterben", "Am liebsten wäre ich tot", "ich nehm mir das leben",
+        "hab 40 tabletten geschluckt",
+        "ich spring jetzt von der brücke", "ich denke jeden tag an selbstmord", "ich hab mich wieder geritzt",
+        "ich wünschte ich wäre nie geboren", "meine freundin will sich umbringen was soll ich tun",
+        "Ich würde am liebsten einschlafen und nie wieder aufwachen", "ICH WILL STERBEN!!!",
+    ],
+    "fr": [
+        "Je veux mourir", "j'ai envie de mourir", "J’en peux plus, je veux en finir avec la vie",
+        "je vais me suicider ce soir", "j'ai pris toute la boîte de somnifères",
+        "je me scarifie depuis des mois",
+        "je voudrais ne jamais me réveiller", "tout le monde serait mieux sans moi", "Je ne veux plus vivre",
+        "ma sœur veut se suicider", "je pense au suicide tous les jours", "je suis fatiguée de vivre",
+    ],
+    "es": [
+        "Quiero morir", "quiero morirme", "Me quiero matar", "ya no quiero vivir", "no tengo ganas de vivir",
+        "voy a quitarme la vida", "me corto los brazos", "pienso en suicidarme todo el tiempo",
+        "ojalá estuviera muerta", "todos estarían mejor sin mí", "mi hermana quiere suicidarse",
+        "tomé todas las pastillas", "estoy cansada de vivir",
+    ],
+}  # fmt: skip
+NO_STATEMENTS_IN_OTHER_LANGUAGES = [
+    "ich sterbe vor lachen", "ich bring mich um den Verstand", "mein handy ist tot", "ich will nicht sterben",
+    "ich will mich nicht umbringen", "ich möchte nicht mehr in Berlin leben",
+    "Der Film handelt von einem Selbstmord",
+    "ich könnte ihn umbringen", "ich bin todmüde", "je meurs de faim", "je suis mort de rire", "ça me tue",
+    "je ne veux pas mourir", "je ne veux plus vivre à Paris", "ma batterie est morte", "c'est à mourir de rire",
+    "mon grand-père est mort", "me muero de risa", "me muero por verte", "no quiero vivir en Madrid",
+    "no me quiero morir", "mi abuelo murió", "la película trata de un suicidio", "mato por un café",
+    "Il veut mourir, le héros du film", "Elle a essayé de me tuer", "Ha intentado matarme",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [text for texts in STATEMENTS_IN_OTHER_LANGUAGES.values() for text in texts])
+def test_german_french_and_spanish_are_understood(text: str) -> None:
+    assert notice_crisis(text) is not None
+
+
+@pytest.mark.parametrize("text", NO_STATEMENTS_IN_OTHER_LANGUAGES)
+def test_denials_and_figures_of_speech_of_other_languages_are_left_in_peace(text: str) -> None:
+    assert notice_crisis(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don&#39;t want to live anymore", "I don&amp;#39;t want to live anymore", "I want to **kill** myself",
+        "I want to *kill* myself", "I want to __kill myself__", "I want to <b>kill</b> myself",
+        "<p>I want&nbsp;to die</p>", "I want to ~~live~~ `kill myself`", "I want to k*ll myself",
+        "Ich will mich <i>umbringen</i>", "je veux **mourir**",
+    ],
+)  # fmt: skip
+def test_escapes_and_formatting_hide_nothing(text: str) -> None:
+    assert notice_crisis(text) is not None
+
+
+async def test_a_person_who_speaks_german_is_led_to_help(house: House) -> None:
+    await house.person(language="de", country="DE")
+    assert (await house.message("Ich will mich umbringen"))["safety"]["level"] == "crisis"

@@ -13,8 +13,8 @@ from assistant.arrays import Bools, Floats, Ints
 from assistant.bootstrap import Figure
 from assistant.evaluate.figures import measures, permutation, tally
 from assistant.evaluate.figures.metrics import Formula
-from assistant.evaluate.figures.sheet import Sheet
 from assistant.evaluate.figures.tally import Layout, Tally
+from assistant.evaluate.figures.tasks import Sheet
 
 FEWEST = 30
 """Rows below which a group's figures say more about chance than about the group."""

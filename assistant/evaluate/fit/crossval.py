@@ -15,9 +15,15 @@ from assistant.arrays import Ints
 from assistant.bootstrap import Figure
 from assistant.errors import Invalid
 from assistant.evaluate.fit import features, head
-from assistant.evaluate.fit.feature_cache import Clip
-from assistant.evaluate.fit.fold_figures import Protocol, compute_fold_figures
-from assistant.evaluate.fit.folds import assign_left_out, assign_speaker_folds, find_shared_speakers, name_folds
+from assistant.evaluate.fit.features import Clip
+from assistant.evaluate.fit.folds import (
+    Protocol,
+    assign_left_out,
+    assign_speaker_folds,
+    compute_fold_figures,
+    find_shared_speakers,
+    name_folds,
+)
 from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_training_set, order_labels
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage

@@ -13,7 +13,7 @@ from assistant.arrays import Floats, Floats32, Ints
 from assistant.audio.voice import VoiceScores
 from assistant.emotion import EMOTIONS
 from assistant.evaluate.fit import softmax
-from assistant.evaluate.fit.feature_cache import Clip
+from assistant.evaluate.fit.features import Clip
 from assistant.evaluate.fit.folds import spread_groups
 from assistant.evaluate.fit.softmax import Linear
 from assistant.inference.card import Card

@@ -12,9 +12,8 @@ import numpy as np
 from msgspec import UNSET
 
 from assistant.evaluate.figures import metrics
-from assistant.evaluate.figures.curves import compute_curves
 from assistant.evaluate.figures.groups import FEWEST, INSUFFICIENT, explain_shortage, list_groups, measure_gaps
-from assistant.evaluate.figures.measures import compute_figures, make_ranked
+from assistant.evaluate.figures.measures import compute_curves, compute_figures, make_ranked
 from assistant.evaluate.figures.tasks import Scoring, Sheet, Task, choose_names, get_answer, list_classes
 from assistant.evaluate.report.conversion import round_number, to_measured, to_struct
 from assistant.evaluate.report.report import ClassFigures, Curves, Figures, Findings, Gap, Group
@@ -167,6 +166,5 @@ def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
         table[:, :names] += true.T.astype(np.int64) @ predicted
         table[:, names] += (true & ~sheet.answered[some, None]).sum(axis=0)
     columns = sheet.names if drop else (*sheet.names, "abstained")
-    return {
-        name: dict(zip(columns, row.tolist(), strict=False)) for name, row in zip(sheet.names, table, strict=True)
-    }
+    rows = zip(sheet.names, table.tolist(), strict=True)
+    return {name: dict(zip(columns, row, strict=False)) for name, row in rows}

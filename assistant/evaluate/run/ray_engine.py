@@ -19,8 +19,8 @@ from assistant.config import shipped_models
 from assistant.errors import AssistantError, ModelInvalid, Unavailable
 from assistant.evaluate.extras import optional
 from assistant.evaluate.run.engine import Engine, Piece
+from assistant.evaluate.run.journal import pack_rows, unpack_rows
 from assistant.evaluate.run.outcomes import pack_outcomes as packed_outcomes
-from assistant.evaluate.run.rows import pack_rows, unpack_rows
 from assistant.evaluate.run.worker import Disturb, Modality, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card

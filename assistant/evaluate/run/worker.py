@@ -1,10 +1,10 @@
-"""One worker of a run: its own reader over shared graphs, a piece of the manifest at a time."""
+"""One worker of a run, its own reader over shared graphs; and single recordings and texts through that reader."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.decode import read_audio
+from assistant.audio.decode import convert_samples, read_audio
 from assistant.audio.encoder import Encoder
 from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceReader
 from assistant.config import shipped_models
 from assistant.consent.grant import EvaluationGate
-from assistant.emotion import Abstention
+from assistant.emotion import Abstention, Reading
 from assistant.errors import Busy, ConsentRequired, Invalid, ModelInvalid
 from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
@@ -27,7 +27,7 @@ from assistant.evaluate.run.outcomes import LineOutcome
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.card import Card, stem_of
-from assistant.inference.model import Model
+from assistant.inference.model import Model, open_model
 from assistant.text.reader import TextReader, TextScores
 
 Disturb = Callable[[Row, Samples], Samples]
@@ -203,3 +203,39 @@ def _is_finite(scores: Scores) -> bool:
     if isinstance(scores, TextScores):
         arrays.append(scores.sentiment)
     return all(bool(np.isfinite(values).all()) for values in arrays)
+
+
+def read_one_voice(
+    clip: str | Path | bytes | np.ndarray[Any, Any], rate: int | None, *, model: str | Path, models: Path | None
+) -> Reading | Abstention:
+    """Read one recording; see `assistant.read_voice`."""
+    if isinstance(clip, np.ndarray):
+        if rate is None:
+            raise Invalid("give the rate of an array, in Hz", code="rate_missing")
+        samples = convert_samples(clip, rate)
+    else:
+        samples = read_audio(Path(clip) if isinstance(clip, str) else clip)
+    return _read("voice", Heard(Row(line=1, name=""), samples), model, models)
+
+
+def read_one_text(text: str, *, model: str | Path, models: Path | None) -> Reading | Abstention:
+    """Read one text; see `assistant.read_text`."""
+    return _read("text", Heard(Row(line=1, name="", text=text)), model, models)
+
+
+def _read(modality: Modality, heard: Heard, model: str | Path, models: Path | None) -> Reading | Abstention:
+    opened = open_model(model if isinstance(model, Path) else (models or shipped_models()) / model)
+    needs_stem = modality == "voice" and not is_foreign(opened.card)
+    _, read = open_reader(opened, modality, open_model(find_stem(opened.card)) if needs_stem else None)
+    found = _run(read(heard))
+    return found if isinstance(found, Abstention) else found.reading()
+
+
+def _run(reading: Awaitable[Scores | Abstention]) -> Scores | Abstention:
+    """Wait in a thread of its own: the caller may be inside an event loop, as notebooks are."""
+
+    async def wait() -> Scores | Abstention:
+        return await reading
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, wait()).result()

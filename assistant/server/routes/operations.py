@@ -20,8 +20,11 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Which parts work."""
-    return respond({"status": "ready", "parts": request.app[SERVICES].health()})
+    """Which parts work. The status is 503 while nothing can be stored."""
+    services = request.app[SERVICES]
+    stored = await services.storage.database.can_write()
+    answer = {"status": "ready" if stored else "unavailable", "parts": services.health()}
+    return respond(answer, 200 if stored else 503)
 
 
 async def get_metrics(request: web.Request) -> web.Response:

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from assistant.arrays import Floats
 from assistant.bootstrap import Figure
 from assistant.evaluate.figures import measures, metrics, ranking, tally
-from assistant.evaluate.figures.curves import compute_curves, compute_risk_coverage
 from assistant.evaluate.figures.groups import measure_gaps
-from assistant.evaluate.figures.measures import compute_figures, make_statistics
-from assistant.evaluate.figures.paired import compare_models
-from assistant.evaluate.figures.permutation import adjust_p, compute_p, draw_assignments, draw_swaps
-from assistant.evaluate.figures.sheet import Sheet, Task
+from assistant.evaluate.figures.measures import (
+    compute_curves,
+    compute_figures,
+    compute_risk_coverage,
+    make_statistics,
+)
+from assistant.evaluate.figures.permutation import adjust_p, compare_models, compute_p, draw_assignments, draw_swaps
 from assistant.evaluate.figures.tally import Layout, Tally
+from assistant.evaluate.figures.tasks import Sheet, Task
 
 audmetric = pytest.importorskip("audmetric", reason="audmetric is not installed")
 with warnings.catch_warnings():

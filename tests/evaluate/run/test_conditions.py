@@ -20,7 +20,7 @@ from assistant.audio.pcm import Samples
 from assistant.errors import AssistantError, Invalid
 from assistant.evaluate.command import RunOptions, evaluate
 from assistant.evaluate.figures import measures
-from assistant.evaluate.figures.sheet import Sheet
+from assistant.evaluate.figures.tasks import Sheet
 from assistant.evaluate.report.robustness import compute_losses, match_rows
 from assistant.evaluate.run import disturbance
 from assistant.evaluate.run.conditions import AudioCondition, parse_conditions, prepare_condition

@@ -18,9 +18,9 @@ import assistant.demo
 from assistant import __version__
 from assistant.config import shipped_models
 from assistant.errors import ModelInvalid, Unavailable
+from assistant.evaluate.run.journal import pack_rows
 from assistant.evaluate.run.outcomes import unpack_outcomes
 from assistant.evaluate.run.ray_engine import ModelPlace, Worker
-from assistant.evaluate.run.rows import pack_rows
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 

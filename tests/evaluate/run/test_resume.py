@@ -28,11 +28,9 @@ from tokenizers.pre_tokenizers import Whitespace
 from assistant.errors import Conflict
 from assistant.evaluate.command import JOURNAL, RunOptions, configure, evaluate
 from assistant.evaluate.command import run as command
-from assistant.evaluate.run.cost import measure_cost
-from assistant.evaluate.run.engine import Pace, read_rows
-from assistant.evaluate.run.journal import Journal
+from assistant.evaluate.run.engine import Pace, measure_cost, read_rows
+from assistant.evaluate.run.journal import Journal, Rows
 from assistant.evaluate.run.outcomes import RowOutcome
-from assistant.evaluate.run.rows import Rows
 from assistant.evaluate.run.worker import PIECE, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.model import open_model
