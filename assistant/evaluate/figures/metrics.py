@@ -213,15 +213,10 @@ def bin_calibration(confidence: Floats, hit: Floats, row: Ints, rows: int) -> Fl
 
     `row` says which row each prediction belongs to; a row may hold any number of them.
     """
-    bin_of = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    place = row * BINS + bin_of
-    return np.stack(
-        [
-            np.bincount(place, weights=value, minlength=rows * BINS).reshape(rows, BINS)
-            for value in (np.ones_like(confidence), confidence, hit)
-        ],
-        axis=1,
-    )
+    place = row * BINS + np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    values = (np.ones_like(confidence), confidence, hit)
+    sums = [np.bincount(place, weights=value, minlength=rows * BINS).reshape(rows, BINS) for value in values]
+    return np.stack(sums, axis=1)
 
 
 def ece(binned: Floats) -> Floats:

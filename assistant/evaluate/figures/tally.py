@@ -20,8 +20,7 @@ from assistant.evaluate.figures.metrics import Formula
 
 MANY = 10_000
 """Clusters that are drawn one by one; of more, random ones are drawn together."""
-_ROOM = 4_000_000
-"""Most numbers in one block of anything: 32 MB."""
+_ROOM = 4_000_000  # most numbers in one block of anything: 32 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,9 +137,8 @@ def compute_figures(
         whole += totals.sum(axis=0)
         drawn += weights[:, first:last].astype(np.float64) @ totals
     found: dict[str, Figure] = {}
-    for (one, sums), (_, resampled) in zip(
-        split_sums(whole[None], tallies), split_sums(drawn, tallies), strict=True
-    ):
+    both = zip(split_sums(whole[None], tallies), split_sums(drawn, tallies), strict=True)
+    for (one, sums), (_, resampled) in both:
         for name, formula in one.formulas.items():
             value = one.values.get(name, float(formula(sums)[0]))
             found[name] = Figure(value, *bootstrap.compute_interval(formula(resampled)))

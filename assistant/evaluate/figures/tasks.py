@@ -28,8 +28,7 @@ TASKS: Mapping[str, tuple[Task, ...]] = {
 
 SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 100.0))
 """Conventional scales of affect labels, smallest first."""
-_BLOCK = 50_000
-"""Rows of a sheet that are added up at a time."""
+_BLOCK = 50_000  # rows of a sheet that are added up at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +45,22 @@ class Scoring:
 
 def list_label_names(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
     """The names that labels of a task may have, in the order in which they are shown."""
-    match task:
-        case "labels":
-            return card.labels
-        case "emotion":
-            return tuple(dict.fromkeys((*card.labels, *EMOTIONS)))
-        case "sentiment":
-            return SENTIMENTS
-        case "stress":
-            return ("0", "1")
-        case "affect":
-            return AFFECTS if modality == "text" else AFFECTS[:2]
+    names: Mapping[Task, tuple[str, ...]] = {
+        "labels": card.labels,
+        "emotion": tuple(dict.fromkeys((*card.labels, *EMOTIONS))),
+        "sentiment": SENTIMENTS,
+        "stress": ("0", "1"),
+        "affect": AFFECTS if modality == "text" else AFFECTS[:2],
+    }
+    return names[task]
 
 
 def list_classes(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
     """The columns of a sheet: the classes present (closed set), all labels of the card, or the affects used."""
-    match task:
-        case "labels":
-            return card.labels
-        case "stress":
-            return ("0", "1")
-        case _:
-            known = (*card.labels, *EMOTIONS, *SENTIMENTS, *AFFECTS)
-            return tuple(name for name in dict.fromkeys(known) if name in used)
+    if task == "labels":
+        return card.labels
+    known = (*card.labels, *EMOTIONS, *SENTIMENTS, *AFFECTS)
+    return ("0", "1") if task == "stress" else tuple(name for name in dict.fromkeys(known) if name in used)
 
 
 def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Floats]:
@@ -90,11 +82,9 @@ def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats
         case "stress", _:
             return np.array([1 - scores.stress, scores.stress]), np.empty(0)
         case "affect", _:
-            at = [AFFECTS.index(name) for name in names]
-            return (
-                np.asarray(scores.affect, dtype=np.float64)[at],
-                np.asarray(scores.affect_deviation, dtype=np.float64)[at],
-            )
+            both = np.asarray([scores.affect, scores.affect_deviation], dtype=np.float64)
+            means, deviations = both[:, [AFFECTS.index(name) for name in names]]
+            return means, deviations
     raise Invalid(f"a voice model cannot answer the task {task}", code="task_unknown")
 
 

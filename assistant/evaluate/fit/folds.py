@@ -98,15 +98,8 @@ def find_shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...
     ('a',)
     """
     seen: dict[str, int] = {}
-    return tuple(
-        sorted(
-            {
-                name
-                for name, fold in zip(speakers, place.tolist(), strict=True)
-                if seen.setdefault(name, fold) != fold
-            }
-        )
-    )
+    pairs = zip(speakers, place.tolist(), strict=True)
+    return tuple(sorted({name for name, fold in pairs if seen.setdefault(name, fold) != fold}))
 
 
 def name_folds(speakers: Sequence[str], place: Ints) -> list[str]:
@@ -146,13 +139,11 @@ def compute_fold_figures(
     scoring, with_baseline = protocol.scoring, protocol.baseline != "none"
 
     def split(some: Sequence[RowOutcome]) -> list[Sheet]:
+        places = [np.flatnonzero(parts == part) for part in range(len(names))]
         if protocol.column is None:
             whole = make_sheet(scoring.task, card, some)
-            return [whole.take(np.asarray(parts == part)) for part in range(len(names))]
-        return [
-            make_sheet(scoring.task, card, [some[at] for at in np.flatnonzero(parts == part).tolist()])
-            for part in range(len(names))
-        ]
+            return [whole.take(rows) for rows in places]
+        return [make_sheet(scoring.task, card, [some[at] for at in rows.tolist()]) for rows in places]
 
     asked, without, low = split(outcomes[protocol.baseline]), split(outcomes["none"]), split(floor)
     folds = Folds(
@@ -175,10 +166,7 @@ def compute_fold_figures(
         mean_floor=_record(compute_mean(low, scoring)),
     )
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
-    compared = {
-        name: compute_figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()
-    }
-    return folds, compared
+    return folds, {k: compute_figures(make_sheet(scoring.task, card, some), scoring) for k, some in pooled.items()}
 
 
 def _record(figures: Mapping[str, Figure]) -> dict[str, Number]:

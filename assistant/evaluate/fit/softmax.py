@@ -9,8 +9,7 @@ import numpy as np
 from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.evaluate.extras import optional
 
-_NEVER = np.float32(-1e9)
-"""The logit of a class that doesn't compete for a row."""
+_NEVER = np.float32(-1e9)  # the logit of a class that doesn't compete for a row
 _FACTORS = np.geomspace(0.1, 10, 25)
 
 

@@ -55,11 +55,8 @@ def subtract_baselines(
         return outcomes
     size = next((len(o.scores.observation) for o in outcomes if isinstance(o.scores, VoiceScores)), None)
     if size is not None and size != len(population):
-        raise Invalid(
-            f"a personal baseline needs population.center in the model's card, of {size} numbers; it has "
-            f"{len(population)}",
-            code="baseline_unsupported",
-        )
+        needs = f"a personal baseline needs population.center in the model's card, of {size} numbers"
+        raise Invalid(f"{needs}; it has {len(population)}", code="baseline_unsupported")
     found = move_outcomes(outcomes, mode, population)
     return outcomes.with_scores(found) if isinstance(outcomes, RowOutcomes) else list(found)
 

@@ -33,8 +33,7 @@ WORKERS = 2
 """Threads that read, unless more are asked for: the runtime leaves Python's lock while it computes."""
 ALONE = 100
 """Rows that are read once more, one at a time, to see how long one takes."""
-_LONGEST_S = 5.0
-"""Seconds after which no further row is."""
+_LONGEST_S = 5.0  # seconds after which no further row is
 
 Piece = tuple[int, Sequence[Row]]
 
@@ -80,35 +79,32 @@ async def read_rows(
     journal = Journal.temporary() if journal is None else journal
     engine = engine or make_thread_engine(model, modality, stem=stem, disturb=disturb, workers=workers)
     began = time.monotonic()
-    missing = array(
-        "q", (start // size for start in range(0, len(rows), size) if not _is_told(journal, rows, start, size))
-    )
+    card = adapt_card(model.card)
+
+    def get_piece(number: int) -> Sequence[Row]:
+        return rows[number * size : (number + 1) * size]
+
+    numbers = range(-(-len(rows) // size))
+    missing = array("q", (number for number in numbers if not _is_told(journal, number, get_piece(number))))
     left = _count_rows(missing, len(rows), size)
-
-    def pieces() -> Iterator[Piece]:
-        return ((number, rows[number * size : (number + 1) * size]) for number in missing)
-
     unit = "clip" if modality == "voice" else "text"
     with _make_bar(len(rows), len(rows) - left, unit, quiet=quiet) as bar:
-        async with aclosing(engine(pieces())) as found:
+        async with aclosing(engine((number, get_piece(number)) for number in missing)) as found:
             async for number, data in found:
                 journal.add(number, data)
                 if strict is not None:
-                    refuse_bad_rows(
-                        strict,
-                        list_bad_rows(data, rows[number * size : (number + 1) * size], adapt_card(model.card)),
-                    )
+                    refuse_bad_rows(strict, list_bad_rows(data, get_piece(number), card))
                 bar.update(min(size, len(rows) - number * size))
     if pace is not None:
         pace.rows, pace.seconds = left, time.monotonic() - began
-    outcomes = RowOutcomes(rows, journal, size, adapt_card(model.card))
+    outcomes = RowOutcomes(rows, journal, size, card)
     return outcomes, outcomes.bad
 
 
-def _is_told(journal: Journal, rows: Sequence[Row], start: int, size: int) -> bool:
+def _is_told(journal: Journal, number: int, rows: Sequence[Row]) -> bool:
     """Whether the journal tells of these very rows: a file that was missing may have come since, and moved them."""
-    known = journal.get(start // size)
-    return known is not None and list_lines(known) == [row.line for row in rows[start : start + size]]
+    known = journal.get(number)
+    return known is not None and list_lines(known) == [row.line for row in rows]
 
 
 def _count_rows(numbers: Sequence[int], rows: int, size: int) -> int:
@@ -216,8 +212,9 @@ def _measure_latency(
 ) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
-    for row in _spread(outcomes):
-        before = clock()
+    count = min(ALONE, len(outcomes))
+    for number in range(count):  # evenly over the data
+        row, before = outcomes[number * len(outcomes) // count].row, clock()
         reading.piece([row])
         taken.append(clock() - before)
         if clock() - began > _LONGEST_S:
@@ -226,12 +223,6 @@ def _measure_latency(
         return {"p50": None, "p90": None, "p99": None, "rows": 0}
     p50, p90, p99 = (float(1000 * q) for q in np.percentile(taken, [50, 90, 99]))
     return {"p50": p50, "p90": p90, "p99": p99, "rows": len(taken)}
-
-
-def _spread(outcomes: Sequence[RowOutcome]) -> Iterator[Row]:
-    """Up to `ALONE` rows, evenly over the data."""
-    count = min(ALONE, len(outcomes))
-    return (outcomes[number * len(outcomes) // count].row for number in range(count))
 
 
 def measure_peak_rss_mb() -> float | None:
