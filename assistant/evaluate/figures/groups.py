@@ -74,9 +74,9 @@ def measure_gaps(
     """For each column, how far its best group is from its worst, and whether chance may be all that is behind it.
 
     Groups that are too small are left out by name; with fewer than two others the verdict is `INSUFFICIENT`.
-    Classes that not all of the groups have are left out of means over classes. The interval is of those two groups,
-    over clusters. p is by permutation: clusters change groups, or, where they have rows in both, swap them. It is
-    Holm's over all pairs; of more than six groups, the smaller one of the best and the worst against the others.
+    Classes that not all of the groups have are left out of means over classes. p is by permutation: clusters change
+    groups, or, where they have rows in both, swap them. It is Holm's over all pairs; of more than six groups, the
+    smaller one of the best and the worst against the others.
     """
     several = (_measure_column(sheet, name, values, drop, replicates, seed) for name, values in columns.items())
     return [gap for gaps in several for gap in gaps]

@@ -55,11 +55,8 @@ def draw_assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS)
         for at, chosen in enumerate(combinations(range(clusters), ones)):
             every[at, list(chosen)] = 1
         return iter([every]), True
-
-    def draw(rng: np.random.Generator, n: int) -> Floats:
-        return rng.permuted(np.tile(sides, (n, 1)), axis=1)
-
-    return _draw_blocks(clusters, permutations, draw, seed), False
+    blocks = _draw_blocks(clusters, permutations, lambda rng, n: rng.permuted(np.tile(sides, (n, 1)), axis=1), seed)
+    return blocks, False
 
 
 def _draw_blocks(
@@ -128,10 +125,9 @@ def compare_models(
 ) -> dict[str, Contrast]:
     """Compare two sheets of the same rows, labels, names and clusters, figure by figure.
 
-    The interval resamples clusters for both at once. The test asks what the difference would be if it made no
-    difference which model is which: within a cluster the two swap all their answers, or don't (the randomisation
-    test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are tried. Above
-    `tally.MANY` clusters, random ones swap together.
+    The interval resamples clusters for both at once. In the test the two swap all their answers within a cluster,
+    or don't (the randomisation test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are
+    tried. Above `tally.MANY` clusters, random ones swap together.
     """
     several = [measures.tally_comparable_figures(sheet, drop=drop) for sheet in (first, second)]
     layout = Layout.from_clusters(tally.merge_clusters(first.clusters, seed=seed))

@@ -28,7 +28,6 @@ from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_trai
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
 from assistant.evaluate.leakage.check import Leakage
-from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.findings import read_column
 from assistant.evaluate.report.report import Folds, HeadChoice
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
@@ -106,7 +105,10 @@ def cross_validate(
     outcomes = {mode: move_outcomes(raw, parts, heads, mode) for mode in BASELINES}
     folds, compared = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
     copies = leakage.find_shared(named, parts.tolist(), quiet=quiet)
-    choices = [to_struct(one.choices(), HeadChoice) for one in heads]
+    choices = [
+        HeadChoice(ridge=list(one.penalties), temperature=[round(1 / factor, 4) for factor in one.factors])
+        for one in heads
+    ]
     folds = msgspec.structs.replace(folds, heads=choices, leakage=copies)
     notes = _list_notes(protocol, names, copies)
     return CrossValidated(card, named, outcomes[protocol.baseline], folds, compared, copies, known, place, notes)

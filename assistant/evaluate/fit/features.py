@@ -67,8 +67,8 @@ async def hear_rows(
     """Hear every clip once, in the order of `rows`, with those that can't be read.
 
     The served reader decides what is read: `head` is a shipped head, which abstains as it would for a person and
-    whose valence and arousal are kept. What was heard lies in `kept`, under the hashes of both graphs and of the
-    file's content, so that a second run, or one that was interrupted, hears only what is new. About 12 kB a clip.
+    whose valence and arousal are kept. What was heard lies in `kept` under the hashes of both graphs and of the
+    file's content, so that a second run hears only what is new. About 12 kB a clip.
     """
     with ThreadPoolExecutor(2, thread_name_prefix="hear") as pool:
         ear = _Ear(stem, head, pool)

@@ -12,7 +12,7 @@ from assistant import bootstrap
 from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.errors import Invalid
-from assistant.evaluate.figures import measures
+from assistant.evaluate.figures import measures, metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
@@ -192,10 +192,8 @@ def compute_mean(sheets: Sequence[Sheet], scoring: Scoring) -> dict[str, Figure]
     def joined(name: str) -> Statistic:
         def value(weights: Floats) -> Floats:
             parts = np.split(weights, ends[:-1], axis=1)
-            values = np.stack([one[name](part) for one, part in zip(each, parts, strict=True)])
-            known = np.isfinite(values)
-            total = np.where(known, values, 0.0).sum(axis=0)
-            return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+            values = [one[name](part) for one, part in zip(each, parts, strict=True)]
+            return metrics.mean_known(np.stack(values, axis=1))
 
         return value
 

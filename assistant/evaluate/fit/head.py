@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -83,10 +82,6 @@ class Head:
     """The ridges chosen for both readings."""
     factors: tuple[float, float]
     """Their inverse temperatures."""
-
-    def choices(self) -> dict[str, Any]:
-        """What was chosen for both readings, the raw first."""
-        return {"ridge": list(self.penalties), "temperature": [round(1 / factor, 4) for factor in self.factors]}
 
     def scores(self, clip: Clip, card: Card) -> VoiceScores:
         """What the served reader says of a clip with this head behind it, without a baseline."""

@@ -1,8 +1,8 @@
 """Fingerprints of recordings: copies are found again after another gain, rate, format, filter or trim.
 
-Sub-fingerprints after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system", ISMIR: one bit for
-each pair of neighbouring bands, whether their difference in energy grew. Here on logarithms, so that a filter that
-stays the same cancels, over 300 to 3,000 Hz, which every telephone passes.
+After Haitsma and Kalker 2002, "A highly robust audio fingerprinting system", ISMIR: one bit for each pair of
+neighbouring bands, whether their difference in energy grew. Here on logarithms, so that a fixed filter cancels,
+over 300 to 3,000 Hz, which every telephone passes.
 """
 
 from __future__ import annotations
@@ -135,8 +135,7 @@ class Prints:
         first = np.searchsorted(self._words, tried, side="left")
         counts = np.searchsorted(self._words, tried, side="right") - first
         counts[counts > _COMMON] = 0
-        total = int(counts.sum())
-        if not total:
+        if not (total := int(counts.sum())):
             return []
         asked = np.repeat(np.tile(frames, tried.shape[0] // len(frames)), counts)
         within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -18,8 +18,7 @@ BaselineMode = Literal["none", "speaker", "online"]
 class Habit:
     """The served baseline of one speaker, for observations of any length.
 
-    A `Baseline` keeps at most eight numbers. Each number is learned and subtracted by itself, so a longer
-    observation (a head with eight classes has nine) is spread over several.
+    A `Baseline` keeps at most eight numbers, so a longer observation is spread over several.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,6 @@
 """What happens to a voice on its way: noise, telephones, codecs, clipping, gain and rooms, as pure functions.
 
-All take and give samples at 16 kHz, float32 [samples], of the same length. Whatever is left to chance comes from
-the generator that is passed in.
+All take and give samples at 16 kHz, float32 [samples], of the same length. Chance comes from the given generator.
 """
 
 from __future__ import annotations
@@ -155,8 +154,7 @@ def amplify(samples: Samples, decibels: float) -> Samples:
 def make_room(seconds: float, random: np.random.Generator) -> Samples:
     """The response of a made-up room: the direct sound, then noise that falls by 60 dB in `seconds`.
 
-    Polack's model of 1988: the late sound is Gaussian noise under an exponential. The direct sound has as much
-    energy as all of it (0 dB), as at arm's length from a speaker in a living room.
+    Polack's model of 1988: Gaussian noise under an exponential. The direct sound has as much energy as all of it.
     """
     count = round(seconds * SAMPLE_RATE)
     late = random.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)

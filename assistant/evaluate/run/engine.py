@@ -35,6 +35,7 @@ ALONE = 100
 """Rows that are read once more, one at a time, to see how long one takes."""
 _LONGEST_S = 5.0  # seconds after which no further row is
 
+Clock = Callable[[], float]
 Piece = tuple[int, Sequence[Row]]
 
 
@@ -71,9 +72,8 @@ async def read_rows(
     """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
 
     A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
-    unless they tell of other lines. The default `engine` is `make_thread_engine` with `workers` of them. The result
-    depends on the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a
-    head that doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
+    unless they tell of other lines. The default `engine` is `make_thread_engine`. Raises `ModelInvalid` for a model
+    that doesn't fit the reader or the stem, and `Invalid` (`row_invalid`) for the first bad row if `strict`.
     """
     size = PIECE[modality]
     journal = Journal.temporary() if journal is None else journal
@@ -186,14 +186,13 @@ def measure_cost(
     outcomes: Sequence[RowOutcome],
     pace: Pace,
     *,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Any]:
     """What the run took.
 
-    `rows_per_s` counts the rows of this run and the time spent on reading them, with all workers. `latency_ms` is
-    one row by itself on one thread of this machine, decoding included, over up to `ALONE` rows spread over the
-    data. `real_time_factor` is seconds of reading for a second of audio. `peak_rss_mb` is the most memory that this
-    process held so far; workers of other processes aren't in it.
+    `rows_per_s` is of this run, with all workers. `latency_ms` is one row by itself on one thread, decoding
+    included, over up to `ALONE` rows. `real_time_factor` is seconds of reading for a second of audio.
+    `peak_rss_mb` is the most memory that this process held so far; workers of other processes aren't in it.
     """
     audio_s = outcomes.audio_s if isinstance(outcomes, RowOutcomes) else 0.0
     share = pace.rows / len(outcomes) if len(outcomes) else 0.0
@@ -207,9 +206,7 @@ def measure_cost(
     }
 
 
-def _measure_latency(
-    reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Callable[[], float]
-) -> dict[str, Any]:
+def _measure_latency(reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Clock) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
     count = min(ALONE, len(outcomes))

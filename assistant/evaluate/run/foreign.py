@@ -1,8 +1,7 @@
 """Readers for somebody else's models, so that they are measured beside ours by the same code on the same rows.
 
-Their answers become the scores of our readers. Every window runs alone, because nothing is known of what a batch
-would do to the numbers; windows of a long input are averaged, weighed by their length. They never abstain, but from
-an input with nothing in it.
+Their answers become the scores of our readers. Every window runs alone, because a batch might change the numbers;
+windows of a long input are averaged by their length. They never abstain, but from an input with nothing in it.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ _BESIDE = ("-wal", "-shm")  # endings of what SQLite keeps beside a file that wa
 class Journal:
     """Numbered pieces of bytes in an SQLite file. A piece that comes again replaces the older one.
 
-    Each piece is handed to the operating system before `add` returns, so that killing the process loses none.
-    A piece that is damaged counts as missing. Memory is bounded by SQLite's cache. Threads may add and get at once.
+    Each piece is handed to the operating system before `add` returns, so that killing the process loses none. A
+    piece that is damaged counts as missing. Threads may add and get at once.
     """
 
     def __init__(self, file: Path | None) -> None:

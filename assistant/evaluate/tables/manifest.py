@@ -233,11 +233,9 @@ def _add_labels(row: Row, labels: Labels) -> Row:
 
 def check_columns(table: TextTable, question: Question) -> None:
     """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
-    wanted = ["file"] if question.modality == "voice" else ["text"]
-    if question.modality == "voice" and (table.names_speakers or question.need_speaker):
-        wanted.append("speaker")
-    affect = question.task == "affect"
-    wanted += [*([] if affect else [question.task]), *question.more]
+    voice, affect = question.modality == "voice", question.task == "affect"
+    speaker = ["speaker"] if voice and (table.names_speakers or question.need_speaker) else []
+    wanted = ["file" if voice else "text", *speaker, *([] if affect else [question.task]), *question.more]
     require_columns(table, wanted, question.allowed if affect else ())
 
 
