@@ -20,8 +20,7 @@ from aiohttp import web
 from assistant.chat.budget import Spending, Usage, tokens_in
 from assistant.chat.completion import ChatBody, Request, chunk_body, completion_body, read_request, usage_chunk
 from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces, write_reply
-from assistant.chat.relay import Addition, StreamRelay, relay_completion
-from assistant.chat.sse import DONE, END, event
+from assistant.chat.relay import DONE, END, Addition, StreamRelay, event, relay_completion
 from assistant.chat.upstream import Upstream
 from assistant.consent.legal_rules import MACHINE
 from assistant.errors import AssistantError, Invalid, NotFound, Unavailable

@@ -10,8 +10,14 @@ import msgspec
 from aiohttp import web
 
 from assistant.consent.dpv import RIGHTS, ReceiptDetails, receipt_document, retention_text
-from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
+from assistant.consent.legal_rules import (
+    CONSENT_AGES,
+    DISCLOSE_EVERY_S,
+    DUTIES,
+    PROHIBITIONS,
+    UNKNOWN_AGE,
+    explain_policy,
+)
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, ConsentReceipt, Event, Record, iso_date, receipt
 from assistant.consent.register import key_of
 from assistant.emotion import MODALITIES, PURPOSES, STATEMENT

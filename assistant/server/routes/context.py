@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from assistant.profile.context import PARTS, ContextPart, check_part, lifetime_s
+from assistant.profile.person import PARTS, ContextPart, check_part, lifetime_s
 from assistant.server.http.guard import body_of, converted
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 
