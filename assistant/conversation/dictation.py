@@ -1,7 +1,6 @@
 """Transcription: the words that were said. It infers nothing about the person.
 
-The words of a finished utterance go before those of one that is still spoken: under load only the latter are left
-out.
+Words of finished utterances go before those of one that is still spoken: under load only the latter are left out.
 """
 
 from __future__ import annotations

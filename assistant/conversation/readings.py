@@ -94,13 +94,8 @@ class PersonReadings:
         try:
             async with asyncio.timeout(budget_s):
                 states = None if heard is None else await asyncio.shield(heard)
-                scores = await reader.read(
-                    grant,
-                    window,
-                    heard=states,
-                    usual=usual_from(baseline, reader.population, reader.model),
-                    budget_s=budget_s,
-                )
+                usual = usual_from(baseline, reader.population, reader.model)
+                scores = await reader.read(grant, window, heard=states, usual=usual, budget_s=budget_s)
         except ConsentRequired:
             return None
         except Exception as error:  # a broken model must not break the stream

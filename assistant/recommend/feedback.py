@@ -113,16 +113,19 @@ class Reward:
         return replace(self, features=tuple(features.tolist()), felt=0.0)
 
     @property
+    def late(self) -> bool:
+        """It came so late that nothing is learned from it."""
+        return self.at - self.decided_at > LATE_S
+
+    @property
     def teaches(self) -> bool:
         """Something is learned from it."""
-        late = self.at - self.decided_at > LATE_S
-        return bool(self.features) and not late and not (self.commercial and self.kind == "conversion")
+        return bool(self.features) and not self.late and not (self.commercial and self.kind == "conversion")
 
 
 def shows_taste(reward: Reward) -> bool:
     """Whether a reward says what the person likes: a click's worth or more, in time, for nothing commercial."""
-    late = reward.at - reward.decided_at > LATE_S
-    return reward.reward >= LIKED and not reward.commercial and not late
+    return reward.reward >= LIKED and not reward.commercial and not reward.late
 
 
 class RewardLog(Protocol):
@@ -170,8 +173,7 @@ def learn(state: State, rewards: Iterable[Reward], number: int) -> State:
         if reward.reward > 0 and not reward.commercial:
             mass, since = popularity.get(reward.item, (0.0, reward.at))
             now = max(since, reward.at)
-            mass = _decayed(mass, now - since) + _decayed(reward.reward, now - reward.at)
-            popularity[reward.item] = (mass, now)
+            popularity[reward.item] = (_decayed(mass, now - since) + _decayed(reward.reward, now - reward.at), now)
     likes = (Like(reward.item, reward.beside) for reward in rewards if reward.taste)
     return State(belief, popularity, add_likes(state.together, likes), number)
 

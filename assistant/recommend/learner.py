@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from assistant.bounded import BoundedDict
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.feedback import RewardLog, State, align_state, learn, pack, shows_taste, unpack
 from assistant.recommend.item_table import ItemTable
@@ -105,7 +105,7 @@ class LikedLately:
 
     def __init__(self, log: RewardLog) -> None:
         self._log = log
-        self._known: OrderedDict[str, _KnownLikes] = OrderedDict()
+        self._known = BoundedDict[str, _KnownLikes](_PEOPLE)
         self._forgets = 0
 
     async def recent(self, person: str, now: float) -> tuple[str, ...]:
@@ -133,7 +133,4 @@ class LikedLately:
         read = _KnownLikes(items, max(number, known.number), now)
         if forgets == self._forgets:  # else perhaps they were erased meanwhile
             self._known[person] = read
-            self._known.move_to_end(person)
-            if len(self._known) > _PEOPLE:
-                self._known.popitem(last=False)
         return read
