@@ -284,11 +284,12 @@ def events_of(event: happenings.Event, controller: str, *, beta: bool = False) -
             return _item(item, previous, ItemContent(kind, text=text), role, beta=beta)
         case happenings.Words(item, delta):
             return [TranscriptDelta(item_id=item, delta=delta)]
-        case happenings.Transcribed():
-            return [_transcript(event)]
+        case happenings.Transcribed(item, text, language, seconds):
+            languages = [] if language is None else [SpokenLanguage(language)]
+            usage = AudioUsage(seconds=round(seconds, 3))
+            return [TranscriptCompleted(item_id=item, transcript=text, languages=languages, usage=usage)]
         case happenings.NotTranscribed(item, code, message):
-            failure = TranscriptionError(code=code, message=message)
-            return [TranscriptFailed(item_id=item, error=failure)]
+            return [TranscriptFailed(item_id=item, error=TranscriptionError(code=code, message=message))]
         case happenings.Affect():
             return [_affect(event)]
         case happenings.Replied(item, answer):
@@ -298,7 +299,8 @@ def events_of(event: happenings.Event, controller: str, *, beta: bool = False) -
         case happenings.Failed():
             return [error_event(*INTERNAL)]
         case happenings.NoticeDue(version, also):
-            return [notice_event(version, also)]
+            reply = NoticeAnswer(notice=version)
+            return [PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=reply)]
         case happenings.ConsentChanged(record) if record.event not in DECISIONS:
             return []  # no decision about one purpose; what it ends, ends without a word
         case happenings.ConsentChanged(record):
@@ -312,26 +314,12 @@ def error_event(code: str, message: str, about: Any = None) -> ErrorEvent:
     return ErrorEvent(error=ErrorDetails(type=kind, code=code, message=message, event_id=about))
 
 
-def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
-    """The notice that comes before the first inference from the voice."""
-    return PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=NoticeAnswer(notice=version))
-
-
 def _item(
     item: str, previous: str | None, content: ItemContent, role: happenings.Role, *, beta: bool
 ) -> list[ServerEvent]:
     shown = ConversationItem(id=item, role=role, content=[content])
     kinds = (ItemCreated,) if beta else (ItemAdded, ItemDone)
     return [kind(previous_item_id=previous, item=shown) for kind in kinds]
-
-
-def _transcript(event: happenings.Transcribed) -> TranscriptCompleted:
-    return TranscriptCompleted(
-        item_id=event.item,
-        transcript=event.text,
-        languages=[] if event.language is None else [SpokenLanguage(event.language)],
-        usage=AudioUsage(seconds=round(event.seconds, 3)),
-    )
 
 
 def _affect(event: happenings.Affect) -> AffectResult:
