@@ -45,7 +45,6 @@ _SEND_BUFFER = 64 * 1024
 _CLOSING_S = 5.0
 """How long a client may take to answer that the stream is closed."""
 
-_append = msgspec.json.Decoder(Append)
 _encode = msgspec.json.Encoder()
 
 
@@ -349,8 +348,8 @@ class _Connection:
 
 def _audio(data: str) -> bytes:
     try:
-        return _append.decode(data).audio
-    except msgspec.ValidationError as error:
-        if "base64" in str(error):
+        return decoded(data, Append).audio
+    except Invalid as error:
+        if "base64" in error.message:
             raise Invalid("`audio` is not base64", code="invalid_base64") from None
-        raise Invalid(f"not the expected shape: {error}") from None
+        raise

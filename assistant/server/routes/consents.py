@@ -132,18 +132,12 @@ async def get_person_policy(request: web.Request) -> web.Response:
 
 def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> str:
     """The receipt for one of the `DECISIONS`, in HTML. Everything that anybody chose is escaped."""
-    modality, purpose = key_of(record)
-    events = [
-        one
-        for one in history
-        if one.event in DECISIONS and key_of(one) == (modality, purpose) and one.seq <= record.seq
-    ]
+    modality, purpose = key = key_of(record)
+    events = [one for one in history if one.event in DECISIONS and key_of(one) == key and one.seq <= record.seq]
     title = f"{_SAYS[record.event]}: estimating emotion from your {modality} to {DOES[purpose]}"
+    controller = ", ".join(part for part in (about.controller, about.address, about.contact) if part)
     facts = [
-        (
-            "Who answers for it",
-            ", ".join(part for part in (about.controller, about.address, about.contact) if part),
-        ),
+        ("Who answers for it", controller),
         ("When", _when(record.at)),
         ("Until", _when(record.expires_at) if record.expires_at is not None else "—"),
         ("Who decided", _who(record)),
