@@ -24,8 +24,7 @@ from assistant.conversation.live.stream import Stream
 from assistant.conversation.session import Conversation
 from assistant.errors import AssistantError, Invalid, TooLarge
 from assistant.server.contract import events
-from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
-from assistant.server.contract.session import Capabilities, TranscriptionSession
+from assistant.server.contract.session import Append, Capabilities, ConsentUpdate, ItemCreate, TranscriptionSession
 from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
 from assistant.server.http.metrics import METRICS

@@ -14,11 +14,10 @@ from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
 from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, ConsentReceipt, Event, Record, iso_date, receipt
 from assistant.consent.register import key_of
-from assistant.emotion import MODALITIES, PURPOSES, STATEMENT
+from assistant.emotion import MODALITIES, PURPOSES, STATEMENT, Modality, Purpose
 from assistant.errors import NotFound
 from assistant.pages import open_templates
 from assistant.profile.person import App, Person, subject
-from assistant.server.contract.bodies import ConsentBody
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 
@@ -36,6 +35,15 @@ _PAGE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+
+class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A decision about one modality and one purpose. `notice` is the version that was shown; grants need it."""
+
+    modality: Modality
+    purpose: Purpose
+    granted: bool
+    notice: str = ""
 
 
 async def get_consent(request: web.Request) -> web.Response:
