@@ -56,17 +56,17 @@ class RecordWriter:
     ) -> Record:
         """Create a record of what happens now, without storing it."""
         return Record(
-            id=self._new_id() if id is None else id,
-            person=person,
-            at=self._clock(),
-            event=event,
-            modality=modality,
-            purpose=purpose,
-            notice=notice,
-            expires_at=expires_at,
-            actor=actor,
-            reason=reason,
-            app=app,
+            id or self._new_id(),
+            person,
+            self._clock(),
+            event,
+            modality,
+            purpose,
+            notice,
+            expires_at,
+            actor,
+            reason,
+            app,
         )
 
     async def store(self, record: Record) -> Record:

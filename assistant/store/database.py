@@ -17,7 +17,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -125,13 +124,32 @@ class Database:
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
 
+    async def rows(self, query: Any, values: dict[str, Any] | None = None) -> Sequence[Any]:
+        """The rows of one query. Raises `StorageFailed`, as do the next three."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).all()
+
+    async def row(self, query: Any, values: dict[str, Any] | None = None) -> Any:
+        """The first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).first()
+
+    async def scalar(self, query: Any) -> Any:
+        """The first column of the first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return await connection.scalar(query)
+
+    async def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
+        """Run one statement in a transaction of its own; returns how many rows it changed."""
+        async with self.write() as connection:
+            return (await connection.execute(statement, rows)).rowcount
+
     async def can_write(self) -> bool:
         """Whether changes can be stored. Some seconds after one that failed this tries a small one."""
         failed_at = self.write_failed_at
         if failed_at is not None and asyncio.get_running_loop().time() - failed_at > _TRY_AGAIN_S:
             with suppress(StorageFailed):
-                async with self.write() as connection:
-                    await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+                await self.execute(text("UPDATE alembic_version SET version_num = version_num"))
         return self.write_failed_at is None
 
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
@@ -203,28 +221,22 @@ def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() == "sqlite":
-            driven = _driven(parsed)
-            writer, readers = (
-                create_async_engine(driven),
-                create_async_engine(driven, skip_autocommit_rollback=True),
-            )
-            event.listen(
-                writer.sync_engine, "connect", _pragmas("secure_delete=ON" if shreds else "secure_delete=FAST")
-            )
+            driven = parsed.set(drivername=_DRIVERS["sqlite"])
+            writer = create_async_engine(driven)
+            readers = create_async_engine(driven, skip_autocommit_rollback=True)
+            deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
+            event.listen(writer.sync_engine, "connect", _pragmas(deletes))
             event.listen(writer.sync_engine, "begin", _begin)
             event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
             return writer, readers
-        engine = create_async_engine(_driven(parsed), connect_args={"timeout": _CONNECT_S}, **_POOL)
+        driven = parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
+        engine = create_async_engine(driven, connect_args={"timeout": _CONNECT_S}, **_POOL)
         event.listen(engine.sync_engine, "checkout", _check)
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     except ModuleNotFoundError as error:
         raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
     except (ArgumentError, ValueError) as error:
         raise ConfigInvalid("the database's URL is not valid") from error
-
-
-def _driven(url: URL) -> URL:
-    return url.set(drivername=_DRIVERS[url.get_backend_name()])
 
 
 def _pragmas(also: str) -> Callable[[Any, Any], None]:

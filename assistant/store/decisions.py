@@ -33,8 +33,7 @@ class Decisions:
         await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-        async with self._database.write() as connection:
-            await connection.execute(insert(schema.decisions), list(rows))
+        await self._database.execute(insert(schema.decisions), list(rows))
         return [None] * len(rows)
 
     async def close(self) -> None:
@@ -45,8 +44,7 @@ class Decisions:
         """A person's decision. Raises `NotFound` (`decision_unknown`)."""
         table = schema.decisions
         query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
-        async with self._database.read() as connection:
-            sealed = await connection.scalar(query)
+        sealed = await self._database.scalar(query)
         if sealed is None:
             raise _unknown()
         return await self._open(person, sealed)
@@ -80,8 +78,7 @@ class Decisions:
         shown = replace(body, ranking=replace(body.ranking, active=True))
         sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(shown))
         table = schema.decisions
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
+        await self._database.execute(update(table).where(table.c.id == decision).values(body=sealed))
 
     async def _open(self, person: str, sealed: bytes) -> Decision:
         return _decode(await self._vault.open(person, "decision", sealed))
@@ -91,8 +88,7 @@ class Decisions:
         query = select(table.c.person, table.c.at, table.c.body)
         query = query.join(people, people.c.pseudonym == table.c.person)
         query = query.where(table.c.id == decision, people.c.app == app)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+        row = await self._database.row(query)
         if row is None:
             raise _unknown()
         return row

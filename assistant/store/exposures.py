@@ -76,8 +76,7 @@ class Exposures:
         found: list[str] = []
         newest = select(_d.c.body).where(_d.c.person == person).order_by(_d.c.at.desc(), _d.c.id.desc())
         for page in range(_PAGES):
-            async with self._database.read() as connection:
-                rows = (await connection.execute(newest.limit(_PAGE).offset(page * _PAGE))).all()
+            rows = await self._database.rows(newest.limit(_PAGE).offset(page * _PAGE))
             if rows:
                 try:
                     opened = await self._vault.opener(person)
@@ -116,8 +115,7 @@ class Exposures:
             for start in range(0, len(named), _CHUNK):
                 query = select(_p.c.pseudonym, _p.c.profile)
                 query = query.where(_p.c.pseudonym.in_(named[start : start + _CHUNK]))
-                async with self._database.read() as connection:
-                    rows = (await connection.execute(query)).all()
+                rows = await self._database.rows(query)
                 openers = await self._vault.openers([row.pseudonym for row in rows])
                 found |= await asyncio.to_thread(_decrypt_profiles, rows, openers, of)
         return found
@@ -132,8 +130,7 @@ class Exposures:
             page = query.limit(min(_CHUNK, most))
             if before is not None:
                 page = page.where(_d.c.at <= before[0], tuple_(_d.c.at, _d.c.id) < tuple_(*before))
-            async with self._database.read() as connection:
-                rows = (await connection.execute(page)).all()
+            rows = await self._database.rows(page)
             if rows:
                 yield rows
             if len(rows) < min(_CHUNK, most):
@@ -145,8 +142,7 @@ class Exposures:
         """Rewards of these decisions, and whether these are all of them."""
         most = _REWARDS * _CHUNK
         query = select(_r.c.decision, _r.c.person, _r.c.body).where(_r.c.app == app, _r.c.decision.in_(decisions))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(most + 1))).all()
+        rows = await self._database.rows(query.limit(most + 1))
         return rows[:most], len(rows) <= most
 
 
@@ -163,8 +159,7 @@ class _Unrestricted:
             query = select(_p.c.pseudonym).where(
                 _p.c.pseudonym.in_(unknown), ~stands(_p.c.pseudonym, "restricted", "unrestricted")
             )
-            async with self._database.read() as connection:
-                may = set((await connection.execute(query)).scalars())
+            may = {row.pseudonym for row in await self._database.rows(query)}
             self._may |= {person: person in may for person in unknown}
         return {person for person in people if self._may[person]}
 

@@ -15,7 +15,7 @@ from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Record
 from assistant.errors import AssistantError
 from assistant.store import schema
-from assistant.store.consents import stands
+from assistant.store.consents import granted, stands
 from assistant.store.database import Database
 from assistant.store.people import PERSONAL
 
@@ -138,8 +138,7 @@ class Purge:
         """People whose rewards still hold a mood that may not be remembered."""
         table = schema.rewards
         query = select(table.c.person).where(table.c.felt, ~_remembers(table.c.person, now)).distinct()
-        async with self._database.read() as connection:
-            return (await connection.scalars(query)).all()
+        return [row.person for row in await self._database.rows(query)]
 
     async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
         """Remove rows in batches, so that no other write waits long."""
@@ -147,11 +146,9 @@ class Purge:
         batch: Select[tuple[object, ...]] = select(*key).where(which).limit(_BATCH)
         total = 0
         while True:
-            async with self._database.read() as connection:  # mostly there is nothing, and no write need wait
-                rows = [tuple(row) for row in (await connection.execute(batch)).all()]
-            if rows:
-                async with self._database.write() as connection:
-                    await connection.execute(delete(table).where(tuple_(*key).in_(rows), which))
+            rows = [tuple(row) for row in await self._database.rows(batch)]
+            if rows:  # mostly there is nothing, and no write need wait
+                await self._database.execute(delete(table).where(tuple_(*key).in_(rows), which))
             total += len(rows)
             if len(rows) < _BATCH:
                 return total
@@ -165,19 +162,6 @@ def _remembers(
     person: ColumnElement[str], now: float, modality: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
     """Whether a person grants `remember` for a modality, or for any, by the ledger's records."""
-    said, later = schema.consents.alias("said"), schema.consents.alias("later")
-    ended = exists().where(
-        later.c.person == said.c.person,
-        later.c.modality == said.c.modality,
-        later.c.purpose == said.c.purpose,
-        later.c.event == "withdrawn",
-        later.c.seq > said.c.seq,
-    )
-    return exists().where(
-        said.c.person == person,
-        true() if modality is None else said.c.modality == modality,
-        said.c.purpose == "remember",
-        said.c.event == "granted",
-        said.c.expires_at > now,
-        ~ended,
-    )
+    said = schema.consents.alias("said")
+    same = true() if modality is None else said.c.modality == modality
+    return exists().where(said.c.person == person, same, said.c.purpose == "remember", granted(said, now))

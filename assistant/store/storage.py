@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assistant.config import Settings
 from assistant.consent.exceptions import exceptions_of
 from assistant.consent.ledger import Ledger
-from assistant.consent.receipt import Actor, Record
+from assistant.consent.receipt import Actor, Event, Record
 from assistant.profile.person import App, Person
 from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
@@ -67,14 +67,14 @@ class Storage:
     async def restrict(self, app: App, person: Person, restricted: bool, actor: Actor) -> None:
         """Keep somebody's data without using it, or end that. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).restricted != restricted:
-            event = "restricted" if restricted else "unrestricted"
-            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            event: Event = "restricted" if restricted else "unrestricted"
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)
 
     async def object(self, app: App, person: Person, objected: bool, actor: Actor) -> None:
         """Stop profiling somebody for content, or allow it again. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).objected != objected:
-            event = "objected" if objected else "unobjected"
-            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            event: Event = "objected" if objected else "unobjected"
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)
 
 
 @asynccontextmanager

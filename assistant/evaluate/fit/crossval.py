@@ -145,9 +145,8 @@ def _list_notes(protocol: Protocol, names: Sequence[str], copies: Leakage) -> li
         "with its ridge and temperature chosen on inner folds of those",
     ]
     if column is None and len(names) < protocol.folds:
-        notes.append(
-            f"there are only {len(names)} speakers, so there are {len(names)} folds and not {protocol.folds}"
-        )
+        count = len(names)
+        notes.append(f"there are only {count} speakers, so there are {count} folds and not {protocol.folds}")
     if column is not None and copies.speakers and (shared := copies.speakers.shared):
         notes.append(
             f"{shared} names of speakers are in more than one {column} and were taken for different people: where "
@@ -177,9 +176,8 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     """What the stem heard, and the floor's energy and pitch."""
     labels = order_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
-        raise Invalid(
-            f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
-        )
+        words = f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}"
+        raise Invalid(words, code="too_few_rows")
     if len(labels) < 2:
         raise Invalid(f"all rows are {labels[0]}: at least two classes are needed", code="one_class")
     target = np.array([labels.index(row.labels[0]) for row, _ in read], dtype=np.int64)
@@ -187,12 +185,10 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     corpora = [read_column(row, column) if column else "" for row, _ in read]
     corpus = np.unique(corpora, return_inverse=True)[1].astype(np.int64)
     affect = np.stack([clip.affect[:2] for _, clip in read])
-    given = (
-        np.stack([clip.windows.mean(axis=0) for _, clip in read]),
-        np.stack([clip.prosody for _, clip in read]),
-    )
-    first, second = (make_training_set(numbers, target, who, corpus, affect, labels) for numbers in given)
-    return first, second
+    stem = np.stack([clip.windows.mean(axis=0) for _, clip in read])
+    prosody = np.stack([clip.prosody for _, clip in read])
+    shared = (target, who, corpus, affect, labels)
+    return make_training_set(stem, *shared), make_training_set(prosody, *shared)
 
 
 def _train_heads(

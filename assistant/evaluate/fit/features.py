@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +45,9 @@ _BLOCK = 1000
 """Frames transformed at once."""
 _LONGEST = 60 * SAMPLE_RATE
 NAMES = (
-    "level",
-    "level_deviation",
-    "level_range",
-    "level_slope",
-    "pitch",
-    "pitch_deviation",
-    "pitch_range",
-    "pitch_slope",
-    "voiced",
-    "seconds",
-)
+    "level", "level_deviation", "level_range", "level_slope",
+    "pitch", "pitch_deviation", "pitch_range", "pitch_slope", "voiced", "seconds",
+)  # fmt: skip
 
 
 def summarise(states: Floats32, loudness: Floats32) -> Floats32:
@@ -118,10 +111,8 @@ class _Ear:
         gate = EvaluationGate()
         self._grant = gate.issue("voice")
         self._pool = pool
-        self._batchers = (
-            Batcher(stem, pool, max_waiting=sys.maxsize, max_elements=1),
-            Batcher(head, pool, max_waiting=sys.maxsize, max_elements=1),
-        )
+        both = (stem, head)
+        self._batchers = [Batcher(one, pool, max_waiting=sys.maxsize, max_elements=1) for one in both]
         self._encoder = Encoder(self._batchers[0])
         self._reader = VoiceReader(self._encoder, self._batchers[1], gate)
 
@@ -287,25 +278,15 @@ class FeatureCache:
                 )
             beside.replace(file)
         except OSError as error:
-            raise Unavailable(
-                f"can't write into {self._folder}: {error.strerror}", code="out_unwritable"
-            ) from error
+            words = f"can't write into {self._folder}: {error.strerror}"
+            raise Unavailable(words, code="out_unwritable") from error
         self._fresh = {}
 
 
 def _load(file: Path) -> dict[str, Clip]:
     with np.load(file, allow_pickle=False) as kept:
         windows, ends = kept["windows"], kept["ends"].tolist()
-        columns = zip(
-            kept["keys"].tolist(),
-            [0, *ends],
-            ends,
-            kept["affect"],
-            kept["prosody"],
-            kept["abstained"].tolist(),
-            strict=False,
-        )
-        return {
-            key: Clip(windows[start:end], affect, simple, abstained)
-            for key, start, end, affect, simple, abstained in columns
-        }
+        split = [windows[start:end] for start, end in pairwise([0, *ends])]
+        columns = (split, kept["affect"], kept["prosody"], kept["abstained"].tolist())
+        clips = (Clip(*parts) for parts in zip(*columns, strict=True))
+        return dict(zip(kept["keys"].tolist(), clips, strict=True))

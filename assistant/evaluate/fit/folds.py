@@ -98,15 +98,8 @@ def find_shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...
     ('a',)
     """
     seen: dict[str, int] = {}
-    return tuple(
-        sorted(
-            {
-                name
-                for name, fold in zip(speakers, place.tolist(), strict=True)
-                if seen.setdefault(name, fold) != fold
-            }
-        )
-    )
+    rows = zip(speakers, place.tolist(), strict=True)
+    return tuple(sorted({name for name, fold in rows if seen.setdefault(name, fold) != fold}))
 
 
 def name_folds(speakers: Sequence[str], place: Ints) -> list[str]:
@@ -149,10 +142,8 @@ def compute_fold_figures(
         if protocol.column is None:
             whole = make_sheet(scoring.task, card, some)
             return [whole.take(np.asarray(parts == part)) for part in range(len(names))]
-        return [
-            make_sheet(scoring.task, card, [some[at] for at in np.flatnonzero(parts == part).tolist()])
-            for part in range(len(names))
-        ]
+        rows = [np.flatnonzero(parts == part).tolist() for part in range(len(names))]
+        return [make_sheet(scoring.task, card, [some[at] for at in own]) for own in rows]
 
     asked, without, low = split(outcomes[protocol.baseline]), split(outcomes["none"]), split(floor)
     folds = Folds(
@@ -175,10 +166,8 @@ def compute_fold_figures(
         mean_floor=_record(compute_mean(low, scoring)),
     )
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
-    compared = {
-        name: compute_figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()
-    }
-    return folds, compared
+    sheets = {name: make_sheet(scoring.task, card, some) for name, some in pooled.items()}
+    return folds, {name: compute_figures(sheet, scoring) for name, sheet in sheets.items()}
 
 
 def _record(figures: Mapping[str, Figure]) -> dict[str, Number]:

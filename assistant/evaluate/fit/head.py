@@ -116,8 +116,7 @@ def train_head(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None 
     relative = _choose_ridge(known.own, known, rows, place)
     weight = _weigh_rows(known, rows)
     final = raw.final(known.features, known, weight)
-    moved = relative.final(known.own, known, weight)
-    moved = _subtract_mean_speaker(moved, known, rows)
+    moved = _subtract_mean_speaker(relative.final(known.own, known, weight), known, rows)
     seen = np.zeros((len(rows), len(known.labels)))
     for fold, head in enumerate(relative.heads):
         learned, tested = rows[place != fold], rows[place == fold]
@@ -125,9 +124,8 @@ def train_head(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None 
     ratios = relative.factor * (seen - seen.mean(axis=1, keepdims=True))
     observed = np.concatenate([ratios[:, :-1], known.affect[rows]], axis=1)
     center, spread = measure_population(observed, known, rows)
-    return Head(
-        known.labels, final, moved, center, spread, (raw.penalty, relative.penalty), (raw.factor, relative.factor)
-    )
+    penalties, factors = (raw.penalty, relative.penalty), (raw.factor, relative.factor)
+    return Head(known.labels, final, moved, center, spread, penalties, factors)
 
 
 def hash_heads(heads: Sequence[Head]) -> str:

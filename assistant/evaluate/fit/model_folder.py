@@ -44,10 +44,8 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if not card.is_file() or f"[{_OURS}]" not in card.read_text(encoding="utf-8", errors="replace").splitlines():
-        raise Conflict(
-            f"--save-model {folder} exists and was not written by this command; name a new folder",
-            code="model_exists",
-        )
+        words = f"--save-model {folder} exists and was not written by this command; name a new folder"
+        raise Conflict(words, code="model_exists")
 
 
 def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Card:
@@ -61,14 +59,8 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
     labels = len(head.labels)
     states = list(beside.inputs["states"].shape)
     qualities = int(beside.outputs["quality"].shape[-1])
-    floats: dict[str, Sequence[int | str]] = {
-        "emotions": (labels,),
-        "relative": (labels,),
-        "affect": (2,),
-        "affect_deviation": (2,),
-        "stress": (),
-        "quality": (qualities,),
-    }
+    emotions: dict[str, list[int]] = {name: [labels] for name in ("emotions", "relative")}
+    floats = emotions | {"affect": [2], "affect_deviation": [2], "stress": [], "quality": [qualities]}
     card: dict[str, Any] = {
         "name": folder.resolve().name,
         "kind": "voice",
@@ -96,9 +88,8 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
         (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
         _write_golden(folder, beside, states)
     except OSError as error:
-        raise Unavailable(
-            f"can't write into --save-model {folder}: {error.strerror}", code="out_unwritable"
-        ) from error
+        words = f"can't write into --save-model {folder}: {error.strerror}"
+        raise Unavailable(words, code="out_unwritable") from error
     opened = open_model(folder)
     if (apart := golden_error(opened)) > _TOLERANCE:
         raise ModelInvalid(f"{folder} gives different values than when it was written: they differ by {apart:.3g}")
@@ -172,23 +163,21 @@ def to_toml(card: Mapping[str, Any]) -> str:
     n = 2
     """
     tables = {key: value for key, value in card.items() if isinstance(value, Mapping)}
-    lists = {key: value for key, value in card.items() if isinstance(value, list) and _are_tables(value)}
+    lists = {
+        key: value
+        for key, value in card.items()
+        if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value)
+    }
     blocks = [_to_lines({key: value for key, value in card.items() if key not in tables | lists})]
     blocks += [f"[{key}]\n{_to_lines(value)}" for key, value in tables.items()]
     blocks += [f"[[{key}]]\n{_to_lines(row)}" for key, rows in lists.items() for row in rows]
     return "\n".join(blocks)
 
 
-def _are_tables(value: Sequence[Any]) -> bool:
-    return bool(value) and all(isinstance(row, Mapping) for row in value)
-
-
 def _to_lines(table: Mapping[str, Any]) -> str:
     # TOML's strings, numbers, booleans and flat lists are written as in JSON, but for the delete character
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
-        for key, value in table.items()
-    )
+    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    return "".join(lines).replace("\x7f", "\\u007f")
 
 
 def make_graph(head: Head, beside: Card) -> Any:
@@ -273,9 +262,8 @@ class _Nodes:
 
     def _add(self, kind: str, *takes: str, gives: str = "", **settings: Any) -> str:
         name = gives or f"{self._prefix}{len(self.nodes)}_{kind.lower()}"
-        self.nodes.append(
-            self._onnx.helper.make_node(kind, list(takes), [name], name=f"{self._prefix}_{name}", **settings)
-        )
+        make = self._onnx.helper.make_node
+        self.nodes.append(make(kind, list(takes), [name], name=f"{self._prefix}_{name}", **settings))
         return name
 
     def _number(self, value: float) -> str:

@@ -59,11 +59,8 @@ def read_against(
     `columns` says what they are called, where they are called so. Raises what `open_table` raises.
     """
     opened = open_table(file, table=table)
-    there = {
-        ours: theirs
-        for ours, theirs in columns.items()
-        if normalise_name(theirs.partition(":")[0]) in opened.columns
-    }
+    called = {ours: normalise_name(theirs.partition(":")[0]) for ours, theirs in columns.items()}
+    there = {ours: theirs for ours, theirs in columns.items() if called[ours] in opened.columns}
     named = rename_columns(opened, there) if there else opened
     return list(_read_trained(named, modality))
 
@@ -169,15 +166,10 @@ def write_verdict(
 def _summarise_pairs(
     pairs: Sequence[Pair], rows: Sequence[Row], of: int, *, unread: int | UnsetType = UNSET
 ) -> Overlap:
-    named = [
-        {"ours": _name_row(rows[ours]), "theirs": _name_row(rows[theirs])} for ours, theirs, _ in pairs[:SHOWN]
-    ]
+    names = [[rows[at].name or f"line {rows[at].line}" for at in pair[:2]] for pair in pairs[:SHOWN]]
+    first = [{"ours": ours, "theirs": theirs} for ours, theirs in names]
     exact = sum(same for _, _, same in pairs)
-    return Overlap(shared=len(pairs), of=of, exact=exact, unread=unread, first=named)
-
-
-def _name_row(row: Row) -> str:
-    return row.name or f"line {row.line}"
+    return Overlap(shared=len(pairs), of=of, exact=exact, unread=unread, first=first)
 
 
 def _make_fingerprints(rows: Sequence[Row], *, quiet: bool) -> Iterator[Print | None]:

@@ -80,9 +80,8 @@ async def read_rows(
     journal = Journal.temporary() if journal is None else journal
     engine = engine or make_thread_engine(model, modality, stem=stem, disturb=disturb, workers=workers)
     began = time.monotonic()
-    missing = array(
-        "q", (start // size for start in range(0, len(rows), size) if not _is_told(journal, rows, start, size))
-    )
+    starts = range(0, len(rows), size)
+    missing = array("q", (start // size for start in starts if not _is_told(journal, rows, start, size)))
     left = _count_rows(missing, len(rows), size)
 
     def pieces() -> Iterator[Piece]:
@@ -94,10 +93,8 @@ async def read_rows(
             async for number, data in found:
                 journal.add(number, data)
                 if strict is not None:
-                    refuse_bad_rows(
-                        strict,
-                        list_bad_rows(data, rows[number * size : (number + 1) * size], adapt_card(model.card)),
-                    )
+                    some = rows[number * size : (number + 1) * size]
+                    refuse_bad_rows(strict, list_bad_rows(data, some, adapt_card(model.card)))
                 bar.update(min(size, len(rows) - number * size))
     if pace is not None:
         pace.rows, pace.seconds = left, time.monotonic() - began
@@ -177,11 +174,9 @@ class _Lines:
 def _make_bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
     """Rows done, rate and time left: a moving bar on a terminal, a line every 15 s in a log file."""
     terminal = sys.stderr.isatty()
-    every = 0.2 if terminal else 15.0
     file = sys.stderr if terminal else _Lines(sys.stderr)
-    return tqdm(
-        total=total, initial=done, unit=unit, disable=quiet, mininterval=every, maxinterval=every, file=file
-    )
+    every: dict[str, Any] = dict.fromkeys(("mininterval", "maxinterval"), 0.2 if terminal else 15.0)
+    return tqdm(total=total, initial=done, unit=unit, disable=quiet, file=file, **every)
 
 
 def measure_cost(
@@ -216,7 +211,8 @@ def _measure_latency(
 ) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
-    for row in _spread(outcomes):
+    count = min(ALONE, len(outcomes))
+    for row in (outcomes[number * len(outcomes) // count].row for number in range(count)):
         before = clock()
         reading.piece([row])
         taken.append(clock() - before)
@@ -226,12 +222,6 @@ def _measure_latency(
         return {"p50": None, "p90": None, "p99": None, "rows": 0}
     p50, p90, p99 = (float(1000 * q) for q in np.percentile(taken, [50, 90, 99]))
     return {"p50": p50, "p90": p90, "p99": p99, "rows": len(taken)}
-
-
-def _spread(outcomes: Sequence[RowOutcome]) -> Iterator[Row]:
-    """Up to `ALONE` rows, evenly over the data."""
-    count = min(ALONE, len(outcomes))
-    return (outcomes[number * len(outcomes) // count].row for number in range(count))
 
 
 def measure_peak_rss_mb() -> float | None:

@@ -151,13 +151,8 @@ class RowOutcomes(Sequence[RowOutcome]):
         place = self._at[at]
         number = place // self._size
         if self._known[0] != number:
-            piece = self._piece(number)
-            first = number * self._size
-            known = {
-                first + within: RowOutcome(self._rows[first + within], met.scores, met.abstained)
-                for within, met in enumerate(piece)
-            }
-            self._known = number, known
+            piece = enumerate(self._piece(number), number * self._size)
+            self._known = number, {at: RowOutcome(self._rows[at], met.scores, met.abstained) for at, met in piece}
         return self._known[1][place]
 
     def with_scores(self, moved: Iterable[RowOutcome]) -> RowOutcomes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ class Lookup:
 
     column: str
     by: tuple[str, ...]
-    values: Mapping[tuple[str, ...], str]
+    find: Callable[[tuple[str, ...]], str]
+    """The value for a key, empty where there is none."""
 
 
 def is_database(file: Path) -> bool:
@@ -80,19 +82,14 @@ def open_database(
             lookups.append(lookup)
     known = {column: main.schemes.get(column, "") for column in opened.columns}
     for lookup in lookups:
-        known[lookup.column] = next(
-            (s for p in parts.values() if (s := p.schemes.get(lookup.column))), lookup.column
-        )
+        named = (scheme for part in parts.values() if (scheme := part.schemes.get(lookup.column)))
+        known[lookup.column] = next(named, lookup.column)
     for name in dict.fromkeys(needed):
         if name not in known and (lookup := _property(header, name, known, schemes, misc)):
             lookups.append(lookup)
             known[name] = ""
-    return replace(
-        _with(opened, lookups),
-        folders=(header.parent,),
-        sources=(header, opened.file),
-        names_speakers="speaker" in known,
-    )
+    speakers, sources = "speaker" in known, (header, opened.file)
+    return replace(_with(opened, lookups), folders=(header.parent,), sources=sources, names_speakers=speakers)
 
 
 def _read(header: Path) -> Mapping[str, Any]:
@@ -114,18 +111,15 @@ def _dict(value: Any) -> Mapping[Any, Any]:
 
 def _part(name: str, described: Any) -> Part:
     described = _dict(described)
-    columns = _dict(described.get("columns"))
+    columns = _dict(described.get("columns")).items()
     schemes = {
-        normalise_name(str(column)): normalise_name(str(_dict(one).get("scheme_id", "")))
-        for column, one in columns.items()
+        normalise_name(str(name)): normalise_name(str(_dict(one).get("scheme_id", ""))) for name, one in columns
     }
+    index: tuple[str, ...] = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
     if "levels" in described:
         levels = described["levels"]
-        index = tuple(
-            normalise_name(str(level)) for level in (levels if isinstance(levels, list | dict) else [levels])
-        )
-    else:
-        index = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
+        every = levels if isinstance(levels, list | dict) else [levels]
+        index = tuple(normalise_name(str(level)) for level in every)
     return Part(str(name), index, schemes, str(described.get("split_id", "")))
 
 
@@ -201,7 +195,7 @@ def _seconds(table: TextTable) -> TextTable:
 def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Lookup | None:
     """A column of the same table by its scheme's name, or of other tables about the same segments or files."""
     if same := main.column(name):
-        return Lookup(name, (same,), _Same())
+        return Lookup(name, (same,), lambda key: key[0])
     values: dict[tuple[str, ...], str] = {}
     index: tuple[str, ...] = ()
     for part in parts:
@@ -212,20 +206,7 @@ def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Looku
         for _, cells in _seconds(open_plain_table(_stored(header, part.name))).rows():
             if not isinstance(cells, str) and cells[column]:
                 values.setdefault(tuple(cells[level] for level in index), sys.intern(cells[column]))
-    return Lookup(name, index, values) if index else None
-
-
-class _Same(Mapping[tuple[str, ...], str]):
-    """Every value by itself."""
-
-    def __getitem__(self, key: tuple[str, ...]) -> str:
-        return key[0]
-
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
+    return Lookup(name, index, lambda key: values.get(key, "")) if index else None
 
 
 def _property(
@@ -239,25 +220,25 @@ def _property(
     for column, scheme in known.items():
         labels = schemes.get(scheme, {}).get("labels")
         asked = name.removeprefix(f"{column}.")
-        if isinstance(labels, str) and labels in misc:
-            part = misc[labels]
+        values: dict[str, str] = {}
+        part = misc.get(labels) if isinstance(labels, str) else None
+        if part is not None:
             if asked not in part.schemes or len(part.index) != 1:
                 continue
-            told: dict[tuple[str, ...], str] = {
-                (cells[part.index[0]],): sys.intern(cells[asked])
-                for _, cells in open_plain_table(_stored(header, part.name)).rows()
-                if not isinstance(cells, str)
-            }
-            return Lookup(name, (column,), told)
-        told = {
-            (to_text(label),): sys.intern(to_text(one[key]))
-            for label, one in _dict(labels).items()
-            for key in _dict(one)
-            if normalise_name(str(key)) == asked
-        }
-        if told:
-            return Lookup(name, (column,), told)
+            for _, cells in open_plain_table(_stored(header, part.name)).rows():
+                if not isinstance(cells, str):
+                    values[cells[part.index[0]]] = sys.intern(cells[asked])
+        for label, one in _dict(labels).items():
+            for key in _dict(one):
+                if normalise_name(str(key)) == asked:
+                    values[to_text(label)] = sys.intern(to_text(one[key]))
+        if values or part is not None:
+            return Lookup(name, (column,), partial(_find_single, values))
     return None
+
+
+def _find_single(values: Mapping[str, str], key: tuple[str, ...]) -> str:
+    return values.get(key[0], "")
 
 
 def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
@@ -270,8 +251,7 @@ def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
                 continue
             row = {**cells, **{ours: cells[theirs] for ours, theirs in trims.items()}}
             for lookup in lookups:
-                key = tuple(row.get(name, "") for name in lookup.by)
-                row[lookup.column] = lookup.values.get(key, "")
+                row[lookup.column] = lookup.find(tuple(row.get(name, "") for name in lookup.by))
             yield line, row
 
     columns = dict.fromkeys([*table.columns, *trims, *(lookup.column for lookup in lookups)])

@@ -35,19 +35,16 @@ def read_cells(file: Path) -> Iterator[Line]:
     """
     packed, ending = file.suffix.lower() == ".gz", _get_ending(file)
     if ending not in (_PACKED if packed else ENDINGS):
-        raise Invalid(
-            f"{file} must end in {', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)",
-            code="manifest_unreadable",
-        )
+        words = f"{file} must end in {', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)"
+        raise Invalid(words, code="manifest_unreadable")
     if not file.is_file():
         raise NotFound(f"there is no file {file}", code="file_missing")
     kinds = {".csv": _read_csv, ".tsv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
-    empty = True
-    for line in kinds.get(ending, _read_json_lines)(file):
-        empty = False
-        yield line
-    if empty:
+    lines = kinds.get(ending, _read_json_lines)(file)
+    if (first := next(lines, None)) is None:
         raise Invalid(f"{file} is empty", code="manifest_unreadable")
+    yield first
+    yield from lines
 
 
 def _get_ending(file: Path) -> str:
@@ -62,9 +59,8 @@ def _open_text(file: Path) -> Iterator[TextIO]:
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
             yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
-        raise Invalid(
-            f"{file} is not UTF-8: {error.reason}; save it as UTF-8", code="manifest_unreadable"
-        ) from error
+        words = f"{file} is not UTF-8: {error.reason}; save it as UTF-8"
+        raise Invalid(words, code="manifest_unreadable") from error
     except (OSError, EOFError, zlib.error) as error:
         raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
 
@@ -198,13 +194,8 @@ def _read_parquet(file: Path) -> Iterator[Line]:
 
 
 def _is_nested(types: Any, kind: Any) -> bool:
-    return bool(
-        types.is_struct(kind)
-        or types.is_map(kind)
-        or types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-    )
+    kinds = ("struct", "map", "binary", "large_binary", "fixed_size_binary")
+    return any(getattr(types, f"is_{name}")(kind) for name in kinds)
 
 
 def _to_values(arrow: Any, column: Any) -> list[Any]:

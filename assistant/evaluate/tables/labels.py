@@ -45,10 +45,8 @@ def read_label_map(file: Path | None, allowed: Sequence[str]) -> LabelMap:
     if not isinstance(found, dict):
         raise Invalid(f'the label map {file} must look like {{"theirs": "ours"}}', code="label_map_invalid")
     known = {normalise_name(name): name for name in allowed}
-    wrong = sorted(
-        {str(ours) for ours in found.values() if ours is not None and normalise_name(str(ours)) not in known}
-    )
-    if wrong:
+    named = {str(ours) for ours in found.values() if ours is not None}
+    if wrong := sorted(ours for ours in named if normalise_name(ours) not in known):
         raise Invalid(
             f"the label map {file} names {', '.join(wrong)}; known: {', '.join(allowed)}, or null to leave out",
             code="label_map_invalid",
@@ -79,8 +77,7 @@ def read_labels(cell: Mapping[str, str], task: Task, allowed: Sequence[str], lab
         raise ValueError("no label")
     names: dict[str, None] = {}
     for name in written:
-        mapped = _map_label(name, allowed, label_map)
-        if mapped is not None:
+        if (mapped := _map_label(name, allowed, label_map)) is not None:
             names[mapped] = None
     if written and not names:
         return None
@@ -88,10 +85,8 @@ def read_labels(cell: Mapping[str, str], task: Task, allowed: Sequence[str], lab
 
 
 def _map_label(name: str, allowed: Sequence[str], label_map: LabelMap) -> str | None:
-    for found in (
-        normalise_name(name),
-        normalise_name(name).removesuffix(".0"),
-    ):  # tables of floats write `1` as `1.0`
+    plain = normalise_name(name)
+    for found in (plain, plain.removesuffix(".0")):  # tables of floats write `1` as `1.0`
         if found in label_map:
             return label_map[found]
         if found in allowed:

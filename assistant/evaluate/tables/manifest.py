@@ -124,14 +124,9 @@ def open_table(
     `table_unclear`, `table_pickled`).
     """
     if audformat.is_database(file):
-        theirs = {
-            name: normalise_name(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]
-        }
-        needed = [
-            *map(theirs.__getitem__, [*_USED, *more]),
-            *(normalise_name(one.partition(":")[0]) for one in columns.values()),
-        ]
-        found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
+        written = [columns.get(name, name) for name in (*wanted, *_USED, *more)] + list(columns.values())
+        theirs = [normalise_name(one.partition(":")[0]) for one in written]
+        found = audformat.open_database(file, table, theirs[: len(wanted)], theirs[len(wanted) :])
     elif table is not None:
         raise Invalid(f"--table is for audformat databases, and {file} is not one", code="columns_invalid")
     else:
@@ -178,21 +173,10 @@ def read_manifest(
             bad.append(found)
     if strict:
         refuse_bad_rows(file, bad, unmapped)
-    return Manifest(
-        tuple(rows),
-        tuple(bad),
-        left_out,
-        opened.columns,
-        dict(unmapped),
-        opened.sources,
-        _list_notes(opened, question),
-    )
-
-
-def _list_notes(table: TextTable, question: Question) -> tuple[str, ...]:
-    if question.modality == "voice" and "speaker" not in table.columns:
-        return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
-    return ()
+    alone = modality == "voice" and "speaker" not in opened.columns
+    note = "no speakers are named: intervals resample single clips, and are too narrow; see --columns"
+    notes, counts = (note,) if alone else (), dict(unmapped)
+    return Manifest(tuple(rows), tuple(bad), left_out, opened.columns, counts, opened.sources, notes)
 
 
 def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
@@ -208,10 +192,8 @@ def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, in
 
 def describe_table(manifest: Manifest) -> list[str]:
     """What a report says of the table itself."""
-    return [
-        *manifest.notes,
-        *([describe_unmapped(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else []),
-    ]
+    unmapped = [describe_unmapped(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else []
+    return [*manifest.notes, *unmapped]
 
 
 def describe_unmapped(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
@@ -288,9 +270,8 @@ def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], mor
         start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
         file = _find_file(name, folders)
         if start < 0 or (end is not None and end <= start):
-            raise ValueError(
-                f"the part is empty: it goes from {start:g} s to {'the end' if end is None else f'{end:g} s'}"
-            )
+            until = "the end" if end is None else f"{end:g} s"
+            raise ValueError(f"the part is empty: it goes from {start:g} s to {until}")
     kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
     who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
     return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)

@@ -13,14 +13,9 @@ from assistant.evaluate.tables.formats import read_cells
 Cells = Mapping[str, str]
 
 _EMOBOX = {
-    "file": "wav",
-    "emotion": "emo",
-    "id": "key",
-    "corpus": "dataset",
-    "speaker": "spk",
-    "trim_start_s": "start_time",
-    "trim_end_s": "end_time",
-}
+    "file": "wav", "emotion": "emo", "id": "key", "corpus": "dataset", "speaker": "spk",
+    "trim_start_s": "start_time", "trim_end_s": "end_time",
+}  # fmt: skip
 """Our names for the columns of EmoBox's lists of clips."""
 _UP = 5
 """Folders above a list in which `downloads/...` may lie: a list lies in data/<corpus>/fold_<n>."""
@@ -88,14 +83,11 @@ def rename_columns(table: TextTable, names: Mapping[str, str]) -> TextTable:
             try:
                 pattern = re.compile(expression)
             except re.error as error:
-                raise Invalid(
-                    f"--columns: {expression!r} is not a valid pattern: {error}", code="columns_invalid"
-                ) from error
+                words = f"--columns: {expression!r} is not a valid pattern: {error}"
+                raise Invalid(words, code="columns_invalid") from error
             if pattern.groups != 1:
-                raise Invalid(
-                    f"--columns: the pattern {expression!r} must have one group, as in (\\d+)",
-                    code="columns_invalid",
-                )
+                words = f"--columns: the pattern {expression!r} must have one group, as in (\\d+)"
+                raise Invalid(words, code="columns_invalid")
         if theirs not in table.columns:
             raise Invalid(
                 f"--columns: {table.file} has no column `{theirs}`; it has {', '.join(table.columns) or 'none'}",
@@ -137,6 +129,5 @@ def adapt_emobox(table: TextTable) -> TextTable:
     there = {ours: theirs for ours, theirs in _EMOBOX.items() if theirs in table.columns}
     named = rename_columns(table, there | {theirs: theirs for theirs in there.values()})
     above = [table.file.resolve().parent, *table.file.resolve().parents][: _UP + 1]
-    return replace(
-        named, folders=tuple(dict.fromkeys([*table.folders, *above])), names_speakers="speaker" in named.columns
-    )
+    folders = tuple(dict.fromkeys([*table.folders, *above]))
+    return replace(named, folders=folders, names_speakers="speaker" in named.columns)

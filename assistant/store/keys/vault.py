@@ -48,9 +48,8 @@ class Vault:
     async def create(self, person: str) -> None:
         """Make a key for a new person."""
         master, wrapped = await self._masters.wrap(os.urandom(32), person.encode())
-        async with self._database.write() as connection:
-            row = {"person": person, "wrapped": wrapped, "master": master}
-            await connection.execute(insert(schema.person_keys).values(**row))
+        row = {"person": person, "wrapped": wrapped, "master": master}
+        await self._database.execute(insert(schema.person_keys).values(**row))
 
     async def destroy(self, *people: str) -> None:
         """Destroy the keys of people. What they sealed, here or in a backup, can't be read again."""
@@ -94,17 +93,14 @@ class Vault:
         for start in range(0, len(unknown), _BATCH):
             query = select(table.c.person, table.c.wrapped, table.c.master)
             query = query.where(table.c.person.in_(unknown[start : start + _BATCH]))
-            async with self._database.read() as connection:
-                rows = (await connection.execute(query)).all()
-            for row in rows:
+            for row in await self._database.rows(query):
                 keys[row.person] = AESGCM(await self._masters.unwrap(row.master, row.wrapped, row.person.encode()))
         return {person: _opener(person, key) for person, key in keys.items()}
 
     async def count_outdated(self) -> int:
         """How many keys are wrapped by an older master key than the newest."""
         query = select(func.count()).select_from(schema.person_keys).where(_not_by(await self._masters.newest()))
-        async with self._database.read() as connection:
-            return int(await connection.scalar(query) or 0)
+        return int(await self._database.scalar(query) or 0)
 
     async def rewrap(self, done: Callable[[int], object] = lambda count: None) -> int:
         """Wrap every key with the newest master key; returns how many were wrapped by an older one.
@@ -121,8 +117,7 @@ class Vault:
             .values(wrapped=bindparam("after"), master=bindparam("by"))
         )
         while True:
-            async with self._database.read() as connection:
-                batch = (await connection.execute(rows)).all()
+            batch = await self._database.rows(rows)
             if not batch:
                 await self._database.wipe_log()
                 return total
@@ -131,8 +126,7 @@ class Vault:
                 key = await self._masters.unwrap(master, wrapped, person.encode())
                 by, after = await self._masters.wrap(key, person.encode())
                 changes.append({"of": person, "before": wrapped, "after": after, "by": by})
-            async with self._database.write() as connection:
-                await connection.execute(change, changes)
+            await self._database.execute(change, changes)
             total += len(batch)
             done(len(batch))
 
@@ -141,9 +135,8 @@ class Vault:
             self._known.move_to_end(person)
             return self._known[person]
         table = schema.person_keys
-        async with self._database.read() as connection:
-            query = select(table.c.wrapped, table.c.master).where(table.c.person == person)
-            row = (await connection.execute(query)).first()
+        query = select(table.c.wrapped, table.c.master).where(table.c.person == person)
+        row = await self._database.row(query)
         if row is None:
             raise NotFound("this person was erased", code="person_unknown")
         key = AESGCM(await self._masters.unwrap(row.master, row.wrapped, person.encode()))
