@@ -159,15 +159,15 @@ def to_toml(card: Mapping[str, Any]) -> str:
     n = 2
     """
     tables = {key: value for key, value in card.items() if isinstance(value, Mapping)}
-    lists = {key: value for key, value in card.items() if isinstance(value, list) and _are_tables(value)}
+    lists = {
+        key: value
+        for key, value in card.items()
+        if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value)
+    }
     blocks = [_to_lines({key: value for key, value in card.items() if key not in tables | lists})]
     blocks += [f"[{key}]\n{_to_lines(value)}" for key, value in tables.items()]
     blocks += [f"[[{key}]]\n{_to_lines(row)}" for key, rows in lists.items() for row in rows]
     return "\n".join(blocks)
-
-
-def _are_tables(value: Sequence[Any]) -> bool:
-    return bool(value) and all(isinstance(row, Mapping) for row in value)
 
 
 def _to_lines(table: Mapping[str, Any]) -> str:

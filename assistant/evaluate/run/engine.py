@@ -173,11 +173,9 @@ class _Lines:
 def _make_bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
     """Rows done, rate and time left: a moving bar on a terminal, a line every 15 s in a log file."""
     terminal = sys.stderr.isatty()
-    every = 0.2 if terminal else 15.0
     file = sys.stderr if terminal else _Lines(sys.stderr)
-    return tqdm(
-        total=total, initial=done, unit=unit, disable=quiet, mininterval=every, maxinterval=every, file=file
-    )
+    every: dict[str, Any] = dict.fromkeys(("mininterval", "maxinterval"), 0.2 if terminal else 15.0)
+    return tqdm(total=total, initial=done, unit=unit, disable=quiet, file=file, **every)
 
 
 def measure_cost(

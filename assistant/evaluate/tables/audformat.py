@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,8 @@ def open_database(
         if name not in known and (of_labels := _property(header, name, known, schemes, misc)):
             lookups.append(of_labels)
             known[name] = ""
-    return replace(
-        _with(opened, lookups),
-        folders=(header.parent,),
-        sources=(header, opened.file),
-        names_speakers="speaker" in known,
-    )
+    speakers, sources = "speaker" in known, (header, opened.file)
+    return replace(_with(opened, lookups), folders=(header.parent,), sources=sources, names_speakers=speakers)
 
 
 def _read(header: Path) -> Mapping[str, Any]:
@@ -111,10 +108,9 @@ def _dict(value: Any) -> Described:
 
 def _part(name: str, described: Any) -> Part:
     described = _dict(described)
-    columns = _dict(described.get("columns"))
+    columns = _dict(described.get("columns")).items()
     schemes = {
-        normalise_name(str(column)): normalise_name(str(_dict(one).get("scheme_id", "")))
-        for column, one in columns.items()
+        normalise_name(str(name)): normalise_name(str(_dict(one).get("scheme_id", ""))) for name, one in columns
     }
     index: tuple[str, ...] = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
     if "levels" in described:
@@ -210,25 +206,25 @@ def _property(
     for column, scheme in known.items():
         labels = schemes.get(scheme, {}).get("labels")
         asked = name.removeprefix(f"{column}.")
-        if isinstance(labels, str) and labels in misc:
-            part = misc[labels]
+        values: dict[str, str] = {}
+        part = misc.get(labels) if isinstance(labels, str) else None
+        if part is not None:
             if asked not in part.schemes or len(part.index) != 1:
                 continue
-            told: dict[tuple[str, ...], str] = {
-                (cells[part.index[0]],): sys.intern(cells[asked])
-                for _, cells in open_plain_table(_stored(header, part.name)).rows()
-                if not isinstance(cells, str)
-            }
-            return Lookup(name, (column,), told)
-        told = {
-            (to_text(label),): sys.intern(to_text(one[key]))
-            for label, one in _dict(labels).items()
-            for key in _dict(one)
-            if normalise_name(str(key)) == asked
-        }
-        if told:
-            return Lookup(name, (column,), told)
+            for _, cells in open_plain_table(_stored(header, part.name)).rows():
+                if not isinstance(cells, str):
+                    values[cells[part.index[0]]] = sys.intern(cells[asked])
+        for label, one in _dict(labels).items():
+            for key in _dict(one):
+                if normalise_name(str(key)) == asked:
+                    values[to_text(label)] = sys.intern(to_text(one[key]))
+        if values or part is not None:
+            return Lookup(name, (column,), partial(_find_single, values))
     return None
+
+
+def _find_single(values: Mapping[str, str], key: tuple[str, ...]) -> str:
+    return values.get(key[0], "")
 
 
 def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:

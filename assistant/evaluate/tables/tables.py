@@ -128,6 +128,5 @@ def adapt_emobox(table: TextTable) -> TextTable:
     there = {ours: theirs for ours, theirs in _EMOBOX.items() if theirs in table.columns}
     named = rename_columns(table, there | {theirs: theirs for theirs in there.values()})
     above = [table.file.resolve().parent, *table.file.resolve().parents][: _UP + 1]
-    return replace(
-        named, folders=tuple(dict.fromkeys([*table.folders, *above])), names_speakers="speaker" in named.columns
-    )
+    folders = tuple(dict.fromkeys([*table.folders, *above]))
+    return replace(named, folders=folders, names_speakers="speaker" in named.columns)
