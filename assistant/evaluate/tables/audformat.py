@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,25 +205,25 @@ def _property(
     for column, scheme in known.items():
         labels = schemes.get(scheme, {}).get("labels")
         asked = name.removeprefix(f"{column}.")
-        values: dict[str, str] = {}
-        part = misc.get(labels) if isinstance(labels, str) else None
-        if part is not None:
+        if isinstance(labels, str) and labels in misc:
+            part = misc[labels]
             if asked not in part.schemes or len(part.index) != 1:
                 continue
-            for _, cells in open_plain_table(_stored(header, part.name)).rows():
-                if not isinstance(cells, str):
-                    values[cells[part.index[0]]] = sys.intern(cells[asked])
-        for label, one in _dict(labels).items():
-            for key in _dict(one):
-                if normalise_name(str(key)) == asked:
-                    values[to_text(label)] = sys.intern(to_text(one[key]))
-        if values or part is not None:
-            return Lookup(name, (column,), partial(_find_single, values))
+            told: dict[tuple[str, ...], str] = {
+                (cells[part.index[0]],): sys.intern(cells[asked])
+                for _, cells in open_plain_table(_stored(header, part.name)).rows()
+                if not isinstance(cells, str)
+            }
+            return Lookup(name, (column,), told)
+        told = {
+            (to_text(label),): sys.intern(to_text(one[key]))
+            for label, one in _dict(labels).items()
+            for key in _dict(one)
+            if normalise_name(str(key)) == asked
+        }
+        if told:
+            return Lookup(name, (column,), told)
     return None
-
-
-def _find_single(values: Mapping[str, str], key: tuple[str, ...]) -> str:
-    return values.get(key[0], "")
 
 
 def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
