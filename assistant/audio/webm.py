@@ -60,9 +60,8 @@ class WebmReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self._broken, self._empty = False, True
         self._begin()
-        self._broken = False
-        self._empty = True
 
     def _begin(self) -> None:
         self._skip = 0
@@ -90,8 +89,7 @@ class WebmReader:
         """Forget everything; the next piece starts a new file."""
         self._rest.clear()
         self._begin()
-        self._broken = False
-        self._empty = True
+        self._broken, self._empty = False, True
 
     def _parse(self) -> Iterator[OpusHead | bytes]:
         rest, at = self._rest, 0

@@ -19,7 +19,7 @@ from typing import Literal
 
 import aiohttp
 
-from assistant.chat.sse import Events
+from assistant.chat.relay import Events
 from assistant.errors import AssistantError, Unavailable
 
 State = Literal["closed", "open", "probing"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,7 +44,7 @@ class Learner:
     def __init__(self, log: RewardLog, exploration: Exploration) -> None:
         self._log = log
         self._exploration = exploration
-        self._apps: dict[str, _AppState] = {}
+        self._apps = defaultdict[str, _AppState](_AppState)
 
     async def learned(self, app: str, table: ItemTable, now: float) -> Learned | None:
         """What was learned, by the rows of a table; None before the first reward."""
@@ -57,9 +58,7 @@ class Learner:
 
     async def state(self, app: str, now: float) -> State:
         """What the app's acknowledged rewards have taught, caught up to `REFRESH_S` ago."""
-        known = self._apps.get(app)
-        if known is None:
-            known = self._apps[app] = _AppState()
+        known = self._apps[app]
         if now - known.looked_at < REFRESH_S:
             return known.state
         async with known.lock:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from assistant.profile.context import ContextPart
+from assistant.profile.person import ContextPart
 
 Place = Literal["home", "work", "transit", "out"]
 Activity = Literal["still", "walking", "running", "driving"]

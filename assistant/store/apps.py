@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 _USED_EVERY_S = 60.0
 """Seconds between two notes that a key was used."""
-_AT_ONCE = 500
-"""Ids in one query."""
 _ENDED = {
     "key_unknown": "this API key is unknown",
     "key_revoked": "this API key was revoked",
@@ -151,14 +149,10 @@ class Apps:
 
     async def list_ended(self, ids: Collection[str]) -> dict[str, str]:
         """Which of these keys don't work any more, each with the error code that says why."""
-        now, named, table = self._clock(), tuple(ids), schema.api_keys
-        found: dict[str, str] = {}
-        for start in range(0, len(named), _AT_ONCE):
-            part = named[start : start + _AT_ONCE]
-            rows = await self._database.rows(_KEYS.where(table.c.id.in_(part)))
-            living = {key.id: key.end_code(now) for key in map(_key, rows)}
-            found |= {id: why for id in part if (why := living.get(id, "key_unknown")) is not None}
-        return found
+        now = self._clock()
+        rows = await self._database.rows_with(_KEYS, schema.api_keys.c.id, ids)
+        living = {key.id: key.end_code(now) for key in map(_key, rows)}
+        return {id: why for id in ids if (why := living.get(id, "key_unknown")) is not None}
 
     async def close(self) -> None:
         """Wait until every note of a use is written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import aiosqlite
@@ -81,17 +82,11 @@ class ListenedChanges:
                         after = records[-1].seq
                         bell.set()  # there may be another page
                     yield records
-                    await _wait_for(bell)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S):
+                            await bell.wait()
             finally:
                 await connection.close(timeout=_CONNECT_S)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise StorageFailed(f"can't follow the changes now: {type(error).__name__}") from error
         raise StorageFailed("can't follow the changes now: the connection was closed")
-
-
-async def _wait_for(bell: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_LOOK_S):
-            await bell.wait()
-    except TimeoutError:
-        pass

@@ -9,10 +9,11 @@ from typing import Any, get_args
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
+from assistant.consent.records import GENESIS, link
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit, StorageFailed
+from assistant.store.database import Database, StorageFailed
+from assistant.store.group_commit import GroupCommit
 
 CHANNEL = "attune_consents"
 """PostgreSQL notifies other processes of new records on this channel."""

@@ -13,8 +13,9 @@ from assistant.decision import Decision
 from assistant.errors import NotFound
 from assistant.recommend.decision import DecidedRanking
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit
-from assistant.store.keys.vault import Vault
+from assistant.store.database import Database
+from assistant.store.group_commit import GroupCommit
+from assistant.store.keys import Vault
 
 _decode = msgspec.json.Decoder(Decision).decode
 

@@ -16,7 +16,7 @@ from assistant.profile.person import App, Person
 from assistant.store import schema
 from assistant.store.access_log import COLUMNS, AccessLog
 from assistant.store.database import Database
-from assistant.store.keys.vault import Opener, Vault
+from assistant.store.keys import Opener, Vault
 
 _CHUNK = 5000
 

@@ -11,11 +11,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
-from assistant.profile.context import ContextPart
-from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile
+from assistant.profile.person import MAX_DEVICES, App, ContextPart, Device, Person, Profile
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.keys.vault import Vault
+from assistant.store.keys import Vault
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
 """Tables whose rows are each about one person. Not the ledger: its records stay, by pseudonym."""
@@ -63,13 +62,10 @@ class People:
 
     async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
         """How often the tokens of each of these people were voided; those who were erased are left out."""
-        named, table = tuple(pseudonyms), schema.people
-        found: dict[str, int] = {}
-        for start in range(0, len(named), _AT_ONCE):
-            part = named[start : start + _AT_ONCE]
-            query = select(table.c.pseudonym, table.c.token_epoch).where(table.c.pseudonym.in_(part))
-            found |= {row.pseudonym: row.token_epoch for row in await self._database.rows(query)}
-        return found
+        table = schema.people
+        query = select(table.c.pseudonym, table.c.token_epoch)
+        rows = await self._database.rows_with(query, table.c.pseudonym, pseudonyms)
+        return {row.pseudonym: row.token_epoch for row in rows}
 
     async def put(
         self, app: App, person: str, profile: Profile, *, if_version: int | None = None

@@ -48,15 +48,6 @@ def retention_terms(settings: Settings) -> tuple[RetentionTerm, ...]:
     )
 
 
-def cutoff(now: float, days: float) -> float:
-    """Rows older than this unix time are removed.
-
-    >>> cutoff(10 * 86_400.0, 3)
-    604800.0
-    """
-    return now - days * _DAY_S
-
-
 class Purge:
     """Removes what must not be kept. What is merely old stays for people who restricted the use of their data."""
 
@@ -81,16 +72,17 @@ class Purge:
         await self._ledger.expire()
         now, gone = self._clock(), {}
         for term in self._terms:
-            old = and_(
-                term.since <= cutoff(now, term.days), ~stands(term.table.c.person, "restricted", "unrestricted")
-            )
-            gone[term.table.name] = await self._remove(term.table, old)
+            old = term.since <= now - term.days * _DAY_S
+            unrestricted = ~stands(term.table.c.person, "restricted", "unrestricted")
+            gone[term.table.name] = await self._remove(term.table, and_(old, unrestricted))
         for table in (schema.moods, schema.remembered):
             gone[table.name] += await self._remove(table, ~_remembers(table.c.person, now, table.c.modality))
         for person in await self._people_to_blind(now):
             await self._blind(person)
         for table in PERSONAL:  # rows that another process wrote while it erased the person
-            gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _orphaned(table))
+            gone[table.name] = gone.get(table.name, 0) + await self._remove(
+                table, ~exists().where(schema.people.c.pseudonym == table.c.person)
+            )
         if any(gone.values()):
             await self._database.wipe_log()
             log.info("purged %s", ", ".join(f"{count} {name}" for name, count in gone.items() if count))
@@ -152,10 +144,6 @@ class Purge:
             total += len(rows)
             if len(rows) < _BATCH:
                 return total
-
-
-def _orphaned(table: Table) -> ColumnElement[bool]:
-    return ~exists().where(schema.people.c.pseudonym == table.c.person)
 
 
 def _remembers(

@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 from assistant.emotion import STATEMENT, Baseline, Estimate, Modality, Reading
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.keys.vault import Vault
+from assistant.store.keys import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from sqlalchemy import func, insert, select, tuple_, update
 from assistant.errors import NotFound
 from assistant.recommend.feedback import Reward
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit
-from assistant.store.keys.vault import Vault
+from assistant.store.database import Database
+from assistant.store.group_commit import GroupCommit
+from assistant.store.keys import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
 

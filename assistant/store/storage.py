@@ -19,8 +19,7 @@ from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.export import Exports
 from assistant.store.exposures import Exposures
-from assistant.store.keys.masters import masters_of
-from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.keys import Vault, masters_of, open_vault
 from assistant.store.people import Contexts, Devices, People
 from assistant.store.purge import Purge
 from assistant.store.remembered import MoodHistory, StoredBaselines

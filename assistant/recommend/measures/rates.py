@@ -106,10 +106,8 @@ def compute_rates(shown: Sequence[Shown]) -> Rates:
     slates = np.array([float(len(theirs)) for theirs in people.values()])
     found = {}
     for kind in get_args(Kind):
-        hits = [
-            float(sum(any(came.kind == kind for came in one.came) for one in theirs)) for theirs in people.values()
-        ]
-        found[kind] = estimate_share(np.array(hits), slates)
+        hits = [sum(any(came.kind == kind for came in one.came) for one in theirs) for theirs in people.values()]
+        found[kind] = estimate_share(np.array(hits, dtype=np.float64), slates)
     rewards = np.array([float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people.values()])
     return Rates(len(people), len(shown), found, estimate_mean(rewards))
 

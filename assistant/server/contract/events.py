@@ -17,18 +17,8 @@ from assistant.conversation.live import events as happenings
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention
 from assistant.errors import AssistantError
+from assistant.server.contract import shapes
 from assistant.server.contract.session import TranscriptionSession
-from assistant.server.contract.shapes import (
-    CurrentMood,
-    HeldLimit,
-    RecommendedItem,
-    ShownReading,
-    ToneDirective,
-    WayToHelp,
-    show_answer,
-    show_mood,
-    show_reading,
-)
 
 INTERNAL = ("internal", "something went wrong here; it was logged")
 
@@ -199,10 +189,10 @@ class AffectResult(ServerEvent, kw_only=True, tag="affect.result"):
     """Seconds of speech it was made from."""
     audio_end_ms: int
     """Where these end, or the utterance where it is final, with the silence that ended it."""
-    reading: ShownReading | None
+    reading: shapes.ShownReading | None
     abstained: str | None
     """Why there is no reading."""
-    mood: CurrentMood | None
+    mood: shapes.CurrentMood | None
     statement: str = STATEMENT
 
 
@@ -228,15 +218,15 @@ class PolicySafety(ServerEvent, kw_only=True, tag="policy.safety"):
     """Somebody may come to harm: lead them to human help. Comes before the tone of the same item."""
 
     item_id: str
-    safety: WayToHelp
+    safety: shapes.WayToHelp
 
 
 class PolicyDirective(ServerEvent, kw_only=True, tag="policy.directive"):
     """The tone to take after an utterance or a written item."""
 
     item_id: str
-    mood: CurrentMood | None
-    directive: ToneDirective
+    mood: shapes.CurrentMood | None
+    directive: shapes.ToneDirective
     decision: str
 
 
@@ -244,11 +234,11 @@ class PolicyRecommendations(ServerEvent, kw_only=True, tag="policy.recommendatio
     """What to recommend after it."""
 
     item_id: str
-    recommendations: list[RecommendedItem]
+    recommendations: list[shapes.RecommendedItem]
     decision: str
     gpc: bool
     """The stream was opened with `Sec-GPC: 1`, which was obeyed."""
-    limits: list[HeldLimit]
+    limits: list[shapes.HeldLimit]
 
 
 class ConsentUpdated(ServerEvent, kw_only=True, tag="consent.updated"):
@@ -328,14 +318,14 @@ def _affect(event: happenings.Affect) -> AffectResult:
         final=event.final,
         window_s=round(event.window_s, 3),
         audio_end_ms=event.end_ms,
-        reading=None if isinstance(event.said, Abstention) else show_reading(event.said),
+        reading=None if isinstance(event.said, Abstention) else shapes.show_reading(event.said),
         abstained=event.said.reason if isinstance(event.said, Abstention) else None,
-        mood=None if event.mood is None else show_mood(event.mood),
+        mood=None if event.mood is None else shapes.show_mood(event.mood),
     )
 
 
 def _reply(item: str, answer: Answer) -> list[ServerEvent]:
-    shown = show_answer(answer)
+    shown = shapes.show_answer(answer)
     safety = [] if shown.safety is None else [PolicySafety(item_id=item, safety=shown.safety)]
     directive = PolicyDirective(item_id=item, mood=shown.mood, directive=shown.directive, decision=shown.decision)
     offers = PolicyRecommendations(

@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from assistant.error_codes import SERVER_CODES
-from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
 from assistant.server.contract.events import SERVER_EVENTS
-from assistant.server.contract.session import SessionUpdate
+from assistant.server.contract.session import Append, ConsentUpdate, ItemCreate, SessionUpdate
 from assistant.server.docs import examples
 from assistant.server.live.twilio_messages import MESSAGES
 from assistant.version import __version__
