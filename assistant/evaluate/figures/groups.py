@@ -82,11 +82,8 @@ def measure_gaps(
     over clusters. p is by permutation: clusters change groups, or, where they have rows in both, swap them. It is
     Holm's over all pairs; of more than six groups, the smaller one of the best and the worst against the others.
     """
-    return [
-        gap
-        for name, values in columns.items()
-        for gap in _measure_column(sheet, name, values, drop, replicates, seed)
-    ]
+    every = (_measure_column(sheet, name, values, drop, replicates, seed) for name, values in columns.items())
+    return [gap for gaps in every for gap in gaps]
 
 
 def _measure_column(
@@ -96,9 +93,8 @@ def _measure_column(
     sizes = {at: int((code == at).sum()) for at, name in enumerate(names) if name}
     if len(sizes) < 2:
         return
-    large = [
-        at for at, size in sizes.items() if not explain_shortage(size, len(np.unique(sheet.clusters[code == at])))
-    ]
+    clusters = {at: len(np.unique(sheet.clusters[code == at])) for at in sizes}
+    large = [at for at, size in sizes.items() if not explain_shortage(size, clusters[at])]
     rows = np.flatnonzero(np.isin(code, large))
     group = np.searchsorted(large, code[rows])
     group_names = [str(names[at]) for at in large]
@@ -123,11 +119,8 @@ def _measure_column(
     for metric, formula in main.formulas.items():
         each = formula(sums)
         gap = unjudged | {"metric": metric, "values": dict(zip(group_names, each.tolist(), strict=True))}
-        yield (
-            gap | _judge_gap(cells, formula, each, group_names, replicates, seed)
-            if np.isfinite(each).all()
-            else gap
-        )
+        judged = np.isfinite(each).all()
+        yield gap | _judge_gap(cells, formula, each, group_names, replicates, seed) if judged else gap
 
 
 def _judge_gap(
@@ -140,20 +133,17 @@ def _judge_gap(
     low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
     tests = _test_groups(cells, formula, len(names), seed)
     p = tests[min(best, worst), max(best, worst)] if len(names) <= _PAIRWISE else min(tests[best,], tests[worst,])
+    told = []
+    for groups, value in tests.items():
+        against = "each other" if len(groups) > 1 else "the rest"
+        told.append({"groups": [names[at] for at in groups], "against": against, "p": value})
     return {
         "best": names[best],
         "worst": names[worst],
         "gap": Figure(float(values[best] - values[worst]), low, high),
         "p": p,
         "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
-        "tests": [
-            {
-                "groups": [names[at] for at in groups],
-                "against": "each other" if len(groups) > 1 else "the rest",
-                "p": p,
-            }
-            for groups, p in tests.items()
-        ],
+        "tests": told,
     }
 
 
@@ -161,11 +151,10 @@ def _list_common_classes(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> lis
     """The classes that every group has."""
     if sheet.task == "affect":
         return list(range(len(sheet.names)))
-    return [
-        at
-        for at in range(len(sheet.names))
-        if groups and (np.bincount(of[sheet.truth[rows, at] > 0], minlength=groups) > 0).all()
-    ]
+    if not groups:
+        return []
+    counts = [np.bincount(of[sheet.truth[rows, at] > 0], minlength=groups) for at in range(len(sheet.names))]
+    return [at for at, count in enumerate(counts) if (count > 0).all()]
 
 
 def _sum_cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cells:
@@ -190,10 +179,9 @@ def _compute_interval(
 
     there: Bools = (either != 0).reshape(len(either), -1).sum(axis=1) > 0
     of = np.arange(int(there.sum()))
-    found = tally.compute_figures(
-        [Tally.from_rows(either[there], {"gap": gap})], of, replicates=replicates, seed=seed
-    )
-    return found["gap"].low, found["gap"].high
+    both = Tally.from_rows(either[there], {"gap": gap})
+    found = tally.compute_figures([both], of, replicates=replicates, seed=seed)["gap"]
+    return found.low, found.high
 
 
 def _test_groups(cells: _Cells, formula: Formula, groups: int, seed: int) -> dict[tuple[int, ...], float]:

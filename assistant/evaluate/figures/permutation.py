@@ -135,10 +135,7 @@ def compare_models(
     test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are tried. Above
     `tally.MANY` clusters, random ones swap together.
     """
-    several = (
-        measures.tally_comparable_figures(first, drop=drop),
-        measures.tally_comparable_figures(second, drop=drop),
-    )
+    several = [measures.tally_comparable_figures(sheet, drop=drop) for sheet in (first, second)]
     layout = Layout.from_clusters(tally.merge_clusters(first.clusters, seed=seed))
     sums = [layout.totals(one, 0, layout.count) for one in several]
     blocks, exact = draw_swaps(layout.count, seed)
@@ -148,13 +145,10 @@ def compare_models(
         moved = swapped @ move
         for name, values in _compute_differences(several[0], whole[0] + moved, whole[1] - moved):
             drawn[name].append(values)
-    both = tally.compute_figures(
-        _tally_pairs(several[0], sums), np.arange(layout.count), replicates=replicates, seed=seed
-    )
+    pairs, rows = _tally_pairs(several[0], sums), np.arange(layout.count)
+    both = tally.compute_figures(pairs, rows, replicates=replicates, seed=seed)
     found = {}
-    for (one, ours), (_, theirs) in zip(
-        split_sums(whole[0], several[0]), split_sums(whole[1], several[0]), strict=True
-    ):
+    for (one, ours), (_, theirs) in zip(*(split_sums(part, several[0]) for part in whole), strict=True):
         for name, formula in one.formulas.items():
             difference = both[name]
             p = compute_p(difference.value, drawn[name], exact=exact)
@@ -178,12 +172,8 @@ def _tally_pairs(tallies: list[Tally], sums: list[Floats]) -> list[Tally]:
 
         return apart_by
 
-    return [
-        Tally.from_rows(
-            np.stack([first, second], axis=1),
-            {name: difference(formula, len(one.shape)) for name, formula in one.formulas.items()},
-        )
-        for (one, first), (_, second) in zip(
-            split_sums(sums[0], tallies), split_sums(sums[1], tallies), strict=True
-        )
-    ]
+    found = []
+    for (one, first), (_, second) in zip(*(split_sums(part, tallies) for part in sums), strict=True):
+        formulas = {name: difference(formula, len(one.shape)) for name, formula in one.formulas.items()}
+        found.append(Tally.from_rows(np.stack([first, second], axis=1), formulas))
+    return found

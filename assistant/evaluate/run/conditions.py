@@ -88,10 +88,8 @@ def parse_conditions(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
 def _parse_condition(word: str) -> list[AudioCondition]:
     kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
     if kind not in get_args(Kind):
-        raise Invalid(
-            f"unknown condition {word!r}; known are {', '.join(get_args(Kind))}, and all",
-            code="condition_invalid",
-        )
+        words = f"unknown condition {word!r}; known are {', '.join(get_args(Kind))}, and all"
+        raise Invalid(words, code="condition_invalid")
     if kind == "telephone":
         if rest:
             raise Invalid(f"telephone takes no level: write telephone, not {word}", code="condition_invalid")
@@ -107,10 +105,8 @@ def _parse_condition(word: str) -> list[AudioCondition]:
     levels = _parse_numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
     least, most, unit = _BOUNDS[kind]
     if not levels or not all(least <= level <= most for level in levels):
-        raise Invalid(
-            f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas",
-            code="condition_invalid",
-        )
+        words = f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas"
+        raise Invalid(words, code="condition_invalid")
     return [AudioCondition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
 
 
