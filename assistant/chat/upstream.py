@@ -90,9 +90,7 @@ class UpstreamRefused(AssistantError):
 
     def __init__(self, status: int, body: bytes, retry_after: str | None) -> None:
         super().__init__("the language model's server refused the request")
-        self.status = status
-        self.body = body
-        self.retry_after = retry_after
+        self.status, self.body, self.retry_after = status, body, retry_after
 
 
 class _Failed(Unavailable):

@@ -41,9 +41,7 @@ class RecordWriter:
     """Creates records and stores them."""
 
     def __init__(self, records: Records, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
-        self._records = records
-        self._clock = clock
-        self._new_id = new_id
+        self._records, self._clock, self._new_id = records, clock, new_id
         self._own: set[str] = set()
         """Ids of this process's records that the feed of changes has not brought back yet."""
         self.followed = False

@@ -53,20 +53,19 @@ class ModelRun:
         """Read all rows; the outcomes, and the rows that could not be read. Raises what `read_rows` raises."""
         clean = disturb is None
         strict = self.options.data if clean and self.options.strict else None
-        outcomes, bad = asyncio.run(
-            read_rows(
-                self.model,
-                self.options.modality,
-                rows,
-                stem=self.stem,
-                disturb=disturb,
-                workers=self.options.workers,
-                journal=self._journal(disturb),
-                engine=self._engine(disturb),
-                pace=self.pace if clean else None,
-                strict=strict,
-            )
+        reading = read_rows(
+            self.model,
+            self.options.modality,
+            rows,
+            stem=self.stem,
+            disturb=disturb,
+            workers=self.options.workers,
+            journal=self._journal(disturb),
+            engine=self._engine(disturb),
+            pace=self.pace if clean else None,
+            strict=strict,
         )
+        outcomes, bad = asyncio.run(reading)
         if strict is not None:
             refuse_bad_rows(strict, bad)
         return outcomes, bad

@@ -140,11 +140,8 @@ def abstain_if_unsure(mood: Mood) -> Mood:
     """
     if mood.abstained is not None:
         return mood
-    unsure = [
-        f"{name}_too_wide"
-        for name, estimate in (("valence", mood.valence), ("arousal", mood.arousal))
-        if estimate.deviation >= IGNORANCE
-    ]
+    affect = {"valence": mood.valence, "arousal": mood.arousal}
+    unsure = [f"{name}_too_wide" for name, estimate in affect.items() if estimate.deviation >= IGNORANCE]
     if not mood.emotion_set:
         unsure.append("emotion_not_calibrated")
     elif len(mood.emotion_set) > LARGEST:

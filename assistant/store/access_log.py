@@ -50,8 +50,7 @@ class AccessLog:
     """Notes an access at once and writes it soon; equal accesses between two writes become one row with a count."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._waiting: dict[_Key, Access] = {}
         self._writing = asyncio.Lock()
         self._soon = asyncio.Event()

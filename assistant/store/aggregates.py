@@ -47,8 +47,7 @@ class Aggregates:
     """Counts of people, by app. Those who were erased are not counted."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
 
     async def count_by_app(self, app: str | None) -> list[dict[str, Any]]:
         """The numbers of one app, or of each app where `app` is None."""

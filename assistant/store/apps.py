@@ -45,9 +45,7 @@ class Apps:
     def __init__(
         self, database: Database, clock: Callable[[], float], exceptions: Exceptions = _NO_EXCEPTIONS
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._exceptions = exceptions
+        self._database, self._clock, self._exceptions = database, clock, exceptions
         self._noted: dict[str, float] = {}
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -215,8 +213,7 @@ class AppPolicies:
     """At most one policy for each app; the others use the shipped one. Read each time, so every process agrees."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._known: dict[str, tuple[bytes, Policy]] = {}
 
     async def get(self, app: str) -> Policy:
@@ -257,8 +254,7 @@ class Catalogues:
     """One catalogue for each app; `recommend.catalogue.CatalogueSource`. They hold no personal data."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._known: dict[str, Catalogue] = {}
 
     async def put(self, app: str, catalogue: Catalogue) -> None:

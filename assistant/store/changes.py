@@ -62,8 +62,7 @@ class ListenedChanges:
     """For PostgreSQL, which notifies those who LISTEN as soon as a record is committed."""
 
     def __init__(self, url: str, records: ConsentRecords) -> None:
-        self._url = url
-        self._records = records
+        self._url, self._records = url, records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
         """See `Changes.follow`. Looks at every notification, and twice a second without one."""

@@ -24,8 +24,7 @@ class Decisions:
     """Implements `decision.DecisionLog` and `recommend.decision.DecisionBook`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._writes = GroupCommit(self._write)
 
     async def add(self, decision: str, person: str, at: float, body: Decision) -> None:

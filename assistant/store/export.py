@@ -68,10 +68,7 @@ class Exports:
     def __init__(
         self, database: Database, vault: Vault, ledger: Ledger, access: AccessLog, clock: Callable[[], float]
     ) -> None:
-        self._database = database
-        self._vault = vault
-        self._ledger = ledger
-        self._access = access
+        self._database, self._vault, self._ledger, self._access = database, vault, ledger, access
         self._clock = clock
 
     async def stream_export(

@@ -67,8 +67,7 @@ class Exposures:
     """What an app's people were shown. Only one report is read at a time."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._turn = asyncio.Lock()
 
     async def kinds(self, person: str, most: int) -> list[str]:

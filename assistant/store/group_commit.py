@@ -17,8 +17,7 @@ class GroupCommit(Generic[Row, Result]):
     """
 
     def __init__(self, write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]], *, most: int = 512) -> None:
-        self._write = write
-        self._most = most
+        self._write, self._most = write, most
         self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
         self._writer: asyncio.Task[None] | None = None
 

@@ -220,9 +220,7 @@ class Vault:
     """Seals and opens personal data (AES-256-GCM; the person and the kind of data are authenticated with it)."""
 
     def __init__(self, database: Database, masters: MasterKeys, root: bytes) -> None:
-        self._database = database
-        self._masters = masters
-        self._root = root
+        self._database, self._masters, self._root = database, masters, root
         self._lookup = derive_key(root, b"lookup")
         self._known: OrderedDict[str, AESGCM] = OrderedDict()
 

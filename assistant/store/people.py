@@ -39,9 +39,7 @@ class People:
     """The people of each app. Their ids and profiles are sealed; they are found by a keyed hash."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def get(self, app: App, person: str) -> Person:
         """Raises `NotFound` (`person_unknown`)."""
@@ -129,9 +127,7 @@ class Contexts:
     """Recent context; `profile.context.ContextStore`. An expired part is not returned, and the purge removes it."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def put(self, person: str, parts: Mapping[str, ContextPart], gone: Iterable[str] = ()) -> None:
         """Replace these parts, and drop those named in `gone`."""
@@ -165,9 +161,7 @@ class Devices:
     """Which device belongs to which person. The names that apps and people give them are sealed."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def link(self, app: App, person: Person, device: Device) -> bool:
         """Link a device to a person, or change its description; returns whether it is new.

@@ -60,11 +60,9 @@ class Purge:
         blind: Callable[[str], Awaitable[None]],
     ) -> None:
         """`blind` takes the mood out of a person's kept rewards."""
-        self._database = database
-        self._ledger = ledger
+        self._database, self._ledger = database, ledger
         self._terms = retention_terms(settings)
-        self._clock = clock
-        self._blind = blind
+        self._clock, self._blind = clock, blind
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Mapping[str, int]:

@@ -29,8 +29,7 @@ class MoodHistory:
     """Readings of whole utterances and messages, in the order in which they were made; `mood.timeline.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
 
     async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Store one reading; durable when this returns."""
@@ -71,8 +70,7 @@ class StoredBaselines:
     """At most one baseline for each person and modality; `mood.baseline.Baselines`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
 
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
         """Store a person's baseline. The caller has their grant to `remember`."""

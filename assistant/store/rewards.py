@@ -28,8 +28,7 @@ class Rewards:
     """The log of rewards of all apps; `recommend.feedback.RewardLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._writes = GroupCommit(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, reward: Reward) -> bool:

@@ -110,23 +110,11 @@ async def open_storage(
 
         ledger.listen(None, forget)
         yield Storage(
-            database=database,
-            vault=vault,
-            apps=apps,
-            people=People(database, vault, clock),
-            catalogues=Catalogues(database, clock),
-            policies=AppPolicies(database, clock),
-            decisions=decisions,
-            baselines=StoredBaselines(database, vault),
-            rewards=rewards,
-            exposures=Exposures(database, vault),
-            moods=MoodHistory(database, vault),
-            devices=Devices(database, vault, clock),
-            contexts=Contexts(database, vault, clock),
-            access=access,
-            records=records,
-            ledger=ledger,
+            database=database, vault=vault, apps=apps, records=records, ledger=ledger, access=access, purge=purge,
+            decisions=decisions, rewards=rewards, exposures=Exposures(database, vault),
+            catalogues=Catalogues(database, clock), policies=AppPolicies(database, clock),
+            people=People(database, vault, clock), devices=Devices(database, vault, clock),
+            contexts=Contexts(database, vault, clock), moods=MoodHistory(database, vault),
+            baselines=StoredBaselines(database, vault), aggregates=Aggregates(database, clock),
             exports=Exports(database, vault, ledger, access, clock),
-            aggregates=Aggregates(database, clock),
-            purge=purge,
-        )
+        )  # fmt: skip

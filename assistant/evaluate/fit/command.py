@@ -168,8 +168,6 @@ def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]
         if not isinstance(cells, str) and (name := normalise_name(cells.get("emotion", ""))) and name not in known:
             found.add(name)
         if len(found) > _MOST_LABELS:
-            raise Invalid(
-                f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map",
-                code="fit_unsupported",
-            )
+            words = f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map"
+            raise Invalid(words, code="fit_unsupported")
     return head.order_labels(found)

@@ -85,10 +85,8 @@ def read_log(file: Path) -> Log:
     modelled = [name for name in _MODELLED if name in columns]
     missing = [f"`{name}`" for name in (*_NEEDED, *(_MODELLED if modelled else ())) if name not in columns]
     if missing:
-        raise Invalid(
-            f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}",
-            code="manifest_column_missing",
-        )
+        words = f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}"
+        raise Invalid(words, code="manifest_column_missing")
     over = next((name for name in ("person", "group") if name in columns), None)
     rows: list[tuple[int, str, dict[str, float], str]] = []
     bad: list[BadRow] = []

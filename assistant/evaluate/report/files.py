@@ -18,8 +18,10 @@ from assistant.evaluate.report.conversion import to_plain
 from assistant.evaluate.report.documents import model_card, report_page
 from assistant.evaluate.report.glossary import choose_headline
 from assistant.evaluate.report.report import BadRowEntry, BadRows, Measured, Number, Report
-from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
+from assistant.evaluate.tables.manifest import BadRow
 
+BAD_ROWS = "bad_rows.csv"
+"""All rows that couldn't be scored, beside the report."""
 SHOWN_BAD = 50
 """Bad rows listed in the report; all are counted."""
 FILES = "report.html, report.json, card.md, predictions.csv"
@@ -30,8 +32,7 @@ _ROOM = 4_000_000
 
 def list_bad_rows(bad: Sequence[BadRow]) -> BadRows:
     """The number of bad rows, and the first `SHOWN_BAD` in the order of the file."""
-    ordered = sorted(bad, key=lambda row: row.line)
-    first = [BadRowEntry(line=row.line, reason=row.reason) for row in ordered[:SHOWN_BAD]]
+    first = [BadRowEntry(line=row.line, reason=row.reason) for row in _sort_rows(bad)[:SHOWN_BAD]]
     return BadRows(count=len(bad), first=first)
 
 
@@ -45,9 +46,22 @@ def print_bad_rows(bad: Sequence[BadRow]) -> None:
 
 
 def report_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
-    """Print the first bad rows, and write all of them. Raises `Unavailable` (`out_unwritable`)."""
+    """Print the first bad rows, and write all of them to `bad_rows.csv`, in the order of the manifest.
+
+    Without bad rows there is no such file, also none of an earlier run. Raises `Unavailable` (`out_unwritable`).
+    """
     print_bad_rows(bad)
-    write_bad_rows(out, data, bad)
+    with _writing(out):
+        if not bad:
+            (out / BAD_ROWS).unlink(missing_ok=True)
+            return
+        rows = [(data.name or str(data), row.line, row.name, row.reason) for row in _sort_rows(bad)]
+        with _replacing(out / BAD_ROWS) as file:
+            csv.writer(file, lineterminator="\n").writerows([("manifest", "line", "file", "reason"), *rows])
+
+
+def _sort_rows(bad: Sequence[BadRow]) -> list[BadRow]:
+    return sorted(bad, key=lambda row: row.line)
 
 
 def print_nothing_scored(data: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from assistant.errors import Invalid, Unavailable
+from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
 from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, list_counts, read_labels, read_number
@@ -24,8 +23,6 @@ from assistant.evaluate.tables.tables import (
     rename_columns,
 )
 
-BAD_ROWS = "bad_rows.csv"
-"""All rows that couldn't be scored, beside the report."""
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
 HELP = """\
