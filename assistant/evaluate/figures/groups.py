@@ -124,10 +124,6 @@ def _judge_gap(
     low, high = _compute_interval(cells, formula, best, worst, replicates, seed)
     tests = _test_groups(cells, formula, len(names), seed)
     p = tests[min(best, worst), max(best, worst)] if len(names) <= _PAIRWISE else min(tests[best,], tests[worst,])
-    told = []
-    for groups, value in tests.items():
-        against = "each other" if len(groups) > 1 else "the rest"
-        told.append({"groups": [names[at] for at in groups], "against": against, "p": value})
     return {
         "best": names[best],
         "worst": names[worst],

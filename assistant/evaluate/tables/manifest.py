@@ -315,25 +315,3 @@ def rescale_rows(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[
             moved = {name: 2 * (value - low) / (high - low) - 1 for name, value in row.affect.items()}
             kept.append(replace(row, affect=moved))
     return kept, bad
-
-
-def write_bad_rows(out: Path, manifest: Path, bad: Sequence[BadRow]) -> None:
-    """Write `bad_rows.csv`: manifest, line, file (or id) and reason, in the order of the manifest.
-
-    Without bad rows there is no such file, also none of an earlier run. Raises `Unavailable` (`out_unwritable`).
-    """
-    file, beside = out / BAD_ROWS, out / f".{BAD_ROWS}.part"
-    try:
-        if not bad:
-            file.unlink(missing_ok=True)
-            return
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
-            table = csv.writer(opened, lineterminator="\n")
-            table.writerow(("manifest", "line", "file", "reason"))
-            for row in sorted(bad, key=lambda row: row.line):
-                table.writerow((manifest.name or str(manifest), row.line, row.name, row.reason))
-        beside.replace(file)
-    except OSError as error:
-        raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error
-    finally:
-        beside.unlink(missing_ok=True)
