@@ -58,17 +58,13 @@ Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 PositiveCount = Annotated[int, Meta(gt=0, description="a whole number greater than 0")]
 Count = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
-DatabaseUrl = Annotated[
-    str, _matches(r"(?:sqlite:///|postgresql://)[\s\S]*", "like sqlite:///FILE or postgresql://USER@HOST/NAME")
-]
+_DATABASE = r"(?:sqlite:///|postgresql://)[\s\S]*"
+DatabaseUrl = Annotated[str, _matches(_DATABASE, "like sqlite:///FILE or postgresql://USER@HOST/NAME")]
 RateSetting = Annotated[str, _matches(RATE.pattern, f"like 600/minute, or `{NO_LIMIT}`")]
-OriginList = Annotated[
-    str,
-    _matches(
-        _ORIGINS,
-        f"origins like https://app.example.com, separated by spaces, or `{ANY_ORIGIN}`, or `{ANY_ORIGIN_WITH_KEY}`",
-    ),
-]
+_ORIGIN_LIST = (
+    f"origins like https://app.example.com, separated by spaces, or `{ANY_ORIGIN}`, or `{ANY_ORIGIN_WITH_KEY}`"
+)
+OriginList = Annotated[str, _matches(_ORIGINS, _ORIGIN_LIST)]
 IssuerUrl = Annotated[str, _matches(rf"(?:{_ISSUER})?", "an https URL; http only on this machine")]
 UpstreamUrl = Annotated[
     str, _matches(rf"(?:{_UPSTREAM})?", "like https://HOST/v1, without a user, query or fragment")

@@ -131,32 +131,43 @@ async def open_services(
     """
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(open_storage(settings, clock=clock, new_id=new_id))
+        expires_s, calibration = settings.mood_expires_s, read_calibration()
         new_timeline = partial(
-            Timeline,
-            half_life_s=settings.mood_half_life_s,
-            expires_s=settings.mood_expires_s,
-            calibration=read_calibration(),
+            Timeline, half_life_s=settings.mood_half_life_s, expires_s=expires_s, calibration=calibration
         )
-        memory = Memory(new_timeline, expires_s=settings.mood_expires_s)
+        memory = Memory(new_timeline, expires_s=expires_s)
         recommender = Recommender(
             storage.catalogues, storage.rewards, storage.decisions, storage.exposures, exploration=Exploration()
         )
         for listener in (memory.apply_consent, recommender.apply_consent):
             storage.ledger.listen(None, listener)
-        changes = changes_of(storage.database, storage.records)
-        await stack.enter_async_context(storage.ledger.following(changes))
-        readers = await stack.enter_async_context(open_readers(settings, storage.ledger, open_model))
+        await stack.enter_async_context(storage.ledger.following(changes_of(storage.database, storage.records)))
+        models = _Models(settings, storage.ledger, open_model, stack)
+        vad = await models.open_vad()
+        text = voice = dictation = None
+        if settings.affect != "absent":
+            text = await _available(settings.text_model, models.open_text)
+            voice = await _available(settings.voice_model, models.open_voice)
+        if settings.transcriber_model != "none":
+            dictation = await _available(settings.transcriber_model, models.open_dictation)
+        patience = Patience(
+            connect_s=settings.upstream_connect_s,
+            first_s=settings.upstream_first_s,
+            between_s=settings.upstream_between_s,
+            total_s=settings.upstream_total_s,
+            retries=settings.upstream_retries,
+        )
         upstream = await stack.enter_async_context(
-            open_upstream(settings.upstream_url, settings.upstream_key, patience_of(settings))
+            open_upstream(settings.upstream_url, settings.upstream_key, patience)
         )
         unpredictable = random.SystemRandom()
         conversations = ConversationServices(
             ledger=storage.ledger,
             memory=memory,
-            text=readers.text,
-            voice=readers.voice,
-            dictation=readers.dictation,
-            vad=readers.vad,
+            text=text,
+            voice=voice,
+            dictation=dictation,
+            vad=vad,
             recommender=recommender,
             decisions=storage.decisions,
             baselines=storage.baselines,
@@ -178,42 +189,17 @@ async def open_services(
             conversations=conversations,
             recommender=recommender,
             upstream=upstream,
-            budget=budget_of(settings),
-            readers=tuple(reader.card for reader in (readers.text, readers.voice) if reader is not None),
-            batchers=readers.batchers,
+            budget=Budget(
+                Prices(settings.price_prompt, settings.price_completion),
+                app=DailyLimit(settings.chat_tokens_app, settings.chat_cost_app),
+                person=DailyLimit(settings.chat_tokens_person, settings.chat_cost_person),
+            ),
+            readers=tuple(reader.card for reader in (text, voice) if reader is not None),
+            batchers=tuple(models.batchers),
             token_key=storage.vault.derive(b"tokens"),
             clock=clock,
             new_id=new_id,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """What reads speech and text. None where the settings leave it out or its model can't be used."""
-
-    vad: Vad
-    text: TextReader | None
-    voice: VoiceReader | None
-    dictation: Dictation | None
-    batchers: tuple[Batcher, ...]
-
-
-@asynccontextmanager
-async def open_readers(settings: Settings, gate: Gate, open_model: ModelOpener) -> AsyncIterator[Readers]:
-    """Load the models, each with its batcher and threads, and close them at the end.
-
-    Raises `ModelInvalid` where voice activity detection can't be used.
-    """
-    async with AsyncExitStack() as stack:
-        models = _Models(settings, gate, open_model, stack)
-        vad = await models.open_vad()
-        text = voice = dictation = None
-        if settings.affect != "absent":
-            text = await _available(settings.text_model, models.open_text)
-            voice = await _available(settings.voice_model, models.open_voice)
-        if settings.transcriber_model != "none":
-            dictation = await _available(settings.transcriber_model, models.open_dictation)
-        yield Readers(vad, text, voice, dictation, tuple(models.batchers))
 
 
 class _Models:
@@ -271,26 +257,6 @@ class _Models:
 
     def _threads(self, count: int, name: str) -> ThreadPoolExecutor:
         return self._stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix=name))
-
-
-def patience_of(settings: Settings) -> Patience:
-    """How long chats wait for the language model's server."""
-    return Patience(
-        connect_s=settings.upstream_connect_s,
-        first_s=settings.upstream_first_s,
-        between_s=settings.upstream_between_s,
-        total_s=settings.upstream_total_s,
-        retries=settings.upstream_retries,
-    )
-
-
-def budget_of(settings: Settings) -> Budget:
-    """What chats may cost in a day."""
-    return Budget(
-        Prices(settings.price_prompt, settings.price_completion),
-        app=DailyLimit(settings.chat_tokens_app, settings.chat_cost_app),
-        person=DailyLimit(settings.chat_tokens_person, settings.chat_cost_person),
-    )
 
 
 async def _available(name: str, open_part: Callable[[], Awaitable[Part]]) -> Part | None:

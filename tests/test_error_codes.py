@@ -26,14 +26,14 @@ POSITIONAL = {
     "Prohibition": 0,
     "Fault": 1,
     "NotTranscribed": 1,
+    "_refusal": 0,
     "problem": 1,
-    "failure": 1,
-    "error_json": 0,
+    "error_json": 1,
     "end": 0,
 }
 # Constants that hold codes: of a tuple the first text, of a dictionary its keys, or its values where the keys are
 # numbers.
-CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL", "_UNEXPECTED")
+CONSTANTS = ("_HTTP_CODES", "_ENDED", "INTERNAL")
 # How an error may get its code other than as a text: from a rule, a fault or a table whose codes the search finds.
 FROM_TABLES = {"code", "rule.code", "refused.code", "all_faults[0].code", "ended"}
 # These name the code of something else: examples for the documents, and the table itself.

@@ -25,7 +25,7 @@ from assistant.cli import main
 from assistant.config import load_settings, shipped_models
 from assistant.inference.card import read_card
 from assistant.services import open_services
-from assistant.store.keys.masters import make_master_key
+from assistant.store.keys import make_master_key
 from assistant.store.storage import open_storage
 from tests.conftest import ROOT, OpenHouse
 
@@ -98,7 +98,7 @@ import asyncio, os, sys
 from assistant.config import load_settings
 from assistant.server.app import running
 from assistant.services import open_services
-from assistant.store.keys.masters import make_master_key
+from assistant.store.keys import make_master_key
 from assistant.store.storage import open_storage
 
 async def serve():

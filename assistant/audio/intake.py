@@ -11,7 +11,7 @@ import soxr
 
 from assistant.audio import SAMPLE_RATE
 from assistant.audio.pcm import ALAW, ULAW, Samples, Table, expand, from_pcm16
-from assistant.audio.webm import OpusInWebm
+from assistant.audio.webm import OpusInWebm, container_of
 from assistant.errors import Invalid, TooLarge
 
 _REACH = 16
@@ -134,15 +134,12 @@ class Intake:
     def __init__(self, form: AudioFormat) -> None:
         self.format = form
         self._decoder: _Decoder
-        match form.type:
-            case "audio/pcm":
-                self._decoder = _Pcm()
-            case "audio/pcmu":
-                self._decoder = _Companded(ULAW)
-            case "audio/pcma":
-                self._decoder = _Companded(ALAW)
-            case "audio/webm":
-                self._decoder = OpusInWebm(MAX_SECONDS)
+        if form.type == "audio/webm":
+            self._decoder = OpusInWebm(MAX_SECONDS)
+        elif form.type == "audio/pcm":
+            self._decoder = _Pcm()
+        else:
+            self._decoder = _Companded(ULAW if form.type == "audio/pcmu" else ALAW)
         self._resampler: Any = None
         self._began = False
         if form.rate == SAMPLE_RATE // 2:
@@ -156,8 +153,11 @@ class Intake:
         Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); the audio of that piece is then
         lost. Raises `Invalid` (`audio_container`) where PCM or G.711 begins as a file of another format does.
         """
-        if not self._began and self.format.type != "audio/webm":
-            _check_raw(data)
+        if not self._began and self.format.type != "audio/webm" and (name := container_of(data)) is not None:
+            raise Invalid(
+                f"this looks like {name}, not like raw samples; set the session's `format` to what you send",
+                code="audio_container",
+            )
         self._began = self._began or len(data) > 0
         samples = self._decoder.decode(data)
         if len(samples) > MAX_SECONDS * self.format.rate:
@@ -206,26 +206,6 @@ class _Companded:
 
     def reset(self) -> None:
         pass
-
-
-_CONTAINERS = {
-    "WebM": (0, b"\x1a\x45\xdf\xa3"),
-    "Ogg": (0, b"OggS"),
-    "WAV": (0, b"RIFF"),
-    "FLAC": (0, b"fLaC"),
-    "MP3": (0, b"ID3"),
-    "MP4": (4, b"ftyp"),
-}
-"""Where each format has the bytes by which it is known."""
-
-
-def _check_raw(data: bytes) -> None:
-    for name, (at, magic) in _CONTAINERS.items():
-        if data[at : at + len(magic)] == magic:
-            raise Invalid(
-                f"this looks like {name}, not like raw samples; set the session's `format` to what you send",
-                code="audio_container",
-            )
 
 
 def _unsupported() -> Invalid:

@@ -8,7 +8,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +213,7 @@ class Transcriber:
         attempts: list[Attempt] = []
         for temperature in (0.0, *(() if partial else _HOTTER)):
             try:
-                attempts.append(self._attempt(begin.copy(), logits, temperature, most, job))
+                attempts.append(self._attempt(replace(begin), logits, temperature, most, job))
             except Busy:
                 if not attempts:
                     raise
@@ -279,14 +279,9 @@ class _Memory:
 
     def step(self, tokens: Sequence[int]) -> Floats32:
         """Decode these tokens and return the logits of the next one, [vocabulary]."""
-        given = {"tokens": np.array(tokens, np.int64), "past": self.past, **self.cross}
-        found = self.model.run(given)
+        found = self.model.run({"tokens": np.array(tokens, np.int64), "past": self.past, **self.cross})
         self.past = found["present"]
         return np.asarray(found["logits"][0], np.float32)
-
-    def copy(self) -> _Memory:
-        """A copy, for another attempt from here."""
-        return _Memory(self.model, self.cross, self.past)
 
 
 def _draw_token(logits: Floats32, random: np.random.Generator) -> int:

@@ -72,10 +72,7 @@ class VoiceReader:
         self.card = head.model.card
         check_stem(self.card, encoder.card)
         self._qualities, self._threshold = check_head(self.card)
-        self._encoder = encoder
-        self._head = head
-        self._gate = gate
-        self._clock = clock
+        self._encoder, self._head, self._gate, self._clock = encoder, head, gate, clock
 
     @property
     def model(self) -> str:

@@ -35,7 +35,11 @@ _MAX_KEPT = 64 * 1024
 """Largest element that is stored, in bytes; an Opus packet has at most 61 440."""
 _MAX_ELEMENTS = 30_000
 """Most elements in one piece: ten minutes of packets."""
-_OTHERS = {b"OggS": "Ogg", b"RIFF": "WAV", b"fLaC": "FLAC", b"ID3": "MP3"}
+_CONTAINERS = {
+    "WebM": (0, _MAGIC), "Ogg": (0, b"OggS"), "WAV": (0, b"RIFF"), "FLAC": (0, b"fLaC"), "MP3": (0, b"ID3"),
+    "MP4": (4, b"ftyp"),
+}  # fmt: skip
+"""Where each format has the bytes by which it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,8 @@ class WebmReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self._broken, self._empty = False, True
         self._begin()
-        self._broken = False
-        self._empty = True
 
     def _begin(self) -> None:
         self._skip = 0
@@ -90,13 +93,13 @@ class WebmReader:
         """Forget everything; the next piece starts a new file."""
         self._rest.clear()
         self._begin()
-        self._broken = False
-        self._empty = True
+        self._broken, self._empty = False, True
 
     def _parse(self) -> Iterator[OpusHead | bytes]:
         rest, at = self._rest, 0
         if self._empty and not _MAGIC.startswith(rest[:4]):
-            raise _unreadable(_what_instead(bytes(rest[:12])))
+            found = container_of(bytes(rest[:12])) or "another format"
+            raise _unreadable(f"it is {found}; set MediaRecorder to 'audio/webm;codecs=opus'")
         for _ in range(_MAX_ELEMENTS):
             skipped = min(self._skip, len(rest) - at)
             at, self._skip = at + skipped, self._skip - skipped
@@ -207,15 +210,13 @@ def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] |
     return int.from_bytes(data[at : at + length]) & ((1 << 7 * length) - 1), at + length
 
 
-def _what_instead(begin: bytes) -> str:
+def container_of(data: bytes) -> str | None:
+    """The format of a file that begins with `data`; None if it is not a known one.
+
+    >>> container_of(b"OggS"), container_of(bytes(12))
+    ('Ogg', None)
     """
-    >>> _what_instead(b"OggS")
-    "it is Ogg; set MediaRecorder to 'audio/webm;codecs=opus'"
-    """
-    name = next((name for magic, name in _OTHERS.items() if begin.startswith(magic)), None)
-    if begin[4:8] == b"ftyp":
-        name = "MP4"
-    return f"it is {name or 'another format'}; set MediaRecorder to 'audio/webm;codecs=opus'"
+    return next((name for name, (at, magic) in _CONTAINERS.items() if data.startswith(magic, at)), None)
 
 
 def _unreadable(why: str) -> Invalid:

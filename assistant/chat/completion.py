@@ -169,28 +169,17 @@ def completion_body(
 ) -> dict[str, Any]:
     """A complete answer of the embedded replier."""
     message = {"role": "assistant", "content": text, "refusal": None}
-    return {
-        "id": chat,
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
-        "usage": usage.as_json(),
-        "attune": attune,
-    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    answer = {"id": chat, "object": "chat.completion", "created": created, "model": model, "choices": [choice]}
+    return answer | {"usage": usage.as_json(), "attune": attune}
 
 
 def chunk_body(
     chat: str, created: int, model: str, delta: Mapping[str, Any], *, index: int = 0, finish: str | None = None
 ) -> dict[str, Any]:
     """One chunk of a streamed answer."""
-    return {
-        "id": chat,
-        "object": "chat.completion.chunk",
-        "created": created,
-        "model": model,
-        "choices": [{"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}],
-    }
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return {"id": chat, "object": "chat.completion.chunk", "created": created, "model": model, "choices": [choice]}
 
 
 def usage_chunk(chat: str, created: int, model: str, usage: Usage) -> dict[str, Any]:

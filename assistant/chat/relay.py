@@ -1,10 +1,11 @@
-"""Relays answers of the language model's server to the client, with our additions. Pure.
+"""Server-sent events, and the relay of a language model server's answers to the client, with our additions. Pure.
 
 Only the number of an answer's words is kept. If human help must be named, the answer is searched for it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,10 +14,63 @@ import msgspec
 
 from assistant.chat.budget import Usage, tokens_in
 from assistant.chat.completion import chunk_body
-from assistant.chat.sse import DONE, END, event
 from assistant.errors import Unavailable
 from assistant.lenient_json import decode_json
 from assistant.text.help import mentions_help
+
+LONGEST = 4 * 1024 * 1024
+"""Most bytes of one event; a larger one is refused."""
+_LINE = re.compile(rb"\r\n|\n|\r(?!$)")
+
+
+class Events:
+    """Takes bytes in pieces of any size, returns the data of complete events. Ignores comments and other fields.
+
+    >>> events = Events()
+    >>> events.feed(b'data: {"a"'), events.feed(b": 1}\\r\\n\\r\\n: hello\\n\\ndata: x\\ndata:y\\n\\nda")
+    ([], [b'{"a": 1}', b'x\\ny'])
+    >>> events.feed(b"ta: [DONE]\\n\\n")
+    [b'[DONE]']
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, received: bytes) -> list[bytes]:
+        """The data of complete events. Raises `Unavailable` (`upstream_invalid`) if one is too large."""
+        self._rest += received
+        *lines, rest = _LINE.split(bytes(self._rest))
+        self._rest = bytearray(rest)
+        whole: list[bytes] = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    whole.append(b"\n".join(self._data))
+                self._data, self._size = [], 0
+            elif line.startswith(b"data:"):
+                self._data.append(line[5:].removeprefix(b" "))
+                self._size += len(line)
+        if len(self._rest) + self._size > LONGEST:
+            raise Unavailable(
+                "the language model's server sent an event that is too large", code="upstream_invalid"
+            )
+        return whole
+
+
+def event(data: bytes) -> bytes:
+    r"""Encode one event; `data` is JSON in one line.
+
+    >>> event(b"[DONE]")
+    b'data: [DONE]\n\n'
+    """
+    return b"data: " + data + b"\n\n"
+
+
+END = b"[DONE]"
+"""Data of the last event of a stream."""
+DONE = event(END)
 
 
 @dataclass(frozen=True, slots=True)

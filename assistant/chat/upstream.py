@@ -19,7 +19,7 @@ from typing import Literal
 
 import aiohttp
 
-from assistant.chat.sse import Events
+from assistant.chat.relay import Events
 from assistant.errors import AssistantError, Unavailable
 
 State = Literal["closed", "open", "probing"]
@@ -90,9 +90,7 @@ class UpstreamRefused(AssistantError):
 
     def __init__(self, status: int, body: bytes, retry_after: str | None) -> None:
         super().__init__("the language model's server refused the request")
-        self.status = status
-        self.body = body
-        self.retry_after = retry_after
+        self.status, self.body, self.retry_after = status, body, retry_after
 
 
 class _Failed(Unavailable):
@@ -100,8 +98,8 @@ class _Failed(Unavailable):
 
     code = "upstream_failed"
 
-    def __init__(self, message: str, *, code: str, again: bool = False) -> None:
-        super().__init__(message, code=code)
+    def __init__(self, what: str, *, code: str, again: bool = False) -> None:
+        super().__init__(f"the language model's server {what}", code=code)
         self.again = again
 
 
@@ -143,20 +141,16 @@ class Upstream:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._client = client
-        self._url = url.rstrip("/")
+        self._client, self._url, self._patience = client, url.rstrip("/"), patience
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._patience = patience
-        self._clock = clock
-        self._chance = chance
+        self._clock, self._chance = clock, chance
         self.breaker = breaker or Breaker()
 
     async def complete(self, payload: bytes) -> bytes:
         """The complete answer to a request. Raises `UpstreamRefused` or `Unavailable`."""
         ends = self._clock() + self._patience.total_s
-        async with contextlib.aclosing(
-            self._answer("POST", "/chat/completions", payload, ends, ends, math.inf)
-        ) as received:
+        answer = self._answer("POST", "/chat/completions", payload, ends, ends, math.inf)
+        async with contextlib.aclosing(answer) as received:
             return b"".join([part async for part in received])
 
     async def models(self) -> bytes:
@@ -170,11 +164,9 @@ class Upstream:
 
         Raises `UpstreamRefused` or `Unavailable`, before the first event or later.
         """
-        now = self._clock()
+        now, events = self._clock(), Events()
         first, ends = now + self._patience.first_s, now + self._patience.total_s
-        events = Events()
-        between_s = self._patience.between_s
-        answer = self._answer("POST", "/chat/completions", payload, first, ends, between_s)
+        answer = self._answer("POST", "/chat/completions", payload, first, ends, self._patience.between_s)
         async with contextlib.aclosing(answer) as received:
             async for part in received:
                 for data in events.feed(part):
@@ -183,10 +175,7 @@ class Upstream:
     def _check_breaker(self) -> None:
         now = self._clock()
         if not self.breaker.admits(now):
-            raise _Failed(
-                "the language model's server failed several times and gets no requests for a moment",
-                code="upstream_resting",
-            )
+            raise _Failed("failed several times and gets no requests for a moment", code="upstream_resting")
         self.breaker = self.breaker.after_request(now)
 
     async def _answer(
@@ -195,10 +184,9 @@ class Upstream:
         """The parts of an answer; retried until the first part arrives. Times by this client's clock."""
         for attempt in range(1, self._patience.retries + 2):
             self._check_breaker()
+            answer = self._attempt(method, path, payload, first, ends, between_s)
             try:
-                async with contextlib.aclosing(
-                    self._attempt(method, path, payload, first, ends, between_s)
-                ) as parts:
+                async with contextlib.aclosing(answer) as parts:
                     async for part in parts:
                         yield part
                 return
@@ -225,17 +213,13 @@ class Upstream:
                         break
                     size += len(part)
                     if size > _LONGEST:
-                        raise _Failed(
-                            "the language model's server sent too long an answer", code="upstream_invalid"
-                        )
+                        raise _Failed("sent too long an answer", code="upstream_invalid")
                     if not began:
                         self.breaker = self.breaker.after_success()
                     began, outcome = True, "answered"
                     yield part
                 if not began:
-                    raise _Failed(
-                        "the language model's server sent an empty answer", code="upstream_invalid", again=True
-                    )
+                    raise _Failed("sent an empty answer", code="upstream_invalid", again=True)
         except _Failed:
             outcome = "failed"
             raise
@@ -285,16 +269,14 @@ class Upstream:
             return
         if response.status in _KEY_REFUSED:  # its words might quote the key
             log.error("the language model's server refuses the key (%d)", response.status)
-            raise _Failed("the language model's server refuses this server's key", code="upstream_unauthorized")
+            raise _Failed("refuses this server's key", code="upstream_unauthorized")
         if 400 <= response.status < 500:
             with _failures(again=False):
                 async with asyncio.timeout(max(0.0, until - self._clock())):
                     body = await response.content.read(1024 * 1024)
             raise UpstreamRefused(response.status, body, response.headers.get("Retry-After"))
         again = response.status in _AGAIN
-        raise _Failed(
-            f"the language model's server answered with {response.status}", code="upstream_failed", again=again
-        )
+        raise _Failed(f"answered with {response.status}", code="upstream_failed", again=again)
 
     async def _part(self, response: aiohttp.ClientResponse, until: float, *, began: bool) -> bytes:
         with _failures(again=not began):
@@ -307,21 +289,13 @@ def _failures(*, again: bool) -> Iterator[None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError:
-        raise _Failed(
-            "the language model's server can't be reached in time", code="upstream_unreachable", again=again
-        ) from None
+        raise _Failed("can't be reached in time", code="upstream_unreachable", again=again) from None
     except TimeoutError:
-        raise _Failed("the language model's server took too long", code="upstream_timeout") from None
+        raise _Failed("took too long", code="upstream_timeout") from None
     except aiohttp.ClientConnectorError:
-        raise _Failed(
-            "the language model's server can't be reached", code="upstream_unreachable", again=again
-        ) from None
+        raise _Failed("can't be reached", code="upstream_unreachable", again=again) from None
     except (aiohttp.ClientError, ConnectionError):
-        raise _Failed(
-            "the language model's server closed the connection during an answer",
-            code="upstream_interrupted",
-            again=again,
-        ) from None
+        raise _Failed("closed the connection during an answer", code="upstream_interrupted", again=again) from None
 
 
 @contextlib.asynccontextmanager

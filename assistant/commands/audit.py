@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from assistant.commands import Actions
 from assistant.config import Settings
-from assistant.consent.chain import Audit
 from assistant.consent.receipt import iso_date
+from assistant.consent.records import Audit
 from assistant.errors import ConfigInvalid
 
 

@@ -50,7 +50,7 @@ def configure(actions: Actions) -> None:
 def create_key(args: argparse.Namespace, settings: Settings) -> int:
     """Create an API key, and also the database and the master key if they don't exist yet."""
     from assistant.store.database import migrate
-    from assistant.store.keys.masters import make_master_key, masters_of
+    from assistant.store.keys import make_master_key, masters_of
 
     if not settings.master_key:
         make_master_key(settings.master_key_file)
@@ -128,8 +128,7 @@ def rotate_master(args: argparse.Namespace, settings: Settings) -> int:
     master keys are in ATTUNE_MASTER_KEY, put the new one first there, restart the servers, then run this.
     """
     from assistant.store.database import Database
-    from assistant.store.keys.masters import add_master_key, masters_of, retire_master_keys
-    from assistant.store.keys.vault import open_vault
+    from assistant.store.keys import add_master_key, masters_of, open_vault, retire_master_keys
 
     async def done() -> int:
         database = Database(settings.keys, shreds=True)

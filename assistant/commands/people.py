@@ -73,8 +73,7 @@ def erase(args: argparse.Namespace, settings: Settings) -> int:
     """Destroy people's keys and remove every row about them; the consent ledger keeps a last record."""
 
     async def done() -> int:
-        async with _open(args, settings) as (storage, app):
-            people, missing = await _find_people(storage, app, args)
+        async with _open(args, settings) as (storage, app, people, missing):
             with tqdm(total=len(people), unit="person", desc="erasing", disable=len(people) < 2) as bar:
                 for start in range(0, len(people), _TOGETHER):
                     some = people[start : start + _TOGETHER]
@@ -106,8 +105,7 @@ def object_(args: argparse.Namespace, settings: Settings) -> int:
 async def _each(
     args: argparse.Namespace, settings: Settings, doing: str, one: Callable[[Storage, App, Person], Awaitable[None]]
 ) -> int:
-    async with _open(args, settings) as (storage, app):
-        people, missing = await _find_people(storage, app, args)
+    async with _open(args, settings) as (storage, app, people, missing):
         for person in tqdm(people, unit="person", desc=doing, disable=len(people) < 2):
             await one(storage, app, person)
         return _report(len(people), missing, "done")
@@ -125,23 +123,22 @@ async def _write(storage: Storage, app: App, person: Person, out: BinaryIO, *, q
 
 
 @asynccontextmanager
-async def _open(args: argparse.Namespace, settings: Settings) -> AsyncIterator[tuple[Storage, App]]:
+async def _open(
+    args: argparse.Namespace, settings: Settings
+) -> AsyncIterator[tuple[Storage, App, list[Person], list[int]]]:
+    """The storage, the app, its people, and the numbers of the lines without one: ids are never printed."""
     from assistant.store.storage import open_storage
 
     async with open_storage(settings, clock=time.time, new_id=lambda: secrets.token_hex(12)) as storage:
-        yield storage, await storage.apps.find_app(args.app)
-
-
-async def _find_people(storage: Storage, app: App, args: argparse.Namespace) -> tuple[list[Person], list[int]]:
-    """The people, and the numbers of the lines without one: ids are never printed."""
-    people, missing = [], []
-    for line, name in enumerate(_ids(args), 1):
-        try:
-            if name:
-                people.append(await storage.people.get(app, name))
-        except NotFound:
-            missing.append(line)
-    return people, missing
+        app = await storage.apps.find_app(args.app)
+        people, missing = [], []
+        for line, name in enumerate(_ids(args), 1):
+            try:
+                if name:
+                    people.append(await storage.people.get(app, name))
+            except NotFound:
+                missing.append(line)
+        yield storage, app, people, missing
 
 
 def _ids(args: argparse.Namespace) -> list[str]:

@@ -48,9 +48,8 @@ class Ledger:
                 f"there is no notice {notice!r}; the versions are {sorted(NOTICES)}", code="notice_unknown"
             )
         self.notice = notice
-        self._records = records
+        self._records, self._clock = records, clock
         self._grant_s = grant_days * _DAY_S
-        self._clock = clock
         self._register = Register(records.history, notice)
         self._writer = RecordWriter(records, clock, new_id)
         self._listeners = Listeners()
@@ -195,14 +194,9 @@ class Ledger:
         return stored
 
     async def _withdraw(self, subject: Subject, modality: Modality, purpose: Purpose, actor: Actor) -> Record:
+        app, notice = subject.app, self.notice
         record = self._writer.make(
-            subject.person,
-            "withdrawn",
-            actor,
-            app=subject.app,
-            modality=modality,
-            purpose=purpose,
-            notice=self.notice,
+            subject.person, "withdrawn", actor, app=app, modality=modality, purpose=purpose, notice=notice
         )
         self._register.withdraw(record)
         self._listeners.notify(record)

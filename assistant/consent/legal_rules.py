@@ -1,17 +1,103 @@
 """What the law or the app's context of use requires, whatever a person consents to: tables that give reasons.
 
-`PROHIBITIONS` forbid inference; `DUTIES` say what a person must be told. Each row names its source and the place
-where it holds. If a person's place is not known, every row holds. A row marked `*` holds everywhere, even if the
-law that it follows holds in one place only.
+`PROHIBITIONS` forbid inference; `DUTIES` say what a person must be told; `CONSENT_AGES` say who may consent alone.
+Each row names its source and the place where it holds: `*` (everywhere, even if the law that it follows holds in
+one place only), `EU`, a country or a part of one. Places are ISO 3166 codes: `DE`, or `US-IL` for Illinois. If a
+person's place is not known, every row holds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from assistant.consent.jurisdiction import applies_in, consent_age, place_of
 from assistant.emotion import MODALITIES, Modality
+
+EU: frozenset[str] = frozenset(
+    ("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU",
+     "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK")
+)  # fmt: skip
+"""Member states of the EU, ISO 3166 alpha-2."""
+
+CONSENT_AGES: dict[str, tuple[int, str]] = {
+    "EU": (16, "GDPR, Art. 8(1), where national law says nothing else"),
+    "AT": (14, "Datenschutzgesetz, § 4(4)"),
+    "BE": (13, "Act of 30 July 2018, Art. 7"),
+    "CZ": (15, "Act 110/2019, § 7"),
+    "DK": (15, "Databeskyttelsesloven, § 6(2), since 2024"),
+    "ES": (14, "LOPDGDD, Art. 7"),
+    "FI": (13, "Data Protection Act 1050/2018, § 5"),
+    "FR": (15, "Loi Informatique et Libertés, Art. 45"),
+    "IT": (14, "Codice privacy, Art. 2-quinquies"),
+    "SE": (13, "Act 2018:218, ch. 2, § 4"),
+    "GB": (13, "Data Protection Act 2018, s. 9"),
+    "US": (13, "COPPA, 15 U.S.C. § 6501(1)"),
+    "CA-QC": (14, "Act respecting the protection of personal information in the private sector, s. 4.1"),
+    "KR": (14, "Personal Information Protection Act, Art. 22-2"),
+    "IN": (18, "Digital Personal Data Protection Act 2023, s. 9 with s. 2(f)"),
+}
+"""By place: the age in years from which a person can consent online without a parent, and its source."""
+
+UNKNOWN_AGE = 18
+"""Age in years for a place that is not in the table."""
+
+
+def applies_in(where: str, places: Iterable[str]) -> bool:
+    """Whether a rule that holds `where` applies to somebody with these known `places`.
+
+    With several places the rule applies if it holds in any of them. Without a place every rule applies. A country
+    without its part counts as each of its parts.
+
+    >>> applies_in("US-IL", ["US-IL"]), applies_in("US-IL", ["US"]), applies_in("US-IL", [])
+    (True, True, True)
+    >>> applies_in("US-IL", ["US-CA", "DE"])
+    False
+    >>> applies_in("EU", ["DE"]), applies_in("EU", ["US"]), applies_in("*", ["US"]), applies_in("US", ["US-IL"])
+    (True, False, True, True)
+    """
+    known = tuple(places)
+    return where == "*" or not known or any(_covers(where, place) for place in known)
+
+
+def _covers(where: str, place: str) -> bool:
+    country = place.partition("-")[0]
+    if where == "EU":
+        return country in EU
+    return where in (place, country) or (place == country and where.startswith(f"{country}-"))
+
+
+def consent_age(places: Iterable[str]) -> tuple[int, str]:
+    """The age in years below which a parent decides, and its source: the highest that may hold in these places.
+
+    >>> consent_age(["DE"])[0], consent_age(["FR"])[0], consent_age(["US-CA"])[0]
+    (16, 15, 13)
+    >>> consent_age(["CA"])[0], consent_age([])[0]
+    (18, 18)
+    """
+    known = tuple(places)
+    ages = [_age(place) for place in known] or [(UNKNOWN_AGE, "the place is not known")]
+    return max(ages)
+
+
+def _age(place: str) -> tuple[int, str]:
+    country = place.partition("-")[0]
+    for where in (place, country, *(["EU"] if country in EU else [])):
+        if where in CONSENT_AGES:
+            return CONSENT_AGES[where]
+    return UNKNOWN_AGE, "no row for this place"
+
+
+def place_of(country: str | None, region: str | None) -> str | None:
+    """The ISO 3166 code of a place; None if the country is not known.
+
+    >>> place_of("US", "IL"), place_of("US", None), place_of(None, "IL")
+    ('US-IL', 'US', None)
+    """
+    if country is None:
+        return None
+    return f"{country}-{region}" if region else country
+
 
 Context = Literal["general", "workplace", "education", "therapy", "medical"]
 AgeBand = Literal["adult", "teen", "child", "minor"]
@@ -101,52 +187,40 @@ PROHIBITIONS: tuple[Prohibition, ...] = (
         "context_workplace",
         "Inferring emotions from biometric data at work is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
-        ("voice",),
-        context="workplace",
-        excuses=("medical", "safety"),
+        ("voice",), context="workplace", excuses=("medical", "safety"),
     ),
     Prohibition(
         "context_education",
         "Inferring emotions from biometric data in education is prohibited (EU AI Act, Art. 5(1)(f)).",
         f"{_AI_ACT}, Art. 5(1)(f)",
-        ("voice",),
-        context="education",
-        excuses=("medical", "safety"),
+        ("voice",), context="education", excuses=("medical", "safety"),
     ),
     Prohibition(
         "therapy_illinois",
         "Therapy may not use emotion detection by a machine, in any way (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
-        ("text",),
-        where="US-IL",
-        context="therapy",
+        ("text",), where="US-IL", context="therapy",
     ),
     Prohibition(
         "context_therapy",
         "Therapy may not use emotion detection by a machine (Illinois, HB 1806).",
         "225 ILCS 155/20(b)(4) (Public Act 104-0054, HB 1806)",
-        ("voice",),
-        where="US-IL",
-        context="therapy",
+        ("voice",), where="US-IL", context="therapy",
     ),
     Prohibition(
         "context_therapy",
         "In therapy, emotion is inferred from the voice only if somebody takes responsibility for a medical use.",
         "Attune's own rule, after 225 ILCS 155/20(b)(4)",
-        ("voice",),
-        context="therapy",
-        excuses=("medical",),
+        ("voice",), context="therapy", excuses=("medical",),
     ),
     Prohibition(
         "context_medical",
         "In medicine, emotion is inferred from the voice only if somebody takes responsibility for a medical use.",
         f"Attune's own rule: an intended medical purpose makes a device (Regulation (EU) 2017/745, Art. 2(1)), and "
         f"emotion recognition is high-risk ({_AI_ACT}, Annex III, 1(c))",
-        ("voice",),
-        context="medical",
-        excuses=("medical",),
+        ("voice",), context="medical", excuses=("medical",),
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,32 +247,25 @@ MACHINE = "You are talking to a computer program, not to a human being. It can't
 
 DUTIES: tuple[Duty, ...] = (
     Duty(
-        "emotion_recognition",
-        "notice",
+        "emotion_recognition", "notice",
         "While it listens, software estimates emotion from your voice.",
         f"{_AI_ACT}, Art. 50(3)",
     ),
     Duty(
-        "voice_illinois",
-        "notice",
+        "voice_illinois", "notice",
         "For this your voice is turned into numbers. They are held in memory while you speak and then destroyed; "
         "if you let your mood be remembered, at most eight averages and a history of estimates are kept until you "
-        "withdraw or their time is over. They are not used "
-        "to tell who you are, nor sold or passed on.",
-        "740 ILCS 14/15 (Biometric Information Privacy Act)",
-        where="US-IL",
+        "withdraw or their time is over. They are not used to tell who you are, nor sold or passed on.",
+        "740 ILCS 14/15 (Biometric Information Privacy Act)", where="US-IL",
     ),
     Duty(
-        "voice_texas",
-        "notice",
+        "voice_texas", "notice",
         "Numbers that describe your voice are made only with your consent, are not sold, and are destroyed once "
         "they are not needed.",
-        "Tex. Bus. & Com. Code § 503.001",
-        where="US-TX",
+        "Tex. Bus. & Com. Code § 503.001", where="US-TX",
     ),
     Duty(
-        "profiling_quebec",
-        "notice",
+        "profiling_quebec", "notice",
         "This uses technology that can profile you. It is off until you turn it on, by granting consent, and you "
         "can turn it off in the same way.",
         "Act respecting the protection of personal information in the private sector (Quebec), s. 8.1",
@@ -207,20 +274,16 @@ DUTIES: tuple[Duty, ...] = (
     Duty("machine", "disclosure", MACHINE, f"{_AI_ACT}, Art. 50(1)"),
     Duty("machine_new_york", "disclosure", MACHINE, "N.Y. Gen. Bus. Law § 1702", where="US-NY"),
     Duty(
-        "break_california",
-        "disclosure",
+        "break_california", "disclosure",
         "You may have been here for a while. You can take a break at any time.",
-        "Cal. Bus. & Prof. Code § 22602(c)(2) (SB 243)",
-        where="US-CA",
-        minors=True,
+        "Cal. Bus. & Prof. Code § 22602(c)(2) (SB 243)", where="US-CA", minors=True,
     ),
     Duty(
-        "gpc",
-        "opt_out",
+        "gpc", "opt_out",
         "With `Sec-GPC: 1` nothing about you chooses what is shown, and nothing commercial is.",
         "Global Privacy Control; Cal. Code Regs. tit. 11, § 7025",
     ),
-)
+)  # fmt: skip
 
 
 def find_prohibition(subject: Subject, modality: Modality, now: float | None = None) -> Prohibition | None:
@@ -233,29 +296,20 @@ def find_prohibition(subject: Subject, modality: Modality, now: float | None = N
     >>> find_prohibition(Subject("p", context="workplace"), "text") is None
     True
     """
-    return next((rule for rule in _against(subject, modality) if exemption_from(subject, rule, now) is None), None)
+    against = (rule for rule in PROHIBITIONS if rule.applies(subject, modality))
+    return next((rule for rule in against if exemption_from(subject, rule, now) is None), None)
 
 
 def find_needed_exemption(subject: Subject, modality: Modality, now: float) -> Exemption | None:
     """The exception without which `modality` would be forbidden now; None if none is needed."""
-    used = (exemption_from(subject, rule, now) for rule in _against(subject, modality))
-    return next((exemption for exemption in used if exemption is not None), None)
+    used = (exemption_from(subject, rule, now) for rule in PROHIBITIONS if rule.applies(subject, modality))
+    return next(filter(None, used), None)
 
 
 def exemption_from(subject: Subject, rule: Prohibition, now: float | None) -> Exemption | None:
     """The signed exception from `rule` that is valid at Unix time `now`, if there is one."""
-    if now is None:
-        return None
-    return next(
-        (
-            exemption
-            for exemption in subject.exemptions
-            if exemption.context == subject.context
-            and exemption.reason in rule.excuses
-            and now < exemption.expires_at
-        ),
-        None,
-    )
+    living = [one for one in subject.exemptions if now is not None and now < one.expires_at]
+    return next((e for e in living if e.context == subject.context and e.reason in rule.excuses), None)
 
 
 def duties_for(subject: Subject, kind: Literal["notice", "disclosure", "opt_out"]) -> tuple[Duty, ...]:
@@ -308,7 +362,3 @@ def explain_policy(subject: Subject, now: float) -> dict[str, Any]:
             if now < e.expires_at
         ],
     }
-
-
-def _against(subject: Subject, modality: Modality) -> tuple[Prohibition, ...]:
-    return tuple(rule for rule in PROHIBITIONS if rule.applies(subject, modality))

@@ -12,19 +12,9 @@ from msgspec import UNSET, UnsetType
 from assistant.emotion import STATEMENT, Modality, Purpose
 
 Event = Literal[
-    "granted",
-    "withdrawn",
-    "refused",
-    "expired",
-    "notice_shown",
-    "notice_acknowledged",
-    "restricted",
-    "unrestricted",
-    "objected",
-    "unobjected",
-    "excepted",
-    "erased",
-]
+    "granted", "withdrawn", "refused", "expired", "notice_shown", "notice_acknowledged", "restricted",
+    "unrestricted", "objected", "unobjected", "excepted", "erased",
+]  # fmt: skip
 """What happened. `excepted`: a signed exception was used."""
 
 DECISIONS: frozenset[Event] = frozenset({"granted", "withdrawn", "refused", "expired"})

@@ -96,8 +96,7 @@ class Register:
     """
 
     def __init__(self, read: Callable[[str], Awaitable[list[Record]]], notice: str) -> None:
-        self._read = read
-        self._notice = notice
+        self._read, self._notice = read, notice
         self._held: OrderedDict[str, PersonConsent] = OrderedDict()
         self._unwritten: dict[tuple[str, Key], Record] = {}
         """Withdrawals that are not stored yet."""
@@ -212,15 +211,12 @@ class Register:
 
     def _issue(self, held: PersonConsent) -> None:
         """Match the grants to the records: keep those that are still valid, and issue the others."""
-        living = {
-            key: record
-            for key, record in held.standing.granted.items()
-            if record.notice == self._notice and (record.person, key) not in self._unwritten
-        }
-        held.issued = {
-            key: issued if (issued := held.issued.get(key)) and issued.record == record.id else _grant(record)
-            for key, record in living.items()
-        }
+        issued: dict[Key, Grant] = {}
+        for key, record in held.standing.granted.items():
+            if record.notice == self._notice and (record.person, key) not in self._unwritten:
+                old = held.issued.get(key)
+                issued[key] = old if old is not None and old.record == record.id else _grant(record)
+        held.issued = issued
 
 
 def _grant(record: Record) -> Grant:

@@ -1,14 +1,13 @@
 """Transcription: the words that were said. It infers nothing about the person.
 
-The words of a finished utterance go before those of one that is still spoken: under load only the latter are left
-out.
+Words of finished utterances go before those of one that is still spoken: under load only the latter are left out.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -137,10 +136,9 @@ class Dictation:
 def _join(parts: Sequence[Transcript]) -> Transcript:
     """One transcript of several pieces; the longest text tells the language."""
     first = max(parts, key=lambda part: len(part.text))
-    return Transcript(
+    return replace(
+        first,
         text=" ".join(part.text for part in parts if part.text),
-        language=first.language,
-        language_probability=first.language_probability,
         no_speech=min(part.no_speech for part in parts),
         log_probability=min(part.log_probability for part in parts),
         temperature=max(part.temperature for part in parts),

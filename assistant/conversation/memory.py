@@ -7,11 +7,11 @@ only a keyed hash is kept, until the next one.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
+from assistant.bounded import BoundedDict
 from assistant.consent.receipt import Record
 from assistant.emotion import Mood
 from assistant.mood.timeline import Timeline
@@ -46,7 +46,7 @@ class ProgressMemory:
     def __init__(self, *, expires_s: float) -> None:
         self._expires_s = expires_s
         self._key = os.urandom(32)
-        self._progress: OrderedDict[str, Progress] = OrderedDict()
+        self._progress = BoundedDict[str, Progress](_PEOPLE)
 
     def add_message(self, person: str, words: str | None, at: float) -> Progress:
         """A message or utterance came at unix time `at`; after a long silence it begins another conversation."""
@@ -55,7 +55,7 @@ class ProgressMemory:
         if (before := self.current(person, at)) is not None:
             repeated = before.repeated + 1 if mark and mark == before.mark else 0
             progress = replace(progress, count=before.count + 1, repeated=repeated, held=before.held)
-        self._keep(person, progress)
+        self._progress[person] = progress
         return progress
 
     def current(self, person: str, at: float) -> Progress | None:
@@ -67,7 +67,7 @@ class ProgressMemory:
         """Keep what the tone holds from now on."""
         progress = self.current(person, at)
         if held or progress is not None:
-            self._keep(person, replace(progress or Progress(at, count=0), held=held))
+            self._progress[person] = replace(progress or Progress(at, count=0), held=held)
 
     def release_tone(self, person: str) -> None:
         """Hold nothing any more: consent to what it was derived from is gone."""
@@ -77,12 +77,6 @@ class ProgressMemory:
     def forget(self, person: str) -> None:
         """Drop everything about a person."""
         self._progress.pop(person, None)
-
-    def _keep(self, person: str, progress: Progress) -> None:
-        self._progress[person] = progress
-        self._progress.move_to_end(person)
-        if len(self._progress) > _PEOPLE:
-            self._progress.popitem(last=False)
 
     def _mark(self, words: str) -> bytes:
         plain = " ".join(words.casefold().split()).encode("utf-8", "surrogatepass")
@@ -103,15 +97,12 @@ class MoodsUsedMemory:
     """By decision; the oldest goes first."""
 
     def __init__(self) -> None:
-        self._used: OrderedDict[str, MoodsUsed] = OrderedDict()
+        self._used = BoundedDict[str, MoodsUsed](_DECISIONS)
 
     def add(self, decision: str, used: MoodsUsed) -> None:
         """Remember what a decision used, if anything."""
-        if used.tone is None and used.content is None:
-            return
-        self._used[decision] = used
-        if len(self._used) > _DECISIONS:
-            self._used.popitem(last=False)
+        if used.tone is not None or used.content is not None:
+            self._used[decision] = used
 
     def find(self, decision: str, now: float) -> MoodsUsed | None:
         """What a decision used, while the mood is not expired at unix time `now`."""
@@ -135,8 +126,8 @@ class Memory:
     def __init__(self, new_timeline: Callable[[], Timeline], *, expires_s: float) -> None:
         """`expires_s`: seconds without a message after which another conversation begins."""
         self._new_timeline = new_timeline
-        self._timelines: OrderedDict[str, Timeline] = OrderedDict()
-        self._disclosed: OrderedDict[str, float] = OrderedDict()
+        self._timelines = BoundedDict[str, Timeline](_PEOPLE)
+        self._disclosed = BoundedDict[str, float](_PEOPLE)
         self.progress = ProgressMemory(expires_s=expires_s)
         self.moods_used = MoodsUsedMemory()
 
@@ -146,11 +137,7 @@ class Memory:
 
     def timeline(self, person: str) -> Timeline:
         """The person's timeline, made where there is none."""
-        timeline = self._timelines.get(person) or self._new_timeline()
-        self._timelines[person] = timeline
-        self._timelines.move_to_end(person)
-        if len(self._timelines) > _PEOPLE:
-            self._timelines.popitem(last=False)
+        timeline = self._timelines[person] = self._timelines.get(person) or self._new_timeline()
         return timeline
 
     def forget(self, person: str) -> None:
@@ -167,9 +154,6 @@ class Memory:
     def note_disclosure(self, person: str, at: float) -> None:
         """They were told, at unix time `at`. Somebody who was forgotten is told again."""
         self._disclosed[person] = at
-        self._disclosed.move_to_end(person)
-        if len(self._disclosed) > _PEOPLE:
-            self._disclosed.popitem(last=False)
 
     def apply_consent(self, record: Record) -> None:
         """A decision about consent was recorded: where a purpose ends, drop what was derived from its modality."""

@@ -54,8 +54,7 @@ class PersonReadings:
 
     async def read_text(self, text: str) -> Reading | Abstention | None:
         """Read a text and take the reading in; None where the person doesn't let their texts be read."""
-        grant = await self.grant("text")
-        if grant is None:
+        if (grant := await self.grant("text")) is None:
             return None
         reader, budget_s = self._services.text, self._services.affect_budget_s
         if reader is None:
@@ -84,8 +83,7 @@ class PersonReadings:
         A window in the middle of an utterance has `is_current`; the last one has none. `heard` is the stem's pass
         over this very window, where the words need it anyway; it goes on when the estimate comes too late.
         """
-        grant = await self.grant("voice")
-        if grant is None:
+        if (grant := await self.grant("voice")) is None:
             return None
         reader = self._services.voice
         if reader is None:
@@ -94,13 +92,8 @@ class PersonReadings:
         try:
             async with asyncio.timeout(budget_s):
                 states = None if heard is None else await asyncio.shield(heard)
-                scores = await reader.read(
-                    grant,
-                    window,
-                    heard=states,
-                    usual=usual_from(baseline, reader.population, reader.model),
-                    budget_s=budget_s,
-                )
+                usual = usual_from(baseline, reader.population, reader.model)
+                scores = await reader.read(grant, window, heard=states, usual=usual, budget_s=budget_s)
         except ConsentRequired:
             return None
         except Exception as error:  # a broken model must not break the stream

@@ -18,7 +18,7 @@ from assistant.decision import DecisionLog
 from assistant.emotion import Abstention, Usual
 from assistant.mood.baseline import Baselines
 from assistant.mood.timeline import MoodLog
-from assistant.profile.context import ContextStore
+from assistant.profile.person import ContextStore
 from assistant.recommend.service import Recommender
 from assistant.text.reader import TextScores
 from assistant.tone.rules import Policies

@@ -48,8 +48,7 @@ def limits_of(*, gpc: bool, restricted: bool, objected: bool) -> tuple[Limit, ..
     >>> [limit.code for limit in limits_of(gpc=True, restricted=False, objected=True)]
     ['gpc', 'objected']
     """
-    possible = ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED))
-    return tuple(limit for holds, limit in possible if holds)
+    return tuple(limit for holds, limit in ((gpc, GPC), (restricted, RESTRICTED), (objected, OBJECTED)) if holds)
 
 
 log = logging.getLogger(__name__)
@@ -212,8 +211,7 @@ class Conversation:
         self.services.memory.progress.add_message(self.person.pseudonym, words, self.services.clock())
 
     async def _is_quiet(self) -> bool:
-        hours = self.person.profile.quiet_hours
-        if hours is None:
+        if (hours := self.person.profile.quiet_hours) is None:
             return False
         zone = (await self.services.contexts.read_context(self.person.pseudonym)).get("time_zone")
         return is_quiet(hours, self.services.clock(), None if zone is None else zone.value)

@@ -24,6 +24,7 @@ RECORDING = Path(__file__).parent / "reading.flac"
 _PERSON = "/v1/people/ada"
 _MESSAGE = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
 _CRISIS = "I don't want to live anymore."
+_GRANTS = (("text", "tone"), ("text", "content"), ("voice", "tone"), ("voice", "content"))
 _FRAME_S = 0.1
 _SPEED = 3.0
 """Times real time, so that the demo is over in half a minute."""
@@ -75,10 +76,14 @@ async def demo() -> int:
     return 0
 
 
-async def _output(*arguments: str, environment: dict[str, str]) -> str:
-    process = await asyncio.create_subprocess_exec(
+async def _start(*arguments: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "assistant", *arguments, env=environment, stdout=asyncio.subprocess.PIPE
     )
+
+
+async def _output(*arguments: str, environment: dict[str, str]) -> str:
+    process = await _start(*arguments, environment=environment)
     out, _ = await process.communicate()
     if process.returncode:
         raise Broken(f"`assistant {' '.join(arguments)}` failed")
@@ -87,9 +92,7 @@ async def _output(*arguments: str, environment: dict[str, str]) -> str:
 
 @asynccontextmanager
 async def _server(environment: dict[str, str]) -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "assistant", "serve", env=environment, stdout=asyncio.subprocess.PIPE
-    )
+    process = await _start("serve", environment=environment)
     assert process.stdout is not None
     try:
         line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
@@ -108,7 +111,7 @@ async def _tell(client: aiohttp.ClientSession) -> None:
     await _call(client, "PUT", _PERSON, {"interests": ["music", "nature"]})
 
     _title("1. No consent: nothing is inferred")
-    _say(f"Ada writes: {_MESSAGE}")
+    print(f"   Ada writes: {_MESSAGE}")
     before = await _call(client, "POST", f"{_PERSON}/messages", {"text": _MESSAGE})
     _answer(before)
     _promise(before["mood"] is None, "her message was answered without a mood")
@@ -119,17 +122,15 @@ async def _tell(client: aiohttp.ClientSession) -> None:
         _promise(not microphone.affect, "her voice was transcribed, and no estimate was made")
 
         _title("2. Ada allows text and voice, for tone and content")
-        for modality in ("text", "voice"):
-            for purpose in ("tone", "content"):
-                receipt = await _consent(client, modality, purpose, granted=True)
-                print(f"   allowed {receipt['means']}")
-                print(f"           until {receipt['expires_at'][:10]}, receipt {receipt['receipt']}")
+        for grant in _GRANTS:
+            receipt = await _consent(client, *grant, granted=True)
+            print(f"   allowed {receipt['means']}")
+            print(f"           until {receipt['expires_at'][:10]}, receipt {receipt['receipt']}")
         allowed = await _call(client, "POST", f"{_PERSON}/messages", {"text": _MESSAGE})
-        _say(f"Ada writes: {_MESSAGE}")
+        print(f"   Ada writes: {_MESSAGE}")
         _answer(allowed)
-        _promise(
-            allowed["mood"] is not None and allowed["mood"]["abstained"] is None, "the same message now has a mood"
-        )
+        has_mood = allowed["mood"] is not None and allowed["mood"]["abstained"] is None
+        _promise(has_mood, "the same message now has a mood")
         await _why(client, allowed)
         notice = await microphone.until("policy.notice")
         print(f"   notice  {notice['about']}: shown to Ada, who acknowledges it before her voice is read")
@@ -142,9 +143,8 @@ async def _tell(client: aiohttp.ClientSession) -> None:
         _title("3. She withdraws in the middle of a sentence")
         half = len(recording) // 4
         await microphone.play(recording[:half], quiet_after_s=0)
-        for modality in ("text", "voice"):
-            for purpose in ("tone", "content"):
-                await _consent(client, modality, purpose, granted=False)
+        for grant in _GRANTS:
+            await _consent(client, *grant, granted=False)
         print("   withdrawn: one call for each grant")
         microphone.affect.clear()
         await microphone.play(recording[half:])
@@ -155,7 +155,7 @@ async def _tell(client: aiohttp.ClientSession) -> None:
     _promise(after["directive"] == before["directive"], "the tone is the same as before her consent")
 
     _title("4. Crisis words lead to human help, with or without consent")
-    _say(f"Ada writes: {_CRISIS}")
+    print(f"   Ada writes: {_CRISIS}")
     crisis = await _call(client, "POST", f"{_PERSON}/messages", {"text": _CRISIS})
     _promise(crisis["safety"] is not None, f"help is offered: {crisis['safety']['resources'][0]}")
     await _call(client, "DELETE", _PERSON)
@@ -246,10 +246,6 @@ def _title(text: str) -> None:
     print(f"\n{text}\n{'─' * len(text)}")
 
 
-def _say(text: str) -> None:
-    print(f"   {text}")
-
-
 def _promise(kept: bool, what: str) -> None:
     if not kept:
         raise Broken(f"broken promise: {what}")
@@ -280,8 +276,7 @@ def _directive(directive: Json) -> None:
 
 
 def _recommendations(items: list[Json]) -> None:
-    shown = "; ".join(f"{item['title']} ({item['reason']})" for item in items[:2])
-    print(f"   offers  {shown}")
+    print("   offers ", "; ".join(f"{item['title']} ({item['reason']})" for item in items[:2]))
 
 
 def _mood(mood: Json | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -103,22 +104,20 @@ def parse_positive(written: str) -> int:
 
 def parse_weight(written: str) -> float:
     """A number greater than 0."""
-    value = _number(written)
-    if value is None or not value > 0:
+    if not (value := _read_number(written)) > 0:
         raise argparse.ArgumentTypeError(f"{written!r} is not a number greater than 0")
     return value
 
 
 def parse_seconds(written: str) -> float:
     """A number of seconds from 0 to below a million."""
-    value = _number(written)
-    if value is None or not 0 <= value < 1e6:
+    if not 0 <= (value := _read_number(written)) < 1e6:
         raise argparse.ArgumentTypeError(f"{written!r} is not a number of seconds")
     return value
 
 
-def _number(written: str) -> float | None:
+def _read_number(written: str) -> float:
     try:
         return float(written)
     except ValueError:
-        return None
+        return math.nan

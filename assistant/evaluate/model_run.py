@@ -53,20 +53,19 @@ class ModelRun:
         """Read all rows; the outcomes, and the rows that could not be read. Raises what `read_rows` raises."""
         clean = disturb is None
         strict = self.options.data if clean and self.options.strict else None
-        outcomes, bad = asyncio.run(
-            read_rows(
-                self.model,
-                self.options.modality,
-                rows,
-                stem=self.stem,
-                disturb=disturb,
-                workers=self.options.workers,
-                journal=self._journal(disturb),
-                engine=self._engine(disturb),
-                pace=self.pace if clean else None,
-                strict=strict,
-            )
+        reading = read_rows(
+            self.model,
+            self.options.modality,
+            rows,
+            stem=self.stem,
+            disturb=disturb,
+            workers=self.options.workers,
+            journal=self._journal(disturb),
+            engine=self._engine(disturb),
+            pace=self.pace if clean else None,
+            strict=strict,
         )
+        outcomes, bad = asyncio.run(reading)
         if strict is not None:
             refuse_bad_rows(strict, bad)
         return outcomes, bad
@@ -86,11 +85,10 @@ class ModelRun:
         return subtract_baselines(outcomes, self.options.baseline, population)
 
     def cost(self, outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
-        """Time and memory, as `engine.measure_cost` measures them."""
+        """Time and memory, as `measure_cost` measures them."""
         models = [self.model] if self.stem is None else [self.model, self.stem]
-        return measure_cost(
-            PieceReader(self.model, self.options.modality, stem=self.stem), models, outcomes, self.pace
-        )
+        reader = PieceReader(self.model, self.options.modality, stem=self.stem)
+        return measure_cost(reader, models, outcomes, self.pace)
 
     def _journal(self, disturb: Disturbance | None) -> Journal:
         """The journal of this run; what it may go on from must come from the same data, model and columns."""

@@ -109,14 +109,13 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
         scoring = Scoring("emotion", False, options.bootstrap, options.seed)
         return compute_findings(sheet, outcomes, scoring, task="mood")
 
+    hashes = {card.name: card.sha256 for card in cards}
     report = Report(
         **get_members(measure(sheet, outcomes)),
         provenance=describe_run(options.data, seed=options.seed, label_map=options.label_map),
         compared={name: dict(measure(*one).metrics) for name, one in compared.items()},
         sets=measure_sets(labelled, moods, options),
-        model=ModelIdentity(
-            name=" and ".join(card.name for card in cards), sha256={card.name: card.sha256 for card in cards}
-        ),
+        model=ModelIdentity(name=" and ".join(hashes), sha256=hashes),
         options=describe_options(options, label_map=dict(label_map)),
         bad_rows=files.list_bad_rows(bad),
         left_out=manifest.left_out,
@@ -151,12 +150,8 @@ def _read(
         bad += unread
         cards.append(card)
     lost = {one.line for one in bad}
-    turns = [
-        SessionTurn(one.row.speaker, one.at_s, tuple(scores[one.row.line]))
-        for one in rows
-        if one.row.line not in lost
-    ]
-    return turns, cards, bad
+    read = [one for one in rows if one.row.line not in lost]
+    return [SessionTurn(one.row.speaker, one.at_s, tuple(scores[one.row.line])) for one in read], cards, bad
 
 
 def score_moods(rows: Sequence[Row], moods: Sequence[Mood | None]) -> tuple[Sheet, list[RowOutcome]]:
@@ -187,11 +182,7 @@ def measure_sets(rows: Sequence[Row], moods: Sequence[Mood | None], options: Moo
     counts = np.array([[1.0, float(row.labels[0] in names)] for row, names in named])
     clusters = metrics.number_clusters([row.speaker for row, _ in named])
     share = {"held": metrics.sum_by_cluster(counts, clusters, metrics.share)}
-    figures = bootstrap.compute_figures(
-        share, int(clusters.max()) + 1, replicates=options.bootstrap, seed=options.seed
-    )
-    return EmotionSets(
-        said=len(named) / len(rows),
-        names=sum(len(names) for _, names in named) / len(named),
-        held=to_measured(figures)["held"],
-    )
+    drawn = int(clusters.max()) + 1
+    figures = bootstrap.compute_figures(share, drawn, replicates=options.bootstrap, seed=options.seed)
+    size = sum(len(names) for _, names in named) / len(named)
+    return EmotionSets(said=len(named) / len(rows), names=size, held=to_measured(figures)["held"])

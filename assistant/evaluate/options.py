@@ -45,13 +45,7 @@ example:
   assistant evaluate voice --data clips.csv --label-map map.json --baseline online --out results
 
 """
-    + manifest.HELP
-    + "\n"
-    + _FIT_HELP
-    + "\n"
-    + conditions.HELP
-    + "\n"
-    + foreign_card.HELP,
+    + "\n".join((manifest.HELP, _FIT_HELP, conditions.HELP, foreign_card.HELP)),
     "text": """\
 The manifest has the columns `text` and one for the task: `labels` (names joined by a bar; empty means no label),
 `emotion`, `sentiment` (negative, neutral, positive), `stress` (0 or 1), or any of `valence`, `arousal` and
@@ -64,9 +58,7 @@ example:
   assistant evaluate text --data messages.csv --task sentiment --out results
 
 """
-    + manifest.HELP
-    + "\n"
-    + foreign_card.HELP,
+    + "\n".join((manifest.HELP, foreign_card.HELP)),
     "recommend": """\
 The folder holds stage 2 of SiTunes as published: stage2_interactions.csv, stage2_env.json, stage2_wrist.npz and
 music_info.csv. The authors' ten splits are made from their seeds. Intervals are 95 % percentile bootstrap over
@@ -80,8 +72,6 @@ MORE = """
 Emotions and sentiments are scored over the classes that occur in the data (closed set): the prediction is the most
 probable of these. Intervals are 95 % percentile bootstrap, over whole speakers if speakers are named.
 """
-
-
 SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
 """Options that change no figure, so a report leaves them out."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -49,11 +50,7 @@ class Distribution:
 
     def cumulative(self) -> list[int]:
         """For each bound, how many values were at most that; the last number is the count of all."""
-        sums, total = [], 0
-        for count in self._counts:
-            total += count
-            sums.append(total)
-        return sums
+        return list(itertools.accumulate(self._counts))
 
 
 class BatchStats:
@@ -133,12 +130,8 @@ class Batcher:
         if len(self._waiting) >= self._max_waiting:
             self.stats.refused_busy += 1
             raise Busy("too many inference requests are waiting")
-        row = _Row(
-            inputs=inputs,
-            deadline=self._clock() + budget_s,
-            shape=tuple(inputs[name].shape for name in self.model.card.inputs),
-            done=asyncio.get_running_loop().create_future(),
-        )
+        shape = tuple(inputs[name].shape for name in self.model.card.inputs)
+        row = _Row(inputs, self._clock() + budget_s, shape, asyncio.get_running_loop().create_future())
         self._waiting.append(row)
         if self._busy < self._workers:
             self._busy += 1
@@ -210,28 +203,26 @@ class Batcher:
     def _run(self, rows: list[Arrays]) -> list[dict[str, Array]]:
         card = self.model.card
         stacked = {
-            name: rows[0][name]
-            if port.batch_axis is None
-            else _stack_rows([row[name] for row in rows], port.batch_axis)
-            for name, port in card.inputs.items()
+            name: _stack_rows([row[name] for row in rows], port.batch_axis) for name, port in card.inputs.items()
         }
         outputs = self.model.run(stacked)
         parts = {
-            name: [outputs[name]] * len(rows)
-            if port.batch_axis is None
-            else _split_rows(outputs[name], len(rows), port.batch_axis)
-            for name, port in card.outputs.items()
+            name: _split_rows(outputs[name], len(rows), port.batch_axis) for name, port in card.outputs.items()
         }
         return [{name: values[index] for name, values in parts.items()} for index in range(len(rows))]
 
 
-def _stack_rows(rows: list[Array], axis: int) -> Array:
-    """Stack rows along a new axis; a single row isn't copied."""
+def _stack_rows(rows: list[Array], axis: int | None) -> Array:
+    """Stack rows along a new axis; a single row isn't copied. Without an axis all rows are the same."""
+    if axis is None:
+        return rows[0]
     return np.expand_dims(rows[0], axis) if len(rows) == 1 else np.stack(rows, axis=axis)
 
 
-def _split_rows(batch: Array, count: int, axis: int) -> list[Array]:
+def _split_rows(batch: Array, count: int, axis: int | None) -> list[Array]:
     """The rows of a batch; several rows are copied, so that none keeps the whole batch in memory."""
+    if axis is None:
+        return [batch] * count
     if count == 1:
         return [np.squeeze(batch, axis)]
     return [np.take(batch, index, axis) for index in range(count)]

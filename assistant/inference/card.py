@@ -66,8 +66,8 @@ def read_card(folder: Path) -> Card:
             sha256=data["sha256"],
             licence=data["licence"],
             labels=tuple(data.get("labels", ())),
-            inputs={name: _port(spec) for name, spec in data["inputs"].items()},
-            outputs={name: _port(spec) for name, spec in data["outputs"].items()},
+            inputs={name: Port(str(spec[0]), tuple(spec[1:])) for name, spec in data["inputs"].items()},
+            outputs={name: Port(str(spec[0]), tuple(spec[1:])) for name, spec in data["outputs"].items()},
             data=data,
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
@@ -90,10 +90,6 @@ def check_stem(head: Card, stem: Card) -> None:
             f"{head.name} ({head.folder}) was trained on the stem {name} with sha256 {sha256}, not on {stem.name} "
             f"({stem.folder}) with {stem.sha256}"
         )
-
-
-def _port(spec: list[Any]) -> Port:
-    return Port(dtype=str(spec[0]), shape=tuple(spec[1:]))
 
 
 def check_hash(card: Card) -> None:

@@ -58,8 +58,7 @@ class Model:
     """A loaded graph whose hash, names and shapes match its card."""
 
     def __init__(self, card: Card, session: OnnxSession) -> None:
-        self.card = card
-        self._session = session
+        self.card, self._session = card, session
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """Run one batch. Raises `ModelInvalid` for inputs that don't fit the card."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from assistant.emotion import Estimate, Evidence, Modality, Mood, Reading
@@ -140,11 +140,8 @@ def abstain_if_unsure(mood: Mood) -> Mood:
     """
     if mood.abstained is not None:
         return mood
-    unsure = [
-        f"{name}_too_wide"
-        for name, estimate in (("valence", mood.valence), ("arousal", mood.arousal))
-        if estimate.deviation >= IGNORANCE
-    ]
+    affect = {"valence": mood.valence, "arousal": mood.arousal}
+    unsure = [f"{name}_too_wide" for name, estimate in affect.items() if estimate.deviation >= IGNORANCE]
     if not mood.emotion_set:
         unsure.append("emotion_not_calibrated")
     elif len(mood.emotion_set) > LARGEST:
@@ -160,34 +157,28 @@ def abstain_if_unsure(mood: Mood) -> Mood:
 def _pool(readings: Sequence[Aged], lives: HalfLives) -> _Voice:
     newest = min(readings, key=lambda aged: aged.age_s)
 
-    def counts(half_life_s: float) -> list[float]:
-        return [
-            aged.reading.quality
-            * (1.0 if aged.age_s <= newest.age_s else CARRY * 2 ** (-(aged.age_s - newest.age_s) / half_life_s))
-            for aged in readings
-        ]
-
     def fresh(half_life_s: float) -> float:
         """Freshness of the newest reading: from 1 to almost 0."""
         return 2 ** -min(newest.age_s / half_life_s, _FORGOTTEN)
 
     def shares(half_life_s: float) -> list[float]:
-        weights = counts(half_life_s)
+        older = [aged.age_s - newest.age_s for aged in readings]
+        carried = [CARRY * 2 ** (-by_s / half_life_s) if by_s > 0 else 1.0 for by_s in older]
+        weights = [aged.reading.quality * w for aged, w in zip(readings, carried, strict=True)]
         return [w / sum(weights) for w in weights]
 
     def pooled(estimates: Sequence[Estimate], half_life_s: float) -> Estimate:
-        weights = shares(half_life_s)
-        mean = sum(w * e.mean for w, e in zip(weights, estimates, strict=True))
-        variance = sum(w * e.deviation**2 for w, e in zip(weights, estimates, strict=True))
-        return Estimate(mean, math.sqrt(variance / fresh(half_life_s)))
+        variance = mixed((e.deviation**2 for e in estimates), half_life_s) / fresh(half_life_s)
+        return Estimate(mixed((e.mean for e in estimates), half_life_s), math.sqrt(variance))
+
+    def mixed(values: Iterable[float], half_life_s: float) -> float:
+        return sum(w * value for w, value in zip(shares(half_life_s), values, strict=True))
 
     usual = _log_odds(USUAL_STRESS)
-    stress = sum(w * _log_odds(a.reading.stress) for w, a in zip(shares(lives.stress_s), readings, strict=True))
+    stress = mixed((_log_odds(aged.reading.stress) for aged in readings), lives.stress_s)
     left = fresh(lives.emotions_s)
-    mixed = {
-        name: sum(
-            w * a.reading.emotions.get(name, 0.0) for w, a in zip(shares(lives.emotions_s), readings, strict=True)
-        )
+    emotions = {
+        name: mixed((aged.reading.emotions.get(name, 0.0) for aged in readings), lives.emotions_s)
         for name in newest.reading.emotions
     }
     return _Voice(
@@ -195,7 +186,7 @@ def _pool(readings: Sequence[Aged], lives: HalfLives) -> _Voice:
         valence=pooled([aged.reading.valence for aged in readings], lives.valence_s),
         arousal=pooled([aged.reading.arousal for aged in readings], lives.arousal_s),
         stress=_sigmoid(usual + (stress - usual) * fresh(lives.stress_s)),
-        emotions={name: left * p + (1 - left) / len(mixed) for name, p in mixed.items()},
+        emotions={name: left * p + (1 - left) / len(emotions) for name, p in emotions.items()},
         trust=TRUST[newest.reading.modality] * left,
         age_s=newest.age_s,
         model=newest.reading.model,

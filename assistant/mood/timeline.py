@@ -80,9 +80,7 @@ class Timeline:
     """Readings in order, and a baseline for each modality."""
 
     def __init__(self, *, half_life_s: float, expires_s: float, calibration: Calibration = UNCALIBRATED) -> None:
-        self._half_life_s = half_life_s
-        self._expires_s = expires_s
-        self._calibration = calibration
+        self._half_life_s, self._expires_s, self._calibration = half_life_s, expires_s, calibration
         self._readings: deque[tuple[float, Reading]] = deque(maxlen=_KEPT)
         self._passing: dict[Modality, tuple[float, Reading]] = {}
         self.baselines: dict[Modality, Baseline] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from assistant.errors import Invalid
 from assistant.profile.person import App
@@ -64,11 +64,10 @@ def parse_scopes(words: Iterable[str]) -> frozenset[Scope]:
     >>> sorted(parse_scopes("infer consent".split()))
     ['consent', 'infer']
     """
-    known: dict[str, Scope] = {scope: scope for scope in get_args(Scope)}
     named = set(words)
-    if not named or not named <= set(known):
+    if not named or not named <= SCOPES.keys():
         raise Invalid(f"scopes are one or more of {', '.join(SCOPES)}", code="scope_unknown")
-    return frozenset(known[word] for word in named)
+    return frozenset(scope for scope in SCOPES if scope in named)
 
 
 def format_scopes(scopes: Iterable[Scope]) -> str:

@@ -19,21 +19,15 @@ _MAX_ITEMS = 100
 _MAX_CHOICES = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
-_KEYWORDS: dict[str, frozenset[str]] = {
-    "string": frozenset({"enum", "maxLength"}),
-    "integer": frozenset({"minimum", "maximum"}),
-    "number": frozenset({"minimum", "maximum"}),
-    "boolean": frozenset(),
-    "array": frozenset({"items", "maxItems"}),
+_TYPES: dict[str, tuple[Any, frozenset[str]]] = {
+    "string": (str, frozenset({"enum", "maxLength"})),
+    "integer": (int, frozenset({"minimum", "maximum"})),
+    "number": ((int, float), frozenset({"minimum", "maximum"})),
+    "boolean": (bool, frozenset()),
+    "array": ((list, tuple), frozenset({"items", "maxItems"})),
 }
+"""Python's types of each type of an attribute, and its keywords."""
 _NOTES = frozenset({"type", "title", "description"})
-_TYPES: dict[str, Any] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list, tuple),
-}
 
 SENSITIVE: dict[str, tuple[str, ...]] = {
     "what is inferred": (
@@ -95,12 +89,11 @@ def check_attributes(schema: Mapping[str, Any], attributes: Mapping[str, Any]) -
 
 def _check_kind(name: str, schema: Any, *, nested: bool) -> None:
     kind = schema.get("type") if isinstance(schema, dict) else None
-    if not isinstance(kind, str) or kind not in _KEYWORDS or (nested and kind == "array"):
+    if not isinstance(kind, str) or kind not in _TYPES or (nested and kind == "array"):
         raise _bad(f"{name} needs a `type`: string, integer, number, boolean, or array of one of these")
-    unknown = set(schema) - _KEYWORDS[kind] - _NOTES
-    if unknown:
-        allowed = ", ".join(sorted(_KEYWORDS[kind] | _NOTES))
-        raise _bad(f"{name} of type {kind} may have {allowed}")
+    allowed = _TYPES[kind][1] | _NOTES
+    if set(schema) - allowed:
+        raise _bad(f"{name} of type {kind} may have {', '.join(sorted(allowed))}")
     if kind == "array":
         _check_kind(f"the items of {name}", schema.get("items"), nested=True)
     for keyword in ("maxLength", "maxItems"):
@@ -117,7 +110,7 @@ def _check_kind(name: str, schema: Any, *, nested: bool) -> None:
 
 def _problem(schema: Mapping[str, Any], value: Any) -> str | None:
     kind = schema["type"]
-    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not isinstance(value, _TYPES[kind][0]) or (isinstance(value, bool) and kind != "boolean"):
         return f"must be of type {kind}"
     if kind == "string" and len(value) > schema.get("maxLength", _MAX_TEXT):
         return f"may have at most {schema.get('maxLength', _MAX_TEXT)} characters"

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
-from assistant.recommend.item_table import ItemTable
+from assistant.bounded import BoundedDict
 from assistant.recommend.slate import Knobs
 
 LATELY = 60
@@ -36,8 +36,7 @@ class ShownKinds(Protocol):
     async def kinds(self, person: str, most: int) -> list[str]:
         """The kinds of the last `most` items that the person, by pseudonym, was shown, oldest first.
 
-        Without what was shown while the person, or the signal of their browser, asked that nothing about them be
-        used.
+        Without what was shown while they, or the signal of their browser, asked that nothing about them be used.
         """
 
 
@@ -82,21 +81,16 @@ class Bubble:
         """The measure in words for the person."""
         if not self.shown:
             return ["Nothing that you were shown lately is on record here."]
-        words = [
-            f"Lately you were shown {self.shown} items, of {self.kinds} of the {self.of} kinds that there are."
-        ]
+        counts = f"{self.shown} items, of {self.kinds} of the {self.of} kinds that there are"
+        words = [f"Lately you were shown {counts}."]
         if self.shown < FEWEST:
             return [*words, f"That is too little to say how varied it is: it takes {FEWEST}."]
         words.append(
             f"They are varied to {self.entropy:.0%} (100 %: all kinds alike; under {NARROW:.0%} counts as narrow)."
         )
-        match self.passed:
-            case "narrow":
-                why = "it had become narrow"
-            case "drifting":
-                why = "it was changing, and becoming narrower"
-            case _:
-                return [*words, "That is varied enough: nothing is done about it."]
+        if self.passed is None:
+            return [*words, "That is varied enough: nothing is done about it."]
+        why = "it had become narrow" if self.passed == "narrow" else "it was changing, and becoming narrower"
         return [*words, f"So more different things are mixed in than were asked for, since {why}."]
 
 
@@ -162,13 +156,8 @@ class ShownLately:
 
     def __init__(self, log: ShownKinds) -> None:
         self._log = log
-        self._known: OrderedDict[str, _KnownKinds] = OrderedDict()
+        self._known = BoundedDict[str, _KnownKinds](_PEOPLE)
         self._forgets = 0
-        self._kinds: dict[str, tuple[ItemTable, frozenset[str]]] = {}
-
-    async def bubble(self, app: str, person: str, table: ItemTable, now: float) -> Bubble:
-        """How narrow what the person was shown lately is."""
-        return bubble(await self.kinds(person, now), self._of(app, table))
 
     async def kinds(self, person: str, now: float) -> Sequence[str]:
         """The kinds of the last items that they were shown, oldest first."""
@@ -192,13 +181,4 @@ class ShownLately:
         read.kinds.extend(sys.intern(kind) for kind in await self._log.kinds(person, LATELY))
         if forgets == self._forgets:  # else perhaps they were erased meanwhile
             self._known[person] = read
-            self._known.move_to_end(person)
-            if len(self._known) > _PEOPLE:
-                self._known.popitem(last=False)
         return read
-
-    def _of(self, app: str, table: ItemTable) -> frozenset[str]:
-        known = self._kinds.get(app)
-        if known is None or known[0] is not table:
-            known = self._kinds[app] = (table, frozenset(item.kind for item in table.items))
-        return known[1]

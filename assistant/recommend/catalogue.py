@@ -98,27 +98,18 @@ def faults(catalogue: Catalogue) -> Iterator[Fault]:
         if not (-1 <= liking.stress <= 1 and -1 <= liking.valence <= 1 and -1 <= liking.arousal <= 1):
             yield Fault(index, "item_affinity", f"the affinities of {item.id!r} must lie between -1 and 1")
         if item.commercial and (liking.stress > 0 or liking.valence < 0):
-            yield Fault(
-                index,
-                "commercial_affinity",
-                f"{item.id!r} is commercial and may not gain from stress or from an unpleasant mood",
-            )
-        if item.features:
-            yield from _feature_faults(index, item)
+            says = f"{item.id!r} is commercial and may not gain from stress or from an unpleasant mood"
+            yield Fault(index, "commercial_affinity", says)
+        if len(item.features) > MAX_FEATURES:
+            yield Fault(index, "item_features", f"{item.id!r} has more than {MAX_FEATURES} features")
+        for name, value in item.features.items():
+            if (refused := refusal(name, OF_ITEMS)) is not None:
+                yield Fault(index, refused.code, f"{item.id!r} may not have the feature {name!r}: {refused.says}")
+            if not -1 <= value <= 1:
+                yield Fault(index, "item_features", f"the features of {item.id!r} must lie between -1 and 1")
         times = (item.published_at, item.available_from, item.available_until)
         if not all(at is None or math.isfinite(at) for at in times):
             yield Fault(index, "item_time", f"the times of {item.id!r} must be finite Unix seconds")
-
-
-def _feature_faults(index: int, item: Item) -> Iterator[Fault]:
-    if len(item.features) > MAX_FEATURES:
-        yield Fault(index, "item_features", f"{item.id!r} has more than {MAX_FEATURES} features")
-    for name, value in item.features.items():
-        refused = refusal(name, OF_ITEMS)
-        if refused is not None:
-            yield Fault(index, refused.code, f"{item.id!r} may not have the feature {name!r}: {refused.says}")
-        if not -1 <= value <= 1:
-            yield Fault(index, "item_features", f"the features of {item.id!r} must lie between -1 and 1")
 
 
 def check(catalogue: Catalogue) -> None:

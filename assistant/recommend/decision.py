@@ -6,13 +6,13 @@ expires or any consent of the person is withdrawn. `assistant.decision` has the 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import msgspec
 
+from assistant.bounded import BoundedDict
 from assistant.emotion import Mood
 from assistant.recommend.holdout import Arm
 from assistant.recommend.ranking import WORDS, Ranking
@@ -115,7 +115,7 @@ class MoodParts:
     """By decision; the oldest goes first."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, MoodPart] = OrderedDict()
+        self._known = BoundedDict[str, MoodPart](_DECISIONS)
 
     def __contains__(self, decision: str) -> bool:
         return decision in self._known
@@ -129,8 +129,6 @@ class MoodParts:
             for ranked in ranking.slate
         }
         self._known[decision] = MoodPart(person, mood.expires_at, context, parts)
-        if len(self._known) > _DECISIONS:
-            self._known.popitem(last=False)
 
     def get(self, decision: str, now: float) -> MoodPart | None:
         """What a decision knew; None once that isn't remembered any more, or the mood has expired at `now`."""

@@ -51,12 +51,12 @@ def usable(mood: Mood | None) -> Mood | None:
 def context_vector(moment: Moment, mood: Mood | None) -> Floats:
     """[len(CONTEXT)]; `mood` is None where there is no grant for content, and its numbers are 0 then."""
     mood = usable(mood)
-    mood_numbers = (
-        (0.0, 0.0, 0.0)
-        if mood is None
-        else (mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence)
-    )
-    return np.array((*context_numbers(moment), *mood_numbers))
+    return np.array((*context_numbers(moment), *((0.0,) * len(MOOD) if mood is None else mood_numbers(mood))))
+
+
+def mood_numbers(mood: Mood) -> tuple[float, float, float]:
+    """A mood as numbers, in the order of `MOOD`: also the weight of each affinity at the cold start."""
+    return mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence
 
 
 def blind(context: Floats) -> Floats:

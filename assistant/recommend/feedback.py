@@ -7,7 +7,7 @@ worker that has folded the same rewards knows the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -39,19 +39,19 @@ class Worth:
     highest: float
     """What the value may be, in the app's unit."""
     says: str
+    number: Callable[[float], float]
 
 
 TABLE: Mapping[Kind, Worth] = {
-    "click": Worth(0.0, 1.0, "0.3 for a click: it shows interest, not liking"),
-    "dwell": Worth(0.0, 86_400.0, "seconds s of attention: s / (s + 30)"),
-    "completion": Worth(0.0, 1.0, "the share that was finished"),
-    "rating": Worth(1.0, 5.0, "one to five stars, evenly from 0 to 1"),
-    "conversion": Worth(0.0, 1.0, "1; of an item that isn't commercial only"),
-    "none": Worth(0.0, 1.0, "0: it was shown and nothing came of it"),
+    "click": Worth(0.0, 1.0, "0.3 for a click: it shows interest, not liking", lambda value: 0.3 * value),
+    "dwell": Worth(0.0, 86_400.0, "seconds s of attention: s / (s + 30)", lambda s: s / (s + DWELL_HALF_S)),
+    "completion": Worth(0.0, 1.0, "the share that was finished", lambda share: share),
+    "rating": Worth(1.0, 5.0, "one to five stars, evenly from 0 to 1", lambda stars: (stars - 1) / 4),
+    "conversion": Worth(0.0, 1.0, "1; of an item that isn't commercial only", lambda value: value),
+    "none": Worth(0.0, 1.0, "0: it was shown and nothing came of it", lambda _: 0.0),
 }
 """Each kind of reward, what its value may be, and its worth. A commercial conversion teaches nothing: the learned
 policy must not find out when people buy."""
-_CLICK = 0.3
 
 
 def reward_of(kind: Kind, value: float = 1.0) -> float:
@@ -65,17 +65,7 @@ def reward_of(kind: Kind, value: float = 1.0) -> float:
         raise Invalid(
             f"the value of a {kind} lies between {worth.lowest:g} and {worth.highest:g}", code="reward_value"
         )
-    match kind:
-        case "click":
-            return _CLICK * value
-        case "dwell":
-            return value / (value + DWELL_HALF_S)
-        case "rating":
-            return (value - 1) / 4
-        case "none":
-            return 0.0
-        case _:
-            return value
+    return worth.number(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +103,19 @@ class Reward:
         return replace(self, features=tuple(features.tolist()), felt=0.0)
 
     @property
+    def late(self) -> bool:
+        """It came so late that nothing is learned from it."""
+        return self.at - self.decided_at > LATE_S
+
+    @property
     def teaches(self) -> bool:
         """Something is learned from it."""
-        late = self.at - self.decided_at > LATE_S
-        return bool(self.features) and not late and not (self.commercial and self.kind == "conversion")
+        return bool(self.features) and not self.late and not (self.commercial and self.kind == "conversion")
 
 
 def shows_taste(reward: Reward) -> bool:
     """Whether a reward says what the person likes: a click's worth or more, in time, for nothing commercial."""
-    late = reward.at - reward.decided_at > LATE_S
-    return reward.reward >= LIKED and not reward.commercial and not late
+    return reward.reward >= LIKED and not reward.commercial and not reward.late
 
 
 class RewardLog(Protocol):
@@ -170,8 +163,7 @@ def learn(state: State, rewards: Iterable[Reward], number: int) -> State:
         if reward.reward > 0 and not reward.commercial:
             mass, since = popularity.get(reward.item, (0.0, reward.at))
             now = max(since, reward.at)
-            mass = _decayed(mass, now - since) + _decayed(reward.reward, now - reward.at)
-            popularity[reward.item] = (mass, now)
+            popularity[reward.item] = (_decayed(mass, now - since) + _decayed(reward.reward, now - reward.at), now)
     likes = (Like(reward.item, reward.beside) for reward in rewards if reward.taste)
     return State(belief, popularity, add_likes(state.together, likes), number)
 

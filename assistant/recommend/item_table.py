@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from assistant.arrays import Bools, Floats, Floats32, Ints
-from assistant.recommend.catalogue import Catalogue, Item
-from assistant.recommend.features import AFFINITY, BUCKETS, COMMERCIAL, ITEM, item_numbers
+from assistant.recommend.catalogue import Item
+from assistant.recommend.features import BUCKETS, COMMERCIAL, ITEM, item_numbers
 from assistant.recommend.slate import unit
 
 _NEVER = 4e12
@@ -47,11 +47,7 @@ class ItemTable:
     """Something is not always available."""
     dated: bool
     """Something has a time of publication."""
-
-    @property
-    def affinity(self) -> Floats:
-        """[items, 3]: to stress, valence and arousal."""
-        return self.numbers[:, AFFINITY]
+    kinds: frozenset[str]
 
     def rows(self, language: str, now: float, candidates: Sequence[str] | None = None) -> Ints:
         """Rows that may be recommended: available, among the candidates, and in the language.
@@ -112,10 +108,8 @@ def lay_out(items: Sequence[Item]) -> ItemTable:
     hashes: dict[str, tuple[int, float]] = {}
     split = {text: words(text) for text in {text for item in items for text in (item.kind, *item.tags)}}
     numbers = np.array([item_numbers(item, hashes) for item in items]).reshape(len(items), len(ITEM))
-    until = [
-        (_NEVER if item.available_until is None else item.available_until) if item.available else -_NEVER
-        for item in items
-    ]
+    ends = [_NEVER if item.available_until is None else item.available_until for item in items]
+    until = [end if item.available else -_NEVER for item, end in zip(items, ends, strict=True)]
     start = [-_NEVER if item.available_from is None else item.available_from for item in items]
     return ItemTable(
         items=items,
@@ -133,6 +127,7 @@ def lay_out(items: Sequence[Item]) -> ItemTable:
         words=_index([[*words(i.title), *split[i.kind], *(w for t in i.tags for w in split[t])] for i in items]),
         timed=any(end < _NEVER for end in until) or any(begin > -_NEVER for begin in start),
         dated=any(item.published_at is not None for item in items),
+        kinds=frozenset(item.kind for item in items),
     )
 
 
@@ -142,17 +137,3 @@ def _index(named: Sequence[Iterable[str]]) -> dict[str, Ints]:
         for name in set(names):
             rows_of.setdefault(name, []).append(row)
     return {name: np.array(rows, dtype=np.int64) for name, rows in rows_of.items()}
-
-
-class ItemTables:
-    """The table of each app's present catalogue."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Catalogue, ItemTable]] = {}
-
-    def table_of(self, app: str, catalogue: Catalogue) -> ItemTable:
-        """The table of the catalogue, laid out again when the catalogue has changed."""
-        known = self._known.get(app)
-        if known is None or known[0] is not catalogue:
-            known = self._known[app] = (catalogue, lay_out(catalogue.items))
-        return known[1]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import OrderedDict
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from assistant.bounded import BoundedDict
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.feedback import RewardLog, State, align_state, learn, pack, shows_taste, unpack
 from assistant.recommend.item_table import ItemTable
@@ -43,7 +44,7 @@ class Learner:
     def __init__(self, log: RewardLog, exploration: Exploration) -> None:
         self._log = log
         self._exploration = exploration
-        self._apps: dict[str, _AppState] = {}
+        self._apps = defaultdict[str, _AppState](_AppState)
 
     async def learned(self, app: str, table: ItemTable, now: float) -> Learned | None:
         """What was learned, by the rows of a table; None before the first reward."""
@@ -57,9 +58,7 @@ class Learner:
 
     async def state(self, app: str, now: float) -> State:
         """What the app's acknowledged rewards have taught, caught up to `REFRESH_S` ago."""
-        known = self._apps.get(app)
-        if known is None:
-            known = self._apps[app] = _AppState()
+        known = self._apps[app]
         if now - known.looked_at < REFRESH_S:
             return known.state
         async with known.lock:
@@ -105,7 +104,7 @@ class LikedLately:
 
     def __init__(self, log: RewardLog) -> None:
         self._log = log
-        self._known: OrderedDict[str, _KnownLikes] = OrderedDict()
+        self._known = BoundedDict[str, _KnownLikes](_PEOPLE)
         self._forgets = 0
 
     async def recent(self, person: str, now: float) -> tuple[str, ...]:
@@ -133,7 +132,4 @@ class LikedLately:
         read = _KnownLikes(items, max(number, known.number), now)
         if forgets == self._forgets:  # else perhaps they were erased meanwhile
             self._known[person] = read
-            self._known.move_to_end(person)
-            if len(self._known) > _PEOPLE:
-                self._known.popitem(last=False)
         return read

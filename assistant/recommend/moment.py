@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from assistant.profile.context import ContextPart
+from assistant.profile.person import ContextPart
 
 Place = Literal["home", "work", "transit", "out"]
 Activity = Literal["still", "walking", "running", "driving"]
@@ -39,14 +39,7 @@ class Moment:
         >>> Moment(hour=7.5, place="home").names
         ('context.hour', 'context.place')
         """
-        known = {
-            "hour": self.hour is not None,
-            "weekday": self.weekday is not None,
-            "place": self.place is not None,
-            "activity": self.activity is not None,
-            "searches": bool(self.searches),
-        }
-        return tuple(f"context.{name}" for name, is_known in known.items() if is_known)
+        return tuple(f"context.{name}" for name in self.__slots__ if getattr(self, name) not in (None, ()))
 
 
 NOWHERE = Moment()

@@ -16,7 +16,7 @@ from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.emotion import Mood
 from assistant.profile.person import Profile
 from assistant.recommend.bandits import Belief, Exploration, Folded, fold
-from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector
+from assistant.recommend.features import AFFINITY, INTEREST, ITEM, SEARCH, blind, context_vector, mood_numbers
 from assistant.recommend.item_table import ItemTable
 from assistant.recommend.moment import Moment
 from assistant.recommend.together import Neighbours, together
@@ -143,7 +143,7 @@ def _weigh(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
     weights = np.zeros(len(ITEM))
     weights[INTEREST], weights[SEARCH] = INTEREST_WEIGHT, SEARCH_WEIGHT
     if who.mood is not None:
-        weights[AFFINITY] = _mood_weights(who.mood)
+        weights[AFFINITY] = mood_numbers(who.mood)
     belief: Folded | None = None
     if (beliefs := who.beliefs or fold_beliefs(who)) is not None:
         belief = beliefs.without if who.mood is None else beliefs.knowing
@@ -163,11 +163,6 @@ def _weigh(seen: View, who: RankingContext, rows: Ints | slice) -> Floats:
     return score
 
 
-def _mood_weights(mood: Mood) -> tuple[float, float, float]:
-    """The weight of each affinity at the cold start: to stress, valence and arousal."""
-    return mood.stress, mood.valence.mean * mood.confidence, mood.arousal.mean * mood.confidence
-
-
 def parts(seen: View, who: RankingContext) -> Parts:
     """The parts of the scores of a few rows, such as those of a slate, each [rows]. They sum to `totals`.
 
@@ -182,7 +177,7 @@ def parts(seen: View, who: RankingContext) -> Parts:
     plain |= seen.plain
     free = ~seen.commercial
     if who.mood is not None:
-        for column, (name, weight) in enumerate(zip(_FELT, _mood_weights(who.mood), strict=True)):
+        for column, (name, weight) in enumerate(zip(_FELT, mood_numbers(who.mood), strict=True)):
             of_mood[name] = free * (numbers[:, AFFINITY][:, column] * weight)
     beliefs = who.beliefs or fold_beliefs(who)
     if beliefs is not None:

@@ -11,27 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from assistant.arrays import Floats
 from assistant.consent.receipt import Record
 from assistant.emotion import Mood
 from assistant.errors import NotFound, Premature
 from assistant.profile.person import App, Person, Profile
 from assistant.recommend.bandits import Exploration
-from assistant.recommend.bubble import Bubble, ShownKinds, ShownLately, widen
-from assistant.recommend.catalogue import CatalogueSource
-from assistant.recommend.decision import (
-    DecidedItem,
-    DecidedRanking,
-    DecisionBook,
-    Diversity,
-    MoodPart,
-    MoodParts,
-    RankingDecision,
-)
+from assistant.recommend.bubble import Bubble, ShownKinds, ShownLately, bubble, widen
+from assistant.recommend.catalogue import Catalogue, CatalogueSource
+from assistant.recommend.decision import DecidedItem, DecisionBook, Diversity, MoodPart, MoodParts, RankingDecision
 from assistant.recommend.features import INTEREST, MOMENT, MOOD, SEARCH, choice_features, context_vector, usable
 from assistant.recommend.feedback import Kind, Reward, RewardLog, reward_of, shows_taste
 from assistant.recommend.holdout import Arm
-from assistant.recommend.item_table import ItemTable, ItemTables
+from assistant.recommend.item_table import ItemTable, lay_out
 from assistant.recommend.learner import Learner, LikedLately
 from assistant.recommend.ranking import VERSION, Ranking, RankRequest, Recommendation, rank_items
 from assistant.recommend.scoring import INTEREST_WEIGHT, SEARCH_WEIGHT, RankingContext, cold_start
@@ -85,7 +76,8 @@ class Recommender:
         self._catalogues = catalogues
         self._log = log
         self._book = book
-        self._tables = ItemTables()
+        self._tables: dict[str, tuple[Catalogue, ItemTable]] = {}
+        """Of each app's present catalogue."""
         self.learner = Learner(log, exploration)
         self._mood_parts = MoodParts()
         self._shown = ShownLately(shown)
@@ -99,9 +91,8 @@ class Recommender:
         wished, likes = request, tuple[str, ...]()
         if viewer.limited_to is None:
             likes = await self._likes.recent(person, now) if learned is not None else ()
-            request = replace(
-                request, knobs=widen(request.knobs, await self._shown.bubble(app, person, table, now))
-            )
+            lately = bubble(await self._shown.kinds(person, now), table.kinds)
+            request = replace(request, knobs=widen(request.knobs, lately))
         mood = usable(viewer.mood)
         context = RankingContext(viewer.profile, mood, request.moment, now, learned, decision, likes=likes)
         ranking, without = rank_items(table, context, request), None
@@ -130,10 +121,12 @@ class Recommender:
 
     async def item_table(self, app: str) -> ItemTable:
         """The app's catalogue, laid out; aside where it is large, since that takes a while."""
-        catalogue = await self._catalogues.get(app)
-        if len(catalogue.items) > _LARGE:
-            return await asyncio.to_thread(self._tables.table_of, app, catalogue)
-        return self._tables.table_of(app, catalogue)
+        catalogue, known = await self._catalogues.get(app), self._tables.get(app)
+        if known is None or known[0] is not catalogue:
+            items = catalogue.items
+            table = await asyncio.to_thread(lay_out, items) if len(items) > _LARGE else lay_out(items)
+            known = self._tables[app] = (catalogue, table)
+        return known[1]
 
     async def reward(
         self,
@@ -167,24 +160,17 @@ class Recommender:
             worth = 0.0
         had_mood = decision in self._mood_parts
         mood_part = None if commercial else self._mood_parts.get(decision, now)
-        context, felt = _learning_context(decided, ranked, mood_part)
+        if mood_part is None or mood_part.context is None:
+            context, felt = np.array([*decided.ranking.context, *[0.0] * len(MOOD)]), 0.0
+        else:
+            context, felt = np.array(mood_part.context), cold_start(mood_part.parts.get(item, {}))
         features: tuple[float, ...] = ()
         if row is not None:
             numbers = table.numbers[row].copy()
             numbers[INTEREST], numbers[SEARCH] = ranked.own
             features = tuple(choice_features(context, numbers).tolist())
-        reward = Reward(
-            item,
-            kind,
-            worth,
-            cold_start(ranked.parts),
-            now,
-            decided.at,
-            features,
-            felt,
-            commercial,
-            decided.ranking.arm,
-        )
+        expected, arm = cold_start(ranked.parts), decided.ranking.arm
+        reward = Reward(item, kind, worth, expected, now, decided.at, features, felt, commercial, arm)
         if row is not None and not limited and decided.ranking.taste and shows_taste(reward):
             self._likes.outdate(decided.person)  # another worker may have taken one
             reward = replace(reward, taste=True, beside=await self._likes.recent(decided.person, now))
@@ -207,7 +193,7 @@ class Recommender:
 
     async def bubble(self, app: str, person: str, now: float) -> Bubble:
         """How narrow what the person was shown lately is."""
-        return await self._shown.bubble(app, person, await self.item_table(app), now)
+        return bubble(await self._shown.kinds(person, now), (await self.item_table(app)).kinds)
 
     async def forget_mood(self, person: str) -> None:
         """The person doesn't let their mood be remembered any more: what rewards kept of it goes."""
@@ -232,23 +218,9 @@ class Recommender:
 
 def _inputs(viewer: Viewer, request: RankRequest, likes: tuple[str, ...]) -> tuple[str, ...]:
     """Names of what a ranking looked at."""
-    names = ["profile.language", *request.moment.names]
-    if viewer.limited_to is None:
-        names.insert(1, "profile.interests")
-    if likes:
-        names.append("likes")
-    if viewer.mood is not None:
-        names.append("mood")
-    return tuple(names)
-
-
-def _learning_context(
-    decided: DecidedRanking, item: DecidedItem, mood_part: MoodPart | None
-) -> tuple[Floats, float]:
-    """The context that a reward teaches in, and what the mood added to the item's score in it."""
-    if mood_part is None or mood_part.context is None:
-        return np.array([*decided.ranking.context, *[0.0] * len(MOOD)]), 0.0
-    return np.array(mood_part.context), cold_start(mood_part.parts.get(item.id, {}))
+    possible = {"profile.language": True, "profile.interests": viewer.limited_to is None}
+    possible |= dict.fromkeys(request.moment.names, True) | {"likes": bool(likes), "mood": viewer.mood is not None}
+    return tuple(name for name, used in possible.items() if used)
 
 
 def _decided_item(ranked: Recommendation) -> DecidedItem:

@@ -126,13 +126,12 @@ def draw_diverse(
     Marginal relevance is (1 - s) x score - s x the largest cosine to a row above; `vectors` [rows, k] have length 1
     or 0. The first place is drawn by the score alone.
     """
-    count = min(slots, len(scores))
     slate: list[Drawn] = []
     logits = scores / temperature
     base = (1 - serendipity) * logits if serendipity < 1 else np.where(np.isneginf(scores), -np.inf, 0.0)
     likeness: npt.NDArray[np.floating[Any]] = np.empty(0)
     weights = np.empty_like(logits)
-    for place in range(count):
+    for place in range(min(slots, len(scores))):
         np.subtract(logits, logits.max(), out=weights)
         np.exp(weights, out=weights)
         row, total = _drawn_row(weights, rng.random())

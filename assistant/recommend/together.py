@@ -4,9 +4,8 @@ The likeness of two items is the cosine of the people who liked them, shrunk whe
 2001; Deshpande & Karypis 2004). An item is scored by its likeness to what the person liked last.
 
 What is kept are counts of people and no person: how many liked an item, and how many two of them. They grow with
-the log of rewards, one reward after the other in its order, so whoever folds the same log counts the same. A pair
-counts only once a few people share it, so that nobody's own taste shows in another's slate (Calandrino et al.
-2011).
+the log of rewards, in its order, so whoever folds the same log counts the same. A pair counts only once a few
+people share it, so that nobody's own taste shows in another's slate (Calandrino et al. 2011).
 """
 
 from __future__ import annotations

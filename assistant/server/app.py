@@ -25,7 +25,7 @@ from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
 from assistant.server.live.realtime import realtime
 from assistant.server.live.streams import STREAMS, WATCH, Streams, Watch
-from assistant.server.live.twilio import WAITING, add_twilio, twilio
+from assistant.server.live.twilio import WAITING, twilio
 from assistant.server.routes import (
     apps,
     chat,
@@ -64,7 +64,7 @@ def make_app(services: Services) -> web.Application:
     )
     app.on_response_prepare.extend([tell_origin(origins), close_unreadable])
     app[SERVICES] = services
-    app[STREAMS] = Streams()
+    app[STREAMS], app[WAITING] = Streams(), Streams()
     app[METRICS] = metrics = Metrics(services.batchers)
     app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
@@ -92,7 +92,6 @@ def make_app(services: Services) -> web.Application:
         app.router.add_route(route.method, route.path, admitted(route))
         if route.method == "GET" and not route.socket:
             app.router.add_route("HEAD", route.path, admitted(route))
-    add_twilio(app)
     metrics.add_gauge("streams_open", "Live WebSocket streams", lambda: len(app[STREAMS].open))
     metrics.add_gauge("calls_waiting", "Calls whose first event has not come yet", lambda: len(app[WAITING].open))
     app.on_shutdown.append(_close_streams)
@@ -106,7 +105,7 @@ async def _let_go(app: web.Application) -> None:
 
 
 async def _close_streams(app: web.Application) -> None:
-    sockets = list(app[STREAMS].open)
+    sockets = [*app[STREAMS].open, *app[WAITING].open]
     await asyncio.gather(*(s.close(code=WSCloseCode.GOING_AWAY, message=b"shutdown") for s in sockets))
 
 
@@ -119,12 +118,8 @@ async def serve(settings: Settings, *, started: Callable[[str], None]) -> None:
     async with open_services(settings) as services, running(services) as address:
         started(address)
         for name in await services.storage.catalogues.missing():
-            log.info(
-                "the app %s has no catalogue, so nothing is recommended: PUT /v1/catalogue, or try "
-                "`assistant catalogue load --starter --app %s`",
-                name,
-                name,
-            )
+            advice = f"PUT /v1/catalogue, or try `assistant catalogue load --starter --app {name}`"
+            log.info("the app %s has no catalogue, so nothing is recommended: %s", name, advice)
         await stop.wait()
         log.info("stopping")
 

@@ -21,6 +21,9 @@ _PROMPTLY = 1_000
 """When so many wait, they are written at once."""
 _EVERY_S = 1.0
 
+COLUMNS = ("who", "action", "purpose", "at", "last_at", "count")
+"""What is stored of an access, besides the person."""
+
 _Key = tuple[str, str, str, str]
 
 
@@ -47,8 +50,7 @@ class AccessLog:
     """Notes an access at once and writes it soon; equal accesses between two writes become one row with a count."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._waiting: dict[_Key, Access] = {}
         self._writing = asyncio.Lock()
         self._soon = asyncio.Event()
@@ -74,20 +76,11 @@ class AccessLog:
             if not taken:
                 return
             rows = [
-                {
-                    "person": key[0],
-                    "who": access.who,
-                    "action": access.action,
-                    "purpose": access.purpose,
-                    "at": access.at,
-                    "last_at": access.last_at,
-                    "count": access.count,
-                }
-                for key, access in taken.items()
+                {"person": person, **{name: getattr(access, name) for name in COLUMNS}}
+                for (person, *_), access in taken.items()
             ]
             try:
-                async with self._database.write() as connection:
-                    await connection.execute(insert(schema.accesses), rows)
+                await self._database.execute(insert(schema.accesses), rows)
             except BaseException:
                 self._return(taken)
                 raise
@@ -102,13 +95,8 @@ class AccessLog:
         query = select(table).where(table.c.person == person)
         if before is not None:
             query = query.where(table.c.seq < before)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(table.c.seq.desc()).limit(limit))).all()
-        # `row.count` would be the method of a tuple
-        return [
-            Access(row.who, row.action, row.purpose, row.at, row.last_at, row._mapping["count"], row.seq)
-            for row in rows
-        ]
+        rows = await self._database.rows(query.order_by(table.c.seq.desc()).limit(limit))
+        return [Access(**{name: row._mapping[name] for name in (*COLUMNS, "seq")}) for row in rows]
 
     def forget(self, person: str) -> None:
         """Drop the waiting accesses to the data of a person who was erased."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, select, true
 
-from assistant.consent.receipt import Event
 from assistant.emotion import MODALITIES, PURPOSES
 from assistant.store import schema
-from assistant.store.consents import stands
+from assistant.store.consents import granted, stands
 from assistant.store.database import Database
 
 TOO_FEW = 10
@@ -48,8 +47,7 @@ class Aggregates:
     """Counts of people, by app. Those who were erased are not counted."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
 
     async def count_by_app(self, app: str | None) -> list[dict[str, Any]]:
         """The numbers of one app, or of each app where `app` is None."""
@@ -59,13 +57,18 @@ class Aggregates:
         return [{"app": row.name, **await self._numbers(row.id)} for row in rows]
 
     async def _numbers(self, app: str) -> dict[str, Any]:
-        people = await self._count(app, None)
+        people = await self._count(app, true())
         if people <= TOO_FEW:
             return {"people": None, "withheld": WITHHELD}
-        ever, gone, corrected = [
-            await self._count(app, said)
-            for said in (_has_event("granted"), _has_event("withdrawn"), _has_correction())
-        ]
+        of, corrections = schema.people.c.pseudonym, schema.accesses
+        facts = (
+            exists().where(schema.consents.c.person == of, schema.consents.c.event == "granted"),
+            exists().where(schema.consents.c.person == of, schema.consents.c.event == "withdrawn"),
+            exists().where(corrections.c.person == of, corrections.c.action == _CORRECTED),
+            stands(of, "restricted", "unrestricted"),
+            stands(of, "objected", "unobjected"),
+        )
+        ever, gone, corrected, restricted, objected = [await self._count(app, fact) for fact in facts]
         consents = [
             {"modality": modality, "purpose": purpose, "people": publishable(count, people)}
             for (modality, purpose), count in (await self._consents(app)).items()
@@ -76,47 +79,21 @@ class Aggregates:
             "granted_ever": publishable(ever, people),
             "opt_out_rate": publishable_rate(gone, ever),
             "correction_rate": publishable_rate(corrected, people),
-            "restricted": publishable(
-                await self._count(app, stands(schema.people.c.pseudonym, "restricted", "unrestricted")), people
-            ),
-            "objected": publishable(
-                await self._count(app, stands(schema.people.c.pseudonym, "objected", "unobjected")), people
-            ),
+            "restricted": publishable(restricted, people),
+            "objected": publishable(objected, people),
         }
 
     async def _count(self, app: str, which: Any) -> int:
-        table = schema.people
-        query = select(func.count()).select_from(table).where(table.c.app == app)
-        if which is not None:
-            query = query.where(which)
-        async with self._database.read() as connection:
-            return int(await connection.scalar(query) or 0)
+        query = select(func.count()).select_from(schema.people).where(schema.people.c.app == app, which)
+        return int(await self._database.scalar(query) or 0)
 
     async def _consents(self, app: str) -> dict[tuple[str, str], int]:
-        said, later, people = schema.consents.alias("said"), schema.consents.alias("later"), schema.people
-        ended = exists().where(
-            later.c.person == said.c.person,
-            later.c.modality == said.c.modality,
-            later.c.purpose == said.c.purpose,
-            later.c.event == "withdrawn",
-            later.c.seq > said.c.seq,
-        )
+        said, people = schema.consents.alias("said"), schema.people
         query = (
             select(said.c.modality, said.c.purpose, func.count(said.c.person.distinct()).label("people"))
             .join(people, and_(people.c.pseudonym == said.c.person, people.c.app == app))
-            .where(said.c.event == "granted", said.c.expires_at > self._clock(), ~ended)
+            .where(granted(said, self._clock()))
             .group_by(said.c.modality, said.c.purpose)
         )
-        async with self._database.read() as connection:
-            found = {(row.modality, row.purpose): row.people for row in (await connection.execute(query)).all()}
+        found = {(row.modality, row.purpose): row.people for row in await self._database.rows(query)}
         return {(m, p): found.get((m, p), 0) for m in MODALITIES for p in PURPOSES}
-
-
-def _has_event(event: Event) -> Any:
-    table = schema.consents
-    return exists().where(table.c.person == schema.people.c.pseudonym, table.c.event == event)
-
-
-def _has_correction() -> Any:
-    table = schema.accesses
-    return exists().where(table.c.person == schema.people.c.pseudonym, table.c.action == _CORRECTED)

@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 _USED_EVERY_S = 60.0
 """Seconds between two notes that a key was used."""
-_AT_ONCE = 500
-"""Ids in one query."""
 _ENDED = {
     "key_unknown": "this API key is unknown",
     "key_revoked": "this API key was revoked",
@@ -47,9 +45,7 @@ class Apps:
     def __init__(
         self, database: Database, clock: Callable[[], float], exceptions: Exceptions = _NO_EXCEPTIONS
     ) -> None:
-        self._database = database
-        self._clock = clock
-        self._exceptions = exceptions
+        self._database, self._clock, self._exceptions = database, clock, exceptions
         self._noted: dict[str, float] = {}
         self._notes: set[asyncio.Task[None]] = set()
 
@@ -85,11 +81,8 @@ class Apps:
 
     async def list_keys(self) -> list[ApiKey]:
         """Every key that was ever created, oldest first."""
-        async with self._database.read() as connection:
-            rows = (
-                await connection.execute(_KEYS.order_by(schema.api_keys.c.created_at, schema.api_keys.c.id))
-            ).all()
-        return [_key(row) for row in rows]
+        table = schema.api_keys
+        return [_key(row) for row in await self._database.rows(_KEYS.order_by(table.c.created_at, table.c.id))]
 
     async def rotate_key(self, id: str, *, grace_s: float) -> str:
         """Create a key like the one with this `id`, which keeps working for `grace_s` seconds.
@@ -114,14 +107,12 @@ class Apps:
         """Revoke a key for good. Raises `NotFound` (`key_unknown`)."""
         known, now, table = await self._by_id(id), self._clock(), schema.api_keys
         change = update(table).where(table.c.id == id, table.c.revoked_at.is_(None))
-        async with self._database.write() as connection:
-            await connection.execute(change.values(revoked_at=now))
+        await self._database.execute(change.values(revoked_at=now))
         return replace(known, revoked_at=now if known.revoked_at is None else known.revoked_at)
 
     async def authenticate(self, key: str) -> ApiKey:
         """The app and scopes of `key`. Raises `Unauthenticated` (`key_unknown`, `key_revoked` or `key_expired`)."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(_KEYS.where(schema.api_keys.c.hash == _hash(key)))).first()
+        row = await self._database.row(_KEYS.where(schema.api_keys.c.hash == _hash(key)))
         if row is None:
             raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
         known, now = _key(row), self._clock()
@@ -133,25 +124,22 @@ class Apps:
 
     async def find_app(self, name: str) -> App:
         """The app called `name`. Raises `NotFound` (`app_unknown`)."""
-        async with self._database.read() as connection:
-            found = await connection.scalar(select(schema.apps.c.id).where(schema.apps.c.name == name))
+        found = await self._database.scalar(select(schema.apps.c.id).where(schema.apps.c.name == name))
         if found is None:
             raise NotFound("there is no app of that name", code="app_unknown")
         return await self.get(found)
 
     async def get(self, id: str) -> App:
         """The app with this id. Raises `NotFound` (`app_unknown`)."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(schema.apps).where(schema.apps.c.id == id))).first()
+        row = await self._database.row(select(schema.apps).where(schema.apps.c.id == id))
         if row is None:
             raise NotFound("there is no such app", code="app_unknown")
         return self._with_exemptions(_app(row))
 
     async def change_settings(self, app: App, settings: AppSettings) -> App:
         """Replace an app's settings."""
-        table, written = schema.apps, msgspec.json.encode(settings).decode()
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(table.c.id == app.id).values(settings=written))
+        change = update(schema.apps).where(schema.apps.c.id == app.id)
+        await self._database.execute(change.values(settings=msgspec.json.encode(settings).decode()))
         return replace(app, settings=settings)
 
     def _with_exemptions(self, app: App) -> App:
@@ -159,15 +147,10 @@ class Apps:
 
     async def list_ended(self, ids: Collection[str]) -> dict[str, str]:
         """Which of these keys don't work any more, each with the error code that says why."""
-        now, named, table = self._clock(), tuple(ids), schema.api_keys
-        found: dict[str, str] = {}
-        for start in range(0, len(named), _AT_ONCE):
-            part = named[start : start + _AT_ONCE]
-            async with self._database.read() as connection:
-                rows = (await connection.execute(_KEYS.where(table.c.id.in_(part)))).all()
-            living = {key.id: key.end_code(now) for key in map(_key, rows)}
-            found |= {id: why for id in part if (why := living.get(id, "key_unknown")) is not None}
-        return found
+        now = self._clock()
+        rows = await self._database.rows_with(_KEYS, schema.api_keys.c.id, ids)
+        living = {key.id: key.end_code(now) for key in map(_key, rows)}
+        return {id: why for id in ids if (why := living.get(id, "key_unknown")) is not None}
 
     async def close(self) -> None:
         """Wait until every note of a use is written."""
@@ -186,8 +169,7 @@ class Apps:
         }
 
     async def _by_id(self, id: str) -> ApiKey:
-        async with self._database.read() as connection:
-            row = (await connection.execute(_KEYS.where(schema.api_keys.c.id == id))).first()
+        row = await self._database.row(_KEYS.where(schema.api_keys.c.id == id))
         if row is None:
             raise NotFound("there is no key with this id; `assistant keys list` shows them", code="key_unknown")
         return _key(row)
@@ -202,10 +184,9 @@ class Apps:
         note.add_done_callback(self._notes.discard)
 
     async def _write_used(self, id: str, now: float) -> None:
-        table = schema.api_keys
+        change = update(schema.api_keys).where(schema.api_keys.c.id == id)
         try:
-            async with self._database.write() as connection:
-                await connection.execute(update(table).where(table.c.id == id).values(used_at=now))
+            await self._database.execute(change.values(used_at=now))
         except StorageFailed:
             log.warning("the use of a key could not be recorded")
 
@@ -220,16 +201,8 @@ def _app(row: Any) -> App:
 
 
 def _key(row: Any) -> ApiKey:
-    return ApiKey(
-        id=row.key_id,
-        name=row.key_name,
-        app=_app(row),
-        scopes=parse_scopes(row.key_scopes.split()),
-        created_at=row.key_created_at,
-        used_at=row.key_used_at,
-        expires_at=row.key_expires_at,
-        revoked_at=row.key_revoked_at,
-    )
+    times = row.key_created_at, row.key_used_at, row.key_expires_at, row.key_revoked_at
+    return ApiKey(row.key_id, row.key_name, _app(row), parse_scopes(row.key_scopes.split()), *times)
 
 
 def _hash(key: str) -> str:
@@ -240,8 +213,7 @@ class AppPolicies:
     """At most one policy for each app; the others use the shipped one. Read each time, so every process agrees."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._known: dict[str, tuple[bytes, Policy]] = {}
 
     async def get(self, app: str) -> Policy:
@@ -250,8 +222,7 @@ class AppPolicies:
         Raises `Unavailable` (`policy_unreadable`) where its own can't be read: it is never replaced silently.
         """
         table = schema.policies
-        async with self._database.read() as connection:
-            body = await connection.scalar(select(table.c.body).where(table.c.app == app))
+        body = await self._database.scalar(select(table.c.body).where(table.c.app == app))
         if body is None:
             self._known.pop(app, None)
             return SHIPPED
@@ -262,17 +233,12 @@ class AppPolicies:
 
     async def put(self, app: str, policy: Policy) -> None:
         """Replace the app's policy; durable when this returns."""
-        table = schema.policies
-        values = {"app": app, "body": msgspec.json.encode(policy), "updated_at": self._clock()}
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.app == app))
-            await connection.execute(insert(table).values(**values))
+        values = {"body": msgspec.json.encode(policy), "updated_at": self._clock()}
+        await self._database.execute(self._database.upsert(schema.policies, ["app"], app=app, **values))
 
     async def drop(self, app: str) -> None:
         """Remove the app's policy, so that the shipped one holds again."""
-        table = schema.policies
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.app == app))
+        await self._database.execute(delete(schema.policies).where(schema.policies.c.app == app))
 
 
 def _read(body: bytes) -> Policy:
@@ -288,23 +254,20 @@ class Catalogues:
     """One catalogue for each app; `recommend.catalogue.CatalogueSource`. They hold no personal data."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._clock = clock
+        self._database, self._clock = database, clock
         self._known: dict[str, Catalogue] = {}
 
     async def put(self, app: str, catalogue: Catalogue) -> None:
         """Replace the app's catalogue."""
         values = {"body": msgspec.json.encode(catalogue), "updated_at": self._clock()}
-        async with self._database.write() as connection:
-            await connection.execute(self._database.upsert(schema.catalogues, ["app"], app=app, **values))
+        await self._database.execute(self._database.upsert(schema.catalogues, ["app"], app=app, **values))
         self._known[app] = catalogue
 
     async def get(self, app: str) -> Catalogue:
         """The app's catalogue; an empty one where it has none."""
         if app not in self._known:
-            query = select(schema.catalogues.c.body).where(schema.catalogues.c.app == app)
-            async with self._database.read() as connection:
-                body = await connection.scalar(query)
+            table = schema.catalogues
+            body = await self._database.scalar(select(table.c.body).where(table.c.app == app))
             if not body:  # not kept: another process may load one at any time
                 return Catalogue(version="", items=())
             self._known[app] = msgspec.json.decode(body, type=Catalogue)
@@ -314,5 +277,4 @@ class Catalogues:
         """The names of the apps that have no catalogue, sorted."""
         apps, catalogues = schema.apps, schema.catalogues
         query = select(apps.c.name).where(apps.c.id.not_in(select(catalogues.c.app))).order_by(apps.c.name)
-        async with self._database.read() as connection:
-            return list((await connection.scalars(query)).all())
+        return [row.name for row in await self._database.rows(query)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import aiosqlite
@@ -61,8 +62,7 @@ class ListenedChanges:
     """For PostgreSQL, which notifies those who LISTEN as soon as a record is committed."""
 
     def __init__(self, url: str, records: ConsentRecords) -> None:
-        self._url = url
-        self._records = records
+        self._url, self._records = url, records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
         """See `Changes.follow`. Looks at every notification, and twice a second without one."""
@@ -81,17 +81,11 @@ class ListenedChanges:
                         after = records[-1].seq
                         bell.set()  # there may be another page
                     yield records
-                    await _wait_for(bell)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_S):
+                            await bell.wait()
             finally:
                 await connection.close(timeout=_CONNECT_S)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise StorageFailed(f"can't follow the changes now: {type(error).__name__}") from error
         raise StorageFailed("can't follow the changes now: the connection was closed")
-
-
-async def _wait_for(bell: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(_LOOK_S):
-            await bell.wait()
-    except TimeoutError:
-        pass

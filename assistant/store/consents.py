@@ -9,10 +9,11 @@ from typing import Any, get_args
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from assistant.consent.chain import GENESIS, link
 from assistant.consent.receipt import Actor, Event, Record
+from assistant.consent.records import GENESIS, link
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit, StorageFailed
+from assistant.store.database import Database, StorageFailed
+from assistant.store.group_commit import GroupCommit
 
 CHANNEL = "attune_consents"
 """PostgreSQL notifies other processes of new records on this channel."""
@@ -32,6 +33,19 @@ def stands(person: ColumnElement[str], event: Event, lifted: Event) -> ColumnEle
         later.c.person == said.c.person, later.c.seq > said.c.seq, later.c.event.in_((lifted, "erased"))
     )
     return exists().where(said.c.person == person, said.c.event == event, ~ended)
+
+
+def granted(said: Any, now: float) -> ColumnElement[bool]:
+    """Whether a record of the table `said` is a grant that holds at Unix time `now` and was not withdrawn."""
+    later = schema.consents.alias("later")
+    withdrawn = exists().where(
+        later.c.person == said.c.person,
+        later.c.modality == said.c.modality,
+        later.c.purpose == said.c.purpose,
+        later.c.event == "withdrawn",
+        later.c.seq > said.c.seq,
+    )
+    return and_(said.c.event == "granted", said.c.expires_at > now, ~withdrawn)
 
 
 class ConsentRecords:
@@ -60,13 +74,11 @@ class ConsentRecords:
 
     async def last_seq(self) -> int:
         """The place of the newest record; 0 where there is none."""
-        async with self._database.read() as connection:
-            return await connection.scalar(select(func.max(schema.consents.c.seq))) or 0
+        return int(await self._database.scalar(select(func.max(schema.consents.c.seq))) or 0)
 
     async def count(self) -> int:
         """How many records there are."""
-        async with self._database.read() as connection:
-            return await connection.scalar(select(func.count()).select_from(schema.consents)) or 0
+        return int(await self._database.scalar(select(func.count()).select_from(schema.consents)) or 0)
 
     async def expired(self, now: float, limit: int = _PAGE) -> list[Record]:
         """Grants that ran out and were neither replaced nor withdrawn nor recorded as expired yet, oldest first."""
@@ -119,8 +131,7 @@ class ConsentRecords:
         return kept
 
     async def _records(self, query: Any, values: dict[str, Any] | None = None) -> list[Record]:
-        async with self._database.read() as connection:
-            return [_record(row) for row in await connection.execute(query, values)]
+        return [_record(row) for row in await self._database.rows(query, values)]
 
 
 def _values(record: Record) -> dict[str, Any]:
@@ -134,18 +145,6 @@ def _record(row: Any) -> Record:
             "the ledger holds an event that this version doesn't know; a newer version wrote it",
             code="data_corrupt",
         )
-    return Record(
-        id=row.id,
-        person=row.person,
-        at=row.at,
-        event=row.event,
-        modality=row.modality,
-        purpose=row.purpose,
-        notice=row.notice,
-        expires_at=row.expires_at,
-        actor=Actor(row.actor, row.evidence),
-        reason=row.reason,
-        app=row.app,
-        seq=row.seq,
-        hash=row.hash,
-    )
+    values = dict(row._mapping)
+    values["actor"] = Actor(values["actor"], values.pop("evidence"))
+    return Record(**values)

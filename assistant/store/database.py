@@ -1,15 +1,15 @@
-"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers; group commit; migration."""
+"""A SQLite file or a PostgreSQL server, opened for many readers and durable writers, and its migration."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -17,7 +17,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -32,6 +31,10 @@ _CONNECT_S = 10
 _ATTEMPTS, _WAIT_S = 100, 0.05
 _MIGRATING = 0x6174_7475_6E65
 """The advisory lock that one migration at a time holds."""
+
+
+_IN_ONE_QUERY = 500
+"""Values in one query."""
 
 
 class StorageFailed(Unavailable):
@@ -125,14 +128,39 @@ class Database:
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
 
+    async def rows(self, query: Any, values: dict[str, Any] | None = None) -> Sequence[Any]:
+        """The rows of one query. Raises `StorageFailed`, as do the next three."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).all()
+
+    async def row(self, query: Any, values: dict[str, Any] | None = None) -> Any:
+        """The first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return (await connection.execute(query, values)).first()
+
+    async def scalar(self, query: Any) -> Any:
+        """The first column of the first row of one query; None where there is none."""
+        async with self.read() as connection:
+            return await connection.scalar(query)
+
+    async def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
+        """Run one statement in a transaction of its own; returns how many rows it changed."""
+        async with self.write() as connection:
+            return (await connection.execute(statement, rows)).rowcount
+
     async def can_write(self) -> bool:
         """Whether changes can be stored. Some seconds after one that failed this tries a small one."""
         failed_at = self.write_failed_at
         if failed_at is not None and asyncio.get_running_loop().time() - failed_at > _TRY_AGAIN_S:
             with suppress(StorageFailed):
-                async with self.write() as connection:
-                    await connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+                await self.execute(text("UPDATE alembic_version SET version_num = version_num"))
         return self.write_failed_at is None
+
+    async def rows_with(self, query: Any, column: Any, values: Collection[str]) -> list[Any]:
+        """The rows of a query in which `column` is one of `values`, read in parts."""
+        named = tuple(values)
+        parts = [named[start : start + _IN_ONE_QUERY] for start in range(0, len(named), _IN_ONE_QUERY)]
+        return [row for part in parts for row in await self.rows(query.where(column.in_(part)))]
 
     def upsert(self, table: Table, key: list[str], **values: Any) -> Any:
         """A statement that inserts a row, or changes the one that has the same `key` columns."""
@@ -202,29 +230,22 @@ def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
     """An engine to write with and one to read with."""
     try:
         parsed = make_url(url)
+        driven = parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
         if parsed.get_backend_name() == "sqlite":
-            driven = _driven(parsed)
-            writer, readers = (
-                create_async_engine(driven),
-                create_async_engine(driven, skip_autocommit_rollback=True),
-            )
-            event.listen(
-                writer.sync_engine, "connect", _pragmas("secure_delete=ON" if shreds else "secure_delete=FAST")
-            )
+            writer = create_async_engine(driven)
+            readers = create_async_engine(driven, skip_autocommit_rollback=True)
+            deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
+            event.listen(writer.sync_engine, "connect", _pragmas(deletes))
             event.listen(writer.sync_engine, "begin", _begin)
             event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
             return writer, readers
-        engine = create_async_engine(_driven(parsed), connect_args={"timeout": _CONNECT_S}, **_POOL)
+        engine = create_async_engine(driven, connect_args={"timeout": _CONNECT_S}, **_POOL)
         event.listen(engine.sync_engine, "checkout", _check)
         return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
     except ModuleNotFoundError as error:
         raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
     except (ArgumentError, ValueError) as error:
         raise ConfigInvalid("the database's URL is not valid") from error
-
-
-def _driven(url: URL) -> URL:
-    return url.set(drivername=_DRIVERS[url.get_backend_name()])
 
 
 def _pragmas(also: str) -> Callable[[Any, Any], None]:
@@ -329,67 +350,3 @@ def _name(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
     orig = error.driver_exception if isinstance(error, DBAPIError) else None
     return type(orig or error).__name__
-
-
-Row = TypeVar("Row")
-Result = TypeVar("Result")
-
-
-class GroupCommit(Generic[Row, Result]):
-    """Collects rows while a transaction runs, and writes them in the next one, at most `most` at once.
-
-    `write` takes rows and returns one result for each, in their order; they are durable when it returns.
-    """
-
-    def __init__(self, write: Callable[[Sequence[Row]], Awaitable[Sequence[Result]]], *, most: int = 512) -> None:
-        self._write = write
-        self._most = most
-        self._waiting: list[tuple[Row, asyncio.Future[Result]]] = []
-        self._writer: asyncio.Task[None] | None = None
-
-    async def write(self, row: Row) -> Result:
-        """Write one row, and wait until it is durable. Raises what `write` raises for this row alone.
-
-        Cancelling the wait does not cancel the write.
-        """
-        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((row, result))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._run())
-        return await result
-
-    async def close(self) -> None:
-        """Wait until everything is written."""
-        if self._writer is not None:
-            await self._writer
-
-    async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            try:
-                await self._write_all(batch)
-            except Exception as error:
-                if len(batch) == 1:
-                    _refuse(batch, error)
-                    continue
-                for pair in batch:  # so that one bad row fails alone
-                    try:
-                        await self._write_all([pair])
-                    except Exception as reason:
-                        _refuse([pair], reason)
-            except BaseException:
-                for _, result in batch:
-                    result.cancel()
-                raise
-
-    async def _write_all(self, batch: Sequence[tuple[Row, asyncio.Future[Result]]]) -> None:
-        written = await self._write([row for row, _ in batch])
-        for (_, result), value in zip(batch, written, strict=True):
-            if not result.done():
-                result.set_result(value)
-
-
-def _refuse(batch: Sequence[tuple[Row, asyncio.Future[Result]]], error: Exception) -> None:
-    for _, result in batch:
-        if not result.done():
-            result.set_exception(error)

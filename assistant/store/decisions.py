@@ -13,8 +13,9 @@ from assistant.decision import Decision
 from assistant.errors import NotFound
 from assistant.recommend.decision import DecidedRanking
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit
-from assistant.store.keys.vault import Vault
+from assistant.store.database import Database
+from assistant.store.group_commit import GroupCommit
+from assistant.store.keys import Vault
 
 _decode = msgspec.json.Decoder(Decision).decode
 
@@ -23,8 +24,7 @@ class Decisions:
     """Implements `decision.DecisionLog` and `recommend.decision.DecisionBook`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._writes = GroupCommit(self._write)
 
     async def add(self, decision: str, person: str, at: float, body: Decision) -> None:
@@ -33,8 +33,7 @@ class Decisions:
         await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
 
     async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-        async with self._database.write() as connection:
-            await connection.execute(insert(schema.decisions), list(rows))
+        await self._database.execute(insert(schema.decisions), list(rows))
         return [None] * len(rows)
 
     async def close(self) -> None:
@@ -45,8 +44,7 @@ class Decisions:
         """A person's decision. Raises `NotFound` (`decision_unknown`)."""
         table = schema.decisions
         query = select(table.c.body).where(table.c.id == decision, table.c.person == person)
-        async with self._database.read() as connection:
-            sealed = await connection.scalar(query)
+        sealed = await self._database.scalar(query)
         if sealed is None:
             raise _unknown()
         return await self._open(person, sealed)
@@ -80,8 +78,7 @@ class Decisions:
         shown = replace(body, ranking=replace(body.ranking, active=True))
         sealed = await self._vault.seal(row.person, "decision", msgspec.json.encode(shown))
         table = schema.decisions
-        async with self._database.write() as connection:
-            await connection.execute(update(table).where(table.c.id == decision).values(body=sealed))
+        await self._database.execute(update(table).where(table.c.id == decision).values(body=sealed))
 
     async def _open(self, person: str, sealed: bytes) -> Decision:
         return _decode(await self._vault.open(person, "decision", sealed))
@@ -91,8 +88,7 @@ class Decisions:
         query = select(table.c.person, table.c.at, table.c.body)
         query = query.join(people, people.c.pseudonym == table.c.person)
         query = query.where(table.c.id == decision, people.c.app == app)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+        row = await self._database.row(query)
         if row is None:
             raise _unknown()
         return row

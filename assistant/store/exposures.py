@@ -17,7 +17,7 @@ from assistant.recommend.measures.rates import Came, Piece, Sample, Shown
 from assistant.store import schema
 from assistant.store.consents import stands
 from assistant.store.database import Database
-from assistant.store.keys.vault import Opener, Vault
+from assistant.store.keys import Opener, Vault
 from assistant.store.people import StoredProfile
 
 MOST = 20_000
@@ -67,8 +67,7 @@ class Exposures:
     """What an app's people were shown. Only one report is read at a time."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._turn = asyncio.Lock()
 
     async def kinds(self, person: str, most: int) -> list[str]:
@@ -76,8 +75,7 @@ class Exposures:
         found: list[str] = []
         newest = select(_d.c.body).where(_d.c.person == person).order_by(_d.c.at.desc(), _d.c.id.desc())
         for page in range(_PAGES):
-            async with self._database.read() as connection:
-                rows = (await connection.execute(newest.limit(_PAGE).offset(page * _PAGE))).all()
+            rows = await self._database.rows(newest.limit(_PAGE).offset(page * _PAGE))
             if rows:
                 try:
                     opened = await self._vault.opener(person)
@@ -94,13 +92,15 @@ class Exposures:
     async def sample(self, app: str, since: float, *, most: int = MOST) -> Sample:
         """The app's latest slates since `since` (Unix seconds), with their rewards; at most `most` decisions."""
         shown: list[Shown] = []
-        read, whole, unrestricted = 0, True, _Unrestricted(self._database)
+        read, whole = 0, True
+        may: dict[str, bool] = {}
         async with self._turn:
             async for rows in self._pages(app, since, most + 1):
                 read += len(rows)
                 if read > most:
                     rows, read, whole = rows[: most - read], most, False
-                rows = [row for row in rows if row.person in await unrestricted.among(rows)]
+                await self._note_unrestricted({row.person for row in rows}, may)
+                rows = [row for row in rows if may[row.person]]
                 openers = await self._vault.openers({row.person for row in rows})
                 rewards, all_of_them = await self._rewards(app, [row.id for row in rows])
                 whole = whole and all_of_them
@@ -116,8 +116,7 @@ class Exposures:
             for start in range(0, len(named), _CHUNK):
                 query = select(_p.c.pseudonym, _p.c.profile)
                 query = query.where(_p.c.pseudonym.in_(named[start : start + _CHUNK]))
-                async with self._database.read() as connection:
-                    rows = (await connection.execute(query)).all()
+                rows = await self._database.rows(query)
                 openers = await self._vault.openers([row.pseudonym for row in rows])
                 found |= await asyncio.to_thread(_decrypt_profiles, rows, openers, of)
         return found
@@ -132,8 +131,7 @@ class Exposures:
             page = query.limit(min(_CHUNK, most))
             if before is not None:
                 page = page.where(_d.c.at <= before[0], tuple_(_d.c.at, _d.c.id) < tuple_(*before))
-            async with self._database.read() as connection:
-                rows = (await connection.execute(page)).all()
+            rows = await self._database.rows(page)
             if rows:
                 yield rows
             if len(rows) < min(_CHUNK, most):
@@ -145,28 +143,15 @@ class Exposures:
         """Rewards of these decisions, and whether these are all of them."""
         most = _REWARDS * _CHUNK
         query = select(_r.c.decision, _r.c.person, _r.c.body).where(_r.c.app == app, _r.c.decision.in_(decisions))
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(most + 1))).all()
+        rows = await self._database.rows(query.limit(most + 1))
         return rows[:most], len(rows) <= most
 
-
-class _Unrestricted:
-    """Finds the people whose data may be used: those who did not restrict it. Each is looked up once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._may: dict[str, bool] = {}
-
-    async def among(self, rows: Sequence[Any]) -> set[str]:
-        people = {row.person for row in rows}
-        if unknown := people - self._may.keys():
-            query = select(_p.c.pseudonym).where(
-                _p.c.pseudonym.in_(unknown), ~stands(_p.c.pseudonym, "restricted", "unrestricted")
-            )
-            async with self._database.read() as connection:
-                may = set((await connection.execute(query)).scalars())
-            self._may |= {person: person in may for person in unknown}
-        return {person for person in people if self._may[person]}
+    async def _note_unrestricted(self, people: set[str], may: dict[str, bool]) -> None:
+        """Note in `may` which people did not restrict the use of their data. Each is looked up once."""
+        if unknown := people - may.keys():
+            query = select(_p.c.pseudonym).where(~stands(_p.c.pseudonym, "restricted", "unrestricted"))
+            found = {row.pseudonym for row in await self._database.rows_with(query, _p.c.pseudonym, unknown)}
+            may |= {person: person in found for person in unknown}
 
 
 def _decrypt(rows: Sequence[Any], rewards: Sequence[Any], openers: Mapping[str, Opener]) -> list[Shown]:

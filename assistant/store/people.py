@@ -11,11 +11,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
-from assistant.profile.context import ContextPart
-from assistant.profile.person import MAX_DEVICES, App, Device, Person, Profile
+from assistant.profile.person import MAX_DEVICES, App, ContextPart, Device, Person, Profile
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
-from assistant.store.keys.vault import Vault
+from assistant.store.keys import Vault
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
 """Tables whose rows are each about one person. Not the ledger: its records stay, by pseudonym."""
@@ -40,44 +39,31 @@ class People:
     """The people of each app. Their ids and profiles are sealed; they are found by a keyed hash."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def get(self, app: App, person: str) -> Person:
         """Raises `NotFound` (`person_unknown`)."""
-        row = await self._row(app, person)
-        if row is None:
-            raise NotFound("this app has no such person", code="person_unknown")
-        return await self._open(row)
+        return await self._open(await self._row(app, person))
 
     async def find_holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
         table = schema.people
         found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
-        async with self._database.read() as connection:
-            row = (await connection.execute(found)).first()
-        if row is None:
-            raise NotFound("this app has no such person", code="person_unknown")
+        row = await self._database.row(found)
         return await self._open(row), row.token_epoch
 
     async def void_tokens(self, person: Person) -> None:
         """Void every token that was issued for this person."""
         table = schema.people
         change = update(table).where(table.c.pseudonym == person.pseudonym)
-        async with self._database.write() as connection:
-            await connection.execute(change.values(token_epoch=table.c.token_epoch + 1))
+        await self._database.execute(change.values(token_epoch=table.c.token_epoch + 1))
 
     async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
         """How often the tokens of each of these people were voided; those who were erased are left out."""
-        named, table = tuple(pseudonyms), schema.people
-        found: dict[str, int] = {}
-        for start in range(0, len(named), _AT_ONCE):
-            part = named[start : start + _AT_ONCE]
-            query = select(table.c.pseudonym, table.c.token_epoch).where(table.c.pseudonym.in_(part))
-            async with self._database.read() as connection:
-                found |= {row.pseudonym: row.token_epoch for row in (await connection.execute(query)).all()}
-        return found
+        table = schema.people
+        query = select(table.c.pseudonym, table.c.token_epoch)
+        rows = await self._database.rows_with(query, table.c.pseudonym, pseudonyms)
+        return {row.pseudonym: row.token_epoch for row in rows}
 
     async def put(
         self, app: App, person: str, profile: Profile, *, if_version: int | None = None
@@ -88,22 +74,14 @@ class People:
         """
         row = await self._row(app, person)
         if if_version is not None and if_version != (0 if row is None else row.version):
-            raise _version_conflict()
+            raise Conflict("this profile has another version than you expect; read it again and retry")
         if row is None:
             pseudonym = secrets.token_hex(16)
             await self._vault.create(pseudonym)
-            sealed = await self._seal(pseudonym, person, profile)
-            values = {
-                "pseudonym": pseudonym,
-                "app": app.id,
-                "lookup": self._vault.lookup(app.id, person),
-                "version": 1,
-                "profile": sealed,
-                "created_at": self._clock(),
-            }
+            sealed, lookup = await self._seal(pseudonym, person, profile), self._vault.lookup(app.id, person)
+            values = {"pseudonym": pseudonym, "app": app.id, "lookup": lookup, "version": 1, "profile": sealed}
             try:
-                async with self._database.write() as connection:
-                    await connection.execute(insert(schema.people).values(**values))
+                await self._database.execute(insert(schema.people).values(**values, created_at=self._clock()))
             except StorageFailed as error:
                 await self._vault.destroy(pseudonym)
                 if isinstance(error.__cause__, IntegrityError):  # another request created them meanwhile
@@ -113,9 +91,8 @@ class People:
         sealed = await self._seal(row.pseudonym, person, profile)
         table = schema.people
         change = update(table).where(table.c.pseudonym == row.pseudonym, table.c.version == row.version)
-        async with self._database.write() as connection:
-            changed = await connection.execute(change.values(profile=sealed, version=row.version + 1))
-        if not changed.rowcount:  # another request changed them meanwhile
+        if not await self._database.execute(change.values(profile=sealed, version=row.version + 1)):
+            # another request changed them meanwhile
             return await self.put(app, person, profile, if_version=if_version)
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
@@ -132,30 +109,25 @@ class People:
 
     async def _row(self, app: App, person: str) -> Any:
         values = {"app": app.id, "lookup": self._vault.lookup(app.id, person)}
-        async with self._database.read() as connection:
-            return (await connection.execute(_BY_LOOKUP, values)).first()
+        return await self._database.row(_BY_LOOKUP, values)
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
         return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(StoredProfile(person, profile)))
 
     async def _open(self, row: Any) -> Person:
+        if row is None:
+            raise NotFound("this app has no such person", code="person_unknown")
         stored = msgspec.json.decode(
             await self._vault.open(row.pseudonym, "profile", row.profile), type=StoredProfile
         )
         return Person(row.pseudonym, stored.id, row.version, stored.profile)
 
 
-def _version_conflict() -> Conflict:
-    return Conflict("this profile has another version than you expect; read it again and retry")
-
-
 class Contexts:
     """Recent context; `profile.context.ContextStore`. An expired part is not returned, and the purge removes it."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def put(self, person: str, parts: Mapping[str, ContextPart], gone: Iterable[str] = ()) -> None:
         """Replace these parts, and drop those named in `gone`."""
@@ -163,12 +135,10 @@ class Contexts:
         rows: list[dict[str, Any]] = []
         for name, noted in parts.items():
             body = await self._vault.seal(person, f"context {name}", msgspec.json.encode(noted.value))
-            rows.append(
-                {"person": person, "name": name, "at": noted.at, "expires_at": noted.expires_at, "body": body}
-            )
+            rows.append({"name": name, "at": noted.at, "expires_at": noted.expires_at, "body": body})
         async with self._database.write() as connection:
             for row in rows:
-                await connection.execute(self._database.upsert(table, ["person", "name"], **row))
+                await connection.execute(self._database.upsert(table, ["person", "name"], person=person, **row))
             for name in gone:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
 
@@ -176,30 +146,22 @@ class Contexts:
         """The parts of a person's context that have not expired, by name."""
         table = schema.contexts
         query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(table.c.name))).all()
-        return {
-            row.name: ContextPart(
-                msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body)),
-                row.at,
-                row.expires_at,
-            )
-            for row in rows
-        }
+        found: dict[str, ContextPart] = {}
+        for row in await self._database.rows(query.order_by(table.c.name)):
+            value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
+            found[row.name] = ContextPart(value, row.at, row.expires_at)
+        return found
 
     async def clear(self, person: str) -> None:
         """Drop all of it."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(schema.contexts).where(schema.contexts.c.person == person))
+        await self._database.execute(delete(schema.contexts).where(schema.contexts.c.person == person))
 
 
 class Devices:
     """Which device belongs to which person. The names that apps and people give them are sealed."""
 
     def __init__(self, database: Database, vault: Vault, clock: Callable[[], float]) -> None:
-        self._database = database
-        self._vault = vault
-        self._clock = clock
+        self._database, self._vault, self._clock = database, vault, clock
 
     async def link(self, app: App, person: Person, device: Device) -> bool:
         """Link a device to a person, or change its description; returns whether it is new.
@@ -215,15 +177,10 @@ class Devices:
         body = await self._vault.seal(person.pseudonym, "device", msgspec.json.encode(device))
         values = {"at": device.linked_at, "body": body}
         if row is not None:
-            async with self._database.write() as connection:
-                await connection.execute(table.update().where(table.c.id == row.id).values(**values))
+            await self._database.execute(table.update().where(table.c.id == row.id).values(**values))
             return False
-        values |= {
-            "id": secrets.token_hex(12),
-            "app": app.id,
-            "lookup": self._lookup(app, device.id),
-            "person": person.pseudonym,
-        }
+        lookup = self._lookup(app, device.id)
+        values |= {"id": secrets.token_hex(12), "app": app.id, "lookup": lookup, "person": person.pseudonym}
         counted = select(func.count()).select_from(table).where(table.c.person == person.pseudonym)
         try:
             async with self._database.write() as connection:
@@ -242,27 +199,22 @@ class Devices:
         gone = delete(table).where(
             table.c.app == app.id, table.c.lookup == self._lookup(app, device), table.c.person == person.pseudonym
         )
-        async with self._database.write() as connection:
-            if not (await connection.execute(gone)).rowcount:
-                raise NotFound("this person has no such device", code="device_unknown")
+        if not await self._database.execute(gone):
+            raise NotFound("this person has no such device", code="device_unknown")
 
     async def list_devices(self, person: str) -> list[Device]:
         """The devices of one person, in the order in which they were linked."""
         table = schema.devices
         query = select(table.c.body).where(table.c.person == person).order_by(table.c.at, table.c.id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            msgspec.json.decode(await self._vault.open(person, "device", row.body), type=Device) for row in rows
-        ]
+        sealed = [row.body for row in await self._database.rows(query)]
+        return [msgspec.json.decode(await self._vault.open(person, "device", body), type=Device) for body in sealed]
 
     async def owner(self, app: App, device: str) -> str:
         """The pseudonym of the person who has this device. Raises `NotFound` (`device_unknown`)."""
         row = await self._row(app, device)
         if row is None:
             raise NotFound("this app has no such device", code="device_unknown")
-        pseudonym: str = row.person
-        return pseudonym
+        return str(row.person)
 
     def _lookup(self, app: App, device: str) -> str:
         return self._vault.lookup(app.id, f"device\0{device}")
@@ -270,5 +222,4 @@ class Devices:
     async def _row(self, app: App, device: str) -> Any:
         table = schema.devices
         query = select(table).where(table.c.app == app.id, table.c.lookup == self._lookup(app, device))
-        async with self._database.read() as connection:
-            return (await connection.execute(query)).first()
+        return await self._database.row(query)

@@ -15,7 +15,7 @@ from assistant.consent.ledger import Ledger
 from assistant.consent.receipt import Record
 from assistant.errors import AssistantError
 from assistant.store import schema
-from assistant.store.consents import stands
+from assistant.store.consents import granted, stands
 from assistant.store.database import Database
 from assistant.store.people import PERSONAL
 
@@ -48,15 +48,6 @@ def retention_terms(settings: Settings) -> tuple[RetentionTerm, ...]:
     )
 
 
-def cutoff(now: float, days: float) -> float:
-    """Rows older than this unix time are removed.
-
-    >>> cutoff(10 * 86_400.0, 3)
-    604800.0
-    """
-    return now - days * _DAY_S
-
-
 class Purge:
     """Removes what must not be kept. What is merely old stays for people who restricted the use of their data."""
 
@@ -69,11 +60,9 @@ class Purge:
         blind: Callable[[str], Awaitable[None]],
     ) -> None:
         """`blind` takes the mood out of a person's kept rewards."""
-        self._database = database
-        self._ledger = ledger
+        self._database, self._ledger = database, ledger
         self._terms = retention_terms(settings)
-        self._clock = clock
-        self._blind = blind
+        self._clock, self._blind = clock, blind
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Mapping[str, int]:
@@ -81,16 +70,17 @@ class Purge:
         await self._ledger.expire()
         now, gone = self._clock(), {}
         for term in self._terms:
-            old = and_(
-                term.since <= cutoff(now, term.days), ~stands(term.table.c.person, "restricted", "unrestricted")
-            )
-            gone[term.table.name] = await self._remove(term.table, old)
+            old = term.since <= now - term.days * _DAY_S
+            unrestricted = ~stands(term.table.c.person, "restricted", "unrestricted")
+            gone[term.table.name] = await self._remove(term.table, and_(old, unrestricted))
         for table in (schema.moods, schema.remembered):
             gone[table.name] += await self._remove(table, ~_remembers(table.c.person, now, table.c.modality))
         for person in await self._people_to_blind(now):
             await self._blind(person)
         for table in PERSONAL:  # rows that another process wrote while it erased the person
-            gone[table.name] = gone.get(table.name, 0) + await self._remove(table, _orphaned(table))
+            gone[table.name] = gone.get(table.name, 0) + await self._remove(
+                table, ~exists().where(schema.people.c.pseudonym == table.c.person)
+            )
         if any(gone.values()):
             await self._database.wipe_log()
             log.info("purged %s", ", ".join(f"{count} {name}" for name, count in gone.items() if count))
@@ -138,8 +128,7 @@ class Purge:
         """People whose rewards still hold a mood that may not be remembered."""
         table = schema.rewards
         query = select(table.c.person).where(table.c.felt, ~_remembers(table.c.person, now)).distinct()
-        async with self._database.read() as connection:
-            return (await connection.scalars(query)).all()
+        return [row.person for row in await self._database.rows(query)]
 
     async def _remove(self, table: Table, which: ColumnElement[bool]) -> int:
         """Remove rows in batches, so that no other write waits long."""
@@ -147,37 +136,18 @@ class Purge:
         batch: Select[tuple[object, ...]] = select(*key).where(which).limit(_BATCH)
         total = 0
         while True:
-            async with self._database.read() as connection:  # mostly there is nothing, and no write need wait
-                rows = [tuple(row) for row in (await connection.execute(batch)).all()]
-            if rows:
-                async with self._database.write() as connection:
-                    await connection.execute(delete(table).where(tuple_(*key).in_(rows), which))
+            rows = [tuple(row) for row in await self._database.rows(batch)]
+            if rows:  # mostly there is nothing, and no write need wait
+                await self._database.execute(delete(table).where(tuple_(*key).in_(rows), which))
             total += len(rows)
             if len(rows) < _BATCH:
                 return total
-
-
-def _orphaned(table: Table) -> ColumnElement[bool]:
-    return ~exists().where(schema.people.c.pseudonym == table.c.person)
 
 
 def _remembers(
     person: ColumnElement[str], now: float, modality: ColumnElement[str] | None = None
 ) -> ColumnElement[bool]:
     """Whether a person grants `remember` for a modality, or for any, by the ledger's records."""
-    said, later = schema.consents.alias("said"), schema.consents.alias("later")
-    ended = exists().where(
-        later.c.person == said.c.person,
-        later.c.modality == said.c.modality,
-        later.c.purpose == said.c.purpose,
-        later.c.event == "withdrawn",
-        later.c.seq > said.c.seq,
-    )
-    return exists().where(
-        said.c.person == person,
-        true() if modality is None else said.c.modality == modality,
-        said.c.purpose == "remember",
-        said.c.event == "granted",
-        said.c.expires_at > now,
-        ~ended,
-    )
+    said = schema.consents.alias("said")
+    same = true() if modality is None else said.c.modality == modality
+    return exists().where(said.c.person == person, same, said.c.purpose == "remember", granted(said, now))

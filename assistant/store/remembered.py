@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, select
 from assistant.emotion import STATEMENT, Baseline, Estimate, Modality, Reading
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.keys.vault import Vault
+from assistant.store.keys import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,13 @@ class MoodHistory:
     """Readings of whole utterances and messages, in the order in which they were made; `mood.timeline.MoodLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
 
     async def add_reading(self, person: str, reading: Reading, at: float) -> None:
         """Store one reading; durable when this returns."""
         body = await self._vault.seal(person, "mood", msgspec.json.encode(_storable(reading)))
         row = {"person": person, "modality": reading.modality, "at": at, "body": body}
-        async with self._database.write() as connection:
-            await connection.execute(insert(schema.moods).values(**row))
+        await self._database.execute(insert(schema.moods).values(**row))
 
     async def list_moods(self, person: str, *, before: int | None = None, limit: int = 100) -> list[PastMood]:
         """The history of one person, newest first; only what is before the one with `seq` = `before`."""
@@ -45,8 +43,7 @@ class MoodHistory:
         query = select(table.c.seq, table.c.at, table.c.body).where(table.c.person == person)
         if before is not None:
             query = query.where(table.c.seq < before)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(table.c.seq.desc()).limit(limit))).all()
+        rows = await self._database.rows(query.order_by(table.c.seq.desc()).limit(limit))
         if not rows:
             return []
         opened = await self._vault.opener(person)
@@ -55,19 +52,14 @@ class MoodHistory:
     async def forget(self, person: str, modality: Modality) -> None:
         """Drop the history of one modality."""
         table = schema.moods
-        async with self._database.write() as connection:
-            await connection.execute(delete(table).where(table.c.person == person, table.c.modality == modality))
+        await self._database.execute(delete(table).where(table.c.person == person, table.c.modality == modality))
 
 
 def _storable(reading: Reading) -> dict[str, Any]:
-    return {
-        "modality": reading.modality,
-        "valence": _rounded(reading.valence),
-        "arousal": _rounded(reading.arousal),
-        "stress": round(reading.stress, 4),
-        "emotions": {name: round(p, 4) for name, p in reading.emotions.items()},
-        "statement": STATEMENT,
-    }
+    emotions = {name: round(p, 4) for name, p in reading.emotions.items()}
+    affect = {"valence": _rounded(reading.valence), "arousal": _rounded(reading.arousal)}
+    known = {"modality": reading.modality, **affect, "stress": round(reading.stress, 4), "emotions": emotions}
+    return {**known, "statement": STATEMENT}
 
 
 def _rounded(estimate: Estimate) -> dict[str, float]:
@@ -78,31 +70,25 @@ class StoredBaselines:
     """At most one baseline for each person and modality; `mood.baseline.Baselines`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
 
     async def remember(self, person: str, modality: Modality, baseline: Baseline, at: float) -> None:
         """Store a person's baseline. The caller has their grant to `remember`."""
         body = await self._vault.seal(person, f"baseline {modality}", msgspec.json.encode(baseline))
         values = {"person": person, "modality": modality, "at": at, "body": body}
-        async with self._database.write() as connection:
-            await connection.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
+        await self._database.execute(self._database.upsert(schema.remembered, ["person", "modality"], **values))
 
     async def recall(self, person: str, modality: Modality) -> Baseline | None:
         """The stored baseline, if any."""
         table = schema.remembered
         query = select(table.c.body).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.read() as connection:
-            sealed = await connection.scalar(query)
+        sealed = await self._database.scalar(query)
         if sealed is None:
             return None
         opened = await self._vault.open(person, f"baseline {modality}", sealed)
-        baseline = msgspec.json.decode(opened, type=Baseline)
-        return replace(baseline, source="stored")
+        return replace(msgspec.json.decode(opened, type=Baseline), source="stored")
 
     async def forget(self, person: str, modality: Modality) -> None:
         """Remove the stored baseline."""
         table = schema.remembered
-        gone = delete(table).where(table.c.person == person, table.c.modality == modality)
-        async with self._database.write() as connection:
-            await connection.execute(gone)
+        await self._database.execute(delete(table).where(table.c.person == person, table.c.modality == modality))

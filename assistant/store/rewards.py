@@ -12,8 +12,9 @@ from sqlalchemy import func, insert, select, tuple_, update
 from assistant.errors import NotFound
 from assistant.recommend.feedback import Reward
 from assistant.store import schema
-from assistant.store.database import Database, GroupCommit
-from assistant.store.keys.vault import Vault
+from assistant.store.database import Database
+from assistant.store.group_commit import GroupCommit
+from assistant.store.keys import Vault
 
 _rewards, _learned = schema.rewards, schema.learned
 
@@ -27,8 +28,7 @@ class Rewards:
     """The log of rewards of all apps; `recommend.feedback.RewardLog`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
-        self._database = database
-        self._vault = vault
+        self._database, self._vault = database, vault
         self._writes = GroupCommit(self._write)
 
     async def add(self, app: str, person: str, decision: str, key: str, reward: Reward) -> bool:
@@ -63,8 +63,16 @@ class Rewards:
 
         Rewards of people who were erased are left out: they are gone, or can't be read any more.
         """
-        number, found = await self._after(app, number)
-        return number, [reward for _, reward in found]
+        found: list[Reward] = []
+        while batch := await self._batch(app, number):
+            for row in batch:
+                number = row.number
+                try:
+                    opened = await self._vault.open(row.person, "reward", row.body)
+                except NotFound:
+                    continue
+                found.append(msgspec.json.decode(opened, type=Reward))
+        return number, found
 
     async def of_person(self, person: str, number: int, most: int) -> tuple[int, list[Reward]]:
         """The number of the last, and a person's newest rewards after `number`, at most `most`, in order.
@@ -74,8 +82,7 @@ class Rewards:
         query = select(_rewards.c.number, _rewards.c.body)
         query = query.where(_rewards.c.person == person, _rewards.c.number > number)
         query = query.order_by(_rewards.c.number.desc()).limit(most)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.rows(query)
         if not rows:
             return number, []
         try:
@@ -88,29 +95,15 @@ class Rewards:
 
         return rows[0].number, await asyncio.to_thread(read)
 
-    async def _after(self, app: str, number: int) -> tuple[int, list[tuple[str, Reward]]]:
-        found: list[tuple[str, Reward]] = []
-        while batch := await self._batch(app, number):
-            for row in batch:
-                number = row.number
-                try:
-                    opened = await self._vault.open(row.person, "reward", row.body)
-                except NotFound:
-                    continue
-                found.append((row.person, msgspec.json.decode(opened, type=Reward)))
-        return number, found
-
-    async def _batch(self, app: str, number: int) -> list[Any]:
+    async def _batch(self, app: str, number: int) -> Sequence[Any]:
         query = select(_rewards.c.number, _rewards.c.person, _rewards.c.body)
         query = query.where(_rewards.c.app == app, _rewards.c.number > number).order_by(_rewards.c.number)
-        async with self._database.read() as connection:
-            return list((await connection.execute(query.limit(_BATCH))).all())
+        return await self._database.rows(query.limit(_BATCH))
 
     async def snapshot(self, app: str) -> tuple[int, bytes] | None:
         """The number of the last reward in the stored state, and that state; None where none is stored."""
         query = select(_learned.c.number, _learned.c.state).where(_learned.c.app == app)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+        row = await self._database.row(query)
         return None if row is None else (row.number, row.state)
 
     async def keep(self, app: str, number: int, state: bytes) -> None:
@@ -126,9 +119,7 @@ class Rewards:
     async def forget_mood(self, person: str) -> None:
         """Remove the mood from every stored reward of a person, who does not let it be remembered any more."""
         query = select(_rewards.c.number, _rewards.c.body).where(_rewards.c.person == person, _rewards.c.felt)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        for row in rows:
+        for row in await self._database.rows(query):
             try:
                 opened = await self._vault.open(person, "reward", row.body)
             except NotFound:  # erased meanwhile
@@ -136,8 +127,7 @@ class Rewards:
             reward = msgspec.json.decode(opened, type=Reward)
             sealed = await self._vault.seal(person, "reward", msgspec.json.encode(reward.blind))
             blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed, felt=False)
-            async with self._database.write() as connection:
-                await connection.execute(blind)
+            await self._database.execute(blind)
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:

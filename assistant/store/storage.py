@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from assistant.config import Settings
 from assistant.consent.exceptions import exceptions_of
 from assistant.consent.ledger import Ledger
-from assistant.consent.receipt import Actor, Record
+from assistant.consent.receipt import Actor, Event, Record
 from assistant.profile.person import App, Person
 from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
@@ -19,8 +19,7 @@ from assistant.store.database import Database, migrate
 from assistant.store.decisions import Decisions
 from assistant.store.export import Exports
 from assistant.store.exposures import Exposures
-from assistant.store.keys.masters import masters_of
-from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.keys import Vault, masters_of, open_vault
 from assistant.store.people import Contexts, Devices, People
 from assistant.store.purge import Purge
 from assistant.store.remembered import MoodHistory, StoredBaselines
@@ -67,14 +66,14 @@ class Storage:
     async def restrict(self, app: App, person: Person, restricted: bool, actor: Actor) -> None:
         """Keep somebody's data without using it, or end that. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).restricted != restricted:
-            event = "restricted" if restricted else "unrestricted"
-            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            event: Event = "restricted" if restricted else "unrestricted"
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)
 
     async def object(self, app: App, person: Person, objected: bool, actor: Actor) -> None:
         """Stop profiling somebody for content, or allow it again. Recorded only where it changes something."""
         if (await self.ledger.standing(person.pseudonym)).objected != objected:
-            event = "objected" if objected else "unobjected"
-            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)  # type: ignore[arg-type]
+            event: Event = "objected" if objected else "unobjected"
+            await self.ledger.record_event(person.pseudonym, event, actor, app=app.id)
 
 
 @asynccontextmanager
@@ -111,23 +110,11 @@ async def open_storage(
 
         ledger.listen(None, forget)
         yield Storage(
-            database=database,
-            vault=vault,
-            apps=apps,
-            people=People(database, vault, clock),
-            catalogues=Catalogues(database, clock),
-            policies=AppPolicies(database, clock),
-            decisions=decisions,
-            baselines=StoredBaselines(database, vault),
-            rewards=rewards,
-            exposures=Exposures(database, vault),
-            moods=MoodHistory(database, vault),
-            devices=Devices(database, vault, clock),
-            contexts=Contexts(database, vault, clock),
-            access=access,
-            records=records,
-            ledger=ledger,
+            database=database, vault=vault, apps=apps, records=records, ledger=ledger, access=access, purge=purge,
+            decisions=decisions, rewards=rewards, exposures=Exposures(database, vault),
+            catalogues=Catalogues(database, clock), policies=AppPolicies(database, clock),
+            people=People(database, vault, clock), devices=Devices(database, vault, clock),
+            contexts=Contexts(database, vault, clock), moods=MoodHistory(database, vault),
+            baselines=StoredBaselines(database, vault), aggregates=Aggregates(database, clock),
             exports=Exports(database, vault, ledger, access, clock),
-            aggregates=Aggregates(database, clock),
-            purge=purge,
-        )
+        )  # fmt: skip

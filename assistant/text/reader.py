@@ -151,8 +151,7 @@ class TextReader:
 
     def __init__(self, batcher: Batcher, gate: Gate) -> None:
         self.card = batcher.model.card
-        self._batcher = batcher
-        self._gate = gate
+        self._batcher, self._gate = batcher, gate
         self._tokens = TextTokenizer(self.card.folder, max_tokens=int(self.card.data["max_tokens"]))
         self._detector = load_detector()
 

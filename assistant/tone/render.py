@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
 from xml.sax.saxutils import escape, quoteattr
 
 from assistant.tone.directive import Manner, Never, Speech
@@ -37,9 +35,6 @@ NEVER: dict[Never, str] = {
     "detain": "They are leaving: wish them well, and do not try to keep them.",
 }
 
-_AXES = tuple(field.name for field in fields(Manner))
-_TAG = re.compile(r"tone=([a-z_]+)((?:;[a-z]+=[a-z_]+)*)")
-
 
 def prompt(manner: Manner, never: Sequence[Never] = ()) -> str:
     """The fragment for a system prompt.
@@ -63,28 +58,6 @@ def tag(manner: Manner) -> str:
     return ";".join([f"tone={choices.pop('warmth')}", *(f"{name}={value}" for name, value in choices.items())])
 
 
-def manner_of(line: str) -> Manner:
-    """What a tag says; names that it leaves out are as usual. Raises `ValueError`.
-
-    >>> manner_of("tone=plain;pace=slow") == Manner(warmth="plain", pace="slow")
-    True
-    """
-    parsed = _TAG.fullmatch(line)
-    if parsed is None:
-        raise ValueError("this is not a tone tag")
-    choices: dict[str, Any] = {"warmth": parsed[1]}
-    for pair in parsed[2].split(";")[1:]:
-        name, _, value = pair.partition("=")
-        if name in choices:
-            raise ValueError(f"a tone tag says {name} once")
-        choices[name] = value
-    hints = get_type_hints(Manner)
-    for name, value in choices.items():
-        if name not in _AXES or value not in get_args(hints[name]):
-            raise ValueError("a tone tag names a choice that does not exist")
-    return Manner(**choices)
-
-
 def difference(manner: Manner, without: Manner, *, used: bool) -> str:
     """What would be different without the mood, in words.
 
@@ -93,12 +66,8 @@ def difference(manner: Manner, without: Manner, *, used: bool) -> str:
     """
     if not used:
         return "No mood was used."
-    was, would = manner.choices(), without.choices()
-    parts = [
-        f"{name} {would[name].replace('_', ' ')} instead of {was[name].replace('_', ' ')}"
-        for name in _AXES
-        if was[name] != would[name]
-    ]
+    both = zip(manner.choices().items(), without.choices().values(), strict=True)
+    parts = [f"{name} {would} instead of {was}".replace("_", " ") for (name, was), would in both if was != would]
     return f"Without the mood: {', '.join(parts)}." if parts else "Without the mood the tone would be the same."
 
 

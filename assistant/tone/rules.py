@@ -1,7 +1,6 @@
 """A policy: a versioned table of rules, read from a file or brought by an app, checked once, then frozen.
 
-The shipped one is `policy.toml` beside this module. A policy sets only enumerated choices: none of its words reach
-a language model.
+It sets only enumerated choices: none of its words reach a language model. The shipped one is `policy.toml`.
 """
 
 from __future__ import annotations

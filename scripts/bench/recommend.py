@@ -22,7 +22,7 @@ from assistant.config import Settings, shipped_models
 from assistant.recommend.catalogue import Catalogue
 from assistant.server.app import running
 from assistant.services import open_services
-from assistant.store.keys.masters import make_master_key
+from assistant.store.keys import make_master_key
 from scripts.bench.rank import catalogue
 
 AT_ONCE = 32

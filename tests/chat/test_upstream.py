@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assistant.chat.budget import Budget, DailyLimit, Prices, Usage
-from assistant.chat.sse import Events
+from assistant.chat.relay import Events
 from assistant.chat.upstream import Breaker, Patience, Upstream, UpstreamRefused
 from assistant.errors import TooMany, Unavailable
 from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, words

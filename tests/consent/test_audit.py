@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from assistant.cli import main
-from assistant.consent.chain import GENESIS, Audit, canonical, link
 from assistant.consent.receipt import Actor, Record
+from assistant.consent.records import GENESIS, Audit, canonical, link
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, migrate
 from tests.conftest import Databases

@@ -14,15 +14,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from assistant.cli import main
 from assistant.config import Settings
 from assistant.consent.exceptions import Exceptions, Terms, exceptions_of, read_exceptions, sign_terms
-from assistant.consent.jurisdiction import CONSENT_AGES, EU, UNKNOWN_AGE, applies_in, consent_age
 from assistant.consent.legal_rules import (
+    CONSENT_AGES,
     CONTEXTS,
     DISCLOSE_EVERY_S,
     DUTIES,
+    EU,
     PROHIBITIONS,
+    UNKNOWN_AGE,
     AgeBand,
     Exemption,
     Subject,
+    applies_in,
+    consent_age,
     disclosure_text,
     duties_for,
     explain_policy,

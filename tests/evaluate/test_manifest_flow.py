@@ -14,7 +14,8 @@ import soundfile
 
 from assistant.errors import Invalid
 from assistant.evaluate.command import RunOptions, configure, evaluate
-from assistant.evaluate.tables.manifest import BAD_ROWS, BadRow, write_bad_rows
+from assistant.evaluate.report.files import BAD_ROWS, report_bad_rows
+from assistant.evaluate.tables.manifest import BadRow
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
 
 
@@ -137,6 +138,6 @@ def test_the_options_are_understood_and_explained(capsys: Any) -> None:
 
 
 def test_bad_rows_are_sorted_and_hostile_names_are_quoted(tmp_path: Path) -> None:
-    write_bad_rows(tmp_path, tmp_path / "d.csv", [BadRow(9, "why", name='a"\n,b'), BadRow(2, "because")])
+    report_bad_rows(tmp_path, tmp_path / "d.csv", [BadRow(9, "why", name='a"\n,b'), BadRow(2, "because")])
     with (tmp_path / BAD_ROWS).open(newline="") as file:
         assert list(csv.reader(file))[1:] == [["d.csv", "2", "", "because"], ["d.csv", "9", 'a"\n,b', "why"]]

@@ -19,7 +19,7 @@ from assistant.conversation.services import ConversationServices
 from assistant.conversation.session import Conversation
 from assistant.decision import Decision
 from assistant.emotion import Abstention, Estimate, Reading
-from assistant.profile.context import ContextPart
+from assistant.profile.person import ContextPart
 from assistant.recommend.bandits import Exploration
 from assistant.recommend.catalogue import Catalogue
 from assistant.recommend.feedback import Reward

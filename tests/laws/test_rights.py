@@ -24,9 +24,8 @@ from assistant.config import Settings
 from assistant.consent.receipt import Actor
 from assistant.emotion import Baseline, Estimate, Reading
 from assistant.errors import NotFound
-from assistant.profile.context import ContextPart
 from assistant.profile.export import SCHEMA
-from assistant.profile.person import App, Device, Person, Profile, subject
+from assistant.profile.person import App, ContextPart, Device, Person, Profile, subject
 from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import Reward
 from assistant.store import schema

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assistant.errors import Invalid
-from assistant.profile.context import LIFETIMES_S, PARTS, check_part, lifetime_s
+from assistant.profile.person import LIFETIMES_S, PARTS, check_part, lifetime_s
 
 CANARY = "canary-7f3a91"
 NOW = 1_800_000_000.0

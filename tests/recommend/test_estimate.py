@@ -18,7 +18,6 @@ from assistant.evaluate.ranking.situnes import fit_logistic
 from assistant.recommend.holdout import assign_arm, measure_uplift
 from assistant.recommend.measures.estimate import (
     PolicyValue,
-    compute_slate_weight,
     compute_weights,
     estimate_doubly_robust,
     estimate_ips,
@@ -89,7 +88,7 @@ def test_the_logged_propensities_of_slates_give_the_value_of_another_temperature
     w, rewards = np.empty(count), np.empty(count)
     for n in range(count):
         first = draw(scores, -np.log(generator(f"d{n}").standard_exponential(3)), 1, 0.2)[0]
-        w[n] = compute_slate_weight(np.array([target[first.row]]), np.array([first.propensity]))
+        w[n] = compute_weights(np.array([target[first.row]]), np.array([first.propensity]))[0]
         rewards[n] = float(rng.random() < truth[first.row])
     found = estimate_ips(rewards, w)
     assert found.low <= target @ truth <= found.high

@@ -12,8 +12,7 @@ from assistant.store import schema as tables
 from assistant.store.access_log import AccessLog
 from assistant.store.apps import Apps
 from assistant.store.database import Database
-from assistant.store.keys.masters import LocalKeys
-from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.keys import LocalKeys, Vault, open_vault
 from assistant.store.people import Contexts, Devices, People
 from tests.conftest import Databases
 

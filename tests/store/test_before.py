@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from assistant.consent.chain import Audit
+from assistant.consent.records import Audit
 from assistant.store.database import Database, SchemaUnknown, migrate
 from tests.conftest import Databases, House, OpenHouse
 from tests.store.schemas import describe_schema

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from assistant.store.database import GroupCommit
+from assistant.store.group_commit import GroupCommit
 
 
 class Table:

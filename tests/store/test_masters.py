@@ -16,17 +16,18 @@ from assistant.config import Settings
 from assistant.errors import ConfigInvalid, Unavailable
 from assistant.store import schema
 from assistant.store.database import Database
-from assistant.store.keys.masters import (
+from assistant.store.keys import (
     LocalKeys,
+    Vault,
     add_master_key,
     key_id,
     make_master_key,
     masters_of,
+    open_vault,
     parse_master_keys,
     read_master_keys,
     retire_master_keys,
 )
-from assistant.store.keys.vault import Vault, open_vault
 from tests.conftest import Databases
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from assistant.errors import AlreadyTaken, Conflict, Invalid, NotFound
-from assistant.profile.context import ContextPart
-from assistant.profile.person import MAX_DEVICES, Device, Profile
+from assistant.profile.person import MAX_DEVICES, ContextPart, Device, Profile
 from tests.conftest import Databases
 from tests.store.profiles import Store, open_profiles
 

@@ -23,8 +23,7 @@ from assistant.recommend.features import SIZE
 from assistant.recommend.feedback import LATE_S, Reward, State, learn, pack, reward_of, unpack
 from assistant.store.apps import Apps
 from assistant.store.database import Database, migrate
-from assistant.store.keys.masters import LocalKeys
-from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.keys import LocalKeys, Vault, open_vault
 from assistant.store.people import People
 from assistant.store.rewards import Rewards
 from tests.conftest import ROOT, House, OpenHouse

@@ -26,8 +26,7 @@ from assistant.store.apps import Apps, Catalogues
 from assistant.store.consents import ConsentRecords
 from assistant.store.database import Database, StorageFailed, finish_connecting, migrate
 from assistant.store.decisions import Decisions
-from assistant.store.keys.masters import LocalKeys, make_master_key, read_master_keys
-from assistant.store.keys.vault import Vault, open_vault
+from assistant.store.keys import LocalKeys, Vault, make_master_key, open_vault, read_master_keys
 from assistant.store.people import People
 from assistant.store.remembered import StoredBaselines
 from tests.conftest import Databases

@@ -139,9 +139,8 @@ class Answers:
             said = await self._read(utterance, heard)
             if before is not None:
                 await asyncio.wait([before])
-            words = (
-                None if utterance.captions is None else await utterance.captions.send_final(utterance.audio, heard)
-            )
+            captions = utterance.captions
+            words = None if captions is None else await captions.send_final(utterance.audio, heard)
             self._emit(Replied(utterance.item, await self._conversation.reply(words, said)))
         except Exception as error:
             if not isinstance(error, AssistantError):

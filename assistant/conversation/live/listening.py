@@ -39,15 +39,13 @@ class Utterance:
 
     def take_estimate_due(self) -> bool:
         """Whether an estimate is due; then the next one is due only after more speech."""
-        due = self.speech >= self._next_estimate
-        if due:
+        if due := self.speech >= self._next_estimate:
             self._next_estimate = _next_multiple(self.speech, _ESTIMATE_EVERY_S)
         return due
 
     def take_words_due(self) -> bool:
         """The same for a look for new words."""
-        due = self.speech >= self._next_words
-        if due:
+        if due := self.speech >= self._next_words:
             self._next_words = _next_multiple(self.speech, _WORDS_EVERY_S)
         return due
 

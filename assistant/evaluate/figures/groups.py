@@ -22,8 +22,7 @@ FEWEST_CLUSTERS = 5
 """Clusters below which a group says more about those people than about the group."""
 INSUFFICIENT = "insufficient evidence"
 SIGNIFICANT = 0.05
-_PAIRWISE = 6
-"""Groups up to which every pair is tested; of more, each is tested against all the others together."""
+_PAIRWISE = 6  # groups up to which every pair is tested; of more, each is tested against all the others together
 
 
 def list_groups(columns: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, Bools]]:
@@ -52,14 +51,11 @@ def explain_shortage(rows: int, clusters: int) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """Sums of the rows that one cluster has in one group."""
+    """Sums of the rows that one cluster has in one group, [cells, ...], beside that cluster and group, [cells]."""
 
     sums: Floats
-    """[cells, ...]."""
     cluster: Ints
-    """[cells]."""
     group: Ints
-    """[cells]."""
     clusters: int
     nested: bool
     """Every cluster lies in one group."""
@@ -78,15 +74,12 @@ def measure_gaps(
     """For each column, how far its best group is from its worst, and whether chance may be all that is behind it.
 
     Groups that are too small are left out by name; with fewer than two others the verdict is `INSUFFICIENT`.
-    Classes that not all of the groups have are left out of means over classes. The interval is of those two groups,
-    over clusters. p is by permutation: clusters change groups, or, where they have rows in both, swap them. It is
-    Holm's over all pairs; of more than six groups, the smaller one of the best and the worst against the others.
+    Classes that not all of the groups have are left out of means over classes. p is by permutation: clusters change
+    groups, or, where they have rows in both, swap them. It is Holm's over all pairs; of more than six groups, the
+    smaller one of the best and the worst against the others.
     """
-    return [
-        gap
-        for name, values in columns.items()
-        for gap in _measure_column(sheet, name, values, drop, replicates, seed)
-    ]
+    several = (_measure_column(sheet, name, values, drop, replicates, seed) for name, values in columns.items())
+    return [gap for gaps in several for gap in gaps]
 
 
 def _measure_column(
@@ -96,25 +89,18 @@ def _measure_column(
     sizes = {at: int((code == at).sum()) for at, name in enumerate(names) if name}
     if len(sizes) < 2:
         return
-    large = [
-        at for at, size in sizes.items() if not explain_shortage(size, len(np.unique(sheet.clusters[code == at])))
-    ]
+    clusters = {at: len(np.unique(sheet.clusters[code == at])) for at in sizes}
+    large = [at for at, size in sizes.items() if not explain_shortage(size, clusters[at])]
     rows = np.flatnonzero(np.isin(code, large))
     group = np.searchsorted(large, code[rows])
     group_names = [str(names[at]) for at in large]
     common = _list_common_classes(sheet, rows, group, len(large))
     main = measures.tally_main_figures(sheet, common, drop=drop)
+    nothing = Figure(np.nan, np.nan, np.nan)
     unjudged: dict[str, Any] = {
-        "column": column,
-        "left_out": [str(names[at]) for at in sizes if at not in large],
-        "best": None,
-        "worst": None,
-        "gap": Figure(np.nan, np.nan, np.nan),
-        "p": None,
-        "verdict": INSUFFICIENT,
-        "values": {},
-        "tests": [],
-    }
+        "column": column, "left_out": [str(names[at]) for at in sizes if at not in large],
+        "best": None, "worst": None, "gap": nothing, "p": None, "verdict": INSUFFICIENT, "values": {}, "tests": [],
+    }  # fmt: skip
     if len(large) < 2:
         yield from (unjudged | {"metric": metric} for metric in main.formulas)
         return
@@ -123,11 +109,9 @@ def _measure_column(
     for metric, formula in main.formulas.items():
         each = formula(sums)
         gap = unjudged | {"metric": metric, "values": dict(zip(group_names, each.tolist(), strict=True))}
-        yield (
-            gap | _judge_gap(cells, formula, each, group_names, replicates, seed)
-            if np.isfinite(each).all()
-            else gap
-        )
+        if np.isfinite(each).all():
+            gap |= _judge_gap(cells, formula, each, group_names, replicates, seed)
+        yield gap
 
 
 def _judge_gap(
@@ -147,12 +131,8 @@ def _judge_gap(
         "p": p,
         "verdict": "gap" if p < SIGNIFICANT else "no gap shown",
         "tests": [
-            {
-                "groups": [names[at] for at in groups],
-                "against": "each other" if len(groups) > 1 else "the rest",
-                "p": p,
-            }
-            for groups, p in tests.items()
+            {"groups": [names[at] for at in some], "against": "each other" if len(some) > 1 else "the rest", "p": p}
+            for some, p in tests.items()
         ],
     }
 
@@ -161,11 +141,8 @@ def _list_common_classes(sheet: Sheet, rows: Ints, of: Ints, groups: int) -> lis
     """The classes that every group has."""
     if sheet.task == "affect":
         return list(range(len(sheet.names)))
-    return [
-        at
-        for at in range(len(sheet.names))
-        if groups and (np.bincount(of[sheet.truth[rows, at] > 0], minlength=groups) > 0).all()
-    ]
+    held = [np.bincount(of[sheet.truth[rows, at] > 0], minlength=groups) for at in range(len(sheet.names))]
+    return [at for at, counts in enumerate(held) if groups and counts.all()]
 
 
 def _sum_cells(main: Tally, clusters: Ints, rows: Ints, of: Ints, seed: int) -> _Cells:
@@ -188,11 +165,9 @@ def _compute_interval(
     def gap(sums: Floats) -> Floats:
         return np.asarray(formula(sums[..., 0, :, :]) - formula(sums[..., 1, :, :]))
 
-    there: Bools = (either != 0).reshape(len(either), -1).sum(axis=1) > 0
-    of = np.arange(int(there.sum()))
-    found = tally.compute_figures(
-        [Tally.from_rows(either[there], {"gap": gap})], of, replicates=replicates, seed=seed
-    )
+    there: Bools = (either != 0).reshape(len(either), -1).any(axis=1)
+    rows = Tally.from_rows(either[there], {"gap": gap})
+    found = tally.compute_figures([rows], np.arange(there.sum()), replicates=replicates, seed=seed)
     return found["gap"].low, found["gap"].high
 
 

@@ -21,18 +21,15 @@ SELECTIVE = 0.8
 """Part of the rows that `selective_uar` accepts."""
 POINTS = 100
 """Steps of coverage that a risk-coverage curve is told at."""
-_NINETY = 1.645
-"""Standard deviations on either side of a mean that hold 90 % of a normal distribution."""
+_NINETY = 1.645  # standard deviations on either side of a mean that hold 90 % of a normal distribution
 _ORDER = (
     "uar", "macro_recall", "f1", "auc", "accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_auc", "ece",
     "brier", "nll", "aurc", "selective_uar", "coverage",
 )  # fmt: skip
 _OF_CLASSES: Mapping[str, metrics.Formula] = {
-    "accuracy": metrics.accuracy,
-    "macro_f1": metrics.macro_f1,
-    "micro_f1": metrics.micro_f1,
-    "weighted_f1": metrics.weighted_f1,
-}
+    "accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1,
+    "micro_f1": metrics.micro_f1, "weighted_f1": metrics.weighted_f1,
+}  # fmt: skip
 
 
 def compute_figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> dict[str, Figure]:
@@ -41,13 +38,8 @@ def compute_figures(sheet: Sheet, *, drop: bool, replicates: int, seed: int) -> 
     `drop` leaves abstentions out; else they are wrong, or the empty set. `ece`, `brier` and `nll` are of the rows
     that were answered, whatever `drop` says.
     """
-    found = tally.compute_figures(
-        make_tallies(sheet, drop=drop),
-        sheet.clusters,
-        free=make_auc_statistics(sheet, drop=drop),
-        replicates=replicates,
-        seed=seed,
-    )
+    tallies, free = make_tallies(sheet, drop=drop), make_auc_statistics(sheet, drop=drop)
+    found = tally.compute_figures(tallies, sheet.clusters, free=free, replicates=replicates, seed=seed)
     return {name: found[name] for name in sorted(found, key=_place)}
 
 
@@ -57,13 +49,10 @@ def _place(name: str) -> int:
 
 def make_statistics(sheet: Sheet, *, drop: bool) -> dict[str, Statistic]:
     """The same as functions of the clusters' weights, for differences of your own. Holds all clusters' sums."""
-    found: dict[str, Statistic] = {}
     layout = Layout.from_clusters(sheet.clusters)
     several = make_tallies(sheet, drop=drop)
-    sums = layout.totals(several, 0, layout.count)
-    for one, own in split_sums(sums, several):
-        for name, formula in one.formulas.items():
-            found[name] = _of_weights(own, formula)
+    parts = split_sums(layout.totals(several, 0, layout.count), several)
+    found = {name: _of_weights(own, formula) for one, own in parts for name, formula in one.formulas.items()}
     found |= make_auc_statistics(sheet, drop=drop)
     return {name: found[name] for name in sorted(found, key=_place)}
 
@@ -107,8 +96,7 @@ def make_ranked(sheet: Sheet, *, drop: bool) -> Ranked:
 
 
 def _tally_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
-    formulas: dict[str, metrics.Formula] = {}
-    alone = len(sheet.names) < 2 and sheet.task != "labels"
+    formulas: dict[str, metrics.Formula]
     if sheet.task == "labels":
         formulas = {"macro_f1": metrics.macro_f1_all} | {k: _OF_CLASSES[k] for k in ("micro_f1", "weighted_f1")}
     elif sheet.task == "stress":
@@ -126,8 +114,9 @@ def _tally_names(sheet: Sheet, *, drop: bool) -> list[Tally]:
     name = name_auc(sheet)
     if name is not None and not ranking.is_pairwise(len(sheet), int(sheet.clusters.max(initial=-1)) + 1):
         found.append(ranking.tally_auc(make_ranked(sheet, drop=drop), name=name))
-    if alone:  # the only class there is can't be missed: nothing was measured
-        return [Tally((1,), _sum_nothing, dict.fromkeys([n for one in found for n in one.formulas], _undefined))]
+    if len(sheet.names) < 2 and sheet.task != "labels":  # the only class can't be missed: nothing was measured
+        every = dict.fromkeys([name for one in found for name in one.formulas], _undefined)
+        return [Tally((1,), lambda some: np.zeros((len(some), 1)), every)]
     return found
 
 
@@ -146,15 +135,12 @@ def tally_affects(sheet: Sheet) -> Tally:
     def part(at: int, of: Sequence[int], formula: metrics.Formula) -> metrics.Formula:
         return lambda sums: formula(sums[..., at, list(of)])
 
+    correlations = [("pearson", range(6), metrics.pearson), ("ccc", range(6), metrics.ccc)]
+    errors = [("mae", (0, 6), metrics.mean), ("rmse", (0, 7), metrics.root_mean)]
     formulas: dict[str, metrics.Formula] = {}
-    for at, name in enumerate(sheet.names):
-        formulas[f"pearson_{name}"] = part(at, range(6), metrics.pearson)
-        formulas[f"ccc_{name}"] = part(at, range(6), metrics.ccc)
-    for at, name in enumerate(sheet.names):
-        formulas[f"mae_{name}"] = part(at, (0, 6), metrics.mean)
-        formulas[f"rmse_{name}"] = part(at, (0, 7), metrics.root_mean)
-    for at, name in enumerate(sheet.names):
-        formulas[f"coverage_90_{name}"] = part(at, (0, 8), metrics.share)
+    for kinds in (correlations, errors, [("coverage_90", (0, 8), metrics.share)]):
+        for at, name in enumerate(sheet.names):
+            formulas |= {f"{kind}_{name}": part(at, of, formula) for kind, of, formula in kinds}
     formulas["coverage_90"] = lambda sums: metrics.share(sums[..., [0, 8]].sum(axis=-2))
     return Tally((len(sheet.names), 9), rows, formulas)
 
@@ -190,14 +176,9 @@ def tally_comparable_figures(sheet: Sheet, *, drop: bool) -> list[Tally]:
 
 
 def _tally_probabilities(sheet: Sheet) -> Tally:
-    return Tally(
-        (2, 2),
-        lambda some: _compute_errors(sheet, some),
-        {
-            "brier": lambda sums: metrics.mean(sums[..., 0, :]),
-            "nll": lambda sums: metrics.mean(sums[..., 1, :]),
-        },
-    )
+    mean = metrics.mean
+    each = {"brier": lambda sums: mean(sums[..., 0, :]), "nll": lambda sums: mean(sums[..., 1, :])}
+    return Tally((2, 2), lambda some: _compute_errors(sheet, some), each)
 
 
 def _tally_selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
@@ -215,10 +196,6 @@ def _tally_selected(sheet: Sheet, *, drop: bool) -> list[Tally]:
 
     selective = Tally((3, len(sheet.names)), rows, {"selective_uar": metrics.uar})
     return [ranking.tally_aurc(confidence, loss), selective]
-
-
-def _sum_nothing(some: Ints) -> Floats:
-    return np.zeros((len(some), 1))
 
 
 def _undefined(sums: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """Figures as pure functions over sums.
 
-Almost every figure here depends on the rows only through sums over them: counts, moments, or bins. So a bootstrap
-replicate is one product of resampling weights with those sums, and a thousand replicates take a second.
+Almost every figure here depends on the rows only through sums over them, so a bootstrap replicate is one product.
 """
 
 from __future__ import annotations
@@ -35,6 +34,11 @@ def _ratio(top: Floats, bottom: Floats, undefined: float = np.nan) -> Floats:
 
 def _mean_where(values: Floats, keep: Bools) -> Floats:
     return _ratio(np.where(keep, values, 0.0).sum(axis=-1), keep.sum(axis=-1).astype(np.float64))
+
+
+def mean_known(values: Floats) -> Floats:
+    """Mean over the last axis of what is finite; NaN of nothing."""
+    return _mean_where(values, np.isfinite(values))
 
 
 def precision(counts: Floats) -> Floats:
@@ -88,8 +92,7 @@ def macro_f1(counts: Floats) -> Floats:
 def macro_f1_all(counts: Floats) -> Floats:
     """Mean F1 over all the labels a model has, for label sets.
 
-    A label without support counts as 0, whether or not it was predicted: the rule of scikit-learn's
-    `f1_score(labels=all, average="macro", zero_division=0)`, and the one in use for GoEmotions.
+    A label without support counts as 0: scikit-learn's `f1_score(labels=all, average="macro", zero_division=0)`.
 
     >>> float(macro_f1_all(np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])))
     0.5
@@ -133,8 +136,7 @@ def root_mean(sums: Floats) -> Floats:
 def brier(given: Floats, truth: Floats) -> Floats:
     """Squared distance of the probabilities from the truth, summed over the classes, [rows, classes] -> [rows].
 
-    The mean over rows is the score of Brier 1950 (Monthly Weather Review 78:1), from 0 to 2; for two classes it is
-    twice the score of one of them.
+    The mean over rows is the score of Brier 1950 (Monthly Weather Review 78:1), from 0 to 2.
 
     >>> brier(np.array([[0.7, 0.3], [0.7, 0.3]]), np.array([[1.0, 0.0], [0.0, 1.0]])).round(2).tolist()
     [0.18, 0.98]
@@ -156,8 +158,7 @@ def nll(given: Floats, truth: Floats) -> Floats:
 def moments(x: Floats, y: Floats, middle: float | None = None) -> Floats:
     """Per row: 1, x, y, x², y², xy, with zeros where either is NaN. [rows] twice -> [rows, 6].
 
-    Both are first moved by one common constant, `middle` or else the mean of y, which changes no figure and keeps
-    the sums accurate.
+    Both are first moved by `middle`, or else the mean of y, which changes no figure and keeps the sums accurate.
     """
     known = np.isfinite(x) & np.isfinite(y)
     if middle is None:
@@ -213,15 +214,10 @@ def bin_calibration(confidence: Floats, hit: Floats, row: Ints, rows: int) -> Fl
 
     `row` says which row each prediction belongs to; a row may hold any number of them.
     """
-    bin_of = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    place = row * BINS + bin_of
-    return np.stack(
-        [
-            np.bincount(place, weights=value, minlength=rows * BINS).reshape(rows, BINS)
-            for value in (np.ones_like(confidence), confidence, hit)
-        ],
-        axis=1,
-    )
+    place = row * BINS + np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    values = (np.ones_like(confidence), confidence, hit)
+    sums = [np.bincount(place, weights=value, minlength=rows * BINS).reshape(rows, BINS) for value in values]
+    return np.stack(sums, axis=1)
 
 
 def ece(binned: Floats) -> Floats:

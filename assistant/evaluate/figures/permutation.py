@@ -25,10 +25,8 @@ PERMUTATIONS = 2000
 _NUMBERS = 400_000_000
 """Most numbers that are permuted altogether: many clusters get fewer permutations, but at least `_LEAST`."""
 _LEAST = 200
-_ROOM = 4_000_000
-"""Most numbers in one block: 32 MB."""
-_TIES = 1e-9
-"""Differences closer than this count as equal."""
+_ROOM = 4_000_000  # most numbers in one block: 32 MB
+_TIES = 1e-9  # differences closer than this count as equal
 
 
 def draw_swaps(clusters: int, seed: int, permutations: int = PERMUTATIONS) -> tuple[Iterator[Floats], bool]:
@@ -57,11 +55,8 @@ def draw_assignments(sides: Floats, seed: int, permutations: int = PERMUTATIONS)
         for at, chosen in enumerate(combinations(range(clusters), ones)):
             every[at, list(chosen)] = 1
         return iter([every]), True
-
-    def draw(rng: np.random.Generator, n: int) -> Floats:
-        return rng.permuted(np.tile(sides, (n, 1)), axis=1)
-
-    return _draw_blocks(clusters, permutations, draw, seed), False
+    blocks = _draw_blocks(clusters, permutations, lambda rng, n: rng.permuted(np.tile(sides, (n, 1)), axis=1), seed)
+    return blocks, False
 
 
 def _draw_blocks(
@@ -130,15 +125,11 @@ def compare_models(
 ) -> dict[str, Contrast]:
     """Compare two sheets of the same rows, labels, names and clusters, figure by figure.
 
-    The interval resamples clusters for both at once. The test asks what the difference would be if it made no
-    difference which model is which: within a cluster the two swap all their answers, or don't (the randomisation
-    test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are tried. Above
-    `tally.MANY` clusters, random ones swap together.
+    The interval resamples clusters for both at once. In the test the two swap all their answers within a cluster,
+    or don't (the randomisation test of Fisher 1935; for models Noreen 1989). With up to ten clusters all ways are
+    tried. Above `tally.MANY` clusters, random ones swap together.
     """
-    several = (
-        measures.tally_comparable_figures(first, drop=drop),
-        measures.tally_comparable_figures(second, drop=drop),
-    )
+    several = [measures.tally_comparable_figures(sheet, drop=drop) for sheet in (first, second)]
     layout = Layout.from_clusters(tally.merge_clusters(first.clusters, seed=seed))
     sums = [layout.totals(one, 0, layout.count) for one in several]
     blocks, exact = draw_swaps(layout.count, seed)
@@ -146,26 +137,23 @@ def compare_models(
     drawn: dict[str, list[Floats]] = {name: [] for one in several[0] for name in one.formulas}
     for swapped in blocks:
         moved = swapped @ move
-        for name, values in _compute_differences(several[0], whole[0] + moved, whole[1] - moved):
-            drawn[name].append(values)
-    both = tally.compute_figures(
-        _tally_pairs(several[0], sums), np.arange(layout.count), replicates=replicates, seed=seed
-    )
+        for one, ours, theirs in _split_both(several[0], whole[0] + moved, whole[1] - moved):
+            for name, formula in one.formulas.items():
+                drawn[name].append(formula(ours) - formula(theirs))
+    pairs = _tally_pairs(several[0], sums)
+    both = tally.compute_figures(pairs, np.arange(layout.count), replicates=replicates, seed=seed)
     found = {}
-    for (one, ours), (_, theirs) in zip(
-        split_sums(whole[0], several[0]), split_sums(whole[1], several[0]), strict=True
-    ):
+    for one, ours, theirs in _split_both(several[0], *whole):
         for name, formula in one.formulas.items():
-            difference = both[name]
-            p = compute_p(difference.value, drawn[name], exact=exact)
-            found[name] = Contrast(float(formula(ours)), float(formula(theirs)), difference, p, exact)
+            p = compute_p(both[name].value, drawn[name], exact=exact)
+            found[name] = Contrast(float(formula(ours)), float(formula(theirs)), both[name], p, exact)
     return found
 
 
-def _compute_differences(tallies: list[Tally], ours: Floats, theirs: Floats) -> Iterator[tuple[str, Floats]]:
+def _split_both(tallies: list[Tally], ours: Floats, theirs: Floats) -> Iterator[tuple[Tally, Floats, Floats]]:
+    """Sums of both models by tally."""
     for (one, first), (_, second) in zip(split_sums(ours, tallies), split_sums(theirs, tallies), strict=True):
-        for name, formula in one.formulas.items():
-            yield name, formula(first) - formula(second)
+        yield one, first, second
 
 
 def _tally_pairs(tallies: list[Tally], sums: list[Floats]) -> list[Tally]:
@@ -183,7 +171,5 @@ def _tally_pairs(tallies: list[Tally], sums: list[Floats]) -> list[Tally]:
             np.stack([first, second], axis=1),
             {name: difference(formula, len(one.shape)) for name, formula in one.formulas.items()},
         )
-        for (one, first), (_, second) in zip(
-            split_sums(sums[0], tallies), split_sums(sums[1], tallies), strict=True
-        )
+        for one, first, second in _split_both(tallies, *sums)
     ]

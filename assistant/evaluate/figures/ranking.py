@@ -8,6 +8,7 @@ import numpy as np
 
 from assistant.arrays import Bools, Floats, Ints
 from assistant.bootstrap import Statistic
+from assistant.evaluate.figures.metrics import mean_known
 from assistant.evaluate.figures.tally import Tally
 
 LEVELS = 200
@@ -99,15 +100,9 @@ def tally_auc(ranked: Ranked, *, name: str = "auc") -> Tally:
     def area(sums: Floats) -> Floats:
         with np.errstate(invalid="ignore", divide="ignore"):
             each = sums[..., 1, :] / sums[..., 0, :] + sums[..., 3, :] / sums[..., 2, :] - areas
-        return _mean_known(np.asarray(each))
+        return mean_known(np.asarray(each))
 
-    return Tally((4, len(areas)), rows, {name: area}, {name: float(_mean_known(areas))})
-
-
-def _mean_known(values: Floats) -> Floats:
-    known = np.isfinite(values)
-    count = known.sum(axis=-1)
-    return np.where(count > 0, np.where(known, values, 0.0).sum(axis=-1) / np.maximum(count, 1), np.nan)
+    return Tally((4, len(areas)), rows, {name: area}, {name: float(mean_known(areas))})
 
 
 def make_pairwise_auc(ranked: Ranked, clusters: Ints, count: int) -> Statistic:
@@ -135,7 +130,7 @@ def make_pairwise_auc(ranked: Ranked, clusters: Ints, count: int) -> Statistic:
         for won, up, down in zip(wins, ups, downs, strict=True):
             pairs = (weights @ up) * (weights @ down)
             each.append(np.where(pairs > 0, ((weights @ won) * weights).sum(axis=1) / np.maximum(pairs, 1), np.nan))
-        return _mean_known(np.stack(each, axis=1)) if each else np.full(len(weights), np.nan)
+        return mean_known(np.stack(each, axis=1)) if each else np.full(len(weights), np.nan)
 
     return areas
 
@@ -157,9 +152,8 @@ def _harmonic(x: Floats) -> Floats:
 def aurc(sums: Floats) -> Floats:
     """Area under the risk-coverage curve (Geifman and El-Yaniv 2017) from sums by level of confidence.
 
-    [..., levels, 2]: rows and their summed loss at each level, the most confident first -> [...]. It is the mean,
-    over all numbers of rows that could be accepted, of the mean loss of those accepted. Rows of one level are taken
-    in random order, of which this is the exact mean, so ties need no rule.
+    [..., levels, 2]: rows and their summed loss at each level, the most confident first -> [...]. The mean, over
+    all numbers of rows that could be accepted, of the mean loss of those; over all orders of rows of one level.
 
     >>> losses = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [1.0, 1.0]])  # right, wrong, right, wrong
     >>> round(float(aurc(losses)), 6)  # (0 + 1/2 + 1/3 + 2/4) / 4

@@ -1,7 +1,6 @@
 """Intervals by resampling whole clusters, in bounded memory whatever the number of rows.
 
-A figure is a formula of sums over rows. So a replicate needs only the resampled sums: rows are added up a block
-at a time, a million of them once, and a replicate is one product of weights and sums.
+A figure is a formula of sums over rows: rows are added up once, and a replicate is one product of weights and sums.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from assistant.evaluate.figures.metrics import Formula
 
 MANY = 10_000
 """Clusters that are drawn one by one; of more, random ones are drawn together."""
-_ROOM = 4_000_000
-"""Most numbers in one block of anything: 32 MB."""
+_ROOM = 4_000_000  # most numbers in one block of anything: 32 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +86,7 @@ class Layout:
 def merge_clusters(clusters: Ints, strata: Ints | None = None, *, seed: int, most: int = MANY) -> Ints:
     """Clusters as they are, or above `most` random ones together, of one stratum each: [rows] twice -> [rows].
 
-    Sums of independent clusters are as independent, so intervals and tests over them hold; they cost less. Ten
-    thousand sums tell a standard deviation to 0.7 %, a thousand replicates of it to 2 %.
+    Sums of independent clusters are as independent, so intervals and tests over them hold; they cost less.
 
     >>> merge_clusters(np.array([0, 1, 2, 3, 4]), seed=0, most=2).tolist()
     [0, 0, 1, 0, 1]
@@ -138,9 +135,8 @@ def compute_figures(
         whole += totals.sum(axis=0)
         drawn += weights[:, first:last].astype(np.float64) @ totals
     found: dict[str, Figure] = {}
-    for (one, sums), (_, resampled) in zip(
-        split_sums(whole[None], tallies), split_sums(drawn, tallies), strict=True
-    ):
+    both = zip(split_sums(whole[None], tallies), split_sums(drawn, tallies), strict=True)
+    for (one, sums), (_, resampled) in both:
         for name, formula in one.formulas.items():
             value = one.values.get(name, float(formula(sums)[0]))
             found[name] = Figure(value, *bootstrap.compute_interval(formula(resampled)))

@@ -28,8 +28,7 @@ TASKS: Mapping[str, tuple[Task, ...]] = {
 
 SCALES = ((0.0, 1.0), (-1.0, 1.0), (1.0, 5.0), (1.0, 7.0), (1.0, 9.0), (0.0, 100.0))
 """Conventional scales of affect labels, smallest first."""
-_BLOCK = 50_000
-"""Rows of a sheet that are added up at a time."""
+_BLOCK = 50_000  # rows of a sheet that are added up at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +45,29 @@ class Scoring:
 
 def list_label_names(task: Task, modality: Literal["voice", "text"], card: Card) -> tuple[str, ...]:
     """The names that labels of a task may have, in the order in which they are shown."""
-    match task:
-        case "labels":
-            return card.labels
-        case "emotion":
-            return tuple(dict.fromkeys((*card.labels, *EMOTIONS)))
-        case "sentiment":
-            return SENTIMENTS
-        case "stress":
-            return ("0", "1")
-        case "affect":
-            return AFFECTS if modality == "text" else AFFECTS[:2]
+    names: Mapping[Task, tuple[str, ...]] = {
+        "labels": card.labels,
+        "emotion": tuple(dict.fromkeys((*card.labels, *EMOTIONS))),
+        "sentiment": SENTIMENTS,
+        "stress": ("0", "1"),
+        "affect": AFFECTS if modality == "text" else AFFECTS[:2],
+    }
+    return names[task]
 
 
 def list_classes(task: Task, card: Card, used: set[str]) -> tuple[str, ...]:
     """The columns of a sheet: the classes present (closed set), all labels of the card, or the affects used."""
-    match task:
-        case "labels":
-            return card.labels
-        case "stress":
-            return ("0", "1")
-        case _:
-            known = (*card.labels, *EMOTIONS, *SENTIMENTS, *AFFECTS)
-            return tuple(name for name in dict.fromkeys(known) if name in used)
+    if task == "labels":
+        return card.labels
+    known = (*card.labels, *EMOTIONS, *SENTIMENTS, *AFFECTS)
+    return ("0", "1") if task == "stress" else tuple(name for name in dict.fromkeys(known) if name in used)
 
 
 def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats, Floats]:
     """What the model said for one row: probabilities or means [names], and deviations [names] (affect only).
 
-    Probabilities of emotions and sentiments are normalised over `names`. For emotions in text the shared seven
-    are the groups of `TextScores.shared`; where a name is none of them, every name is the model's own label.
+    Probabilities of emotions and sentiments are normalised over `names`. Emotions in text are the groups of
+    `TextScores.shared`; where a name is none of the shared seven, every name is the model's own label.
     """
     match task, scores:
         case "labels", TextScores():
@@ -90,11 +82,9 @@ def get_answer(task: Task, scores: Scores, names: Sequence[str]) -> tuple[Floats
         case "stress", _:
             return np.array([1 - scores.stress, scores.stress]), np.empty(0)
         case "affect", _:
-            at = [AFFECTS.index(name) for name in names]
-            return (
-                np.asarray(scores.affect, dtype=np.float64)[at],
-                np.asarray(scores.affect_deviation, dtype=np.float64)[at],
-            )
+            both = np.asarray([scores.affect, scores.affect_deviation], dtype=np.float64)
+            means, deviations = both[:, [AFFECTS.index(name) for name in names]]
+            return means, deviations
     raise Invalid(f"a voice model cannot answer the task {task}", code="task_unknown")
 
 
@@ -144,15 +134,9 @@ class Sheet:
     def take(self, rows: Bools | Ints) -> Sheet:
         """The sheet of a part of the rows, given as a mask or as their numbers."""
         _, clusters = np.unique(self.clusters[rows], return_inverse=True)
-        return replace(
-            self,
-            truth=self.truth[rows],
-            given=self.given[rows],
-            deviation=self.deviation[rows],
-            predicted=self.predicted[rows],
-            answered=self.answered[rows],
-            clusters=clusters.astype(np.int64),
-        )
+        columns = ("truth", "given", "deviation", "predicted", "answered")
+        part = {name: getattr(self, name)[rows] for name in columns}
+        return replace(self, **part, clusters=clusters.astype(np.int64))
 
     def counts(self, rows: Ints | slice = slice(None), *, drop: bool) -> Floats:
         """Hits, predictions and truths, [rows, 3, names]; zeros for abstentions when they are dropped."""
@@ -173,8 +157,7 @@ class Sheet:
     def confidence(self) -> Floats:
         """How sure the model was of each row's answer, [rows]; minus infinity where it abstained.
 
-        The probability of the most probable class (Hendrycks and Gimpel 2017), or for affect minus the mean
-        deviation.
+        The top probability (Hendrycks and Gimpel 2017), or for affect minus the mean deviation.
         """
         sure = -self.deviation.mean(axis=1) if self.task == "affect" else self.given.max(axis=1, initial=-np.inf)
         return np.where(self.answered, sure, -np.inf)
@@ -182,9 +165,6 @@ class Sheet:
     def loss(self, *, drop: bool) -> Floats:
         """1 where the one class was missed, else 0; for affect the mean absolute error; [rows], NaN if unjudged."""
         if self.task == "affect":
-            error = np.abs(self.truth - self.given)
-            known = np.isfinite(error)
-            count = known.sum(axis=1)
-            return np.where(count > 0, np.where(known, error, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+            return metrics.mean_known(np.abs(self.truth - self.given))
         wrong = ~(self.predicted & (self.truth > 0)).any(axis=1)
         return np.where(self.answered | (not drop), wrong, np.nan)

@@ -44,29 +44,28 @@ def check_options(options: RunOptions) -> None:
             if given is not None:
                 raise Invalid(f"{name} goes with --fit head: nothing is trained without it", code="fit_unsupported")
         return
-    if options.modality == "text":
-        raise Invalid(
-            "--fit head needs the features of a frozen stem, and the text model gives only its results; "
-            "evaluate it as it is, or fit a voice model",
-            code="fit_unsupported",
-        )
-    if options.task != "emotion":
-        raise Invalid(
-            f"--fit head learns emotions, not {options.task}: write your classes, whatever "
-            "their names, in a column `emotion`",
-            code="fit_unsupported",
-        )
-    for other, wrong in (("--conditions", bool(options.conditions)), ("--engine ray", options.engine == "ray")):
-        if wrong:
-            raise Invalid(
-                f"{other} doesn't go with --fit: save the head with --save-model, then measure it with --model",
-                code="fit_unsupported",
-            )
-    if options.leave_out is None and options.folds < 2:
-        raise Invalid(
+    instead = "doesn't go with --fit: save the head with --save-model, then measure it with --model"
+    checks = (
+        (
+            options.modality == "text",
+            "--fit head needs the features of a frozen stem, and the text model gives only its results; evaluate "
+            "it as it is, or fit a voice model",
+        ),
+        (
+            options.task != "emotion",
+            f"--fit head learns emotions, not {options.task}: write your classes, whatever their names, in a "
+            "column `emotion`",
+        ),
+        (bool(options.conditions), f"--conditions {instead}"),
+        (options.engine == "ray", f"--engine ray {instead}"),
+        (
+            options.leave_out is None and options.folds < 2,
             "--folds must be 2 or more: each fold is tested by a head that learned from the others",
-            code="fit_unsupported",
-        )
+        ),
+    )
+    for wrong, words in checks:
+        if wrong:
+            raise Invalid(words, code="fit_unsupported")
     optional("scipy.optimize", "--fit head")
     if options.save_model is not None:
         model_folder.check_folder(options.save_model)
@@ -81,6 +80,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     names = list_own_labels(table, options.label_map)
     label_map = read_label_map(options.label_map, names)
     left_out = None if options.leave_out is None else normalise_name(options.leave_out)
+    wanted = options.groups if left_out is None else [*options.groups, left_out]
     manifest = read_manifest(
         options.data,
         options.modality,
@@ -91,7 +91,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         columns=columns,
         table=options.table,
         strict=options.strict,
-        more=list_extra_columns((*options.groups, *(() if left_out is None else (left_out,)))),
+        more=list_extra_columns(wanted),
     )
     folder = options.model or shipped_models() / options.modality
     card = read_card(folder)
@@ -146,12 +146,9 @@ def _save_model(folder: Path, data: Path, found: CrossValidated, protocol: Proto
     whole = head.train_head(found.known, every, seed=protocol.scoring.seed, place=found.place)
     card = model_folder.make_training_card(data, found.known, protocol, found.compared, len(found.folds.of))
     model_folder.save_model(folder, whole, beside, card)
-    if (emotions := len(whole.labels)) <= model_folder.MOST_SERVED:
-        return []
-    return [
-        f"{folder} names {emotions} emotions: it can be evaluated, but a server takes at most "
-        f"{model_folder.MOST_SERVED}"
-    ]
+    emotions, most = len(whole.labels), model_folder.MOST_SERVED
+    words = f"{folder} names {emotions} emotions: it can be evaluated, but a server takes at most {most}"
+    return [words] if emotions > most else []
 
 
 def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]:
@@ -162,10 +159,8 @@ def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]
     known: Mapping[str, Any] = {}
     if label_map is not None:
         try:
-            known = {
-                normalise_name(theirs): ours
-                for theirs, ours in json.loads(label_map.read_text("utf-8-sig")).items()
-            }
+            read = json.loads(label_map.read_text("utf-8-sig"))
+            known = {normalise_name(theirs): ours for theirs, ours in read.items()}
         except (OSError, ValueError, AttributeError):
             known = {}  # whoever reads the map next says what is wrong with it
     found = {normalise_name(ours) for ours in known.values() if isinstance(ours, str)}
@@ -173,8 +168,6 @@ def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]
         if not isinstance(cells, str) and (name := normalise_name(cells.get("emotion", ""))) and name not in known:
             found.add(name)
         if len(found) > _MOST_LABELS:
-            raise Invalid(
-                f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map",
-                code="fit_unsupported",
-            )
+            words = f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map"
+            raise Invalid(words, code="fit_unsupported")
     return head.order_labels(found)

@@ -28,7 +28,6 @@ from assistant.evaluate.fit.head import Head, TrainingSet, hash_heads, make_trai
 from assistant.evaluate.fit.softmax import Linear, log_softmax
 from assistant.evaluate.leakage import check as leakage
 from assistant.evaluate.leakage.check import Leakage
-from assistant.evaluate.report.conversion import to_struct
 from assistant.evaluate.report.findings import read_column
 from assistant.evaluate.report.report import Folds, HeadChoice
 from assistant.evaluate.run.baseline import BaselineMode, subtract_baselines
@@ -80,12 +79,8 @@ def cross_validate(
     """
     column, seed = protocol.column, protocol.scoring.seed
     kept = [row for row in rows if column is None or read_column(row, column)]
-    known_lines = {row.line for row in kept}
-    lost = [
-        BadRow(row.line, f"`{column}` is empty, and its values are left out in turn", name=row.name)
-        for row in rows
-        if row.line not in known_lines
-    ]
+    why = f"`{column}` is empty, and its values are left out in turn"
+    lost = [BadRow(row.line, why, row.name) for row in rows if column and not read_column(row, column)]
     heard, bad = asyncio.run(features.hear_rows(kept, stem, beside, cache, quiet=quiet))
     unread([*lost, *bad])
     named = [row for row, _ in heard]
@@ -94,22 +89,26 @@ def cross_validate(
     read = [(row, clip) for row, clip in heard if not clip.abstained]
     known, simple = _make_training_sets(read, column)
     place, names = _assign_folds([row for row, _ in read], known, protocol)
-    heads, floors = _train_heads(known, simple, place, names, seed, quiet=quiet)
+    heads, floors = [], []
+    for part in tqdm(range(len(names)), desc="fit", unit="fold", disable=quiet):
+        learned = np.flatnonzero(place != part)
+        heads.append(head.train_head(known, learned, seed=seed))
+        floors.append(head.train_floor(simple, learned, seed=seed))
     labels, licence = known.labels, beside.card.licence
     card = Card(beside.card.folder, "fitted head", "voice", hash_heads(heads), licence, labels, {}, {}, {})
     parts = _assign_parts(heard, place, column)
-    raw = [
-        RowOutcome(row, None if clip.abstained else heads[part].scores(clip, card), clip.abstained or None)
-        for (row, clip), part in zip(heard, parts.tolist(), strict=True)
-    ]
+    raw, floor = [], []
+    for (row, clip), part in zip(heard, parts.tolist(), strict=True):
+        scores = None if clip.abstained else heads[part].scores(clip, card)
+        raw.append(RowOutcome(row, scores, clip.abstained or None))
+        floor.append(_read_floor(raw[-1], clip, floors[part]))
     outcomes = {mode: move_outcomes(raw, parts, heads, mode) for mode in BASELINES}
-    floor = [
-        _read_floor(outcome, clip, floors[part])
-        for outcome, (_, clip), part in zip(raw, heard, parts.tolist(), strict=True)
-    ]
     folds, compared = compute_fold_figures(protocol, card, outcomes, floor, parts, names)
     copies = leakage.find_shared(named, parts.tolist(), quiet=quiet)
-    choices = [to_struct(one.choices(), HeadChoice) for one in heads]
+    choices = [
+        HeadChoice(ridge=list(one.penalties), temperature=[round(1 / factor, 4) for factor in one.factors])
+        for one in heads
+    ]
     folds = msgspec.structs.replace(folds, heads=choices, leakage=copies)
     notes = _list_notes(protocol, names, copies)
     return CrossValidated(card, named, outcomes[protocol.baseline], folds, compared, copies, known, place, notes)
@@ -139,15 +138,14 @@ def _assign_parts(heard: Sequence[tuple[Row, Clip]], place: Ints, column: str | 
 
 def _list_notes(protocol: Protocol, names: Sequence[str], copies: Leakage) -> list[str]:
     column = protocol.column
-    tested = f"each value of {column}" if column else f"{len(names)} folds of speakers"
+    parts = len(names)
+    tested = f"each value of {column}" if column else f"{parts} folds of speakers"
     notes = [
         f"measured a method, not one model: for {tested} a linear head on the frozen stem learned from the others, "
         "with its ridge and temperature chosen on inner folds of those",
     ]
-    if column is None and len(names) < protocol.folds:
-        notes.append(
-            f"there are only {len(names)} speakers, so there are {len(names)} folds and not {protocol.folds}"
-        )
+    if column is None and parts < protocol.folds:
+        notes.append(f"there are only {parts} speakers, so there are {parts} folds and not {protocol.folds}")
     if column is not None and copies.speakers and (shared := copies.speakers.shared):
         notes.append(
             f"{shared} names of speakers are in more than one {column} and were taken for different people: where "
@@ -177,9 +175,8 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     """What the stem heard, and the floor's energy and pitch."""
     labels = order_labels({row.labels[0] for row, _ in read})
     if len(read) < _FEWEST_ROWS:
-        raise Invalid(
-            f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}", code="too_few_rows"
-        )
+        why = f"{len(read)} rows can be used for training; a head needs at least {_FEWEST_ROWS}"
+        raise Invalid(why, code="too_few_rows")
     if len(labels) < 2:
         raise Invalid(f"all rows are {labels[0]}: at least two classes are needed", code="one_class")
     target = np.array([labels.index(row.labels[0]) for row, _ in read], dtype=np.int64)
@@ -187,23 +184,10 @@ def _make_training_sets(read: Sequence[tuple[Row, Clip]], column: str | None) ->
     corpora = [read_column(row, column) if column else "" for row, _ in read]
     corpus = np.unique(corpora, return_inverse=True)[1].astype(np.int64)
     affect = np.stack([clip.affect[:2] for _, clip in read])
-    given = (
-        np.stack([clip.windows.mean(axis=0) for _, clip in read]),
-        np.stack([clip.prosody for _, clip in read]),
-    )
-    first, second = (make_training_set(numbers, target, who, corpus, affect, labels) for numbers in given)
+    windows = np.stack([clip.windows.mean(axis=0) for _, clip in read])
+    prosody = np.stack([clip.prosody for _, clip in read])
+    first, second = (make_training_set(x, target, who, corpus, affect, labels) for x in (windows, prosody))
     return first, second
-
-
-def _train_heads(
-    known: TrainingSet, simple: TrainingSet, place: Ints, names: Sequence[str], seed: int, *, quiet: bool
-) -> tuple[list[Head], list[Linear]]:
-    heads, floors = [], []
-    for part in tqdm(range(len(names)), desc="fit", unit="fold", disable=quiet):
-        rows = np.flatnonzero(place != part)
-        heads.append(head.train_head(known, rows, seed=seed))
-        floors.append(head.train_floor(simple, rows, seed=seed))
-    return heads, floors
 
 
 def _read_floor(outcome: RowOutcome, clip: Clip, floor: Linear) -> RowOutcome:

@@ -28,33 +28,20 @@ from assistant.inference.model import Model
 
 LOUD = -0.75
 """Frames whose loudest band is 30 dB or more below the clip's loudest are left out; in units of four decades."""
-_VERSION = 1
-"""Of what is kept; anything older is heard anew."""
+_VERSION = 1  # of what is kept; anything older is heard anew
 _AT_ONCE = 4
 _NO_LIMIT = float("inf")
-_SHARD = 256
-"""Clips in a kept file: what an interruption costs at most."""
-_FRAME, _HOP = 640, 160
-"""40 ms, every 10 ms."""
+_SHARD = 256  # clips in a kept file: what an interruption costs at most
+_FRAME, _HOP = 640, 160  # 40 ms, every 10 ms
 _LOWEST_HZ, _HIGHEST_HZ = 60.0, 500.0
-_VOICED = 0.5
-"""Autocorrelation, as a share of the energy, above which a frame has a pitch (as in Boersma 1993)."""
+_VOICED = 0.5  # autocorrelation, as a share of the energy, above which a frame has a pitch (as in Boersma 1993)
 _SIZE = 2048
-_BLOCK = 1000
-"""Frames transformed at once."""
+_BLOCK = 1000  # frames transformed at once
 _LONGEST = 60 * SAMPLE_RATE
 NAMES = (
-    "level",
-    "level_deviation",
-    "level_range",
-    "level_slope",
-    "pitch",
-    "pitch_deviation",
-    "pitch_range",
-    "pitch_slope",
-    "voiced",
-    "seconds",
-)
+    "level", "level_deviation", "level_range", "level_slope",
+    "pitch", "pitch_deviation", "pitch_range", "pitch_slope", "voiced", "seconds",
+)  # fmt: skip
 
 
 def summarise(states: Floats32, loudness: Floats32) -> Floats32:
@@ -80,14 +67,13 @@ async def hear_rows(
     """Hear every clip once, in the order of `rows`, with those that can't be read.
 
     The served reader decides what is read: `head` is a shipped head, which abstains as it would for a person and
-    whose valence and arousal are kept. What was heard lies in `kept`, under the hashes of both graphs and of the
-    file's content, so that a second run, or one that was interrupted, hears only what is new. About 12 kB a clip.
+    whose valence and arousal are kept. What was heard lies in `kept` under the hashes of both graphs and of the
+    file's content, so that a second run hears only what is new. About 12 kB a clip.
     """
-    folder = kept / f"{stem.card.fingerprint}-{head.card.fingerprint}-{_VERSION}"
     with ThreadPoolExecutor(2, thread_name_prefix="hear") as pool:
         ear = _Ear(stem, head, pool)
-        found: list[tuple[str, Clip] | BadRow | None] = [None] * len(rows)
-        shelf = FeatureCache(folder)
+        found: list[Clip | BadRow | None] = [None] * len(rows)
+        shelf = FeatureCache(kept / f"{stem.card.fingerprint}-{head.card.fingerprint}-{_VERSION}")
         waiting = iter(enumerate(rows))
         every = 0.2 if sys.stderr.isatty() else 15.0
         with tqdm(total=len(rows), unit="clip", desc="hear", disable=quiet, mininterval=every) as bar:
@@ -106,8 +92,7 @@ async def hear_rows(
                 await asyncio.gather(*workers, return_exceptions=True)
                 await ear.close()
                 shelf.keep()
-    pairs = zip(rows, found, strict=True)
-    read = [(row, met[1]) for row, met in pairs if isinstance(met, tuple)]
+    read = [(row, met) for row, met in zip(rows, found, strict=True) if isinstance(met, Clip)]
     return read, [met for met in found if isinstance(met, BadRow)]
 
 
@@ -118,19 +103,16 @@ class _Ear:
         gate = EvaluationGate()
         self._grant = gate.issue("voice")
         self._pool = pool
-        self._batchers = (
-            Batcher(stem, pool, max_waiting=sys.maxsize, max_elements=1),
-            Batcher(head, pool, max_waiting=sys.maxsize, max_elements=1),
-        )
+        self._batchers = [Batcher(one, pool, max_waiting=sys.maxsize, max_elements=1) for one in (stem, head)]
         self._encoder = Encoder(self._batchers[0])
         self._reader = VoiceReader(self._encoder, self._batchers[1], gate)
 
-    async def listen(self, row: Row, shelf: FeatureCache) -> tuple[str, Clip] | BadRow:
+    async def listen(self, row: Row, shelf: FeatureCache) -> Clip | BadRow:
         loop = asyncio.get_running_loop()
         try:
             key = await loop.run_in_executor(self._pool, make_content_key, row)
             if (known := shelf.known.get(key)) is not None:
-                return key, known
+                return known
             assert row.file is not None
             file, start, end = row.file, row.start_s, row.end_s
             speech = await loop.run_in_executor(self._pool, lambda: read_audio(file, start_s=start, end_s=end))
@@ -142,7 +124,7 @@ class _Ear:
         except Exception as error:  # whatever one row does to the runtime must not end a long run
             return BadRow(row.line, f"the model failed on this row: {type(error).__name__}: {error}"[:300])
         shelf.add(key, clip)
-        return key, clip
+        return clip
 
     async def _clip(self, speech: Samples) -> Clip:
         simple = asyncio.get_running_loop().run_in_executor(self._pool, measure_prosody, speech)
@@ -158,8 +140,7 @@ class _Ear:
         features = np.stack([summarise(one.states, one.loudness) for one in fine])
         if not np.isfinite(features).all():
             raise FloatingPointError("the stem gave values that are not numbers")
-        affect = np.array([*scores.affect, *scores.affect_deviation, scores.stress])
-        return Clip(features, affect, told)
+        return Clip(features, np.array([*scores.affect, *scores.affect_deviation, scores.stress]), told)
 
     async def _fine(self, speech: Samples, window: States) -> bool:
         one = await self._reader.read(self._grant, speech, heard=[window], budget_s=_NO_LIMIT)
@@ -238,8 +219,7 @@ def make_content_key(row: Row) -> str:
     digest = hashlib.sha256(f"{row.start_s!r} {row.end_s!r} ".encode())
     try:
         with row.file.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+            hashlib.file_digest(file, lambda: digest)
     except OSError as error:
         raise Invalid(f"can't read {row.name}: {error.strerror}", code="file_missing") from error
     return digest.hexdigest()
@@ -279,7 +259,7 @@ class FeatureCache:
                 np.savez(
                     opened,
                     keys=np.array(keys),
-                    windows=np.concatenate([clip.windows.reshape(-1, width) for clip in clips]),
+                    windows=np.concatenate([clip.windows.reshape(len(clip.windows), width) for clip in clips]),
                     ends=np.cumsum([len(clip.windows) for clip in clips]),
                     affect=np.stack([clip.affect for clip in clips]),
                     prosody=np.stack([clip.prosody for clip in clips]),
@@ -287,25 +267,13 @@ class FeatureCache:
                 )
             beside.replace(file)
         except OSError as error:
-            raise Unavailable(
-                f"can't write into {self._folder}: {error.strerror}", code="out_unwritable"
-            ) from error
+            why = f"can't write into {self._folder}: {error.strerror}"
+            raise Unavailable(why, code="out_unwritable") from error
         self._fresh = {}
 
 
 def _load(file: Path) -> dict[str, Clip]:
     with np.load(file, allow_pickle=False) as kept:
-        windows, ends = kept["windows"], kept["ends"].tolist()
-        columns = zip(
-            kept["keys"].tolist(),
-            [0, *ends],
-            ends,
-            kept["affect"],
-            kept["prosody"],
-            kept["abstained"].tolist(),
-            strict=False,
-        )
-        return {
-            key: Clip(windows[start:end], affect, simple, abstained)
-            for key, start, end, affect, simple, abstained in columns
-        }
+        windows = np.split(kept["windows"], kept["ends"][:-1])
+        clips = zip(windows, kept["affect"], kept["prosody"], kept["abstained"].tolist(), strict=True)
+        return {key: Clip(*clip) for key, clip in zip(kept["keys"].tolist(), clips, strict=True)}

@@ -12,7 +12,7 @@ from assistant import bootstrap
 from assistant.arrays import Floats, Ints
 from assistant.bootstrap import Figure, Statistic
 from assistant.errors import Invalid
-from assistant.evaluate.figures import measures
+from assistant.evaluate.figures import measures, metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report.conversion import to_measured
 from assistant.evaluate.report.findings import make_sheet
@@ -98,15 +98,8 @@ def find_shared_speakers(speakers: Sequence[str], place: Ints) -> tuple[str, ...
     ('a',)
     """
     seen: dict[str, int] = {}
-    return tuple(
-        sorted(
-            {
-                name
-                for name, fold in zip(speakers, place.tolist(), strict=True)
-                if seen.setdefault(name, fold) != fold
-            }
-        )
-    )
+    pairs = zip(speakers, place.tolist(), strict=True)
+    return tuple(sorted({name for name, fold in pairs if seen.setdefault(name, fold) != fold}))
 
 
 def name_folds(speakers: Sequence[str], place: Ints) -> list[str]:
@@ -146,13 +139,11 @@ def compute_fold_figures(
     scoring, with_baseline = protocol.scoring, protocol.baseline != "none"
 
     def split(some: Sequence[RowOutcome]) -> list[Sheet]:
+        places = [np.flatnonzero(parts == part) for part in range(len(names))]
         if protocol.column is None:
             whole = make_sheet(scoring.task, card, some)
-            return [whole.take(np.asarray(parts == part)) for part in range(len(names))]
-        return [
-            make_sheet(scoring.task, card, [some[at] for at in np.flatnonzero(parts == part).tolist()])
-            for part in range(len(names))
-        ]
+            return [whole.take(rows) for rows in places]
+        return [make_sheet(scoring.task, card, [some[at] for at in rows.tolist()]) for rows in places]
 
     asked, without, low = split(outcomes[protocol.baseline]), split(outcomes["none"]), split(floor)
     folds = Folds(
@@ -175,10 +166,7 @@ def compute_fold_figures(
         mean_floor=_record(compute_mean(low, scoring)),
     )
     pooled = {f"baseline: {mode}": some for mode, some in outcomes.items()} | {FLOOR: floor}
-    compared = {
-        name: compute_figures(make_sheet(scoring.task, card, some), scoring) for name, some in pooled.items()
-    }
-    return folds, compared
+    return folds, {k: compute_figures(make_sheet(scoring.task, card, some), scoring) for k, some in pooled.items()}
 
 
 def _record(figures: Mapping[str, Figure]) -> dict[str, Number]:
@@ -204,10 +192,8 @@ def compute_mean(sheets: Sequence[Sheet], scoring: Scoring) -> dict[str, Figure]
     def joined(name: str) -> Statistic:
         def value(weights: Floats) -> Floats:
             parts = np.split(weights, ends[:-1], axis=1)
-            values = np.stack([one[name](part) for one, part in zip(each, parts, strict=True)])
-            known = np.isfinite(values)
-            total = np.where(known, values, 0.0).sum(axis=0)
-            return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+            values = [one[name](part) for one, part in zip(each, parts, strict=True)]
+            return metrics.mean_known(np.stack(values, axis=1))
 
         return value
 

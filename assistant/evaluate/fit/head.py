@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -84,10 +83,6 @@ class Head:
     factors: tuple[float, float]
     """Their inverse temperatures."""
 
-    def choices(self) -> dict[str, Any]:
-        """What was chosen for both readings, the raw first."""
-        return {"ridge": list(self.penalties), "temperature": [round(1 / factor, 4) for factor in self.factors]}
-
     def scores(self, clip: Clip, card: Card) -> VoiceScores:
         """What the served reader says of a clip with this head behind it, without a baseline."""
         emotions = np.exp(softmax.log_softmax(self.raw(clip.windows))).mean(axis=0)
@@ -114,10 +109,8 @@ def train_head(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None 
         place = assign_inner_folds(known, rows, seed)
     raw = _choose_ridge(known.features, known, rows, place)
     relative = _choose_ridge(known.own, known, rows, place)
-    weight = _weigh_rows(known, rows)
-    final = raw.final(known.features, known, weight)
-    moved = relative.final(known.own, known, weight)
-    moved = _subtract_mean_speaker(moved, known, rows)
+    final = raw.fit(known.features, known, rows)
+    moved = _subtract_mean_speaker(relative.fit(known.own, known, rows), known, rows)
     seen = np.zeros((len(rows), len(known.labels)))
     for fold, head in enumerate(relative.heads):
         learned, tested = rows[place != fold], rows[place == fold]
@@ -125,9 +118,8 @@ def train_head(known: TrainingSet, rows: Ints, *, seed: int, place: Ints | None 
     ratios = relative.factor * (seen - seen.mean(axis=1, keepdims=True))
     observed = np.concatenate([ratios[:, :-1], known.affect[rows]], axis=1)
     center, spread = measure_population(observed, known, rows)
-    return Head(
-        known.labels, final, moved, center, spread, (raw.penalty, relative.penalty), (raw.factor, relative.factor)
-    )
+    penalties, factors = (raw.penalty, relative.penalty), (raw.factor, relative.factor)
+    return Head(known.labels, final, moved, center, spread, penalties, factors)
 
 
 def hash_heads(heads: Sequence[Head]) -> str:
@@ -154,9 +146,8 @@ def assign_inner_folds(known: TrainingSet, rows: Ints, seed: int) -> Ints:
 
 def train_floor(known: TrainingSet, rows: Ints, *, seed: int) -> Linear:
     """Only the calibrated reading of somebody unknown: what the floor needs."""
-    return _choose_ridge(known.features, known, rows, assign_inner_folds(known, rows, seed)).final(
-        known.features, known, _weigh_rows(known, rows)
-    )
+    choice = _choose_ridge(known.features, known, rows, assign_inner_folds(known, rows, seed))
+    return choice.fit(known.features, known, rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,11 +157,10 @@ class _Choice:
     penalty: float
     factor: float
     heads: tuple[Linear, ...]
-    rows: Ints
 
-    def final(self, features: Floats32, known: TrainingSet, weight: Floats) -> Linear:
-        """The same ridge on all rows, calibrated."""
-        return _fit(features, known, weight, self.penalty, _LAST_STEPS).scaled(self.factor)
+    def fit(self, features: Floats32, known: TrainingSet, rows: Ints) -> Linear:
+        """The same ridge on all of these rows, calibrated."""
+        return _fit(features, known, rows, self.penalty, _LAST_STEPS).scaled(self.factor)
 
 
 def _choose_ridge(features: Floats32, known: TrainingSet, rows: Ints, place: Ints) -> _Choice:
@@ -178,40 +168,29 @@ def _choose_ridge(features: Floats32, known: TrainingSet, rows: Ints, place: Int
     said = np.zeros((len(PENALTIES), len(rows), len(known.labels)))
     heads: list[list[Linear]] = [[] for _ in PENALTIES]
     for fold in range(int(place.max()) + 1):
-        weight = _weigh_rows(known, rows[place != fold])
         last: Linear | None = None
         for at, penalty in enumerate(PENALTIES):
-            last = _fit(features, known, weight, penalty, _STEPS, last)
+            last = _fit(features, known, rows[place != fold], penalty, _STEPS, last)
             heads[at].append(last)
             said[at, place == fold] = last(features[rows[place == fold]])
     even = softmax.balance(target, known.corpus[rows])
     factors = [softmax.fit_temperature(logits, target) for logits in said]
     losses = [softmax.compute_loss(f * logits, target, even) for f, logits in zip(factors, said, strict=True)]
     best = int(np.argmin(losses))
-    return _Choice(PENALTIES[best], factors[best], tuple(heads[best]), rows)
-
-
-def _weigh_rows(known: TrainingSet, rows: Ints) -> Floats:
-    weight = np.zeros(len(known.target))
-    weight[rows] = softmax.balance(known.target[rows], known.corpus[rows])
-    return weight
+    return _Choice(PENALTIES[best], factors[best], tuple(heads[best]))
 
 
 def _fit(
-    features: Floats32, known: TrainingSet, weight: Floats, penalty: float, steps: int, start: Linear | None = None
+    features: Floats32, known: TrainingSet, rows: Ints, penalty: float, steps: int, start: Linear | None = None
 ) -> Linear:
-    classes, learned = len(known.labels), np.flatnonzero(weight)
-    several = len(np.unique(known.corpus[learned])) > 1
-    allowed = softmax.find_competing(known.target, known.corpus, classes) if several else None
+    target, corpus, classes = known.target, known.corpus, len(known.labels)
+    weight = np.zeros(len(target))
+    weight[rows] = softmax.balance(target[rows], corpus[rows])
+    several = len(np.unique(corpus[rows])) > 1
+    allowed = softmax.find_competing(target, corpus, classes) if several else None
+    ridge = penalty / len(rows)
     return softmax.fit_linear(
-        features,
-        known.target,
-        weight,
-        ridge=penalty / len(learned),
-        classes=classes,
-        allowed=allowed,
-        start=start,
-        steps=steps,
+        features, target, weight, ridge=ridge, classes=classes, allowed=allowed, start=start, steps=steps
     )
 
 
@@ -238,10 +217,8 @@ def measure_population(
     every, where = means(np.arange(len(rows)))
     for one in np.unique(where):
         every[where == one] -= every[where == one].mean(axis=0)
-    neutral = (
-        known.target[rows] == known.labels.index("neutral") if "neutral" in known.labels else np.zeros(len(rows))
-    )
-    parts = [means(np.flatnonzero(mask))[0].mean(axis=0) for mask in (neutral == 1, neutral == 0) if mask.any()]
+    neutral = np.array([name == "neutral" for name in known.labels])[known.target[rows]]
+    parts = [means(np.flatnonzero(mask))[0].mean(axis=0) for mask in (neutral, ~neutral) if mask.any()]
     center = parts[0] if len(parts) == 1 else NEUTRAL * parts[0] + (1 - NEUTRAL) * parts[1]
     spread = np.maximum(every.std(axis=0), 1e-3)
     return tuple(np.round(center, 4).tolist()), tuple(np.round(spread, 4).tolist())

@@ -28,8 +28,7 @@ MOST_SERVED = Baseline.SIZE - 1
 TAKEN_OVER = ("affect", "affect_deviation", "quality")
 """Outputs that stay those of the head it was fitted beside."""
 _TOLERANCE = 0.02
-_OURS = "fitted"
-"""The key of the card that says who wrote the folder: only such a folder is ever replaced."""
+_OURS = "fitted"  # the key of the card that says who wrote the folder: only such a folder is ever replaced
 
 
 def check_folder(folder: Path) -> None:
@@ -44,10 +43,8 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if not card.is_file() or f"[{_OURS}]" not in card.read_text(encoding="utf-8", errors="replace").splitlines():
-        raise Conflict(
-            f"--save-model {folder} exists and was not written by this command; name a new folder",
-            code="model_exists",
-        )
+        why = f"--save-model {folder} exists and was not written by this command; name a new folder"
+        raise Conflict(why, code="model_exists")
 
 
 def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) -> Card:
@@ -58,17 +55,12 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
     """
     check_folder(folder)
     content = make_graph(head, beside).SerializeToString(deterministic=True)
-    labels = len(head.labels)
+    labels, qualities = len(head.labels), int(beside.outputs["quality"].shape[-1])
     states = list(beside.inputs["states"].shape)
-    qualities = int(beside.outputs["quality"].shape[-1])
-    floats: dict[str, Sequence[int | str]] = {
-        "emotions": (labels,),
-        "relative": (labels,),
-        "affect": (2,),
-        "affect_deviation": (2,),
-        "stress": (),
+    floats: dict[str, Sequence[int]] = {
+        "emotions": (labels,), "relative": (labels,), "affect": (2,), "affect_deviation": (2,), "stress": (),
         "quality": (qualities,),
-    }
+    }  # fmt: skip
     card: dict[str, Any] = {
         "name": folder.resolve().name,
         "kind": "voice",
@@ -96,9 +88,8 @@ def save_model(folder: Path, head: Head, beside: Card, told: Mapping[str, Any]) 
         (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
         _write_golden(folder, beside, states)
     except OSError as error:
-        raise Unavailable(
-            f"can't write into --save-model {folder}: {error.strerror}", code="out_unwritable"
-        ) from error
+        why = f"can't write into --save-model {folder}: {error.strerror}"
+        raise Unavailable(why, code="out_unwritable") from error
     opened = open_model(folder)
     if (apart := golden_error(opened)) > _TOLERANCE:
         raise ModelInvalid(f"{folder} gives different values than when it was written: they differ by {apart:.3g}")
@@ -131,27 +122,23 @@ def make_training_card(
 def find_own_training(card: Card, data: Path) -> list[str]:
     """A note where a fitted head is measured on the very table that it learned from."""
     own = card.data.get(_OURS, {}).get("data_sha256")
-    if not own or own != hash_file(data):
-        return []
-    return [
+    note = (
         f"{card.name} learned from this very table: these figures say nothing of voices that it doesn't know; "
         "those of its folds are on its card and in the report of --fit"
-    ]
+    )
+    return [note] if own and own == hash_file(data) else []
 
 
 def _write_golden(folder: Path, beside: Card, states: Sequence[int | str]) -> None:
     """What the graph gives for the inputs recorded beside the shipped head, or for noise where there are none."""
-    recorded = beside.folder / "golden.npz"
     try:
-        with np.load(recorded, allow_pickle=False) as golden:
+        with np.load(beside.folder / "golden.npz", allow_pickle=False) as golden:
             feed = {name: golden[f"input_{name}"] for name in ("states", "loudness")}
     except (OSError, KeyError, ValueError):
         drawn = np.random.default_rng(0)
         sizes = [{"batch": 1, "frames": 50}[size] if isinstance(size, str) else size for size in states]
-        feed = {
-            "states": drawn.normal(size=sizes).astype(np.float32),
-            "loudness": -drawn.random((1, 50)).astype(np.float32),
-        }
+        drawn_states = drawn.normal(size=sizes).astype(np.float32)
+        feed = {"states": drawn_states, "loudness": -drawn.random((1, 50)).astype(np.float32)}
     session = onnx_session(folder / "model.onnx")
     names = [node.name for node in session.get_outputs()]
     given = zip(names, session.run(names, feed), strict=True)
@@ -172,23 +159,21 @@ def to_toml(card: Mapping[str, Any]) -> str:
     n = 2
     """
     tables = {key: value for key, value in card.items() if isinstance(value, Mapping)}
-    lists = {key: value for key, value in card.items() if isinstance(value, list) and _are_tables(value)}
+    lists = {
+        key: value
+        for key, value in card.items()
+        if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value)
+    }
     blocks = [_to_lines({key: value for key, value in card.items() if key not in tables | lists})]
     blocks += [f"[{key}]\n{_to_lines(value)}" for key, value in tables.items()]
     blocks += [f"[[{key}]]\n{_to_lines(row)}" for key, rows in lists.items() for row in rows]
     return "\n".join(blocks)
 
 
-def _are_tables(value: Sequence[Any]) -> bool:
-    return bool(value) and all(isinstance(row, Mapping) for row in value)
-
-
 def _to_lines(table: Mapping[str, Any]) -> str:
     # TOML's strings, numbers, booleans and flat lists are written as in JSON, but for the delete character
-    return "".join(
-        f"{key} = {json.dumps(value, ensure_ascii=False)}\n".replace("\x7f", "\\u007f")
-        for key, value in table.items()
-    )
+    lines = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
+    return lines.replace("\x7f", "\\u007f")
 
 
 def make_graph(head: Head, beside: Card) -> Any:
@@ -215,13 +200,10 @@ def make_graph(head: Head, beside: Card) -> Any:
     make.readings(head, tense)
     graph.node.extend(make.nodes)
     graph.initializer.extend(make.constants)
-    float32 = onnx.TensorProto.FLOAT
-    labels = len(head.labels)
-    graph.output.extend(
-        [onnx.helper.make_tensor_value_info(name, float32, ["batch", labels]) for name in ("emotions", "relative")]
-    )
-    if tense:
-        graph.output.append(onnx.helper.make_tensor_value_info("stress", float32, ["batch"]))
+    shapes = {"emotions": ["batch", len(head.labels)], "relative": ["batch", len(head.labels)], "stress": ["batch"]}
+    for name, shape in shapes.items():
+        if name not in kept:
+            graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
     graph.name, graph.doc_string = "fitted_head", ""
     del cut.metadata_props[:]
     cut.doc_string, cut.producer_name = "", "attune"
@@ -233,9 +215,7 @@ class _Nodes:
     """The same steps as `features.summarise` and `head.Head`, as graph operators of opset 18 or later."""
 
     def __init__(self, onnx: Any, prefix: str, width: int) -> None:
-        self._onnx = onnx
-        self._prefix = prefix
-        self._width = width
+        self._onnx, self._prefix, self._width = onnx, prefix, width
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -273,9 +253,8 @@ class _Nodes:
 
     def _add(self, kind: str, *takes: str, gives: str = "", **settings: Any) -> str:
         name = gives or f"{self._prefix}{len(self.nodes)}_{kind.lower()}"
-        self.nodes.append(
-            self._onnx.helper.make_node(kind, list(takes), [name], name=f"{self._prefix}_{name}", **settings)
-        )
+        node = self._onnx.helper.make_node(kind, takes, [name], name=f"{self._prefix}_{name}", **settings)
+        self.nodes.append(node)
         return name
 
     def _number(self, value: float) -> str:

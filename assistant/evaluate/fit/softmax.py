@@ -9,8 +9,7 @@ import numpy as np
 from assistant.arrays import Bools, Floats, Floats32, Ints
 from assistant.evaluate.extras import optional
 
-_NEVER = np.float32(-1e9)
-"""The logit of a class that doesn't compete for a row."""
+_NEVER = np.float32(-1e9)  # the logit of a class that doesn't compete for a row
 _FACTORS = np.geomspace(0.1, 10, 25)
 
 
@@ -70,9 +69,9 @@ def fit_linear(
     """Minimise the weighted mean log loss plus ridge/2 times the squared weights of standardised features.
 
     `features` [rows, width] are standardised with the mean and deviation of the rows of nonzero `weight` [rows],
-    which sums to 1; rows of weight 0 count for nothing at all. The biases are free. It ends after `steps` of
-    L-BFGS, or when no part of the gradient exceeds `tolerance` times the ridge or 1e-5. `start` is where it begins,
-    for a path of ridges. Reproducible on one machine. Raises `Unavailable` (`extra_missing`) without SciPy.
+    which sums to 1; other rows count for nothing. The biases are free. It begins at `start` and ends after `steps`
+    of L-BFGS, or when no part of the gradient exceeds `tolerance` times the ridge or 1e-5. Raises `Unavailable`
+    (`extra_missing`) without SciPy.
 
     >>> x = np.array([[-1.0], [-0.5], [0.5], [1.0]], dtype=np.float32)
     >>> found = fit_linear(x, np.array([0, 0, 1, 1]), np.full(4, 0.25), ridge=0.1, classes=2)
@@ -135,9 +134,7 @@ def compute_loss(logits: Floats, target: Ints, weight: Floats) -> float:
 
 
 def fit_temperature(logits: Floats, target: Ints) -> float:
-    """The factor that makes softmax(factor * logits) the likeliest: an inverse temperature (Guo et al. 2017).
-
-    Looked for between 0.1 and 10.
+    """The factor from 0.1 to 10 that makes softmax(factor * logits) the likeliest (Guo et al. 2017).
 
     >>> fit_temperature(np.array([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]), np.array([0, 0, 1])) < 0.4
     True

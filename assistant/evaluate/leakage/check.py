@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,15 +18,16 @@ from assistant.errors import AssistantError
 from assistant.evaluate.leakage.fingerprint import Print, Prints, make_fingerprint
 from assistant.evaluate.leakage.shingles import Texts, normalise_text
 from assistant.evaluate.tables.manifest import Row, open_table, read_row, require_columns
-from assistant.evaluate.tables.tables import TextTable, normalise_name, rename_columns
+from assistant.evaluate.tables.tables import normalise_name, rename_columns
 
 Pair = tuple[int, int, bool]
 """Our row, theirs, and whether they are the same to the last sample or letter."""
+Others = Mapping[int, Bools]
+"""For each side that is looked up, the rows of all other sides, [rows]."""
 
 SHOWN = 20
 """Speakers and pairs that are named."""
-_TOGETHER = 128
-"""Recordings that wait for a fingerprint."""
+_TOGETHER = 128  # recordings that wait for a fingerprint
 _THREADS = 2
 Count = Annotated[int, Meta(ge=0)]
 
@@ -59,24 +60,18 @@ def read_against(
     `columns` says what they are called, where they are called so. Raises what `open_table` raises.
     """
     opened = open_table(file, table=table)
-    there = {
-        ours: theirs
-        for ours, theirs in columns.items()
-        if normalise_name(theirs.partition(":")[0]) in opened.columns
-    }
+    there = {ours: one for ours, one in columns.items() if normalise_name(one.partition(":")[0]) in opened.columns}
     named = rename_columns(opened, there) if there else opened
-    return list(_read_trained(named, modality))
-
-
-def _read_trained(table: TextTable, modality: Literal["voice", "text"]) -> Iterator[Row]:
-    require_columns(table, ["file" if modality == "voice" else "text"])
-    for line, cells in table.rows():
+    require_columns(named, ["file" if modality == "voice" else "text"])
+    found = []
+    for line, cells in named.rows():
         if isinstance(cells, str):
             continue
         try:
-            yield read_row(line, cells, modality, table.folders)
+            found.append(read_row(line, cells, modality, named.folders))
         except ValueError:
-            yield Row(line, cells.get("file", "").strip(), speaker=cells.get("speaker", "").strip())
+            found.append(Row(line, cells.get("file", "").strip(), speaker=cells.get("speaker", "").strip()))
+    return found
 
 
 def find_leakage(rows: Sequence[Row], trained: Sequence[Row], *, against: str, quiet: bool = False) -> Leakage:
@@ -169,15 +164,10 @@ def write_verdict(
 def _summarise_pairs(
     pairs: Sequence[Pair], rows: Sequence[Row], of: int, *, unread: int | UnsetType = UNSET
 ) -> Overlap:
-    named = [
-        {"ours": _name_row(rows[ours]), "theirs": _name_row(rows[theirs])} for ours, theirs, _ in pairs[:SHOWN]
-    ]
+    first = [(rows[ours], rows[theirs]) for ours, theirs, _ in pairs[:SHOWN]]
+    named = [{"ours": a.name or f"line {a.line}", "theirs": b.name or f"line {b.line}"} for a, b in first]
     exact = sum(same for _, _, same in pairs)
     return Overlap(shared=len(pairs), of=of, exact=exact, unread=unread, first=named)
-
-
-def _name_row(row: Row) -> str:
-    return row.name or f"line {row.line}"
 
 
 def _make_fingerprints(rows: Sequence[Row], *, quiet: bool) -> Iterator[Print | None]:
@@ -201,23 +191,17 @@ def _make_fingerprint(row: Row) -> Print | None:
         return None
 
 
-def _find_recordings(
-    prints: Sequence[Print | None], sides: Sequence[int], others: Mapping[int, Bools]
-) -> Iterator[Pair]:
-    places = [at for at, one in enumerate(prints) if one is not None]
-    index = Prints([one for one in prints if one is not None])
-    for at in places:
-        one = prints[at]
-        if one is not None and sides[at] in others and (found := index.find(one, others[sides[at]][places])):
+def _find_recordings(prints: Sequence[Print | None], sides: Sequence[int], others: Others) -> Iterator[Pair]:
+    known = {at: one for at, one in enumerate(prints) if one is not None}
+    index, places = Prints(list(known.values())), list(known)
+    for at, one in known.items():
+        if sides[at] in others and (found := index.find(one, others[sides[at]][places])):
             yield at, places[found.theirs], found.error == 0.0
 
 
-def _find_texts(
-    rows: Sequence[Row], sides: Sequence[int], others: Mapping[int, Bools], *, quiet: bool
-) -> Iterator[Pair]:
+def _find_texts(rows: Sequence[Row], sides: Sequence[int], others: Others, *, quiet: bool) -> Iterator[Pair]:
     index = Texts(row.text for row in rows)
     every = 0.2 if sys.stderr.isatty() else 15.0
-    count: Callable[..., Any] = tqdm
-    for at, row in enumerate(count(rows, unit="text", disable=quiet, mininterval=every, maxinterval=every)):
+    for at, row in enumerate(tqdm(rows, unit="text", disable=quiet, mininterval=every, maxinterval=every)):
         if sides[at] in others and (found := index.find(row.text, others[sides[at]])):
             yield at, found[0], found[1] == 1.0

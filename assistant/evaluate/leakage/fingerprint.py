@@ -1,8 +1,8 @@
 """Fingerprints of recordings: copies are found again after another gain, rate, format, filter or trim.
 
-Sub-fingerprints after Haitsma and Kalker 2002, "A highly robust audio fingerprinting system", ISMIR: one bit for
-each pair of neighbouring bands, whether their difference in energy grew. Here on logarithms, so that a filter that
-stays the same cancels, over 300 to 3,000 Hz, which every telephone passes.
+After Haitsma and Kalker 2002, "A highly robust audio fingerprinting system", ISMIR: one bit for each pair of
+neighbouring bands, whether their difference in energy grew. Here on logarithms, so that a fixed filter cancels,
+over 300 to 3,000 Hz, which every telephone passes.
 """
 
 from __future__ import annotations
@@ -34,16 +34,11 @@ LONG = 75
 """Frames: 1.2 s."""
 SHORTEST = 25
 """Frames that must lie over each other: .4 s."""
-_LEAST_OVERLAP = 0.6
-"""Of the shorter recording."""
-_WEAK = 3
-"""Bits of a frame that are tried both ways."""
-_COMMON = 64
-"""A word that more frames than this have says nothing."""
-_TRIED = 6
-"""Candidates that are compared bit by bit."""
-_SILENT = 1e-4
-"""Of the loudest frame's energy: 40 dB below it there is nothing to compare."""
+_LEAST_OVERLAP = 0.6  # of the shorter recording
+_WEAK = 3  # bits of a frame that are tried both ways
+_COMMON = 64  # A word that more frames than this have says nothing
+_TRIED = 6  # candidates that are compared bit by bit
+_SILENT = 1e-4  # of the loudest frame's energy: 40 dB below it there is nothing to compare
 _FLOOR = 1e-7
 
 _EDGES: Ints = np.round(np.geomspace(300, 3000, BITS + 2) * WINDOW / SAMPLE_RATE).astype(np.int64)
@@ -107,14 +102,13 @@ class Prints:
 
     def __init__(self, prints: Sequence[Print]) -> None:
         self._prints = prints
-        owner = [np.full(len(one.words), at, dtype=np.int64) for at, one in enumerate(prints)]
-        words = np.concatenate([one.words for one in prints]) if prints else np.empty(0, np.uint32)
-        heard = np.concatenate([one.heard for one in prints]) if prints else np.empty(0, np.bool_)
-        places = np.concatenate([np.arange(len(one.words)) for one in prints]) if prints else np.empty(0, np.int64)
-        order = np.argsort(words[heard], kind="stable")
-        self._words: Words = words[heard][order]
-        self._owner: Ints = np.concatenate(owner)[heard][order] if prints else np.empty(0, np.int64)
-        self._place: Ints = places[heard][order].astype(np.int64)
+        words = np.concatenate([np.empty(0, np.uint32), *(one.words[one.heard] for one in prints)])
+        owner = np.repeat(np.arange(len(prints)), np.array([one.heard.sum() for one in prints], np.int64))
+        places = np.concatenate([np.empty(0, np.int64), *(np.flatnonzero(one.heard) for one in prints)])
+        order = np.argsort(words, kind="stable")
+        self._words: Words = words[order]
+        self._owner: Ints = owner[order]
+        self._place: Ints = places[order]
         self._exact: dict[bytes, list[int]] = {}
         for at, one in enumerate(prints):
             self._exact.setdefault(one.exact, []).append(at)
@@ -141,8 +135,7 @@ class Prints:
         first = np.searchsorted(self._words, tried, side="left")
         counts = np.searchsorted(self._words, tried, side="right") - first
         counts[counts > _COMMON] = 0
-        total = int(counts.sum())
-        if not total:
+        if not (total := int(counts.sum())):
             return []
         asked = np.repeat(np.tile(frames, tried.shape[0] // len(frames)), counts)
         within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -25,8 +25,7 @@ ALIKE = 0.8
 """Similarity of near-duplicates."""
 HASHES, BANDS = 64, 16
 """A pair at .8 is found with probability .9998 (16 bands of 4), one at .4 with .34, and then compared."""
-_TRIED = 200
-"""Texts of one band that are compared: more say the same anyway."""
+_TRIED = 200  # texts of one band that are compared: more say the same anyway
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|@\w+")
 _REST = re.compile(r"[^\w]+")
 _RANDOM = np.random.default_rng(20_261_122)

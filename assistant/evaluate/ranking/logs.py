@@ -85,10 +85,8 @@ def read_log(file: Path) -> Log:
     modelled = [name for name in _MODELLED if name in columns]
     missing = [f"`{name}`" for name in (*_NEEDED, *(_MODELLED if modelled else ())) if name not in columns]
     if missing:
-        raise Invalid(
-            f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}",
-            code="manifest_column_missing",
-        )
+        words = f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(columns) or 'none'}"
+        raise Invalid(words, code="manifest_column_missing")
     over = next((name for name in ("person", "group") if name in columns), None)
     rows: list[tuple[int, str, dict[str, float], str]] = []
     bad: list[BadRow] = []
@@ -187,8 +185,7 @@ def list_warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, cli
     if "dr" not in found:
         said.append("no doubly robust estimate: it needs the columns `expected` and `expected_target`")
     mean, effective = found["mean_weight"], found["ips"].effective
-    clipped = int((plain > clip).sum())
-    if clipped:
+    if clipped := int((plain > clip).sum()):
         said.append(f"{clipped} weights were lowered to {clip:g}: the estimates are biased, most likely downwards")
     elif abs(mean.value - 1) > _FAR * (mean.high - mean.low) / 2:
         said.append(
@@ -201,11 +198,9 @@ def list_warnings(log: Log, found: Mapping[str, PolicyValue], plain: Floats, cli
         said.append("warning: one row has more than 5 % of all weight; see what --clip changes")
     if clusters < _FEW_CLUSTERS:
         said.append(f"warning: intervals over fewer than {_FEW_CLUSTERS} are too narrow")
-    wrong = sum("propensity" in row.reason for row in log.bad)
-    if wrong:
-        said.append(
-            f"warning: {wrong} rows without a propensity in (0, 1] were left out, which biases every estimate"
-        )
+    if wrong := sum("propensity" in row.reason for row in log.bad):
+        words = f"{wrong} rows without a propensity in (0, 1] were left out, which biases every estimate"
+        said.append(f"warning: {words}")
     return said
 
 

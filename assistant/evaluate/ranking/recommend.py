@@ -37,13 +37,8 @@ _HOURS = {1: 10.0, 2: 15.0, 3: 21.0}
 """The middle of each period of the day."""
 _ACTIVITIES: dict[int, Activity] = {0: "still", 1: "still", 2: "walking", 4: "still", 5: "running"}
 _ASPECTS = {
-    "danceability": 2,
-    "energy": 3,
-    "speechiness": 4,
-    "acousticness": 5,
-    "instrumentalness": 6,
-    "valence": 7,
-}
+    "danceability": 2, "energy": 3, "speechiness": 4, "acousticness": 5, "instrumentalness": 6, "valence": 7,
+}  # fmt: skip
 """Columns of `situnes.Interactions.song` that are numbers from 0 to 1."""
 
 
@@ -89,8 +84,7 @@ def _score_offline(heard: situnes.Interactions, splits: Sequence[situnes.Split])
     """Per set of columns: for each split the logits of its test rows."""
     blocks = situnes.make_blocks(heard)
     found: dict[str, list[Floats]] = {}
-    work = tqdm(situnes.SETS.items(), desc="models", disable=None)
-    for name, wanted in work:
+    for name, wanted in tqdm(situnes.SETS.items(), desc="models", disable=None):
         columns = np.concatenate([blocks[block] for block in wanted], axis=1)
         found[name] = [_score_split(columns, heard.liked, split) for split in splits]
     return found
@@ -113,10 +107,8 @@ def score_served(heard: situnes.Interactions, splits: Sequence[situnes.Split]) -
     numbers = [np.array(item_numbers(item)) for item in items]
     found: dict[str, list[Floats]] = {}
     for name, with_mood in (("served_without_mood", False), ("served_with_mood", True)):
-        contexts = [
-            context_vector(_make_moment(heard, row), _make_mood(heard, row) if with_mood else None)
-            for row in range(len(items))
-        ]
+        moods = (_make_mood(heard, row) if with_mood else None for row in range(len(items)))
+        contexts = [context_vector(_make_moment(heard, row), mood) for row, mood in enumerate(moods)]
         features = np.array([choice_features(c, n) for c, n in zip(contexts, numbers, strict=True)])
         found[name] = [_score_served_split(features, heard, split) for split in splits]
     return found
@@ -178,11 +170,8 @@ def compute_figures(
 def _compute_mean_auc(
     scores: Sequence[Floats], splits: Sequence[situnes.Split], liked: Bools, of: Ints, weights: Floats
 ) -> Floats:
-    each = [
-        metrics.auc(score, liked[split.test], weights[:, of[split.test]])
-        for score, split in zip(scores, splits, strict=True)
-    ]
-    return np.asarray(np.mean(each, axis=0))
+    tests = [(score, split.test) for score, split in zip(scores, splits, strict=True)]
+    return np.asarray(np.mean([metrics.auc(one, liked[at], weights[:, of[at]]) for one, at in tests], axis=0))
 
 
 def list_notes(found: dict[str, Figure]) -> list[str]:
@@ -192,15 +181,12 @@ def list_notes(found: dict[str, Figure]) -> list[str]:
         "or more is liked, and its situation, which leaves the mood out",
         "auc_served_* is the policy that serves, which knows neither songs nor people by name",
     ]
-    for name, words in (
-        ("gain_of_mood", "alone"),
-        ("gain_of_mood_beyond_situation", "beyond the situation"),
-        ("gain_of_mood_served", "in the policy that serves"),
-    ):
-        if name in found:
-            low, high = found[name].low, found[name].high
+    gains = {"": "alone", "_beyond_situation": "beyond the situation", "_served": "in the policy that serves"}
+    for name, words in gains.items():
+        if (gain := found.get(f"gain_of_mood{name}")) is not None:
+            low, high = gain.low, gain.high
             verdict = "helps" if low > 0 else "harms" if high < 0 else "makes no significant difference"
-            said.append(f"the mood {words} {verdict}: {found[name].value:+.3f} [{low:+.3f}, {high:+.3f}]")
+            said.append(f"the mood {words} {verdict}: {gain.value:+.3f} [{low:+.3f}, {high:+.3f}]")
     rest = found.get("auc_situation_without_activity")
     if rest is not None and rest.value < found["auc_without_situation"].high:
         said.append("without the kind of activity the situation adds nothing: all its gain is in that one column")

@@ -26,26 +26,11 @@ LIKED = 3.0
 """Ratings from here are liked, as in the authors' configuration."""
 
 _SONG = (
-    "popularity",
-    "loudness",
-    "danceability",
-    "energy",
-    "speechiness",
-    "acousticness",
-    "instrumentalness",
-    "valence",
-    "tempo",
-    "duration",
-    "F0final_sma_amean",
-    "F0final_sma_stddev",
-    "audspec_lengthL1norm_sma_stddev",
-    "pcm_RMSenergy_sma_stddev",
-    "pcm_fftMag_psySharpness_sma_amean",
-    "pcm_fftMag_psySharpness_sma_stddev",
-    "pcm_zcr_sma_amean",
-    "pcm_zcr_sma_stddev",
-)
-
+    "popularity", "loudness", "danceability", "energy", "speechiness", "acousticness", "instrumentalness",
+    "valence", "tempo", "duration", "F0final_sma_amean", "F0final_sma_stddev", "audspec_lengthL1norm_sma_stddev",
+    "pcm_RMSenergy_sma_stddev", "pcm_fftMag_psySharpness_sma_amean", "pcm_fftMag_psySharpness_sma_stddev",
+    "pcm_zcr_sma_amean", "pcm_zcr_sma_stddev",
+)  # fmt: skip
 
 SITUATION = ("activity", "pulse_and_steps", "weather_and_time", "place")
 """What the authors call the situation: everything but the mood."""
@@ -114,25 +99,26 @@ def read_situnes(folder: Path) -> Interactions:
             music = {int(float(song["item_id"])): song for song in csv.DictReader(file)}
         return _make_interactions(rows, [surroundings[row["inter_id"]] for row in rows], _read_wrist(folder), music)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise Invalid(
-            f"{folder} doesn't look like SiTunes, stage 2: {type(error).__name__}", code="situnes_shape"
-        ) from error
+        words = f"{folder} doesn't look like SiTunes, stage 2: {type(error).__name__}"
+        raise Invalid(words, code="situnes_shape") from error
 
 
-def _open_text(folder: Path, name: str) -> Any:
-    for file in (folder / name, folder / f"{name}.gz"):
+def _find_file(folder: Path, name: str, other: str) -> Path:
+    for file in (folder / name, folder / other):
         if file.is_file():
-            return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+            return file
     raise NotFound(f"there is no {name} in {folder}", code="file_missing")
 
 
+def _open_text(folder: Path, name: str) -> Any:
+    file = _find_file(folder, name, f"{name}.gz")
+    return gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8")
+
+
 def _read_wrist(folder: Path) -> Floats:
-    for file in (folder / "stage2_wrist.npz", folder / "stage2_wrist.npy"):
-        if file.is_file():
-            loaded = np.load(file, allow_pickle=False)
-            signals = loaded[loaded.files[0]] if file.suffix == ".npz" else loaded
-            return np.asarray(signals, dtype=np.float64)
-    raise NotFound(f"there is no stage2_wrist.npz in {folder}", code="file_missing")
+    file = _find_file(folder, "stage2_wrist.npz", "stage2_wrist.npy")
+    loaded = np.load(file, allow_pickle=False)
+    return np.asarray(loaded[loaded.files[0]] if file.suffix == ".npz" else loaded, dtype=np.float64)
 
 
 def _make_interactions(
@@ -193,16 +179,15 @@ def make_blocks(heard: Interactions) -> dict[str, Floats]:
     """
     song = standardise(heard.song)
     activity = encode_one_hot(heard.activity.tolist())
-    weather = np.concatenate(
-        [encode_one_hot(heard.weather[:, 0].tolist()), standardise(heard.weather[:, 1:])], axis=1
+    who, what, genre, time, sky = (
+        encode_one_hot(values)
+        for values in (heard.people, heard.songs, heard.genres, heard.time.tolist(), heard.weather[:, 0].tolist())
     )
     return {
-        "base": np.concatenate(
-            [encode_one_hot(heard.people), encode_one_hot(heard.songs), song, encode_one_hot(heard.genres)], axis=1
-        ),
-        "activity": np.concatenate([activity, cross_columns(activity, song / 2)], axis=1),
+        "base": np.hstack([who, what, song, genre]),
+        "activity": np.hstack([activity, cross_columns(activity, song / 2)]),
         "pulse_and_steps": standardise(heard.wrist),
-        "weather_and_time": np.concatenate([weather, encode_one_hot(heard.time.tolist())], axis=1),
+        "weather_and_time": np.hstack([sky, standardise(heard.weather[:, 1:]), time]),
         "place": standardise(heard.place),
         "mood": heard.mood,
     }
@@ -261,8 +246,6 @@ def fit_logistic(rows: Floats, positive: Bools, *, ridge: float) -> Logistic:
         return float(value), np.append(rows.T @ slope + ridge * weights, slope.sum())
 
     optimize = optional("scipy.optimize", "fitting recommendations")
-    ends = {"maxiter": 1000, "gtol": 1e-7, "ftol": 0.0}
-    point: Floats = optimize.minimize(
-        loss, np.zeros(rows.shape[1] + 1), jac=True, method="L-BFGS-B", options=ends
-    ).x
+    start, ends = np.zeros(rows.shape[1] + 1), {"maxiter": 1000, "gtol": 1e-7, "ftol": 0.0}
+    point: Floats = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", options=ends).x
     return Logistic(point[:-1], float(point[-1]))

@@ -153,10 +153,8 @@ def _pairs(
     """Every pair, the better ranked first, figure by figure; p is Holm's over the pairs of one figure."""
     pairs = list(combinations(range(len(names)), 2))
     chance: Any = {"drop": drop, "replicates": options.bootstrap, "seed": options.seed}
-    tested = {
-        (a, b): compare_models(sheets[a], sheets[b], **chance)
-        for a, b in tqdm(pairs, desc="pairs", leave=False, disable=None)
-    }
+    bar = tqdm(pairs, desc="pairs", leave=False, disable=None)
+    tested = {(a, b): compare_models(sheets[a], sheets[b], **chance) for a, b in bar}
     adjusted = {metric: adjust_p({pair: tested[pair][metric].p for pair in pairs}) for metric in tested[pairs[0]]}
     return [
         ModelPair(
@@ -188,12 +186,10 @@ def _notes(scored: Sequence[Scored], first: Sheet) -> list[str]:
 
 
 def _write(out: Path, board: Leaderboard) -> None:
+    content = json.dumps(to_plain(board), indent=2, ensure_ascii=False, allow_nan=False)
+    contents = {"leaderboard.json": content + "\n"} | leaderboard.make_documents(board)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        contents = {
-            "leaderboard.json": json.dumps(to_plain(board), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        }
-        contents |= leaderboard.make_documents(board)
         for name, content in contents.items():
             (out / name).write_text(content, encoding="utf-8")
     except OSError as error:

@@ -13,6 +13,7 @@ from assistant.evaluate.report.view import Cell, Ends, Illustration, Scale, Sect
 
 _FEWEST_LEVELS = 3
 """Levels of one disturbance from which a curve says more than a table."""
+_OVER_ALL = "The vertical line is the figure over all rows."
 _UNITS = {"noise": "signal to noise, dB", "opus": "Opus, kbit/s", "clip": "clipped, %", "gain": "gain, dB"}
 
 
@@ -53,25 +54,17 @@ def groups(report: Report) -> Section:
         cells = lead.cells(group.metrics) if group.metrics else ("–", "", note)
         rows.append((name, group.column or "", f"{group.n:,}", *cells))
     head = ("group", "column", "rows", *lead.head)
-    legend = "The vertical line is the figure over all rows."
-    tables = [Table(head, rows, "ttnnnp", f"{lead.name} by group.", legend)] if rows else []
-    return Section("groups", "By group", tables=[*tables, *([_gaps(report.gaps)] if report.gaps else [])])
+    tables = [Table(head, rows, "ttnnnp", f"{lead.name} by group.", _OVER_ALL)] if rows else []
+    return Section("groups", "By group", tables=tables + ([_list_gaps(report.gaps)] if report.gaps else []))
 
 
-def _gaps(gaps: Sequence[Gap]) -> Table:
-    rows = [
-        (
-            gap.column,
-            get_metric(gap.metric).name,
-            gap.best or "–",
-            gap.worst or "–",
-            format_number(as_figure(gap.gap).value),
-            format_interval(as_figure(gap.gap)),
-            format_p(gap.p),
-            Cell(gap.verdict, style="flag" if gap.verdict == "gap" else "quiet"),
-        )
-        for gap in gaps
-    ]
+def _list_gaps(gaps: Sequence[Gap]) -> Table:
+    rows = []
+    for gap in gaps:
+        size = as_figure(gap.gap)
+        what = (gap.column, get_metric(gap.metric).name, gap.best or "–", gap.worst or "–")
+        verdict = Cell(gap.verdict, style="flag" if gap.verdict == "gap" else "quiet")
+        rows.append((*what, format_number(size.value), format_interval(size), format_p(gap.p), verdict))
     head = ("column", "figure", "best", "worst", "gap", "95 % interval", "p", "verdict")
     caption = (
         "Gaps: the best group minus the worst. p is from a permutation test, corrected for the number of "
@@ -85,23 +78,13 @@ def conditions(report: Report) -> Section:
     results, lead = report.conditions or [], _Lead.of(report)
     abstained = f"{sum(report.abstained.values()):,}"
     rows = [("clean", f"{report.n:,}", abstained, *lead.cells(report.metrics, mark=False), "")]
-    rows += [
-        (
-            one.name.replace("_", " "),
-            f"{one.n:,}",
-            f"{one.abstained if isinstance(one.abstained, int) else sum(one.abstained.values()):,}",
-            *lead.cells(one.metrics),
-            format_figure((one.loss or {}).get(lead.key)),
-        )
-        for one in results
-    ]
-    table = Table(
-        ("condition", "rows", "abstained", *lead.head, "loss"),
-        rows,
-        "tnnnnpn",
-        f"{lead.name} when the same rows are disturbed. The loss is paired, row by row.",
-        "The vertical line is the figure on clean input.",
-    )
+    for one in results:
+        abstained = f"{one.abstained if isinstance(one.abstained, int) else sum(one.abstained.values()):,}"
+        loss = format_figure((one.loss or {}).get(lead.key))
+        rows.append((one.name.replace("_", " "), f"{one.n:,}", abstained, *lead.cells(one.metrics), loss))
+    head = ("condition", "rows", "abstained", *lead.head, "loss")
+    caption = f"{lead.name} when the same rows are disturbed. The loss is paired, row by row."
+    table = Table(head, rows, "tnnnnpn", caption, "The vertical line is the figure on clean input.")
     curves = list(_level_curves(results, lead))
     return Section("conditions", "Under other conditions", illustrations=curves, tables=[table] if results else [])
 
@@ -132,31 +115,20 @@ def folds(report: Report) -> Section:
     def other(figures: Mapping[str, Number]) -> str:
         return format_number(as_figure(figures.get(lead.key)).value)
 
-    rows = [
-        (
-            str(fold.held_out),
-            f"{fold.n:,}",
-            *lead.cells(fold.metrics),
-            *(other(each[at]) for each, _ in beside.values()),
-        )
-        for at, fold in enumerate(folds.of)
-    ]
+    rows = []
+    for at, fold in enumerate(folds.of):
+        others = (other(each[at]) for each, _ in beside.values())
+        rows.append((str(fold.held_out), f"{fold.n:,}", *lead.cells(fold.metrics), *others))
     mean = folds.mean or {}
     if lead.key in mean:
-        means = (other(of_all or {}) for _, of_all in beside.values())
-        rows.append(("mean of the folds", "", *lead.cells(mean), *means))
+        others = (other(of_all or {}) for _, of_all in beside.values())
+        rows.append(("mean of the folds", "", *lead.cells(mean), *others))
     caption = (
         f"{folds.k or len(folds.of)} folds by {folds.protocol or 'speakers'}. Each fold is tested on what its "
         "training left out."
     )
-    table = Table(
-        ("held out", "rows", *lead.head, *beside),
-        rows,
-        "tnnnp" + "n" * len(beside),
-        caption,
-        "The vertical line is the figure over all rows.",
-        foot=len(rows) - len(folds.of),
-    )
+    head, kinds = ("held out", "rows", *lead.head, *beside), "tnnnp" + "n" * len(beside)
+    table = Table(head, rows, kinds, caption, _OVER_ALL, foot=len(rows) - len(folds.of))
     return Section("folds", "By fold", tables=[table])
 
 
@@ -164,11 +136,6 @@ def compared(report: Report) -> Section:
     """The same rows, read in other ways."""
     lead = _Lead.of(report)
     rows = [(name.replace("_", " "), *lead.cells(figures)) for name, figures in (report.compared or {}).items()]
-    table = Table(
-        ("", *lead.head),
-        rows,
-        "tnnp",
-        f"{lead.name} of the same rows, read in other ways.",
-        "The vertical line is the figure above.",
-    )
+    caption = f"{lead.name} of the same rows, read in other ways."
+    table = Table(("", *lead.head), rows, "tnnp", caption, "The vertical line is the figure above.")
     return Section("compared", "Read in other ways", tables=[table] if rows else [])

@@ -32,10 +32,8 @@ def round_number(value: float) -> float | None:
 
 def to_measured(figures: Mapping[str, Figure]) -> Figures:
     """Figures as a report writes them."""
-    return {
-        name: Measured(round_number(figure.value), round_number(figure.low), round_number(figure.high))
-        for name, figure in figures.items()
-    }
+    values = {name: (figure.value, figure.low, figure.high) for name, figure in figures.items()}
+    return {name: Measured(*map(round_number, three)) for name, three in values.items()}
 
 
 def get_members(part: Findings) -> dict[str, Any]:
@@ -77,9 +75,8 @@ def read_report(file: Path) -> Report:
         # not msgspec's decoder: it refuses the escapes of file names that are not UTF-8
         return msgspec.convert(json.loads(file.read_text(encoding="utf-8")), Report)
     except OSError as error:
-        raise NotFound(
-            f"cannot read {file}; name folders that `assistant evaluate ... --out` wrote", code="report_missing"
-        ) from error
+        words = f"cannot read {file}; name folders that `assistant evaluate ... --out` wrote"
+        raise NotFound(words, code="report_missing") from error
     except msgspec.ValidationError as error:
         raise Invalid(f"{file} is not a report of assistant evaluate: {error}", code="report_invalid") from error
     except ValueError as error:

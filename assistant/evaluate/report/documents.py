@@ -23,27 +23,15 @@ _TASKS: Mapping[str, str] = {
     "logs": "What another policy would have earned",
 }
 _CLUSTERS: Mapping[str, tuple[str, ...]] = {
-    "voice": ("speaker",),
-    "mood": ("session",),
-    "situnes": ("person", "people"),
-}
+    "voice": ("speaker",), "mood": ("session",), "situnes": ("person", "people"),
+}  # fmt: skip
 """What a cluster is called, singular and plural, by task or modality."""
 _PAGE = (
-    sections.figures,
-    comparisons.compared,
-    sections.emotion_sets,
-    sections.confusion,
-    sections.classes,
-    sections.confidence,
-    comparisons.groups,
-    comparisons.conditions,
-    comparisons.folds,
-    sections.leakage,
-    sections.limits_and_notes,
-    sections.bad_rows,
-    sections.cost,
-    sections.how_made,
-)
+    sections.figures, comparisons.compared, sections.emotion_sets, sections.confusion, sections.classes,
+    sections.confidence, comparisons.groups, comparisons.conditions, comparisons.folds, sections.leakage,
+    sections.limits_and_notes, sections.bad_rows, sections.cost, sections.how_made,
+)  # fmt: skip
+"""The sections of the page, in order."""
 _CARD = (sections.classes, comparisons.groups, comparisons.conditions, comparisons.folds)
 
 

@@ -18,8 +18,10 @@ from assistant.evaluate.report.conversion import to_plain
 from assistant.evaluate.report.documents import model_card, report_page
 from assistant.evaluate.report.glossary import choose_headline
 from assistant.evaluate.report.report import BadRowEntry, BadRows, Measured, Number, Report
-from assistant.evaluate.tables.manifest import BadRow, write_bad_rows
+from assistant.evaluate.tables.manifest import BadRow
 
+BAD_ROWS = "bad_rows.csv"
+"""All rows that couldn't be scored, beside the report."""
 SHOWN_BAD = 50
 """Bad rows listed in the report; all are counted."""
 FILES = "report.html, report.json, card.md, predictions.csv"
@@ -30,8 +32,7 @@ _ROOM = 4_000_000
 
 def list_bad_rows(bad: Sequence[BadRow]) -> BadRows:
     """The number of bad rows, and the first `SHOWN_BAD` in the order of the file."""
-    ordered = sorted(bad, key=lambda row: row.line)
-    first = [BadRowEntry(line=row.line, reason=row.reason) for row in ordered[:SHOWN_BAD]]
+    first = [BadRowEntry(line=row.line, reason=row.reason) for row in _sort_rows(bad)[:SHOWN_BAD]]
     return BadRows(count=len(bad), first=first)
 
 
@@ -45,9 +46,22 @@ def print_bad_rows(bad: Sequence[BadRow]) -> None:
 
 
 def report_bad_rows(out: Path, data: Path, bad: Sequence[BadRow]) -> None:
-    """Print the first bad rows, and write all of them. Raises `Unavailable` (`out_unwritable`)."""
+    """Print the first bad rows, and write all of them to `bad_rows.csv`, in the order of the manifest.
+
+    Without bad rows there is no such file, also none of an earlier run. Raises `Unavailable` (`out_unwritable`).
+    """
     print_bad_rows(bad)
-    write_bad_rows(out, data, bad)
+    with _writing(out):
+        if not bad:
+            (out / BAD_ROWS).unlink(missing_ok=True)
+            return
+        rows = [(data.name or str(data), row.line, row.name, row.reason) for row in _sort_rows(bad)]
+        with _replacing(out / BAD_ROWS) as file:
+            csv.writer(file, lineterminator="\n").writerows([("manifest", "line", "file", "reason"), *rows])
+
+
+def _sort_rows(bad: Sequence[BadRow]) -> list[BadRow]:
+    return sorted(bad, key=lambda row: row.line)
 
 
 def print_nothing_scored(data: Path) -> int:
@@ -69,9 +83,8 @@ def prepare_folder(out: Path, *, rows: int, columns: int) -> None:
     except OSError as error:
         raise Unavailable(f"cannot write into --out {out}: {error.strerror}", code="out_unwritable") from error
     if free < wanted:
-        raise Unavailable(
-            f"--out {out} has {free >> 20} MB of free space, this needs {wanted >> 20}", code="out_unwritable"
-        )
+        words = f"--out {out} has {free >> 20} MB of free space, this needs {wanted >> 20}"
+        raise Unavailable(words, code="out_unwritable")
 
 
 @contextmanager
@@ -127,27 +140,20 @@ def _writing(out: Path) -> Iterator[None]:
 def format_summary(report: Report) -> str:
     """All figures, aligned; then the leading one by condition, fold and reading; then gaps, notes and leakage."""
     places = 5 if report.task == "logs" else 3
-    return "\n".join(
-        [
-            _heading(report),
-            *(_line(name, figure, places) for name, figure in report.metrics.items()),
-            *_parts(report),
-            *(f"  {note}" for note in report.notes),
-            *_leakage(report),
-        ]
-    )
-
-
-def _heading(report: Report) -> str:
-    parts = [f"{report.n} rows", f"{report.clusters} clusters", f"{sum(report.abstained.values())} abstained"]
+    counts = [f"{report.n} rows", f"{report.clusters} clusters", f"{sum(report.abstained.values())} abstained"]
     if report.splits:
-        parts.append(f"{report.splits} splits")
+        counts.append(f"{report.splits} splits")
     if report.bad_rows:
-        parts.append(f"{report.bad_rows.count} bad")
-    return f"{report.task} with {report.model.name}: {', '.join(parts)}, {report.seconds:.1f} s"
+        counts.append(f"{report.bad_rows.count} bad")
+    lines = [f"{report.task} with {report.model.name}: {', '.join(counts)}, {report.seconds:.1f} s"]
+    lines += (_format_line(name, figure, places) for name, figure in report.metrics.items())
+    lines += (*_list_parts(report), *(f"  {note}" for note in report.notes))
+    if report.leakage and report.leakage.against:
+        lines.append(f"  against {report.leakage.against}: {report.leakage.verdict}")
+    return "\n".join(lines)
 
 
-def _parts(report: Report) -> Iterator[str]:
+def _list_parts(report: Report) -> Iterator[str]:
     key = next(iter(choose_headline(report.task, report.metrics)), "")
     parts: list[tuple[str, Mapping[str, Number]]] = []
     parts += [(f"{key}, {one.name}", one.metrics) for one in report.conditions or ()]
@@ -157,10 +163,10 @@ def _parts(report: Report) -> Iterator[str]:
     parts += [(f"{key}, {name}", figures) for name, figures in (report.compared or {}).items()]
     for name, figures in parts:
         if isinstance(figure := figures.get(key), Measured):
-            yield _line(name, figure)
+            yield _format_line(name, figure)
     if report.sets and report.sets.held:
         sets = f"; {report.sets.said:.0%} of the rows have one, of {report.sets.names or 0:.1f} names on average"
-        yield _line("sets that hold the label", report.sets.held) + sets
+        yield _format_line("sets that hold the label", report.sets.held) + sets
     if report.weights:
         effective, largest = (report.weights[key] or 0 for key in ("effective_sample_size", "largest"))
         yield f"  effective sample size {effective:.1f}, largest weight {largest:.3g}"
@@ -169,12 +175,7 @@ def _parts(report: Report) -> Iterator[str]:
             yield f"  gap by {gap.column}: {gap.metric} of {gap.best} and of {gap.worst} differ"
 
 
-def _leakage(report: Report) -> Iterator[str]:
-    if report.leakage and report.leakage.against:
-        yield f"  against {report.leakage.against}: {report.leakage.verdict}"
-
-
-def _line(name: str, figure: Measured, places: int = 3) -> str:
+def _format_line(name: str, figure: Measured, places: int = 3) -> str:
     if figure.value is None:
         return f"  {name:<20} undefined"
     value, low, high = (f"{end or 0:{places + 3}.{places}f}" for end in (figure.value, figure.low, figure.high))

@@ -140,16 +140,12 @@ def _per_class(sheet: Sheet, *, drop: bool) -> dict[str, ClassFigures]:
     counts = sheet.count(drop=drop)
     precision, recall, f1 = metrics.precision(counts), metrics.recall(counts), metrics.f1(counts)
     areas = replace(make_ranked(sheet, drop=drop), score=sheet.given, truth=sheet.truth).areas()
-    return {
-        name: ClassFigures(
-            precision=round_number(precision[at]),
-            recall=round_number(recall[at]),
-            f1=round_number(f1[at]),
-            support=int(counts[2, at]),
-            auc=round_number(areas[at]),
-        )
-        for at, name in enumerate(sheet.names)
-    }
+    columns = {"precision": precision, "recall": recall, "f1": f1, "auc": areas}
+    found = {}
+    for at, name in enumerate(sheet.names):
+        values = {key: round_number(column[at]) for key, column in columns.items()}
+        found[name] = ClassFigures(support=int(counts[2, at]), **values)
+    return found
 
 
 def _label_counts(sheet: Sheet) -> dict[str, int]:
@@ -166,6 +162,5 @@ def _confusion(sheet: Sheet, *, drop: bool) -> dict[str, dict[str, int]]:
         table[:, :names] += true.T.astype(np.int64) @ predicted
         table[:, names] += (true & ~sheet.answered[some, None]).sum(axis=0)
     columns = sheet.names if drop else (*sheet.names, "abstained")
-    return {
-        name: dict(zip(columns, row.tolist(), strict=False)) for name, row in zip(sheet.names, table, strict=True)
-    }
+    rows = zip(sheet.names, table.tolist(), strict=True)
+    return {name: dict(zip(columns, row, strict=False)) for name, row in rows}

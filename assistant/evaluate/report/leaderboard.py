@@ -146,33 +146,27 @@ def make_markdown(board: Leaderboard) -> str:
 
 
 def make_latex(board: Leaderboard) -> str:
-    """A table to be cited; it needs the packages booktabs and (for wide ones) graphicx.
-
-    >>> escape_latex("50 % & a_b")
-    '50 \\\\% \\\\& a\\\\_b'
-    """
+    """A table to be cited; it needs the packages booktabs and (for wide ones) graphicx."""
     table = _board(board)
     head = [str(cell) for cell in table.head]
     body = [" & ".join(escape_latex(str(cell)).replace("−", "$-$") for cell in row) + r" \\" for row in table.rows]
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs,graphicx}",
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{escape_latex(make_caption(board))}}}",
-            rf"  \label{{tab:leaderboard-{board.task}}}",
-            r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"  \begin{{tabular}}{{rl{'c' * (len(head) - 3)}r}}",
-            r"    \toprule",
-            "    " + " & ".join(escape_latex(cell) for cell in head) + r" \\",
-            r"    \midrule",
-            *(f"    {line}" for line in body),
-            r"    \bottomrule",
-            r"  \end{tabular}}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    names = " & ".join(escape_latex(cell) for cell in head)
+    rows = "\n".join(f"    {line}" for line in body)
+    return rf"""% needs \usepackage{{booktabs,graphicx}}
+\begin{{table}}
+  \centering
+  \caption{{{escape_latex(make_caption(board))}}}
+  \label{{tab:leaderboard-{board.task}}}
+  \resizebox{{\ifdim\width>\linewidth\linewidth\else\width\fi}}{{!}}{{%
+  \begin{{tabular}}{{rl{"c" * (len(head) - 3)}r}}
+    \toprule
+    {names} \\
+    \midrule
+{rows}
+    \bottomrule
+  \end{{tabular}}}}
+\end{{table}}
+"""
 
 
 def escape_latex(said: str) -> str:
@@ -191,13 +185,9 @@ def make_page(board: Leaderboard) -> str:
     table = _board(board)
     ranked = Table(table.head[1:], [row[1:] for row in table.rows], table.kinds[1:])
     sources = Table(("model", "folder", "name", "rows", "abstained"), models, "tctnn")
-    return render_page(
-        "leaderboard.html.jinja",
-        [
-            Section("models", "Models", tables=[ranked], items=board.notes),
-            Section("pairs", "Every pair", tables=[_pairs(board)]),
-            Section("folders", "Sources", tables=[sources]),
-        ],
-        task=board.task,
-        caption=make_caption(board),
-    )
+    sections = [
+        Section("models", "Models", tables=[ranked], items=board.notes),
+        Section("pairs", "Every pair", tables=[_pairs(board)]),
+        Section("folders", "Sources", tables=[sources]),
+    ]
+    return render_page("leaderboard.html.jinja", sections, task=board.task, caption=make_caption(board))

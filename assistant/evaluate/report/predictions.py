@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,12 @@ def make_lines(sheet: Sheet, outcomes: Sequence[RowOutcome], *, with_text: bool 
     text = ["text"] if with_text else []
     yield ["line", first, *who, *(labels if affect else probabilities), "abstained", *text]
     for at, outcome in enumerate(outcomes):
-        if affect:
-            values = [*sheet.truth[at], *sheet.given[at], *sheet.deviation[at]]
-            cells = [_shown(value) for value in values]
-        else:
-            predicted = "|".join(
-                name for name, is_it in zip(sheet.names, sheet.predicted[at], strict=True) if is_it
-            )
-            cells = ["|".join(outcome.row.labels), predicted, *(_shown(value) for value in sheet.given[at])]
         row = outcome.row
+        if affect:
+            cells = [_shown(value) for value in (*sheet.truth[at], *sheet.given[at], *sheet.deviation[at])]
+        else:
+            predicted = compress(sheet.names, sheet.predicted[at])
+            cells = ["|".join(row.labels), "|".join(predicted), *map(_shown, sheet.given[at])]
         rest = [outcome.abstained or "", *([row.text] if with_text else [])]
         yield [row.line, row.name, *(getattr(row, name) for name in who), *cells, *rest]
 
@@ -93,15 +90,19 @@ def _sheet(lines: Iterator[list[str]], task: Task) -> tuple[list[tuple[int, str]
     head = next(lines, [])
     if head[:1] != ["line"] or head[1:2] not in (["file"], ["id"]) or "abstained" not in head:
         raise ValueError("the header is another")
-    names = _names(head, task)
-    speaker = head.index("speaker") if "speaker" in head[: _start(head, task)] else None
+    affect, end = task == "affect", head.index("abstained")
+    start = next(at for at, cell in enumerate(head) if cell == "label" or (affect and cell[:6] == "label_"))
+    cells = head[start:end] if affect else head[start + 2 : end]
+    prefix = "label_" if affect else "p_"
+    names = tuple(cell.removeprefix(prefix) for cell in cells if cell.startswith(prefix) or not affect)
+    speaker = head.index("speaker") if "speaker" in head[:start] else None
     keys: list[tuple[int, str]] = []
     who: list[str] = []
     blocks: list[tuple[Floats, Floats, Floats, Bools, Bools]] = []
     while block := list(islice(lines, _BLOCK)):
         keys += [(int(cells[0]), cells[1]) for cells in block]
         who += ["" if speaker is None else cells[speaker] for cells in block]
-        blocks.append(_block(block, head, task, names))
+        blocks.append(_read_block(block, start, end, names, affect=affect))
     if not blocks:
         raise ValueError("it has no rows")
     parts = [np.concatenate(part) for part in zip(*blocks, strict=True)]
@@ -109,26 +110,12 @@ def _sheet(lines: Iterator[list[str]], task: Task) -> tuple[list[tuple[int, str]
     return keys, Sheet(task, names, truth, given, deviation, predicted, answered, metrics.number_clusters(who))
 
 
-def _start(head: Sequence[str], task: Task) -> int:
-    """Where the labels begin."""
-    return next(
-        at for at, cell in enumerate(head) if cell == "label" or (task == "affect" and cell[:6] == "label_")
-    )
-
-
-def _names(head: Sequence[str], task: Task) -> tuple[str, ...]:
-    start, end = _start(head, task), head.index("abstained")
-    if task == "affect":
-        return tuple(cell.removeprefix("label_") for cell in head[start:end] if cell.startswith("label_"))
-    return tuple(cell.removeprefix("p_") for cell in head[start + 2 : end])
-
-
-def _block(
-    block: Sequence[Sequence[str]], head: Sequence[str], task: Task, names: Sequence[str]
+def _read_block(
+    block: Sequence[Sequence[str]], start: int, end: int, names: Sequence[str], *, affect: bool
 ) -> tuple[Floats, Floats, Floats, Bools, Bools]:
-    start, end = _start(head, task), head.index("abstained")
+    """Truth, given, deviation, predicted, answered. Columns from `start` to `end` are labels and answers."""
     answered = np.array([cells[end] == "" for cells in block], dtype=bool)
-    if task == "affect":
+    if affect:
         values = np.array([[_number(cell) for cell in cells[start:end]] for cells in block])
         truth, given, deviation = np.split(values, 3, axis=1)
         return truth, given, deviation, np.zeros(truth.shape, dtype=bool), answered

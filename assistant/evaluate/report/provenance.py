@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("av", "numpy", "onnxruntime", "soundfile", "soxr", "tokenizers")
 """On which the figures depend."""
-_BLOCK = 1 << 20
 
 
 def describe_run(
     data: Path, *, seed: int, label_map: Path | None = None, command: Sequence[str] | None = None
 ) -> Provenance:
     """All but `when` is the same for two runs of one command on one machine. `command` is this process's own."""
+    program = Path(sys.argv[0]).name  # without its folder: where it is installed is nobody's business
+    typed = ["assistant" if program == "__main__.py" else program, *sys.argv[1:]]
     return Provenance(
-        command=list(_command() if command is None else command),
+        command=typed if command is None else list(command),
         attune=__version__,
         versions=_versions(),
         python=platform.python_version(),
@@ -71,11 +72,8 @@ def hash_file(path: Path) -> str:
         return hashlib.sha256(b"".join(lines)).hexdigest()
     if not path.is_file():
         return ""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe_model(card: Card, *, stem: Card | None = None, beside: Card | None = None) -> ModelIdentity:
@@ -99,12 +97,6 @@ def describe_model(card: Card, *, stem: Card | None = None, beside: Card | None 
         stem=UNSET if stem is None else describe_model(stem),
         beside=UNSET if beside is None else describe_model(beside),
     )
-
-
-def _command() -> list[str]:
-    """What was typed, with the program by its name: where it is installed is nobody's business."""
-    program = Path(sys.argv[0]).name
-    return ["assistant" if program == "__main__.py" else program, *sys.argv[1:]]
 
 
 def _versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ SCHEMA = "attune-evaluation/1"
 """The form of `report.json`, as its member `schema` says."""
 
 Count = Annotated[int, Meta(ge=0)]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Sha256 = Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")]
 
 
@@ -59,13 +60,7 @@ class Provenance(Struct, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(description="Of the bootstrap, permutations, folds and disturbances")] = 0
     data: File = File("", "")
     label_map: File | UnsetType = UNSET
-    when: Annotated[
-        str,
-        Meta(
-            description="When the report was written; differs from run to run",
-            extra_json_schema={"format": "date-time"},
-        ),
-    ] = ""
+    when: Annotated[Moment, Meta(description="When the report was written; differs from run to run")] = ""
 
 
 class Corpus(Struct, frozen=True, kw_only=True):

@@ -49,20 +49,16 @@ def measure_conditions(
         disturbed = hear(disturbance)
         sheet = make_sheet(clean.task, card, disturbed)
         abstained = Counter(o.abstained for o in disturbed if o.abstained)
-        costs = compute_losses(*match_rows(clean, reference, sheet, _lines(disturbed)), **chance)
-        figures = measures.compute_figures(sheet, **chance)
-        condition = disturbance.condition
-        results.append(
-            ConditionResult(
-                name=condition.name,
-                kind=condition.kind,
-                level=condition.level,
-                n=len(sheet),
-                abstained=dict(sorted(abstained.items())),
-                metrics=to_measured(figures),
-                loss=to_measured(costs),
-            )
+        result = ConditionResult(
+            name=disturbance.condition.name,
+            kind=disturbance.condition.kind,
+            level=disturbance.condition.level,
+            n=len(sheet),
+            abstained=dict(sorted(abstained.items())),
+            metrics=to_measured(measures.compute_figures(sheet, **chance)),
+            loss=to_measured(compute_losses(*match_rows(clean, reference, sheet, _lines(disturbed)), **chance)),
         )
+        results.append(result)
     return results
 
 
@@ -78,10 +74,14 @@ def compute_losses(clean: Sheet, disturbed: Sheet, *, drop: bool, replicates: in
     disturbed = replace(disturbed, clusters=clean.clusters)
     both = [measures.make_tallies(sheet, drop=drop) for sheet in (clean, disturbed)]
     free = [measures.make_auc_statistics(sheet, drop=drop) for sheet in (clean, disturbed)]
+
+    def lose(name: str) -> Statistic:
+        return lambda weights: np.asarray(_sign(name) * (free[0][name](weights) - free[1][name](weights)))
+
     figures = tally.compute_figures(
         [_beside(before, after) for before, after in zip(*both, strict=True)],
         clean.clusters,
-        free={name: _difference(name, free[0][name], free[1][name]) for name in free[0]},
+        free={name: lose(name) for name in free[0]},
         replicates=replicates,
         seed=seed,
     )
@@ -123,17 +123,7 @@ def _beside(before: Tally, after: Tally) -> Tally:
 
         return loss
 
-    return Tally(
-        (before.width + after.width,),
-        of,
-        {name: less(name, formula, after.formulas[name]) for name, formula in before.formulas.items()},
-        {
-            name: _sign(name) * (value - after.values[name])
-            for name, value in before.values.items()
-            if name in after.values
-        },
-    )
-
-
-def _difference(name: str, before: Statistic, after: Statistic) -> Statistic:
-    return lambda weights: np.asarray(_sign(name) * (before(weights) - after(weights)))
+    formulas = {name: less(name, formula, after.formulas[name]) for name, formula in before.formulas.items()}
+    both = [name for name in before.values if name in after.values]
+    values = {name: _sign(name) * (before.values[name] - after.values[name]) for name in both}
+    return Tally((before.width + after.width,), of, formulas, values)

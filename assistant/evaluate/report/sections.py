@@ -45,15 +45,13 @@ def figures(report: Report) -> Section:
     classes = len(report.confusion or ())
     chance = 1 / classes if classes > 1 else None
     marks = {"uar": chance, "macro_recall": chance, "auc": 0.5, "macro_auc": 0.5}
-    rows = [
-        (
-            Cell(m.name, detail=m.meaning),
-            format_number(report.metrics[key].value),
-            format_interval(report.metrics[key]),
-            Cell(bar=plots.bar(report.metrics[key], ends, marks.get(key))) if m.ends and m.ends[1] <= 1 else "",
-        )
-        for key, m in known.items()
-    ]
+    rows = []
+    for key, metric in known.items():
+        figure = report.metrics[key]
+        bounded = metric.ends and metric.ends[1] <= 1
+        bar = Cell(bar=plots.bar(figure, ends, marks.get(key))) if bounded else ""
+        name = Cell(metric.name, detail=metric.meaning)
+        rows.append((name, format_number(figure.value), format_interval(figure), bar))
     legend = "The vertical line is chance." if any(marks.get(key) is not None for key in known) else ""
     head = ("", "value", "95 % interval", Scale(ends))
     return Section("figures", "All figures", tables=[Table(head, rows, "tnnp", "Figures over all rows.", legend)])
@@ -61,19 +59,15 @@ def figures(report: Report) -> Section:
 
 def confusion(report: Report) -> Section:
     """What was predicted for each true class."""
-    counts = report.confusion or {}
-    if not counts:
-        return Section("confusion-matrix", "Confusion matrix")
-    caption = (
-        "Confusion matrix in rows. Down: the true class. Across: the predicted class. The stronger the colour, the "
-        "larger the share of the true class."
-    )
-    table = _shares(counts) if len(counts) <= plots.FEW else _mistakes(counts)
-    return Section(
-        "confusion-matrix",
-        "Confusion matrix",
-        illustrations=[Illustration(plots.confusion("confusion", counts), caption, table)],
-    )
+    counts, illustrations = report.confusion or {}, []
+    if counts:
+        caption = (
+            "Confusion matrix in rows. Down: the true class. Across: the predicted class. The stronger the colour, "
+            "the larger the share of the true class."
+        )
+        table = _shares(counts) if len(counts) <= plots.FEW else _mistakes(counts)
+        illustrations.append(Illustration(plots.confusion("confusion", counts), caption, table))
+    return Section("confusion-matrix", "Confusion matrix", illustrations=illustrations)
 
 
 def _shares(counts: Counts) -> Table:
@@ -112,21 +106,13 @@ def classes(report: Report) -> Section:
     lead = "recall" if choose_headline(report.task, report.metrics)[:1] in (("uar",), ("macro_recall",)) else "f1"
     every = report.per_class.values()
     keys = [key for key in _CLASS_FIGURES if any(getattr(row, key) or getattr(row, key) == 0 for row in every)]
-    rows: list[tuple[str | Cell, ...]] = [
-        (
-            name,
-            f"{row.support or 0:,}",
-            *(format_figure(getattr(row, key)) for key in keys),
-            Cell(bar=plots.bar(as_figure(getattr(row, lead)), _UNIT)),
-        )
-        for name, row in report.per_class.items()
-    ]
-    head: tuple[str | Scale, ...] = (
-        "",
-        "rows",
-        *(get_metric(key).name for key in keys),
-        Scale(_UNIT, get_metric(lead).name),
-    )
+    rows: list[list[str | Cell]] = []
+    for name, row in report.per_class.items():
+        shown = [format_figure(getattr(row, key)) for key in keys]
+        bar = Cell(bar=plots.bar(as_figure(getattr(row, lead)), _UNIT))
+        rows.append([name, f"{row.support or 0:,}", *shown, bar])
+    names = [get_metric(key).name for key in keys]
+    head: list[str | Scale] = ["", "rows", *names, Scale(_UNIT, get_metric(lead).name)]
     what = "label" if report.task == "labels" else "class"
     table = Table(head, rows, "tn" + "n" * len(keys) + "p", legend=f"The bars show {get_metric(lead).name}.")
     return Section("classes", f"By {what}", tables=[table] if rows else [])
@@ -161,15 +147,11 @@ def _risk_coverage(curve: RiskCoverage) -> Illustration:
     points = [(x, y) for x, y in zip(curve.coverage, curve.risk, strict=True) if x is not None]
     some = dict.fromkeys(min(points, key=lambda point: abs(point[0] - tenth / 10)) for tenth in range(1, 11))
     area = f" Area under the curve: {format_figure(curve.aurc)}." if curve.aurc else ""
+    rows = [(format_number(x, 2), format_number(y)) for x, y in some]
     return Illustration(
         plots.risk_coverage("risk", curve.coverage, curve.risk),
         f"Risk and coverage. How often the model is wrong if it answers only its most confident rows.{area}",
-        Table(
-            ("coverage", "risk"),
-            [(format_number(x, 2), format_number(y)) for x, y in some],
-            "tn",
-            "Risk by coverage.",
-        ),
+        Table(("coverage", "risk"), rows, "tn", "Risk by coverage."),
     )
 
 
@@ -265,25 +247,22 @@ def _always(report: Report) -> Iterator[str]:
 
 def bad_rows(report: Report) -> Section:
     """Rows that could not be scored, the first of them with the reason."""
-    bad = report.bad_rows
-    if not bad or not bad.count:
-        return Section("bad-rows", "Bad rows")
-    rows = [(f"{row.line:,}", row.reason) for row in bad.first]
-    first = f" The first {len(rows)} are shown." if bad.count > len(rows) else ""
-    caption = f"{format_count(bad.count, 'row')} could not be scored.{first}"
-    return Section("bad-rows", "Bad rows", tables=[Table(("line", "reason"), rows, "nw", caption)])
+    bad, tables = report.bad_rows, []
+    if bad and bad.count:
+        rows = [(f"{row.line:,}", row.reason) for row in bad.first]
+        first = f" The first {len(rows)} are shown." if bad.count > len(rows) else ""
+        caption = f"{format_count(bad.count, 'row')} could not be scored.{first}"
+        tables.append(Table(("line", "reason"), rows, "nw", caption))
+    return Section("bad-rows", "Bad rows", tables=tables)
 
 
 def cost(report: Report) -> Section:
     """Time and memory: the one section that differs from run to run."""
     rows = [("whole run", f"{report.seconds:,.1f} s")]
     if cost := report.cost:
-        values = [(words, getattr(cost, name), unit) for name, words, unit in _COSTS]
-        rows += [
-            (words, f"{value:,.3g}{unit}" if value < 100 else f"{value:,.0f}{unit}")
-            for words, value, unit in values
-            if value is not None
-        ]
+        for name, words, unit in _COSTS:
+            if (value := getattr(cost, name)) is not None:
+                rows.append((words, f"{value:,.3g}{unit}" if value < 100 else f"{value:,.0f}{unit}"))
         latency = {key: ms for key, ms in cost.latency_ms.items() if key.startswith("p") and ms is not None}
         rows += [(f"latency of a row, {name}", f"{ms:,.1f} ms") for name, ms in latency.items()]
     cells = [(words, Cell(value, style="varies")) for words, value in rows]
@@ -293,12 +272,11 @@ def cost(report: Report) -> Section:
 def how_made(report: Report) -> Section:
     """All that is needed to make it again."""
     caption = "Two runs of this command on this machine give the same figures."
-    command = shlex.join(report.provenance.command)
-    table = Table(("", ""), list(_made(report)), "tw", caption)
-    return Section("made", "How it was made", code=command, tables=[table])
+    table = Table(("", ""), list(_list_origins(report)), "tw", caption)
+    return Section("made", "How it was made", code=shlex.join(report.provenance.command), tables=[table])
 
 
-def _made(report: Report) -> Iterator[tuple[str, str]]:
+def _list_origins(report: Report) -> Iterator[tuple[str, str]]:
     made, model = report.provenance, report.model
     if made.data.name:
         yield "data", describe_file(made.data)

@@ -18,8 +18,7 @@ BaselineMode = Literal["none", "speaker", "online"]
 class Habit:
     """The served baseline of one speaker, for observations of any length.
 
-    A `Baseline` keeps at most eight numbers. Each number is learned and subtracted by itself, so a longer
-    observation (a head with eight classes has nine) is spread over several.
+    A `Baseline` keeps at most eight numbers, so a longer observation is spread over several.
     """
 
     def __init__(self) -> None:
@@ -55,11 +54,8 @@ def subtract_baselines(
         return outcomes
     size = next((len(o.scores.observation) for o in outcomes if isinstance(o.scores, VoiceScores)), None)
     if size is not None and size != len(population):
-        raise Invalid(
-            f"a personal baseline needs population.center in the model's card, of {size} numbers; it has "
-            f"{len(population)}",
-            code="baseline_unsupported",
-        )
+        needs = f"a personal baseline needs population.center in the model's card, of {size} numbers"
+        raise Invalid(f"{needs}; it has {len(population)}", code="baseline_unsupported")
     found = move_outcomes(outcomes, mode, population)
     return outcomes.with_scores(found) if isinstance(outcomes, RowOutcomes) else list(found)
 

@@ -36,17 +36,13 @@ Each clip is read once clean and once under each condition. Random choices depen
 clip, and are the same at every level. A loss is how much worse a figure is than on clean input, on the same rows.
 """
 _BOUNDS: Mapping[str, tuple[float, float, str]] = {
-    "noise": (-40.0, 80.0, "dB"),
-    "opus": (6.0, 256.0, "kbit/s"),
-    "clip": (0.1, 90.0, "percent"),
-    "gain": (-80.0, 80.0, "dB"),
-    "reverb": (0.05, 10.0, "s"),
-}
+    "noise": (-40.0, 80.0, "dB"), "opus": (6.0, 256.0, "kbit/s"), "clip": (0.1, 90.0, "percent"),
+    "gain": (-80.0, 80.0, "dB"), "reverb": (0.05, 10.0, "s"),
+}  # fmt: skip
 """Least and most of a level, and its unit."""
 _DEFAULTS: Mapping[str, float] = {"opus": 16.0, "clip": 10.0, "reverb": 0.5}
 _SOUNDS = {f".{name.lower()}" for name in soundfile.available_formats()} | {".oga", ".opus", ".aif", ".mp3"}
-_TRIES = 50
-"""Files that are tried before a folder of noises is held to be silent or unreadable."""
+_TRIES = 50  # files that are tried before a folder of noises is held to be silent or unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +77,34 @@ def parse_conditions(asked: Iterable[str]) -> tuple[AudioCondition, ...]:
     found = tuple(dict.fromkeys(condition for word in words for condition in _parse_condition(word)))
     names = [condition.name for condition in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise Invalid(f"two folders have the same name, {twice[0]}: rename one of them", code="condition_invalid")
+        raise _make_error(f"two folders have the same name, {twice[0]}: rename one of them")
     return found
+
+
+def _make_error(why: str) -> Invalid:
+    return Invalid(why, code="condition_invalid")
 
 
 def _parse_condition(word: str) -> list[AudioCondition]:
     kind, _, rest = word.partition("@") if word.startswith("noise@") else word.partition(":")
     if kind not in get_args(Kind):
-        raise Invalid(
-            f"unknown condition {word!r}; known are {', '.join(get_args(Kind))}, and all",
-            code="condition_invalid",
-        )
+        raise _make_error(f"unknown condition {word!r}; known are {', '.join(get_args(Kind))}, and all")
     if kind == "telephone":
         if rest:
-            raise Invalid(f"telephone takes no level: write telephone, not {word}", code="condition_invalid")
+            raise _make_error(f"telephone takes no level: write telephone, not {word}")
         return [AudioCondition("telephone")]
     folder = None
     if kind == "noise" and not word.startswith("noise@"):
         where, at, rest = rest.rpartition("@")
         if not (where and at):
-            raise Invalid(f"{word}: write noise:FOLDER@20,10,0 or noise@20,10,0", code="condition_invalid")
+            raise _make_error(f"{word}: write noise:FOLDER@20,10,0 or noise@20,10,0")
         folder = _find_folder(where)
     elif kind == "reverb" and rest and not _parse_numbers(rest):
         return [AudioCondition("reverb", None, _find_folder(rest))]
     levels = _parse_numbers(rest) if rest else [_DEFAULTS[kind]] if kind in _DEFAULTS else None
     least, most, unit = _BOUNDS[kind]
     if not levels or not all(least <= level <= most for level in levels):
-        raise Invalid(
-            f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas",
-            code="condition_invalid",
-        )
+        raise _make_error(f"{word}: {kind} wants numbers from {least:g} to {most:g} ({unit}), joined by commas")
     return [AudioCondition(kind, level, folder) for level in levels]  # type: ignore[arg-type]
 
 
@@ -149,9 +143,12 @@ class Disturbance:
         if not len(samples):
             return samples
         level = self.condition.level or 0.0
+        random = self._random(row)
         match self.condition.kind:
             case "noise":
-                return disturbance.add_noise(samples, self._noise(row, len(samples)), level)
+                count = len(samples)
+                noise = self._sound(random, count) if self.files else disturbance.make_pink_noise(count, random)
+                return disturbance.add_noise(samples, noise, level)
             case "telephone":
                 return disturbance.apply_telephone(samples)
             case "opus":
@@ -161,17 +158,12 @@ class Disturbance:
             case "gain":
                 return disturbance.amplify(samples, level)
             case "reverb":
-                random = self._random(row)
                 response = self._sound(random, None) if self.files else disturbance.make_room(level, random)
                 return disturbance.apply_room(samples, response)
 
     def _random(self, row: Row) -> np.random.Generator:
         told = f"{self.seed}\0{self.condition.kind}\0{row.name or row.line}\0{row.start_s:g}".encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(told, digest_size=16).digest(), "big"))
-
-    def _noise(self, row: Row, count: int) -> Samples:
-        random = self._random(row)
-        return self._sound(random, count) if self.files else disturbance.make_pink_noise(count, random)
 
     def _sound(self, random: np.random.Generator, count: int | None) -> Samples:
         """A stretch of `count` samples of one of the files, from anywhere and over again if short, or all of it."""

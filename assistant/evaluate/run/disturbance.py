@@ -1,7 +1,6 @@
 """What happens to a voice on its way: noise, telephones, codecs, clipping, gain and rooms, as pure functions.
 
-All take and give samples at 16 kHz, float32 [samples], of the same length. Whatever is left to chance comes from
-the generator that is passed in.
+All take and give samples at 16 kHz, float32 [samples], of the same length. Chance comes from the given generator.
 """
 
 from __future__ import annotations
@@ -98,7 +97,12 @@ def apply_opus(samples: Samples, kbit_s: float) -> Samples:
 
     Raises `Unavailable` (`encoder_missing`) where PyAV comes without libopus.
     """
-    decoded = np.concatenate([np.zeros(0, np.float32), *_decode_opus(encode_opus(samples, kbit_s))])
+    header, packets = encode_opus(samples, kbit_s)
+    av: Any = importlib.import_module("av")
+    decoder = av.CodecContext.create("opus", "r")
+    decoder.extradata = header
+    frames = [frame.to_ndarray()[0] for packet in packets for frame in decoder.decode(av.Packet(packet))]
+    decoded = np.concatenate([np.zeros(0, np.float32), *frames])
     return _fit_length(soxr.resample(decoded, OPUS_RATE, SAMPLE_RATE), len(samples))
 
 
@@ -108,10 +112,8 @@ def encode_opus(samples: Samples, kbit_s: float) -> tuple[bytes, list[bytes]]:
     try:
         coder = av.CodecContext.create("libopus", "w")
     except ValueError:
-        raise Unavailable(
-            "this PyAV can't encode Opus: install the wheel from the package index, or leave the condition out",
-            code="encoder_missing",
-        ) from None
+        why = "this PyAV can't encode Opus: install the wheel from the package index, or leave the condition out"
+        raise Unavailable(why, code="encoder_missing") from None
     coder.sample_rate, coder.layout, coder.format = SAMPLE_RATE, "mono", "flt"
     coder.bit_rate = round(1000 * kbit_s)
     coder.options = {"application": "voip", "vbr": "constrained", "frame_duration": "20"}
@@ -124,13 +126,6 @@ def encode_opus(samples: Samples, kbit_s: float) -> tuple[bytes, list[bytes]]:
         packets += map(bytes, coder.encode(frame))
     packets += map(bytes, coder.encode(None))
     return bytes(coder.extradata), packets
-
-
-def _decode_opus(coded: tuple[bytes, list[bytes]]) -> list[Samples]:
-    av: Any = importlib.import_module("av")
-    decoder = av.CodecContext.create("opus", "r")
-    decoder.extradata, packets = coded
-    return [frame.to_ndarray()[0] for packet in packets for frame in decoder.decode(av.Packet(packet))]
 
 
 def clip_peaks(samples: Samples, percent: float) -> Samples:
@@ -159,8 +154,7 @@ def amplify(samples: Samples, decibels: float) -> Samples:
 def make_room(seconds: float, random: np.random.Generator) -> Samples:
     """The response of a made-up room: the direct sound, then noise that falls by 60 dB in `seconds`.
 
-    Polack's model of 1988: the late sound is Gaussian noise under an exponential. The direct sound has as much
-    energy as all of it (0 dB), as at arm's length from a speaker in a living room.
+    Polack's model of 1988: Gaussian noise under an exponential. The direct sound has as much energy as all of it.
     """
     count = round(seconds * SAMPLE_RATE)
     late = random.standard_normal(count) * 10 ** (-3 * np.arange(count) / count)

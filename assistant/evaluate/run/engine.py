@@ -33,9 +33,9 @@ WORKERS = 2
 """Threads that read, unless more are asked for: the runtime leaves Python's lock while it computes."""
 ALONE = 100
 """Rows that are read once more, one at a time, to see how long one takes."""
-_LONGEST_S = 5.0
-"""Seconds after which no further row is."""
+_LONGEST_S = 5.0  # seconds after which no further row is
 
+Clock = Callable[[], float]
 Piece = tuple[int, Sequence[Row]]
 
 
@@ -72,43 +72,39 @@ async def read_rows(
     """Read every row with the served reader; outcomes in the order of `rows`, and those that couldn't be read.
 
     A voice model needs the `stem` that it was trained on. Pieces that `journal` has already are not read again,
-    unless they tell of other lines. The default `engine` is `make_thread_engine` with `workers` of them. The result
-    depends on the rows and the model alone. Raises `ModelInvalid` for a model that doesn't fit the reader, or a
-    head that doesn't fit the stem; and `Invalid` (`row_invalid`) for the first bad row of a `strict` manifest.
+    unless they tell of other lines. The default `engine` is `make_thread_engine`. Raises `ModelInvalid` for a model
+    that doesn't fit the reader or the stem, and `Invalid` (`row_invalid`) for the first bad row if `strict`.
     """
     size = PIECE[modality]
     journal = Journal.temporary() if journal is None else journal
     engine = engine or make_thread_engine(model, modality, stem=stem, disturb=disturb, workers=workers)
     began = time.monotonic()
-    missing = array(
-        "q", (start // size for start in range(0, len(rows), size) if not _is_told(journal, rows, start, size))
-    )
+    card = adapt_card(model.card)
+
+    def get_piece(number: int) -> Sequence[Row]:
+        return rows[number * size : (number + 1) * size]
+
+    numbers = range(-(-len(rows) // size))
+    missing = array("q", (number for number in numbers if not _is_told(journal, number, get_piece(number))))
     left = _count_rows(missing, len(rows), size)
-
-    def pieces() -> Iterator[Piece]:
-        return ((number, rows[number * size : (number + 1) * size]) for number in missing)
-
     unit = "clip" if modality == "voice" else "text"
     with _make_bar(len(rows), len(rows) - left, unit, quiet=quiet) as bar:
-        async with aclosing(engine(pieces())) as found:
+        async with aclosing(engine((number, get_piece(number)) for number in missing)) as found:
             async for number, data in found:
                 journal.add(number, data)
                 if strict is not None:
-                    refuse_bad_rows(
-                        strict,
-                        list_bad_rows(data, rows[number * size : (number + 1) * size], adapt_card(model.card)),
-                    )
+                    refuse_bad_rows(strict, list_bad_rows(data, get_piece(number), card))
                 bar.update(min(size, len(rows) - number * size))
     if pace is not None:
         pace.rows, pace.seconds = left, time.monotonic() - began
-    outcomes = RowOutcomes(rows, journal, size, adapt_card(model.card))
+    outcomes = RowOutcomes(rows, journal, size, card)
     return outcomes, outcomes.bad
 
 
-def _is_told(journal: Journal, rows: Sequence[Row], start: int, size: int) -> bool:
+def _is_told(journal: Journal, number: int, rows: Sequence[Row]) -> bool:
     """Whether the journal tells of these very rows: a file that was missing may have come since, and moved them."""
-    known = journal.get(start // size)
-    return known is not None and list_lines(known) == [row.line for row in rows[start : start + size]]
+    known = journal.get(number)
+    return known is not None and list_lines(known) == [row.line for row in rows]
 
 
 def _count_rows(numbers: Sequence[int], rows: int, size: int) -> int:
@@ -177,11 +173,9 @@ class _Lines:
 def _make_bar(total: int, done: int, unit: str, *, quiet: bool) -> tqdm[Any]:
     """Rows done, rate and time left: a moving bar on a terminal, a line every 15 s in a log file."""
     terminal = sys.stderr.isatty()
-    every = 0.2 if terminal else 15.0
     file = sys.stderr if terminal else _Lines(sys.stderr)
-    return tqdm(
-        total=total, initial=done, unit=unit, disable=quiet, mininterval=every, maxinterval=every, file=file
-    )
+    every: dict[str, Any] = dict.fromkeys(("mininterval", "maxinterval"), 0.2 if terminal else 15.0)
+    return tqdm(total=total, initial=done, unit=unit, disable=quiet, file=file, **every)
 
 
 def measure_cost(
@@ -190,14 +184,13 @@ def measure_cost(
     outcomes: Sequence[RowOutcome],
     pace: Pace,
     *,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Any]:
     """What the run took.
 
-    `rows_per_s` counts the rows of this run and the time spent on reading them, with all workers. `latency_ms` is
-    one row by itself on one thread of this machine, decoding included, over up to `ALONE` rows spread over the
-    data. `real_time_factor` is seconds of reading for a second of audio. `peak_rss_mb` is the most memory that this
-    process held so far; workers of other processes aren't in it.
+    `rows_per_s` is of this run, with all workers. `latency_ms` is one row by itself on one thread, decoding
+    included, over up to `ALONE` rows. `real_time_factor` is seconds of reading for a second of audio.
+    `peak_rss_mb` is the most memory that this process held so far; workers of other processes aren't in it.
     """
     audio_s = outcomes.audio_s if isinstance(outcomes, RowOutcomes) else 0.0
     share = pace.rows / len(outcomes) if len(outcomes) else 0.0
@@ -211,13 +204,12 @@ def measure_cost(
     }
 
 
-def _measure_latency(
-    reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Callable[[], float]
-) -> dict[str, Any]:
+def _measure_latency(reading: PieceReader, outcomes: Sequence[RowOutcome], clock: Clock) -> dict[str, Any]:
     taken: list[float] = []
     began = clock()
-    for row in _spread(outcomes):
-        before = clock()
+    count = min(ALONE, len(outcomes))
+    for number in range(count):  # evenly over the data
+        row, before = outcomes[number * len(outcomes) // count].row, clock()
         reading.piece([row])
         taken.append(clock() - before)
         if clock() - began > _LONGEST_S:
@@ -226,12 +218,6 @@ def _measure_latency(
         return {"p50": None, "p90": None, "p99": None, "rows": 0}
     p50, p90, p99 = (float(1000 * q) for q in np.percentile(taken, [50, 90, 99]))
     return {"p50": p50, "p90": p90, "p99": p99, "rows": len(taken)}
-
-
-def _spread(outcomes: Sequence[RowOutcome]) -> Iterator[Row]:
-    """Up to `ALONE` rows, evenly over the data."""
-    count = min(ALONE, len(outcomes))
-    return (outcomes[number * len(outcomes) // count].row for number in range(count))
 
 
 def measure_peak_rss_mb() -> float | None:

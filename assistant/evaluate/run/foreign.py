@@ -1,8 +1,7 @@
 """Readers for somebody else's models, so that they are measured beside ours by the same code on the same rows.
 
-Their answers become the scores of our readers. Every window runs alone, because nothing is known of what a batch
-would do to the numbers; windows of a long input are averaged, weighed by their length. They never abstain, but from
-an input with nothing in it.
+Their answers become the scores of our readers. Every window runs alone, because a batch might change the numbers;
+windows of a long input are averaged by their length. They never abstain, but from an input with nothing in it.
 """
 
 from __future__ import annotations
@@ -31,8 +30,7 @@ from assistant.text.reader import TextScores
 
 _TENSE = ("anger", "fear")
 _IDS, _MASK, _KINDS = "input_ids", "attention_mask", "token_type_ids"
-_LEAST = 1e-7
-"""Under the variance of a window, as feature extractors of waveform models add it."""
+_LEAST = 1e-7  # under the variance of a window, as feature extractors of waveform models add it
 
 
 class ForeignVoice:
@@ -44,7 +42,7 @@ class ForeignVoice:
         self.card, self._foreign = _checked(raw, "voice")
         self._batcher, self._gate = batcher, gate
         self._wave, self._port = _the_wave(raw)
-        self._output = _the_output(raw)
+        self._output = next(iter(raw.outputs))  # graphs may have others, which are not asked for
         if self._foreign.samples is None and (fixed := _fixed(self._port)):
             self._foreign = replace(self._foreign, samples=fixed)
 
@@ -75,10 +73,8 @@ class ForeignText:
         raw = batcher.model.card
         self.card, self._foreign = _checked(raw, "text")
         self._batcher, self._gate = batcher, gate
-        if unknown := sorted(set(raw.inputs) - {_IDS, _MASK, _KINDS}):
-            raise ModelInvalid(
-                f"{raw.name} takes {', '.join(unknown)}: a text model may take {_IDS}, {_MASK}, {_KINDS}"
-            )
+        if unknown := ", ".join(sorted(set(raw.inputs) - {_IDS, _MASK, _KINDS})):
+            raise ModelInvalid(f"{raw.name} takes {unknown}: a text model may take {_IDS}, {_MASK}, {_KINDS}")
         if _IDS not in raw.inputs:
             raise ModelInvalid(f"{raw.name} takes no {_IDS}")
         file = raw.folder / "tokenizer.json"
@@ -89,16 +85,14 @@ class ForeignText:
             self._tokenizer.enable_truncation(self._size or self._foreign.max_tokens)
         except Exception as error:  # the library raises bare Exception
             raise ModelInvalid(f"{file} can't be read", code="model_missing") from error
-        self._output = _the_output(raw)
+        self._output = next(iter(raw.outputs))
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
         """Score one text of any length, as it is written. Raises as `TextReader.read` does."""
         self._gate.check(grant, "text")
-        if not text.strip():
-            return Abstention("text", "empty")
         first = self._tokenizer.encode(text)
         windows = [window for window in (first, *first.overflowing) if window.ids]
-        if not windows:
+        if not text.strip() or not windows:
             return Abstention("text", "empty")
         found = [await self._run(window, budget_s) for window in windows]
         return make_text_scores(self.card, self._foreign, _mean(found, [len(window.ids) for window in windows]))
@@ -120,14 +114,8 @@ def make_voice_scores(card: Card, foreign: Foreign, answer: Floats) -> VoiceScor
     """
     emotions, affect, deviation = _parts(card, foreign, answer)
     tense = ("stress",) if "stress" in card.labels else _TENSE
-    return VoiceScores(
-        card=card,
-        emotions=emotions,
-        affect=affect[:2],
-        affect_deviation=deviation[:2],
-        stress=min(1.0, sum(float(p) for name, p in zip(card.labels, emotions, strict=True) if name in tense)),
-        observation=(),
-    )
+    stress = min(1.0, sum(float(p) for name, p in zip(card.labels, emotions, strict=True) if name in tense))
+    return VoiceScores(card, emotions, affect[:2], deviation[:2], stress, observation=())
 
 
 def make_text_scores(card: Card, foreign: Foreign, answer: Floats) -> TextScores:
@@ -174,10 +162,8 @@ def gather_emotions(answer: Floats, foreign: Foreign) -> Floats:
 def _answered(row: dict[str, Array], output: str, foreign: Foreign) -> Floats:
     """The output as probabilities, or as affect. Raises `ModelInvalid` for another size or impossible numbers."""
     values = np.asarray(row[output], dtype=np.float64).reshape(-1)
-    if len(values) != len(foreign.names):
-        raise ModelInvalid(
-            f"the output {output} has {len(values)} numbers for {len(foreign.names)} labels: correct the card"
-        )
+    if (count := len(values)) != (labels := len(foreign.names)):
+        raise ModelInvalid(f"the output {output} has {count} numbers for {labels} labels: correct the card")
     if not np.isfinite(values).all():
         raise FloatingPointError("the model gave values that are not numbers")
     match foreign.output:
@@ -188,9 +174,8 @@ def _answered(row: dict[str, Array], output: str, foreign: Foreign) -> Floats:
             return np.asarray((1 + np.tanh(values / 2)) / 2)
         case "probabilities":
             if values.min() < -1e-3 or abs(values.sum() - 1) > 1e-2:
-                raise ModelInvalid(
-                    f'the output {output} doesn\'t sum to 1: it may be logits (say output = "logits" in the card)'
-                )
+                perhaps = 'it may be logits (say output = "logits" in the card)'
+                raise ModelInvalid(f"the output {output} doesn't sum to 1: {perhaps}")
             return np.asarray(np.clip(values, 0, 1) / np.clip(values, 0, 1).sum())
     return values
 
@@ -249,15 +234,9 @@ def _fixed(port: Port) -> int | None:
 def _the_wave(card: Card) -> tuple[str, Port]:
     waves = [(name, port) for name, port in card.inputs.items() if name != _MASK]
     if len(waves) != 1:
-        raise ModelInvalid(
-            f"{card.name} takes {', '.join(card.inputs)}: a voice model takes one waveform (and a mask)"
-        )
+        inputs = ", ".join(card.inputs)
+        raise ModelInvalid(f"{card.name} takes {inputs}: a voice model takes one waveform (and a mask)")
     name, port = waves[0]
     if port.dtype not in ("float32", "float64", "float16") or not 1 <= len(port.shape) <= 3:
         raise ModelInvalid(f'{card.name}: {name} must be a waveform, such as ["float32", "batch", "samples"]')
     return name, port
-
-
-def _the_output(card: Card) -> str:
-    """The first output that the card names: graphs may have others, which are not asked for."""
-    return next(iter(card.outputs))

@@ -129,9 +129,8 @@ def adapt_card(card: Card) -> Card:
     if "thresholds" in card.data:
         thresholds = card.data["thresholds"]
         if not isinstance(thresholds, list) or len(thresholds) != len(labels):
-            raise _make_error(
-                card, f"thresholds must be {len(labels)} numbers, one for each of {', '.join(labels)}"
-            )
+            each = ", ".join(labels)
+            raise _make_error(card, f"thresholds must be {len(labels)} numbers, one for each of {each}")
         data["thresholds"] = thresholds
     return replace(card, labels=labels, data=MappingProxyType(data))
 
@@ -145,26 +144,17 @@ def list_answerable(card: Card, task: Task, names: Sequence[str]) -> tuple[str, 
         return tuple(names)
     foreign = read_foreign(card)
     said = set(foreign.labels)
-    if task == "affect":
-        kept = tuple(n for n in names if n in said) if foreign.output == "affect" else ()
-        fits = bool(kept)
-    elif foreign.output == "affect":
-        fits, kept = False, ()
-    else:
-        stressful = said & {"stress", *(("anger", "fear") if card.kind == "voice" else ())}
-        fits = {
-            "labels": True,
-            "emotion": not said <= set(SENTIMENTS),
-            "sentiment": len(said & set(SENTIMENTS)) > 1,
-            "stress": bool(stressful),
-        }[task]
-        kept = tuple(names)
-    if not fits:
-        raise Invalid(
-            f"{card.name} cannot answer the task {task}: its output is {foreign.output} "
-            f"of {', '.join(foreign.labels)}",
-            code="task_unsupported",
-        )
+    kept = tuple(name for name in names if name in said or task != "affect")
+    fits = {
+        "labels": True,
+        "emotion": not said <= set(SENTIMENTS),
+        "sentiment": len(said & set(SENTIMENTS)) > 1,
+        "stress": bool(said & {"stress", *(("anger", "fear") if card.kind == "voice" else ())}),
+        "affect": bool(kept),
+    }[task]
+    if not fits or (task == "affect") != (foreign.output == "affect"):
+        output = f"{foreign.output} of {', '.join(foreign.labels)}"
+        raise Invalid(f"{card.name} cannot answer the task {task}: its output is {output}", code="task_unsupported")
     return kept
 
 
@@ -174,10 +164,8 @@ def list_foreign_notes(card: Card, task: Task) -> list[str]:
         return []
     foreign = read_foreign(card)
     found = [f"a third-party model, as its card describes it: {foreign.output}, never abstains"]
-    if card.kind == "voice" and foreign.sample_rate > 16_000:
-        found.append(
-            f"clips are read at 16 kHz, then resampled to {foreign.sample_rate} Hz: nothing is above 8 kHz"
-        )
+    if card.kind == "voice" and (rate := foreign.sample_rate) > 16_000:
+        found.append(f"clips are read at 16 kHz, then resampled to {rate} Hz: nothing is above 8 kHz")
     if task == "affect" and not foreign.deviation:
         found.append("the card states no deviations: coverage_90 says nothing here")
     return found
@@ -223,10 +211,9 @@ def _read_scale(card: Card, found: Any) -> tuple[float, float]:
 
 
 def _read_deviation(card: Card, found: Any) -> tuple[float, ...]:
-    if not (
-        _are_numbers(found) and len(found) in (0, len(_get_labels(card))) and all(value > 0 for value in found)
-    ):
-        raise _make_error(card, f"deviation must be {len(_get_labels(card))} positive numbers, one a label")
+    count = len(_get_labels(card))
+    if not (_are_numbers(found) and len(found) in (0, count) and all(value > 0 for value in found)):
+        raise _make_error(card, f"deviation must be {count} positive numbers, one a label")
     return tuple(float(value) for value in found)
 
 
@@ -252,8 +239,6 @@ def _check_files(card: Card) -> None:
             raise ModelInvalid(f"can't read {file}: {error.strerror}", code="model_missing") from error
         if found != wanted:
             raise ModelInvalid(f"{file} is not the file its card describes: sha256 {found}")
-    beside = sorted(f.name for f in card.folder.iterdir() if f.suffix in _WEIGHTS and f.name not in named)
-    if beside:
-        raise _make_error(
-            card, f"{', '.join(beside)} lies beside the graph: list it with its sha256 under files, or move it"
-        )
+    if beside := sorted(f.name for f in card.folder.iterdir() if f.suffix in _WEIGHTS and f.name not in named):
+        what = "lies beside the graph: list it with its sha256 under files, or move it"
+        raise _make_error(card, f"{', '.join(beside)} {what}")

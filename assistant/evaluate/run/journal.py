@@ -10,6 +10,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,31 +19,27 @@ import msgspec
 from assistant.errors import Conflict, Unavailable
 from assistant.evaluate.tables.manifest import Row
 
-_KEY = -1
-"""The number of the piece that says what run this is."""
-_SYNC_S = 10.0
-"""Seconds after which what was written is forced onto the disk: a crash of the machine costs no more."""
+_KEY = -1  # the number of the piece that says what run this is
+_SYNC_S = 10.0  # seconds after which what was written is forced onto the disk: a crash of the machine costs no more
 _VERSION_1 = struct.Struct("<qII")
 """Before each piece in the files of version 1: its number, its length in bytes, and the CRC-32 of both."""
 _TABLE = "CREATE TABLE IF NOT EXISTS pieces (number INTEGER PRIMARY KEY, crc INTEGER NOT NULL, data BLOB NOT NULL)"
-_TOGETHER = 256
-"""Rows written and read at once."""
+_TOGETHER = 256  # rows written and read at once
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=str)
 _DECODER = msgspec.msgpack.Decoder(list[Row], dec_hook=lambda kind, written: kind(written))
+_BESIDE = ("-wal", "-shm")  # endings of what SQLite keeps beside a file that was not closed
 
 
 class Journal:
     """Numbered pieces of bytes in an SQLite file. A piece that comes again replaces the older one.
 
-    Each piece is handed to the operating system before `add` returns, so that killing the process loses none.
-    A piece that is damaged counts as missing. Memory is bounded by SQLite's cache. Threads may add and get at once.
+    Each piece is handed to the operating system before `add` returns, so that killing the process loses none. A
+    piece that is damaged counts as missing. Threads may add and get at once.
     """
 
     def __init__(self, file: Path | None) -> None:
         """Open `file`, or without one a file that has no name and is gone when it is closed."""
-        self._database = sqlite3.connect(
-            "" if file is None else file, isolation_level=None, check_same_thread=False
-        )
+        self._database = sqlite3.connect(file or "", isolation_level=None, check_same_thread=False)
         self.close = weakref.finalize(self, self._database.close)
         """Closes the file, at the latest when the journal is forgotten; what was written stays."""
         self._database.execute(f"PRAGMA journal_mode={'OFF' if file is None else 'WAL'}")
@@ -90,7 +87,7 @@ class Journal:
                 journal.add(number, data)
             journal.close()
             cls._open(part, file, key).close()
-            _remove_beside(file)
+            _remove(file, _BESIDE)
             part.replace(file)
         finally:
             _remove(part)
@@ -142,47 +139,29 @@ def _make_error(file: Path, error: Exception) -> Unavailable:
     return Unavailable(f"can't write {file}: {getattr(error, 'strerror', None) or error}", code="out_unwritable")
 
 
-def _remove(file: Path) -> None:
-    file.unlink(missing_ok=True)
-    _remove_beside(file)
-
-
-def _remove_beside(file: Path) -> None:
-    """Remove what SQLite keeps beside a file that was not closed."""
-    for ending in ("-wal", "-shm"):
+def _remove(file: Path, endings: Sequence[str] = ("", *_BESIDE)) -> None:
+    for ending in endings:
         file.with_name(file.name + ending).unlink(missing_ok=True)
 
 
 def _is_whole(file: Path) -> bool:
     """Whether this is an SQLite file, and SQLite finds nothing wrong with it."""
-    try:
-        database = sqlite3.connect(file)
-        try:
-            return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-        finally:
-            database.close()
-    except sqlite3.DatabaseError:
-        return False
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(file)) as database:
+        return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
+    return False
 
 
 def _read_pieces(file: Path) -> Iterator[tuple[int, bytes]]:
     """The pieces of a damaged file, or of one of version 1, up to the first that can't be read."""
     with file.open("rb") as opened:
-        old = opened.read(6) != b"SQLite"
-    yield from _read_version_1(file) if old else _read_damaged(file)
-
-
-def _read_damaged(file: Path) -> Iterator[tuple[int, bytes]]:
-    database = sqlite3.connect(file)
-    try:
+        if opened.read(6) != b"SQLite":
+            yield from _read_version_1(file)
+            return
+    with closing(sqlite3.connect(file)) as database, suppress(sqlite3.DatabaseError):
         database.execute("PRAGMA writable_schema=ON")  # else SQLite opens no file that was cut short
         for number, crc, data in database.execute("SELECT number, crc, data FROM pieces ORDER BY number"):
             if zlib.crc32(data) == crc:
                 yield number, data
-    except sqlite3.DatabaseError:
-        return
-    finally:
-        database.close()
 
 
 def _read_version_1(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -257,11 +236,9 @@ class Rows(Sequence[Row]):
     def _part(self, part: int) -> list[Row]:
         if part == self._full:
             return self._newest
-        known, rows = self._known
-        if part != known:
-            rows = self._read(part)
-            self._known = part, rows
-        return rows
+        if part != self._known[0]:
+            self._known = part, self._read(part)
+        return self._known[1]
 
     def _read(self, part: int) -> list[Row]:
         data = self._journal.get(part)

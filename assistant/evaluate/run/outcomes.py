@@ -103,10 +103,7 @@ class RowOutcomes(Sequence[RowOutcome]):
     """
 
     def __init__(self, rows: Sequence[Row], journal: Journal, size: int, card: Card) -> None:
-        self._rows = rows
-        self._journal = journal
-        self._size = size
-        self._card = card
+        self._rows, self._journal, self._size, self._card = rows, journal, size, card
         self._at = array("q")
         """Places among `rows` of those that could be read."""
         self._known: tuple[int, dict[int, RowOutcome]] = (-1, {})
@@ -151,12 +148,8 @@ class RowOutcomes(Sequence[RowOutcome]):
         place = self._at[at]
         number = place // self._size
         if self._known[0] != number:
-            piece = self._piece(number)
-            first = number * self._size
-            known = {
-                first + within: RowOutcome(self._rows[first + within], met.scores, met.abstained)
-                for within, met in enumerate(piece)
-            }
+            piece = enumerate(self._piece(number), number * self._size)
+            known = {at: RowOutcome(self._rows[at], met.scores, met.abstained) for at, met in piece}
             self._known = number, known
         return self._known[1][place]
 

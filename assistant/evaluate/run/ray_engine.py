@@ -1,8 +1,7 @@
 """Beyond one machine: the pieces of a run as a Ray Data set, read by one actor for each worker.
 
-Every actor opens the graphs itself and reads whole pieces, as a thread of a local run would; what comes back are
-the bytes for the journal. So the results are those of a local run, to the last bit, on machines whose processors
-compute alike.
+Every actor opens the graphs itself and reads whole pieces, as a thread of a local run would. So the results are
+those of a local run, to the last bit, on machines whose processors compute alike.
 """
 
 from __future__ import annotations
@@ -10,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,14 @@ from assistant.errors import AssistantError, ModelInvalid, Unavailable
 from assistant.evaluate.extras import optional
 from assistant.evaluate.run.engine import Engine, Piece
 from assistant.evaluate.run.journal import pack_rows, unpack_rows
-from assistant.evaluate.run.outcomes import pack_outcomes as packed_outcomes
+from assistant.evaluate.run.outcomes import pack_outcomes
 from assistant.evaluate.run.worker import Disturb, Modality, PieceReader
 from assistant.evaluate.tables.manifest import Row
 from assistant.inference.card import read_card
 from assistant.inference.model import Model, open_model
 from assistant.version import __version__
 
-_TOGETHER = 32_000_000
-"""Bytes of rows that are handed to the cluster at once: what waits there is bounded."""
+_TOGETHER = 32_000_000  # bytes of rows that are handed to the cluster at once: what waits there is bounded
 _MOST_BLOCKS = 1000
 
 
@@ -50,10 +49,9 @@ class ModelPlace:
     def open(self) -> Model:
         """Open it. Raises `ModelInvalid` where another model lies there."""
         model = open_model(self.folder if self.folder.is_absolute() else shipped_models() / self.folder)
-        if model.card.sha256 != self.sha256:
-            raise ModelInvalid(
-                f"{model.card.folder} holds a different model on this machine than where the run began"
-            )
+        card = model.card
+        if card.sha256 != self.sha256:
+            raise ModelInvalid(f"{card.folder} holds a different model on this machine than where the run began")
         return model
 
 
@@ -65,18 +63,14 @@ class Worker:
     ) -> None:
         """Raises `Unavailable` (`version_other`) for another version of this package than where the run began."""
         if version != __version__:
-            raise Unavailable(
-                f"this worker has attune {__version__}, the run began with {version}: install the same version on "
-                "all machines",
-                code="version_other",
-            )
+            why = f"this worker has attune {__version__}, the run began with {version}"
+            raise Unavailable(f"{why}: install the same version on all machines", code="version_other")
         opened = None if stem is None else stem.open()
         self._reading = PieceReader(model.open(), modality, stem=opened, disturb=disturb)
 
     def __call__(self, piece: dict[str, Any]) -> dict[str, Any]:
         """One piece: its `number`, and its `rows` as bytes; the answer holds `met`, as the journal keeps it."""
-        met = self._reading.piece(unpack_rows(piece["rows"]))
-        return {"number": piece["number"], "met": packed_outcomes(met)}
+        return {"number": piece["number"], "met": pack_outcomes(self._reading.piece(unpack_rows(piece["rows"])))}
 
 
 def make_ray_engine(
@@ -109,7 +103,7 @@ def make_ray_engine(
         mine = not ray.is_initialized()
         await asyncio.to_thread(_join_cluster, ray, address, workers)
         try:
-            for together in _group_pieces(first, pieces):
+            for together in _group_pieces(chain([first], pieces)):
                 found = _read_items(ray, together, given, workers)
                 while (one := await asyncio.to_thread(_take_next, found)) is not None:
                     yield one
@@ -128,28 +122,22 @@ def _join_cluster(ray: Any, address: str | None, workers: int) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=True, **local)
     except Exception as error:  # Ray raises many kinds
-        raise Unavailable(
-            f"no Ray cluster can be reached at {address or 'this machine'}: {error}"[:400], code="ray_unreachable"
-        ) from error
+        why = f"no Ray cluster can be reached at {address or 'this machine'}: {error}"
+        raise Unavailable(why[:400], code="ray_unreachable") from error
 
 
-def _group_pieces(first: Piece, pieces: Iterator[Piece]) -> Iterator[list[dict[str, Any]]]:
+def _group_pieces(pieces: Iterable[Piece]) -> Iterator[list[dict[str, Any]]]:
     """Pieces as items of a data set, up to `_TOGETHER` bytes at a time."""
-    waiting = [_make_item(first)]
-    size = len(waiting[0]["rows"])
-    for piece in pieces:
-        item = _make_item(piece)
-        if size + len(item["rows"]) > _TOGETHER:
+    waiting: list[dict[str, Any]] = []
+    size = 0
+    for number, rows in pieces:
+        data = pack_rows([strip_row(row) for row in rows])
+        if waiting and size + len(data) > _TOGETHER:
             yield waiting
             waiting, size = [], 0
-        waiting.append(item)
-        size += len(item["rows"])
+        waiting.append({"number": number, "rows": data})
+        size += len(data)
     yield waiting
-
-
-def _make_item(piece: Piece) -> dict[str, Any]:
-    number, rows = piece
-    return {"number": number, "rows": pack_rows([strip_row(row) for row in rows])}
 
 
 def strip_row(row: Row) -> Row:
@@ -180,9 +168,6 @@ def _take_next(found: Iterator[Any]) -> tuple[int, bytes] | None:
         raise
     except Exception as error:  # Ray wraps what a worker raised
         cause = getattr(error, "cause", None)
-        why = cause if isinstance(cause, AssistantError) else error
-        raise Unavailable(
-            f"a worker failed: {why}"[:600] + "; what was read so far is kept: --resume continues",
-            code="ray_failed",
-        ) from error
+        why = f"a worker failed: {cause if isinstance(cause, AssistantError) else error}"[:600]
+        raise Unavailable(f"{why}; what was read so far is kept: --resume continues", code="ray_failed") from error
     return None if row is None else (int(row["number"]), bytes(row["met"]))

@@ -85,9 +85,7 @@ class PieceReader:
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """Raises `ModelInvalid` for a model that doesn't fit the reader, or a head that doesn't fit the stem."""
-        self._disturb = disturb
-        self._stopped = stopped
-        self._modality = modality
+        self._disturb, self._stopped, self._modality = disturb, stopped, modality
         self.card, self._read = open_reader(model, modality, stem)
 
     def piece(self, rows: Sequence[Row]) -> list[LineOutcome]:
@@ -146,8 +144,8 @@ class PieceReader:
         except Invalid as error:
             return LineOutcome(line, bad=error.message), False
         except Exception as error:  # whatever one row does to the runtime must not end a long run
-            why = f"the model failed on this row: {type(error).__name__}: {error}"[:300]
-            return LineOutcome(line, bad=why), True
+            why = f"the model failed on this row: {type(error).__name__}: {error}"
+            return LineOutcome(line, bad=why[:300]), True
         if isinstance(scores, Abstention):
             return LineOutcome(line, seconds, abstained=scores.reason), False
         if not _is_finite(scores):
@@ -227,15 +225,10 @@ def _read(modality: Modality, heard: Heard, model: str | Path, models: Path | No
     opened = open_model(model if isinstance(model, Path) else (models or shipped_models()) / model)
     needs_stem = modality == "voice" and not is_foreign(opened.card)
     _, read = open_reader(opened, modality, open_model(find_stem(opened.card)) if needs_stem else None)
-    found = _run(read(heard))
-    return found if isinstance(found, Abstention) else found.reading()
-
-
-def _run(reading: Awaitable[Scores | Abstention]) -> Scores | Abstention:
-    """Wait in a thread of its own: the caller may be inside an event loop, as notebooks are."""
 
     async def wait() -> Scores | Abstention:
-        return await reading
+        return await read(heard)
 
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, wait()).result()
+    with ThreadPoolExecutor(1) as thread:  # the caller may be inside an event loop, as notebooks are
+        found = thread.submit(asyncio.run, wait()).result()
+    return found if isinstance(found, Abstention) else found.reading()

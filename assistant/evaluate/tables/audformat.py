@@ -1,16 +1,14 @@
 """Databases in audformat: a folder with `db.yaml` and tables of annotations, as CSV or Parquet.
 
-The format is that of https://audeering.github.io/audformat/. Read here are its header, tables by file and by
-segment, schemes whose labels have properties, and miscellaneous tables. A `.pkl` table is never opened: unpickling
-runs what is in it. The package `audformat` isn't used: it loads whole tables, and here rows are streamed, so that
-memory stays bounded however large the table is.
+The format is that of https://audeering.github.io/audformat/. A `.pkl` table is never opened: unpickling runs what
+is in it. The package `audformat` isn't used: it loads whole tables, and here rows are streamed in bounded memory.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import to_text
 from assistant.evaluate.tables.tables import Cells, TextTable, normalise_name, open_plain_table
 
+Described = Mapping[Any, Any]
 HEADER = "db.yaml"
 _DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _SEGMENT = ("file", "start", "end")
@@ -50,7 +49,8 @@ class Lookup:
 
     column: str
     by: tuple[str, ...]
-    values: Mapping[tuple[str, ...], str]
+    values: Mapping[tuple[str, ...], str] | None
+    """None for the value of that other column itself."""
 
 
 def is_database(file: Path) -> bool:
@@ -68,31 +68,24 @@ def open_database(
     `manifest_column_missing`, `table_unclear`, `table_pickled`).
     """
     header = file if file.name == HEADER else file / HEADER
-    found = _read(header)
-    parts = {name: _part(name, one) for name, one in _dict(found.get("tables")).items()}
-    misc = {name: _part(name, one) for name, one in _dict(found.get("misc_tables")).items()}
-    schemes = {normalise_name(str(name)): _dict(scheme) for name, scheme in _dict(found.get("schemes")).items()}
+    told = _read(header)
+    parts = {name: _part(name, one) for name, one in _dict(told.get("tables")).items()}
+    misc = {name: _part(name, one) for name, one in _dict(told.get("misc_tables")).items()}
+    schemes = {normalise_name(str(name)): _dict(scheme) for name, scheme in _dict(told.get("schemes")).items()}
     main = parts[table] if table in parts else _chosen(header, parts, table, wanted)
     opened = _seconds(open_plain_table(_stored(header, main.name)))
-    lookups: list[Lookup] = []
-    for name in dict.fromkeys([*wanted, *needed]):
-        if name not in opened.columns and (lookup := _joined(header, name, main, list(parts.values()))):
-            lookups.append(lookup)
+    absent = [name for name in dict.fromkeys([*wanted, *needed]) if name not in opened.columns]
+    joined = [_joined(header, name, main, list(parts.values())) for name in absent]
+    lookups = [lookup for lookup in joined if lookup]
     known = {column: main.schemes.get(column, "") for column in opened.columns}
-    for lookup in lookups:
-        known[lookup.column] = next(
-            (s for p in parts.values() if (s := p.schemes.get(lookup.column))), lookup.column
-        )
+    for column in [lookup.column for lookup in lookups]:
+        known[column] = next((s for part in parts.values() if (s := part.schemes.get(column))), column)
     for name in dict.fromkeys(needed):
-        if name not in known and (lookup := _property(header, name, known, schemes, misc)):
-            lookups.append(lookup)
+        if name not in known and (of_labels := _property(header, name, known, schemes, misc)):
+            lookups.append(of_labels)
             known[name] = ""
-    return replace(
-        _with(opened, lookups),
-        folders=(header.parent,),
-        sources=(header, opened.file),
-        names_speakers="speaker" in known,
-    )
+    speakers, sources = "speaker" in known, (header, opened.file)
+    return replace(_with(opened, lookups), folders=(header.parent,), sources=sources, names_speakers=speakers)
 
 
 def _read(header: Path) -> Mapping[str, Any]:
@@ -108,32 +101,27 @@ def _read(header: Path) -> Mapping[str, Any]:
     return found
 
 
-def _dict(value: Any) -> Mapping[Any, Any]:
+def _dict(value: Any) -> Described:
     return value if isinstance(value, dict) else {}
 
 
 def _part(name: str, described: Any) -> Part:
     described = _dict(described)
-    columns = _dict(described.get("columns"))
+    columns = _dict(described.get("columns")).items()
     schemes = {
-        normalise_name(str(column)): normalise_name(str(_dict(one).get("scheme_id", "")))
-        for column, one in columns.items()
+        normalise_name(str(name)): normalise_name(str(_dict(one).get("scheme_id", ""))) for name, one in columns
     }
+    index: tuple[str, ...] = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
     if "levels" in described:
         levels = described["levels"]
-        index = tuple(
-            normalise_name(str(level)) for level in (levels if isinstance(levels, list | dict) else [levels])
-        )
-    else:
-        index = _SEGMENT if described.get("type") == "segmented" else _SEGMENT[:1]
+        index = tuple(normalise_name(str(one)) for one in (levels if isinstance(levels, list | dict) else [levels]))
     return Part(str(name), index, schemes, str(described.get("split_id", "")))
 
 
 def _chosen(header: Path, parts: Mapping[str, Part], table: str | None, wanted: Sequence[str]) -> Part:
     if table is not None:
-        raise Invalid(
-            f"{header} has no table {table}; it has {', '.join(parts) or 'none'}", code="manifest_column_missing"
-        )
+        why = f"{header} has no table {table}; it has {', '.join(parts) or 'none'}"
+        raise Invalid(why, code="manifest_column_missing")
     fit = [part for part in parts.values() if not wanted or any(part.column(name) for name in wanted)]
     if len(fit) == 1:
         return fit[0]
@@ -162,9 +150,8 @@ def _stored(header: Path, name: str) -> Path:
             "if you trust it, open it with audformat and save it with storage_format='csv'",
             code="table_pickled",
         )
-    raise NotFound(
-        f"{header} names the table {name}, but there is no db.{name}.csv or .parquet", code="file_missing"
-    )
+    why = f"{header} names the table {name}, but there is no db.{name}.csv or .parquet"
+    raise NotFound(why, code="file_missing")
 
 
 def parse_seconds(written: str) -> str:
@@ -185,23 +172,19 @@ def _seconds(table: TextTable) -> TextTable:
     if not set(_SEGMENT) <= set(table.columns):
         return table
 
-    def rows() -> Iterator[tuple[int, Cells | str]]:
-        for line, cells in table.rows():
-            if isinstance(cells, str):
-                yield line, cells
-                continue
-            try:
-                yield line, {**cells, **{name: parse_seconds(cells[name]) for name in _SEGMENT[1:]}}
-            except ValueError:
-                yield line, f"not a time: {cells['start'][:40]!r} or {cells['end'][:40]!r}"
+    def parse(cells: Cells) -> Cells | str:
+        try:
+            return {**cells, **{name: parse_seconds(cells[name]) for name in _SEGMENT[1:]}}
+        except ValueError:
+            return f"not a time: {cells['start'][:40]!r} or {cells['end'][:40]!r}"
 
-    return replace(table, rows=rows)
+    return table.map_cells(table.columns, parse)
 
 
 def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Lookup | None:
     """A column of the same table by its scheme's name, or of other tables about the same segments or files."""
     if same := main.column(name):
-        return Lookup(name, (same,), _Same())
+        return Lookup(name, (same,), None)
     values: dict[tuple[str, ...], str] = {}
     index: tuple[str, ...] = ()
     for part in parts:
@@ -215,25 +198,8 @@ def _joined(header: Path, name: str, main: Part, parts: Sequence[Part]) -> Looku
     return Lookup(name, index, values) if index else None
 
 
-class _Same(Mapping[tuple[str, ...], str]):
-    """Every value by itself."""
-
-    def __getitem__(self, key: tuple[str, ...]) -> str:
-        return key[0]
-
-    def __iter__(self) -> Iterator[tuple[str, ...]]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
-
-
 def _property(
-    header: Path,
-    name: str,
-    known: Mapping[str, str],
-    schemes: Mapping[str, Mapping[Any, Any]],
-    misc: Mapping[str, Part],
+    header: Path, name: str, known: Mapping[str, str], schemes: Mapping[str, Described], misc: Mapping[str, Part]
 ) -> Lookup | None:
     """What the labels of a known column say of themselves: `gender` of the speakers, or `speaker.gender`."""
     for column, scheme in known.items():
@@ -263,16 +229,11 @@ def _property(
 def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
     trims = {"trim_start_s": "start", "trim_end_s": "end"} if set(_SEGMENT) <= set(table.columns) else {}
 
-    def rows() -> Iterator[tuple[int, Cells | str]]:
-        for line, cells in table.rows():
-            if isinstance(cells, str):
-                yield line, cells
-                continue
-            row = {**cells, **{ours: cells[theirs] for ours, theirs in trims.items()}}
-            for lookup in lookups:
-                key = tuple(row.get(name, "") for name in lookup.by)
-                row[lookup.column] = lookup.values.get(key, "")
-            yield line, row
+    def look_up(cells: Cells) -> Cells:
+        row = {**cells, **{ours: cells[theirs] for ours, theirs in trims.items()}}
+        for lookup in lookups:
+            key = tuple(row.get(name, "") for name in lookup.by)
+            row[lookup.column] = key[0] if lookup.values is None else lookup.values.get(key, "")
+        return row
 
-    columns = dict.fromkeys([*table.columns, *trims, *(lookup.column for lookup in lookups)])
-    return replace(table, columns=tuple(columns), rows=rows)
+    return table.map_cells(dict.fromkeys([*table.columns, *trims, *(one.column for one in lookups)]), look_up)

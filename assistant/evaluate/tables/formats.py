@@ -20,12 +20,9 @@ Line = tuple[int, list[str] | str]
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _PACKED = (".csv", ".tsv", ".jsonl", ".ndjson")
-_LONGEST_CELL = 10_000_000
-"""Characters; the csv module's own limit, 131,072, is less than some documents have."""
-_LARGEST_JSON = 200_000_000
-"""Bytes of a .json file, which is read whole."""
-_AT_ONCE = 4096
-"""Rows of Parquet in memory."""
+_LONGEST_CELL = 10_000_000  # characters; the csv module's own limit, 131,072, is less than some documents have
+_LARGEST_JSON = 200_000_000  # bytes of a .json file, which is read whole
+_AT_ONCE = 4096  # rows of Parquet in memory
 
 
 def read_cells(file: Path) -> Iterator[Line]:
@@ -35,24 +32,20 @@ def read_cells(file: Path) -> Iterator[Line]:
     """
     packed, ending = file.suffix.lower() == ".gz", _get_ending(file)
     if ending not in (_PACKED if packed else ENDINGS):
-        raise Invalid(
-            f"{file} must end in {', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)",
-            code="manifest_unreadable",
-        )
+        known = f"{', '.join(ENDINGS)} (the text ones may be gzipped: .csv.gz)"
+        raise Invalid(f"{file} must end in {known}", code="manifest_unreadable")
     if not file.is_file():
         raise NotFound(f"there is no file {file}", code="file_missing")
     kinds = {".csv": _read_csv, ".tsv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
-    empty = True
-    for line in kinds.get(ending, _read_json_lines)(file):
-        empty = False
-        yield line
-    if empty:
+    lines = kinds.get(ending, _read_json_lines)(file)
+    if (header := next(lines, None)) is None:
         raise Invalid(f"{file} is empty", code="manifest_unreadable")
+    yield header
+    yield from lines
 
 
 def _get_ending(file: Path) -> str:
-    packed = file.suffix.lower() == ".gz"
-    return Path(file.stem).suffix.lower() if packed else file.suffix.lower()
+    return Path(file.name.lower().removesuffix(".gz")).suffix
 
 
 @contextmanager
@@ -62,9 +55,8 @@ def _open_text(file: Path) -> Iterator[TextIO]:
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
             yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
-        raise Invalid(
-            f"{file} is not UTF-8: {error.reason}; save it as UTF-8", code="manifest_unreadable"
-        ) from error
+        why = f"{file} is not UTF-8: {error.reason}; save it as UTF-8"
+        raise Invalid(why, code="manifest_unreadable") from error
     except (OSError, EOFError, zlib.error) as error:
         raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
 
@@ -113,9 +105,7 @@ def _read_json_lines(file: Path) -> Iterator[Line]:
 
 def _read_objects(file: Path) -> Iterator[tuple[int, Any]]:
     with _open_text(file) as opened:
-        line = 0
-        while written := opened.readline(_LONGEST_CELL):
-            line += 1
+        for line, written in enumerate(iter(lambda: opened.readline(_LONGEST_CELL), ""), 1):
             if len(written) >= _LONGEST_CELL:
                 raise Invalid(f"line {line} of {file} is too long to be a row", code="manifest_unreadable")
             if not written.strip():
@@ -186,25 +176,15 @@ def _read_parquet(file: Path) -> Iterator[Line]:
     arrow, parquet = optional("pyarrow", "reading Parquet"), optional("pyarrow.parquet", "reading Parquet")
     try:
         with parquet.ParquetFile(file, memory_map=True) as opened:
-            kept = [f.name for f in opened.schema_arrow if not _is_nested(arrow.types, f.type)]
+            kinds = ("struct", "map", "binary", "large_binary", "fixed_size_binary")
+            unread = [getattr(arrow.types, f"is_{kind}") for kind in kinds]
+            kept = [f.name for f in opened.schema_arrow if not any(is_kind(f.type) for is_kind in unread)]
             yield 0, kept
-            line = 0
-            for batch in opened.iter_batches(_AT_ONCE, columns=kept):
-                for values in zip(*(_to_values(arrow, column) for column in batch.columns), strict=True):
-                    line += 1
-                    yield line, _to_row(values)
+            batches = opened.iter_batches(_AT_ONCE, columns=kept)
+            rows = (row for b in batches for row in zip(*(_to_values(arrow, c) for c in b.columns), strict=True))
+            yield from ((line, _to_row(values)) for line, values in enumerate(rows, 1))
     except (arrow.ArrowException, OSError) as error:
         raise Invalid(f"{file} is not a readable Parquet file: {error}", code="manifest_unreadable") from error
-
-
-def _is_nested(types: Any, kind: Any) -> bool:
-    return bool(
-        types.is_struct(kind)
-        or types.is_map(kind)
-        or types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-    )
 
 
 def _to_values(arrow: Any, column: Any) -> list[Any]:
@@ -213,8 +193,7 @@ def _to_values(arrow: Any, column: Any) -> list[Any]:
         column = column.dictionary_decode()
     if arrow.types.is_duration(column.type):
         per_s = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
-        whole = column.cast(arrow.int64()).to_pylist()
-        return [None if ticks is None else ticks / per_s for ticks in whole]
+        return [None if ticks is None else ticks / per_s for ticks in column.cast(arrow.int64()).to_pylist()]
     if arrow.types.is_temporal(column.type) or arrow.types.is_decimal(column.type):
         column = column.cast(arrow.string())
     return list(column.to_pylist())

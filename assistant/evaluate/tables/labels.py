@@ -45,10 +45,8 @@ def read_label_map(file: Path | None, allowed: Sequence[str]) -> LabelMap:
     if not isinstance(found, dict):
         raise Invalid(f'the label map {file} must look like {{"theirs": "ours"}}', code="label_map_invalid")
     known = {normalise_name(name): name for name in allowed}
-    wrong = sorted(
-        {str(ours) for ours in found.values() if ours is not None and normalise_name(str(ours)) not in known}
-    )
-    if wrong:
+    named = {str(ours) for ours in found.values() if ours is not None}
+    if wrong := sorted(name for name in named if normalise_name(name) not in known):
         raise Invalid(
             f"the label map {file} names {', '.join(wrong)}; known: {', '.join(allowed)}, or null to leave out",
             code="label_map_invalid",
@@ -77,28 +75,22 @@ def read_labels(cell: Mapping[str, str], task: Task, allowed: Sequence[str], lab
     written = [name for name in (cell[task].split("|") if task == "labels" else [cell[task]]) if name.strip()]
     if not written and task != "labels":  # an empty set of labels is a label; no class is not
         raise ValueError("no label")
-    names: dict[str, None] = {}
-    for name in written:
-        mapped = _map_label(name, allowed, label_map)
-        if mapped is not None:
-            names[mapped] = None
+    mapped = (_map_label(name, allowed, label_map) for name in written)
+    names = dict.fromkeys(name for name in mapped if name is not None)
     if written and not names:
         return None
     return Labels(tuple(map(sys.intern, names)))
 
 
 def _map_label(name: str, allowed: Sequence[str], label_map: LabelMap) -> str | None:
-    for found in (
-        normalise_name(name),
-        normalise_name(name).removesuffix(".0"),
-    ):  # tables of floats write `1` as `1.0`
+    plain = normalise_name(name)
+    for found in (plain, plain.removesuffix(".0")):  # tables of floats write `1` as `1.0`
         if found in label_map:
             return label_map[found]
         if found in allowed:
             return found
-        for ours in allowed:
-            if normalise_name(ours) == found:
-                return ours
+        if ours := next((ours for ours in allowed if normalise_name(ours) == found), None):
+            return ours
     raise UnknownLabel(name.strip())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from assistant.errors import Invalid, Unavailable
+from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
 from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, list_counts, read_labels, read_number
@@ -24,8 +23,6 @@ from assistant.evaluate.tables.tables import (
     rename_columns,
 )
 
-BAD_ROWS = "bad_rows.csv"
-"""All rows that couldn't be scored, beside the report."""
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
 HELP = """\
@@ -38,8 +35,7 @@ of an audformat database, which also names the speakers. --columns gives the nam
 Rows that cannot be scored are printed, counted, and written to bad_rows.csv with line and reason; with --strict the
 run stops there. --against names the training data of the model: shared speakers and near-duplicates are reported.
 """
-_USED = ("speaker", "gender", "group", "text")
-"""Columns that may lie in another table of a database."""
+_USED = ("speaker", "gender", "group", "text")  # columns that may lie in another table of a database
 _NOTHING: Mapping[str, str] = {}
 _NO_AFFECT: Mapping[str, float] = {}
 
@@ -73,8 +69,6 @@ class BadRow:
 
     line: int
     reason: str
-    perhaps_alone: bool = False
-    """It failed beside others in a batch, and any of them may be the cause."""
     name: str = ""
     """The `file` or `id` of the row, where it could be read."""
 
@@ -118,20 +112,17 @@ def open_table(
 ) -> TextTable:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
-    `columns` is {"ours": "theirs"}, see `tables.rename_columns`; `wanted` are the columns that a table of a
-    database must have one of, and `more` those that it may take from other tables, as we call them. Raises
-    `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`, `manifest_column_missing`, `columns_invalid`,
-    `table_unclear`, `table_pickled`).
+    `columns` is {"ours": "theirs"}, see `tables.rename_columns`; of `wanted` a table of a database must have one,
+    and `more` it may take from other tables. Raises `NotFound` (`file_missing`) and `Invalid` (`columns_invalid`,
+    `manifest_unreadable`, `manifest_column_missing`, `table_unclear`, `table_pickled`).
     """
     if audformat.is_database(file):
-        theirs = {
-            name: normalise_name(columns.get(name, name).partition(":")[0]) for name in [*wanted, *_USED, *more]
-        }
-        needed = [
-            *map(theirs.__getitem__, [*_USED, *more]),
-            *(normalise_name(one.partition(":")[0]) for one in columns.values()),
-        ]
-        found = audformat.open_database(file, table, [theirs[name] for name in wanted], needed)
+
+        def get_theirs(name: str) -> str:
+            return normalise_name(columns.get(name, name).partition(":")[0])
+
+        needed = [get_theirs(name) for name in [*_USED, *more, *columns]]
+        found = audformat.open_database(file, table, [get_theirs(name) for name in wanted], needed)
     elif table is not None:
         raise Invalid(f"--table is for audformat databases, and {file} is not one", code="columns_invalid")
     else:
@@ -156,9 +147,8 @@ def read_manifest(
     """Read a whole table with its labels.
 
     Rows that can't be understood are collected; `strict` raises `Invalid` for them: `label_unmapped` with all
-    labels that are unknown, else `row_invalid` with the first rows. Where `keep` is given, it takes the
-    rows one by one, and the manifest holds none, so that a large table needn't fit into memory. Raises also what
-    `open_table` and `check_columns` raise.
+    labels that are unknown, else `row_invalid` with the first rows. `keep` takes the rows one by one where it is
+    given, and the manifest then holds none. Raises also what `open_table` and `check_columns` raise.
     """
     wanted = allowed if task == "affect" else [task]
     opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more)
@@ -167,8 +157,7 @@ def read_manifest(
     rows: list[Row] = []
     keep = keep or rows.append
     bad: list[BadRow] = []
-    left_out = 0
-    unmapped: Counter[str] = Counter()
+    left_out, unmapped = 0, Counter[str]()
     for found in read_labelled_rows(opened, question, unmapped):
         if isinstance(found, Row):
             keep(found)
@@ -178,21 +167,10 @@ def read_manifest(
             bad.append(found)
     if strict:
         refuse_bad_rows(file, bad, unmapped)
-    return Manifest(
-        tuple(rows),
-        tuple(bad),
-        left_out,
-        opened.columns,
-        dict(unmapped),
-        opened.sources,
-        _list_notes(opened, question),
-    )
-
-
-def _list_notes(table: TextTable, question: Question) -> tuple[str, ...]:
-    if question.modality == "voice" and "speaker" not in table.columns:
-        return ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
-    return ()
+    notes: tuple[str, ...] = ()
+    if modality == "voice" and "speaker" not in opened.columns:
+        notes = ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
+    return Manifest(tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, notes)
 
 
 def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
@@ -208,10 +186,8 @@ def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, in
 
 def describe_table(manifest: Manifest) -> list[str]:
     """What a report says of the table itself."""
-    return [
-        *manifest.notes,
-        *([describe_unmapped(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else []),
-    ]
+    unmapped = [describe_unmapped(manifest.unmapped, most=SHOWN_STRICT)] if manifest.unmapped else []
+    return [*manifest.notes, *unmapped]
 
 
 def describe_unmapped(unmapped: Mapping[str, int], *, most: int | None = None) -> str:
@@ -254,13 +230,10 @@ def _add_labels(row: Row, labels: Labels) -> Row:
 
 def check_columns(table: TextTable, question: Question) -> None:
     """See that the table has what is needed. Raises `Invalid` (`manifest_column_missing`) with what there is."""
-    wanted = ["file"] if question.modality == "voice" else ["text"]
-    if question.modality == "voice" and (table.names_speakers or question.need_speaker):
-        wanted.append("speaker")
-    if question.task == "affect":
-        require_columns(table, [*wanted, *question.more], question.allowed)
-    else:
-        require_columns(table, [*wanted, question.task, *question.more])
+    voice, affect = question.modality == "voice", question.task == "affect"
+    speaker = ["speaker"] if voice and (table.names_speakers or question.need_speaker) else []
+    wanted = ["file" if voice else "text", *speaker, *([] if affect else [question.task]), *question.more]
+    require_columns(table, wanted, question.allowed if affect else ())
 
 
 def require_columns(table: TextTable, wanted: Sequence[str], one_of: Sequence[str] = ()) -> None:
@@ -288,9 +261,8 @@ def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], mor
         start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
         file = _find_file(name, folders)
         if start < 0 or (end is not None and end <= start):
-            raise ValueError(
-                f"the part is empty: it goes from {start:g} s to {'the end' if end is None else f'{end:g} s'}"
-            )
+            told = "the end" if end is None else f"{end:g} s"
+            raise ValueError(f"the part is empty: it goes from {start:g} s to {told}")
     kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
     who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
     return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
@@ -327,10 +299,8 @@ def guess_scale(rows: Sequence[Row]) -> tuple[float, float]:
     for low, high in SCALES:
         if low <= least and most <= high:
             return low, high
-    raise Invalid(
-        f"the labels lie between {least:g} and {most:g}, which fits no common scale: give --scale LOW,HIGH",
-        code="scale_unknown",
-    )
+    why = f"the labels lie between {least:g} and {most:g}, which fits no common scale: give --scale LOW,HIGH"
+    raise Invalid(why, code="scale_unknown")
 
 
 def rescale_rows(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[Row], list[BadRow]]:
@@ -340,32 +310,8 @@ def rescale_rows(rows: Sequence[Row], scale: tuple[float, float]) -> tuple[list[
     bad: list[BadRow] = []
     for row in rows:
         if any(not low <= value <= high for value in row.affect.values()):
-            reason = f"a label lies outside the scale {low:g} to {high:g}"
-            bad.append(BadRow(row.line, reason, name=row.name))
+            bad.append(BadRow(row.line, f"a label lies outside the scale {low:g} to {high:g}", row.name))
         else:
             moved = {name: 2 * (value - low) / (high - low) - 1 for name, value in row.affect.items()}
             kept.append(replace(row, affect=moved))
     return kept, bad
-
-
-def write_bad_rows(out: Path, manifest: Path, bad: Sequence[BadRow]) -> None:
-    """Write `bad_rows.csv`: manifest, line, file (or id) and reason, in the order of the manifest.
-
-    Without bad rows there is no such file, also none of an earlier run. Raises `Unavailable` (`out_unwritable`).
-    """
-    file = out / BAD_ROWS
-    beside = out / f".{BAD_ROWS}.part"
-    try:
-        if not bad:
-            file.unlink(missing_ok=True)
-            return
-        with beside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as opened:
-            table = csv.writer(opened, lineterminator="\n")
-            table.writerow(("manifest", "line", "file", "reason"))
-            for row in sorted(bad, key=lambda row: row.line):
-                table.writerow((manifest.name or str(manifest), row.line, row.name, row.reason))
-        beside.replace(file)
-    except OSError as error:
-        raise Unavailable(f"can't write into --out {out}: {error.strerror}", code="out_unwritable") from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,17 +13,11 @@ from assistant.evaluate.tables.formats import read_cells
 Cells = Mapping[str, str]
 
 _EMOBOX = {
-    "file": "wav",
-    "emotion": "emo",
-    "id": "key",
-    "corpus": "dataset",
-    "speaker": "spk",
-    "trim_start_s": "start_time",
-    "trim_end_s": "end_time",
-}
+    "file": "wav", "emotion": "emo", "id": "key", "corpus": "dataset", "speaker": "spk",
+    "trim_start_s": "start_time", "trim_end_s": "end_time",
+}  # fmt: skip
 """Our names for the columns of EmoBox's lists of clips."""
-_UP = 5
-"""Folders above a list in which `downloads/...` may lie: a list lies in data/<corpus>/fold_<n>."""
+_UP = 5  # folders above a list in which `downloads/...` may lie: a list lies in data/<corpus>/fold_<n>
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,15 @@ class TextTable:
     names_speakers: bool = True
     """False for a format that has no place for them."""
 
+    def map_cells(self, columns: Iterable[str], change: Callable[[Cells], Cells | str]) -> TextTable:
+        """The table with the cells of each row as `change` gives them, or says why the row can't be read."""
+
+        def rows() -> Iterator[tuple[int, Cells | str]]:
+            for line, cells in self.rows():
+                yield line, cells if isinstance(cells, str) else change(cells)
+
+        return replace(self, columns=tuple(columns), rows=rows)
+
 
 def normalise_name(name: str) -> str:
     """How names are compared.
@@ -58,8 +61,7 @@ def open_plain_table(file: Path) -> TextTable:
     if isinstance(header, str):
         raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
     columns = tuple(normalise_name(cell) for cell in header)
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    if twice:
+    if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
         raise Invalid(f"{file} has several columns called {', '.join(twice)}", code="manifest_unreadable")
 
     def rows() -> Iterator[tuple[int, Cells | str]]:
@@ -88,14 +90,11 @@ def rename_columns(table: TextTable, names: Mapping[str, str]) -> TextTable:
             try:
                 pattern = re.compile(expression)
             except re.error as error:
-                raise Invalid(
-                    f"--columns: {expression!r} is not a valid pattern: {error}", code="columns_invalid"
-                ) from error
+                why = f"--columns: {expression!r} is not a valid pattern: {error}"
+                raise Invalid(why, code="columns_invalid") from error
             if pattern.groups != 1:
-                raise Invalid(
-                    f"--columns: the pattern {expression!r} must have one group, as in (\\d+)",
-                    code="columns_invalid",
-                )
+                why = f"--columns: the pattern {expression!r} must have one group, as in (\\d+)"
+                raise Invalid(why, code="columns_invalid")
         if theirs not in table.columns:
             raise Invalid(
                 f"--columns: {table.file} has no column `{theirs}`; it has {', '.join(table.columns) or 'none'}",
@@ -106,15 +105,9 @@ def rename_columns(table: TextTable, names: Mapping[str, str]) -> TextTable:
         places[normalise_name(ours)] = (theirs, pattern)
     asked = {normalise_name(ours) for ours in names}
     kept = {ours: found for ours, found in places.items() if ours in asked or ours not in gone}
-
-    def rows() -> Iterator[tuple[int, Cells | str]]:
-        for line, cells in table.rows():
-            if isinstance(cells, str):
-                yield line, cells
-            else:
-                yield line, {ours: _match_cell(cells[theirs], only) for ours, (theirs, only) in kept.items()}
-
-    return TextTable(table.file, tuple(kept), rows, table.folders, table.sources, table.names_speakers)
+    return table.map_cells(
+        kept, lambda cells: {ours: _match_cell(cells[theirs], only) for ours, (theirs, only) in kept.items()}
+    )
 
 
 def _match_cell(cell: str, pattern: re.Pattern[str] | None) -> str:
@@ -128,15 +121,12 @@ def adapt_emobox(table: TextTable) -> TextTable:
     """A list of clips by EmoBox with our columns beside its own, any other table as it is.
 
     Ma et al. 2024, "EmoBox: multilingual multi-corpus speech emotion recognition toolkit and benchmark",
-    Interspeech. A line is {"key", "dataset", "wav", "type", "sample_rate", "num_frame", "task", "length", "emo",
-    "channel"}, and `start_time` and `end_time` for parts of a recording. It names no speaker; `--columns` with a
-    pattern can take one from the key or the path.
+    Interspeech. It names no speaker; `--columns` with a pattern can take one from the key or the path.
     """
     if not {"wav", "emo"} <= set(table.columns) or "file" in table.columns:
         return table
     there = {ours: theirs for ours, theirs in _EMOBOX.items() if theirs in table.columns}
     named = rename_columns(table, there | {theirs: theirs for theirs in there.values()})
     above = [table.file.resolve().parent, *table.file.resolve().parents][: _UP + 1]
-    return replace(
-        named, folders=tuple(dict.fromkeys([*table.folders, *above])), names_speakers="speaker" in named.columns
-    )
+    folders = tuple(dict.fromkeys([*table.folders, *above]))
+    return replace(named, folders=folders, names_speakers="speaker" in named.columns)

@@ -105,12 +105,3 @@ def _estimate_ratio(
         effective=float(weight.sum()) ** 2 / square if square else 0.0,
         largest=float(weight.max(initial=0.0)),
     )
-
-
-def compute_slate_weight(target: Floats, logged: Floats) -> float:
-    """The weight of a whole slate: the product over its places, each given those above it.
-
-    >>> compute_slate_weight(np.array([0.5, 0.5]), np.array([0.25, 1.0]))
-    1.0
-    """
-    return float(np.prod(compute_weights(target, logged)))

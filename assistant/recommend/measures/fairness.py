@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -96,25 +96,19 @@ def compare_groups(shown: Sequence[Shown], declared: Mapping[str, str | None]) -
     kinds, items = _list_most_shown(slates)
     table = _count_shown(slates, kinds, items)
     comparisons = (2 + len(kinds) + len(items)) * (len(large) if len(large) > 2 else 1)
-    found = []
+    wide, found = widen_z(comparisons), []
     for name in ordered:
         own = GroupExposure(name, len(rows[name]), sum(len(slates[row]) for row in rows[name]))
         if name in large:
             others = [row for other in large if other != name for row in rows[other]]
-            own = _compare_group(
-                own, table.take(rows[name]), table.take(others), kinds, items, widen_z(comparisons)
-            )
+            own = _compare_group(own, table.take(rows[name]), table.take(others), kinds, items, wide)
         found.append(own)
     return tuple(found)
 
 
 def _list_most_shown(people: Sequence[Sequence[Shown]]) -> tuple[list[str], list[str]]:
-    kinds: Counter[str] = Counter()
-    items: Counter[str] = Counter()
-    for theirs in people:
-        for one in theirs:
-            kinds.update(piece.kind for piece in one.pieces)
-            items.update(piece.item for piece in one.pieces)
+    pieces = [piece for theirs in people for one in theirs for piece in one.pieces]
+    kinds, items = Counter(piece.kind for piece in pieces), Counter(piece.item for piece in pieces)
     return [name for name, _ in kinds.most_common(_KINDS)], [name for name, _ in items.most_common(_ITEMS)]
 
 
@@ -133,9 +127,8 @@ def _count_shown(people: Sequence[Sequence[Shown]], kinds: Sequence[str], items:
                 for key in (("kind", piece.kind), ("item", piece.item)):
                     if key in columns:
                         hits[row, columns[key]] += 1
-    return _Counts(
-        hits, trials, np.array([float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people])
-    )
+    rewards = [float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people]
+    return _Counts(hits, trials, np.array(rewards))
 
 
 def _compare_group(
@@ -146,10 +139,8 @@ def _compare_group(
     if len(others.reward):
         apart, widened = (compare_means(mine.reward, others.reward, *z) for z in ((), (wide,)))
         reward = Compared(reward.figure, apart, _judge(apart, widened))
-    return GroupExposure(
-        own.name,
-        own.people,
-        own.slates,
+    return replace(
+        own,
         offers=measured[0],
         reward=reward,
         kinds=dict(zip(kinds, measured[1:], strict=False)),

@@ -54,10 +54,7 @@ def newcombe_interval(
     low, high = wilson_interval(hits, count, z)
     other_low, other_high = wilson_interval(other_hits, other_count, z)
     apart = share - other
-    return (
-        apart - math.sqrt((share - low) ** 2 + (other_high - other) ** 2),
-        apart + math.sqrt((high - share) ** 2 + (other - other_low) ** 2),
-    )
+    return apart - math.hypot(share - low, other_high - other), apart + math.hypot(high - share, other - other_low)
 
 
 def count_effective(hits: Floats, trials: Floats) -> tuple[float, float]:
@@ -110,10 +107,8 @@ def estimate_mean(values: Floats, z: float = Z95) -> Figure:
 
 def compare_means(values: Floats, others: Floats, z: float = Z95) -> Figure:
     """The difference of two such means; variances may differ (Welch 1947)."""
-    value, half = (
-        float(values.mean() - others.mean()),
-        z * math.hypot(_standard_error(values), _standard_error(others)),
-    )
+    value = float(values.mean() - others.mean())
+    half = z * math.hypot(_standard_error(values), _standard_error(others))
     return Figure(value, value - half, value + half)
 
 

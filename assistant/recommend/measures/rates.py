@@ -51,9 +51,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The latest slates of an app, newest first; those of people who had the use of their data restricted are left
-    out.
-    """
+    """The latest slates of an app, newest first, without those of people whose data may not be used."""
 
     shown: Sequence[Shown]
     read: int
@@ -83,8 +81,7 @@ class Rates:
 def get_best_reward(one: Shown) -> float:
     """The best reward that came of a slate; 0 where none came.
 
-    So an app that tells of clicks alone, and never of what wasn't clicked, isn't taken for one whose people like
-    everything.
+    So an app that tells of clicks alone isn't taken for one whose people like everything.
     """
     return max((came.reward for came in one.came), default=0.0)
 
@@ -109,10 +106,8 @@ def compute_rates(shown: Sequence[Shown]) -> Rates:
     slates = np.array([float(len(theirs)) for theirs in people.values()])
     found = {}
     for kind in get_args(Kind):
-        hits = [
-            float(sum(any(came.kind == kind for came in one.came) for one in theirs)) for theirs in people.values()
-        ]
-        found[kind] = estimate_share(np.array(hits), slates)
+        hits = [sum(any(came.kind == kind for came in one.came) for one in theirs) for theirs in people.values()]
+        found[kind] = estimate_share(np.array(hits, dtype=np.float64), slates)
     rewards = np.array([float(np.mean([get_best_reward(one) for one in theirs])) for theirs in people.values()])
     return Rates(len(people), len(shown), found, estimate_mean(rewards))
 

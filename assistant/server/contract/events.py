@@ -17,18 +17,8 @@ from assistant.conversation.live import events as happenings
 from assistant.conversation.session import Answer
 from assistant.emotion import STATEMENT, Abstention
 from assistant.errors import AssistantError
+from assistant.server.contract import shapes
 from assistant.server.contract.session import TranscriptionSession
-from assistant.server.contract.shapes import (
-    CurrentMood,
-    HeldLimit,
-    RecommendedItem,
-    ShownReading,
-    ToneDirective,
-    WayToHelp,
-    show_answer,
-    show_mood,
-    show_reading,
-)
 
 INTERNAL = ("internal", "something went wrong here; it was logged")
 
@@ -199,10 +189,10 @@ class AffectResult(ServerEvent, kw_only=True, tag="affect.result"):
     """Seconds of speech it was made from."""
     audio_end_ms: int
     """Where these end, or the utterance where it is final, with the silence that ended it."""
-    reading: ShownReading | None
+    reading: shapes.ShownReading | None
     abstained: str | None
     """Why there is no reading."""
-    mood: CurrentMood | None
+    mood: shapes.CurrentMood | None
     statement: str = STATEMENT
 
 
@@ -228,15 +218,15 @@ class PolicySafety(ServerEvent, kw_only=True, tag="policy.safety"):
     """Somebody may come to harm: lead them to human help. Comes before the tone of the same item."""
 
     item_id: str
-    safety: WayToHelp
+    safety: shapes.WayToHelp
 
 
 class PolicyDirective(ServerEvent, kw_only=True, tag="policy.directive"):
     """The tone to take after an utterance or a written item."""
 
     item_id: str
-    mood: CurrentMood | None
-    directive: ToneDirective
+    mood: shapes.CurrentMood | None
+    directive: shapes.ToneDirective
     decision: str
 
 
@@ -244,11 +234,11 @@ class PolicyRecommendations(ServerEvent, kw_only=True, tag="policy.recommendatio
     """What to recommend after it."""
 
     item_id: str
-    recommendations: list[RecommendedItem]
+    recommendations: list[shapes.RecommendedItem]
     decision: str
     gpc: bool
     """The stream was opened with `Sec-GPC: 1`, which was obeyed."""
-    limits: list[HeldLimit]
+    limits: list[shapes.HeldLimit]
 
 
 class ConsentUpdated(ServerEvent, kw_only=True, tag="consent.updated"):
@@ -284,11 +274,12 @@ def events_of(event: happenings.Event, controller: str, *, beta: bool = False) -
             return _item(item, previous, ItemContent(kind, text=text), role, beta=beta)
         case happenings.Words(item, delta):
             return [TranscriptDelta(item_id=item, delta=delta)]
-        case happenings.Transcribed():
-            return [_transcript(event)]
+        case happenings.Transcribed(item, text, language, seconds):
+            languages = [] if language is None else [SpokenLanguage(language)]
+            usage = AudioUsage(seconds=round(seconds, 3))
+            return [TranscriptCompleted(item_id=item, transcript=text, languages=languages, usage=usage)]
         case happenings.NotTranscribed(item, code, message):
-            failure = TranscriptionError(code=code, message=message)
-            return [TranscriptFailed(item_id=item, error=failure)]
+            return [TranscriptFailed(item_id=item, error=TranscriptionError(code=code, message=message))]
         case happenings.Affect():
             return [_affect(event)]
         case happenings.Replied(item, answer):
@@ -298,7 +289,8 @@ def events_of(event: happenings.Event, controller: str, *, beta: bool = False) -
         case happenings.Failed():
             return [error_event(*INTERNAL)]
         case happenings.NoticeDue(version, also):
-            return [notice_event(version, also)]
+            reply = NoticeAnswer(notice=version)
+            return [PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=reply)]
         case happenings.ConsentChanged(record) if record.event not in DECISIONS:
             return []  # no decision about one purpose; what it ends, ends without a word
         case happenings.ConsentChanged(record):
@@ -312,11 +304,6 @@ def error_event(code: str, message: str, about: Any = None) -> ErrorEvent:
     return ErrorEvent(error=ErrorDetails(type=kind, code=code, message=message, event_id=about))
 
 
-def notice_event(version: str, also: Sequence[str] = ()) -> PolicyNotice:
-    """The notice that comes before the first inference from the voice."""
-    return PolicyNotice(notice=version, text=NOTICES[version], also=also, acknowledge=NoticeAnswer(notice=version))
-
-
 def _item(
     item: str, previous: str | None, content: ItemContent, role: happenings.Role, *, beta: bool
 ) -> list[ServerEvent]:
@@ -325,29 +312,20 @@ def _item(
     return [kind(previous_item_id=previous, item=shown) for kind in kinds]
 
 
-def _transcript(event: happenings.Transcribed) -> TranscriptCompleted:
-    return TranscriptCompleted(
-        item_id=event.item,
-        transcript=event.text,
-        languages=[] if event.language is None else [SpokenLanguage(event.language)],
-        usage=AudioUsage(seconds=round(event.seconds, 3)),
-    )
-
-
 def _affect(event: happenings.Affect) -> AffectResult:
     return AffectResult(
         item_id=event.item,
         final=event.final,
         window_s=round(event.window_s, 3),
         audio_end_ms=event.end_ms,
-        reading=None if isinstance(event.said, Abstention) else show_reading(event.said),
+        reading=None if isinstance(event.said, Abstention) else shapes.show_reading(event.said),
         abstained=event.said.reason if isinstance(event.said, Abstention) else None,
-        mood=None if event.mood is None else show_mood(event.mood),
+        mood=None if event.mood is None else shapes.show_mood(event.mood),
     )
 
 
 def _reply(item: str, answer: Answer) -> list[ServerEvent]:
-    shown = show_answer(answer)
+    shown = shapes.show_answer(answer)
     safety = [] if shown.safety is None else [PolicySafety(item_id=item, safety=shown.safety)]
     directive = PolicyDirective(item_id=item, mood=shown.mood, directive=shown.directive, decision=shown.decision)
     offers = PolicyRecommendations(

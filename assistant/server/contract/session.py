@@ -1,4 +1,4 @@
-"""A transcription session in the words of the OpenAI Realtime API: what an update sets, and what is shown."""
+"""A session of `/v1/realtime` in the words of the OpenAI Realtime API: what clients send, and how it is shown."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from assistant.conversation.live.events import Role
 from assistant.emotion import Modality, Purpose
 
 PROTOCOL_VERSION = "1"
 
+Text = Annotated[str, Meta(max_length=20_000)]
 Format = dict[str, Any] | str
 
 
@@ -62,6 +64,53 @@ class SessionUpdate(msgspec.Struct):
     """`session.update` and `transcription_session.update`. Each member holds or is refused by itself."""
 
     session: SessionBody
+
+
+class Append(msgspec.Struct):
+    """`input_audio_buffer.append`."""
+
+    audio: bytes
+    """Base64 on the wire."""
+
+
+class Content(msgspec.Struct):
+    """A part of an item: `input_text`, `output_text`, or `input_audio` that the client transcribed itself."""
+
+    type: str
+    text: Text | None = None
+    transcript: Text | None = None
+    audio: str | None = None
+    """Refused: audio comes by `input_audio_buffer.append`."""
+
+
+class ItemBody(msgspec.Struct):
+    """A conversation item; only the words of a `user` are read, the others are shown as what they are."""
+
+    content: list[Content]
+    id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    role: Role = "user"
+    type: Literal["message"] = "message"
+
+    @property
+    def words(self) -> str:
+        """What was written or said."""
+        return "\n".join(words for part in self.content if (words := part.text or part.transcript))
+
+
+class ItemCreate(msgspec.Struct):
+    """`conversation.item.create`."""
+
+    item: ItemBody
+
+
+class ConsentUpdate(msgspec.Struct):
+    """`consent.update`: acknowledge the notice, or grant or withdraw like `POST .../consent`."""
+
+    acknowledge: bool = False
+    notice: str = ""
+    modality: Modality | None = None
+    purpose: Purpose | None = None
+    granted: bool | None = None
 
 
 class ShownFormat(msgspec.Struct):

@@ -156,8 +156,7 @@ class ShownAnswer(msgspec.Struct, kw_only=True):
     """What to tell the person of whom they talk to, where that is due."""
 
 
-def show_quantity(estimate: Estimate) -> Quantity:
-    """To four digits."""
+def _quantity(estimate: Estimate) -> Quantity:
     return Quantity(round(estimate.mean, 4), round(estimate.deviation, 4))
 
 
@@ -165,8 +164,8 @@ def show_reading(reading: Reading) -> ShownReading:
     """The reading as the API shows it."""
     return ShownReading(
         reading.modality,
-        show_quantity(reading.valence),
-        show_quantity(reading.arousal),
+        _quantity(reading.valence),
+        _quantity(reading.arousal),
         round(reading.stress, 4),
         {name: round(p, 4) for name, p in reading.emotions.items()},
     )
@@ -177,8 +176,8 @@ def show_mood(mood: Mood) -> CurrentMood:
     said = mood.abstained is None
     from_usual = FromUsual(*(_rounded(mood.from_usual.get(name)) for name in ("valence", "arousal")))
     return CurrentMood(
-        valence=show_quantity(mood.valence) if said else None,
-        arousal=show_quantity(mood.arousal) if said else None,
+        valence=_quantity(mood.valence) if said else None,
+        arousal=_quantity(mood.arousal) if said else None,
         stress=round(mood.stress, 4) if said else None,
         emotions={name: round(p, 4) for name, p in mood.emotions.items()} if said else {},
         from_usual=from_usual,

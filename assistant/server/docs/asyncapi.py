@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from assistant.error_codes import SERVER_CODES
-from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
 from assistant.server.contract.events import SERVER_EVENTS
-from assistant.server.contract.session import SessionUpdate
+from assistant.server.contract.session import Append, ConsentUpdate, ItemCreate, SessionUpdate
 from assistant.server.docs import examples
 from assistant.server.live.twilio_messages import MESSAGES
 from assistant.version import __version__
@@ -46,18 +45,13 @@ def describe_events() -> dict[str, Any]:
     schemas["ErrorDetails"]["properties"]["code"] |= _ERROR_CODES
     schema_of: dict[type[Any] | None, dict[str, Any]] = {None: {}, **dict(zip(structs, found, strict=True))}
     samples = tuple(examples.sent())
-    sent = {
-        name_of(struct): _message(name_of(struct), _says(struct), schema_of[struct], samples, "type")
-        for struct in SERVER_EVENTS
-    }
+    sent = {name_of(struct): _message(struct, schema_of[struct], samples, "type") for struct in SERVER_EVENTS}
+    called = {name_of(struct): _message(struct, schema_of[struct], examples.CALLED, "event") for struct in MESSAGES}
     received = {
-        name: _message(name, says, _with_type(name, schema_of[struct]), examples.RECEIVED, "type")
+        name: _message_named(name, says, _with_type(name, schema_of[struct]), examples.RECEIVED, "type")
         for name, (struct, says) in CLIENT_EVENTS.items()
-    }
-    called = {
-        name_of(struct): _message(name_of(struct), _says(struct), schema_of[struct], examples.CALLED, "event")
-        for struct in MESSAGES
-    }
+    } | {_FRAME: _AUDIO}
+    groups = {"server": sent, "client": received, "twilio": called}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -74,12 +68,8 @@ def describe_events() -> dict[str, Any]:
             "realtime": {
                 "address": "/v1/realtime",
                 "description": "A live microphone, as in transcription sessions of the OpenAI Realtime API.",
-                "messages": _references("server", sent)
-                | _references("client", received)
-                | _references("client", [_FRAME]),
-                "bindings": {
-                    "ws": {"method": "GET", "query": _QUERY, "headers": _HEADERS, "bindingVersion": "0.1.0"}
-                },
+                "messages": _references("server", sent) | _references("client", received),
+                "bindings": {"ws": _OPENING},
             },
             "twilio": {
                 "address": "/v1/twilio",
@@ -89,14 +79,13 @@ def describe_events() -> dict[str, Any]:
         },
         "operations": {
             "tell": _operation("send", "realtime", "server", sent) | _SECURED,
-            "listen": _operation("receive", "realtime", "client", [*received, _FRAME]) | _SECURED,
+            "listen": _operation("receive", "realtime", "client", received) | _SECURED,
             "listenToCall": _operation("receive", "twilio", "twilio", called),
         },
         "components": {
-            "messages": {f"server.{name}": message for name, message in sent.items()}
-            | {f"client.{name}": message for name, message in received.items()}
-            | {f"client.{_FRAME}": _AUDIO}
-            | {f"twilio.{name}": message for name, message in called.items()},
+            "messages": {
+                f"{whose}.{name}": told for whose, group in groups.items() for name, told in group.items()
+            },
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
@@ -119,24 +108,22 @@ def _require_sent(schema: dict[str, Any]) -> None:
     schema["required"] = [name for name, member in members.items() if name in required or "default" in member]
 
 
-def _says(struct: type[msgspec.Struct]) -> str:
-    return (struct.__doc__ or "").strip()
-
-
 def _with_type(name: str, members: dict[str, Any]) -> dict[str, Any]:
     head = {"type": "object", "required": ["type"], "properties": {"type": {"const": name}, "event_id": _EVENT_ID}}
     return {"allOf": [head, members]} if members else head
 
 
 def _message(
+    struct: type[msgspec.Struct], payload: dict[str, Any], known: Iterable[dict[str, Any]], field: str
+) -> dict[str, Any]:
+    return _message_named(name_of(struct), (struct.__doc__ or "").strip(), payload, known, field)
+
+
+def _message_named(
     name: str, summary: str, payload: dict[str, Any], known: Iterable[dict[str, Any]], field: str
 ) -> dict[str, Any]:
-    return {
-        "name": name,
-        "summary": summary,
-        "payload": payload,
-        "examples": [{"payload": example} for example in known if example[field] == name],
-    }
+    shown = [{"payload": example} for example in known if example[field] == name]
+    return {"name": name, "summary": summary, "payload": payload, "examples": shown}
 
 
 def _references(whose: str, names: Iterable[str]) -> dict[str, Any]:
@@ -152,21 +139,15 @@ def _operation(action: str, channel: str, whose: str, names: Iterable[str]) -> d
 
 
 _SECURED = {"security": [{"$ref": "#/components/securitySchemes/key"}]}
-_QUERY = {
-    "type": "object",
-    "properties": {
-        "person": {
-            "type": "string",
-            "description": "Who speaks, as your app calls them; not needed with their token",
-        },
-        "device": {"type": "string", "description": "In its place: a device that is linked to the person"},
-    },
-}
-_HEADERS: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "Sec-GPC": {"type": "string", "const": "1", "description": "Global Privacy Control, obeyed to the end"}
-    },
+_WHO = "Who speaks, as your app calls them; not needed with their token"
+_DEVICE = "In its place: a device that is linked to the person"
+_QUERY = {"person": {"type": "string", "description": _WHO}, "device": {"type": "string", "description": _DEVICE}}
+_GPC = {"type": "string", "const": "1", "description": "Global Privacy Control, obeyed to the end"}
+_OPENING: dict[str, Any] = {
+    "method": "GET",
+    "query": {"type": "object", "properties": _QUERY},
+    "headers": {"type": "object", "properties": {"Sec-GPC": _GPC}},
+    "bindingVersion": "0.1.0",
 }
 _AUDIO = {
     "name": _FRAME,

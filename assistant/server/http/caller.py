@@ -70,16 +70,9 @@ class Caller:
         return await services.storage.people.get(self.app, checked_id(self.may_name(person)))
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """Somebody who runs the server, known to the operators' own identity provider."""
-
-    subject: str
-    """What the provider calls them."""
-
-
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
-OPERATOR: web.RequestKey[Operator] = web.RequestKey("operator", Operator)
+OPERATOR: web.RequestKey[str] = web.RequestKey("operator", str)
+"""What the operators' own identity provider calls whoever asks; only where it is one of them."""
 
 
 def credential_of(request: web.Request) -> str:

@@ -29,19 +29,11 @@ UNREADABLE: web.RequestKey[bool] = web.RequestKey("unreadable", bool)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = TypeVar("Body")
 
-_STATUS: tuple[tuple[type[errors.AssistantError], int], ...] = (
-    (errors.Invalid, 400),
-    (errors.TooLarge, 413),
-    (errors.Unauthenticated, 401),
-    (errors.Forbidden, 403),
-    (errors.NotFound, 404),
-    (errors.AlreadyTaken, 409),
-    (errors.Premature, 409),
-    (errors.Conflict, 412),
-    (errors.TooMany, 429),
-    (errors.Busy, 503),
-    (errors.Unavailable, 503),
-)
+_STATUS: dict[type[errors.AssistantError], int] = {
+    errors.Invalid: 400, errors.TooLarge: 413, errors.Unauthenticated: 401, errors.Forbidden: 403,
+    errors.NotFound: 404, errors.AlreadyTaken: 409, errors.Premature: 409, errors.Conflict: 412,
+    errors.TooMany: 429, errors.Busy: 503, errors.Unavailable: 503,
+}  # fmt: skip
 _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"}
 _MAX_PERSON = 128
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -56,7 +48,7 @@ def status_of_family(kind: type[errors.AssistantError]) -> int:
     >>> status_of_family(errors.NotFound), status_of_family(errors.AssistantError)
     (404, 500)
     """
-    return next((status for family, status in _STATUS if issubclass(kind, family)), 500)
+    return next((status for family, status in _STATUS.items() if issubclass(kind, family)), 500)
 
 
 class Problem(msgspec.Struct):

@@ -17,7 +17,6 @@ from joserfc.errors import JoseError
 
 from assistant.config import is_issuer
 from assistant.errors import Unauthenticated, Unavailable
-from assistant.server.http.caller import Operator
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +46,8 @@ class Operators:
         self._fetching = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
-    async def verify(self, text: str) -> Operator:
-        """Who an operator's token names.
+    async def verify(self, text: str) -> str:
+        """What the provider calls the operator whom a token names.
 
         Raises `Unauthenticated` (`token_invalid`, `token_expired`), and `Unavailable` (`issuer_unavailable`) where
         the provider's keys can't be had.
@@ -70,7 +69,7 @@ class Operators:
         if self._session is not None:
             await self._session.close()
 
-    def _read(self, claims: dict[str, Any]) -> Operator:
+    def _read(self, claims: dict[str, Any]) -> str:
         now, audience = self._clock(), claims.get("aud")
         expires: Any = claims.get("exp")
         begins: Any = claims.get("nbf", 0)
@@ -85,7 +84,7 @@ class Operators:
             raise _invalid()
         if expires <= now - _LEEWAY_S:
             raise Unauthenticated("this token has expired", code="token_expired")
-        return Operator(claims["sub"])
+        return str(claims["sub"])
 
     async def _key(self, header: dict[str, Any]) -> jwk.Key:
         now = self._clock()

@@ -58,22 +58,18 @@ class SessionOptions:
     @property
     def rules(self) -> SegmentRules | None:
         """How speech is cut; None where the client commits."""
-        if self.turns is None:
+        if (turns := self.turns) is None:
             return None
-        turns = self.turns
-        return SegmentRules(
-            turns.threshold, silence_s=turns.silence_duration_ms / 1000, prefix_s=turns.prefix_padding_ms / 1000
-        )
+        silence_s, prefix_s = turns.silence_duration_ms / 1000, turns.prefix_padding_ms / 1000
+        return SegmentRules(turns.threshold, silence_s=silence_s, prefix_s=prefix_s)
 
     def show(self) -> SessionAudio:
         """The `audio` of a session."""
         words, form = self.transcription, self.format
+        rate = form.rate if form is not None and form.type == "audio/pcm" else UNSET
+        shown = None if form is None else ShownFormat(form.type, rate)
         return SessionAudio(
-            SessionInput(
-                None if form is None else ShownFormat(form.type, form.rate if form.type == "audio/pcm" else UNSET),
-                None if words is None else TranscriptionBody(words.language),
-                self.turns,
-            )
+            SessionInput(shown, None if words is None else TranscriptionBody(words.language), self.turns)
         )
 
 
@@ -112,20 +108,14 @@ class UpdateReader:
         if session.get("type", "transcription") != "transcription":
             about = "sessions here are of the type `transcription`"
             self.faults.append(Invalid(about, code="unsupported_session_type"))
-        readers = {
-            "format": self._read_format,
-            "transcription": self._read_transcription,
-            "turn_detection": self._read_turn_detection,
-        }
-        for kind, old in (
-            ("format", "input_audio_format"),
-            ("transcription", "input_audio_transcription"),
-            ("turn_detection", "turn_detection"),
+        for kind, old, read in (
+            ("format", "input_audio_format", self._read_format),
+            ("transcription", "input_audio_transcription", self._read_transcription),
+            ("turn_detection", "turn_detection", self._read_turn_detection),
         ):
             if kind in given or old in session:
-                value = given[kind] if kind in given else session[old]
                 try:
-                    self.options = readers[kind](value)
+                    self.options = read(given[kind] if kind in given else session[old])
                 except Invalid as fault:
                     self.faults.append(fault)
                     if kind == "format":
@@ -159,9 +149,8 @@ class UpdateReader:
         if kind == "none":
             return replace(self.options, turns=None)
         if kind not in ("server_vad", "semantic_vad"):
-            raise Invalid(
-                "`turn_detection.type` is `server_vad`, `semantic_vad` or `none`", code="unsupported_turn_detection"
-            )
+            about = "`turn_detection.type` is `server_vad`, `semantic_vad` or `none`"
+            raise Invalid(about, code="unsupported_turn_detection")
         turns: dict[str, Any] = {"silence_duration_ms": _SILENCE_MS.get(str(body.get("eagerness")), 500)}
         for name, (least, most) in _RANGES.items():
             number = body.get(name)
@@ -169,9 +158,8 @@ class UpdateReader:
                 bounded = min(max(number, least), most)
                 turns[name] = bounded if name == "threshold" else round(bounded)
             elif number is not None:
-                self.faults.append(
-                    Invalid(f"`turn_detection.{name}` is a number", code="unsupported_turn_detection")
-                )
+                about = f"`turn_detection.{name}` is a number"
+                self.faults.append(Invalid(about, code="unsupported_turn_detection"))
         return replace(self.options, turns=TurnDetection(**turns))
 
     def _object(self, name: str, value: Any) -> Mapping[str, Any]:

@@ -24,8 +24,7 @@ from assistant.conversation.live.stream import Stream
 from assistant.conversation.session import Conversation
 from assistant.errors import AssistantError, Invalid, TooLarge
 from assistant.server.contract import events
-from assistant.server.contract.bodies import Append, ConsentUpdate, ItemCreate
-from assistant.server.contract.session import Capabilities, TranscriptionSession
+from assistant.server.contract.session import Append, Capabilities, ConsentUpdate, ItemCreate, TranscriptionSession
 from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
 from assistant.server.http.metrics import METRICS
@@ -45,7 +44,6 @@ _SEND_BUFFER = 64 * 1024
 _CLOSING_S = 5.0
 """How long a client may take to answer that the stream is closed."""
 
-_append = msgspec.json.Decoder(Append)
 _encode = msgspec.json.Encoder()
 
 
@@ -349,8 +347,8 @@ class _Connection:
 
 def _audio(data: str) -> bytes:
     try:
-        return _append.decode(data).audio
-    except msgspec.ValidationError as error:
-        if "base64" in str(error):
+        return decoded(data, Append).audio
+    except Invalid as error:
+        if "base64" in error.message:
             raise Invalid("`audio` is not base64", code="invalid_base64") from None
-        raise Invalid(f"not the expected shape: {error}") from None
+        raise

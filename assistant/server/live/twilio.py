@@ -53,17 +53,6 @@ WAITING: web.AppKey[Streams] = web.AppKey("twilio_waiting", Streams)
 """Connections that have not said yet who they are. They count by themselves, so that strangers take no room."""
 
 
-def add_twilio(app: web.Application) -> None:
-    """Count the calls that begin, and end them with the application."""
-
-    async def close(app: web.Application) -> None:
-        sockets = list(app[WAITING].open)
-        await asyncio.gather(*(s.close(code=WSCloseCode.GOING_AWAY, message=b"shutdown") for s in sockets))
-
-    app[WAITING] = Streams()
-    app.on_shutdown.append(close)
-
-
 async def twilio(request: web.Request) -> web.StreamResponse:
     """Hear a call."""
     services, waiting = request.app[SERVICES], request.app[WAITING].open

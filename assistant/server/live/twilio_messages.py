@@ -38,12 +38,15 @@ class StartDetails(msgspec.Struct, rename="camel"):
     media_format: MediaFormat = msgspec.field(default_factory=MediaFormat)
 
 
-class Start(msgspec.Struct, tag="start", tag_field="event", rename="camel"):
+class _OfStream(msgspec.Struct, tag_field="event", rename="camel", kw_only=True):
+    stream_sid: str = ""
+    sequence_number: str | int = ""
+
+
+class Start(_OfStream, tag="start"):
     """The second message."""
 
     start: StartDetails
-    stream_sid: str = ""
-    sequence_number: str | int = ""
 
 
 class MediaDetails(msgspec.Struct):
@@ -57,12 +60,10 @@ class MediaDetails(msgspec.Struct):
     """Milliseconds since the stream began."""
 
 
-class Media(msgspec.Struct, tag="media", tag_field="event", rename="camel"):
+class Media(_OfStream, tag="media"):
     """Audio."""
 
     media: MediaDetails
-    stream_sid: str = ""
-    sequence_number: str | int = ""
 
 
 class KeyPressed(msgspec.Struct):
@@ -72,12 +73,10 @@ class KeyPressed(msgspec.Struct):
     track: str = "inbound_track"
 
 
-class Dtmf(msgspec.Struct, tag="dtmf", tag_field="event", rename="camel"):
+class Dtmf(_OfStream, tag="dtmf"):
     """A key was pressed. Not used."""
 
     dtmf: KeyPressed
-    stream_sid: str = ""
-    sequence_number: str | int = ""
 
 
 class MarkName(msgspec.Struct):
@@ -86,12 +85,10 @@ class MarkName(msgspec.Struct):
     name: str
 
 
-class Mark(msgspec.Struct, tag="mark", tag_field="event", rename="camel"):
+class Mark(_OfStream, tag="mark"):
     """Audio that was sent to the call has been played. We send none, so this is not used."""
 
     mark: MarkName
-    stream_sid: str = ""
-    sequence_number: str | int = ""
 
 
 class StopDetails(msgspec.Struct, rename="camel"):
@@ -101,12 +98,10 @@ class StopDetails(msgspec.Struct, rename="camel"):
     call_sid: str = ""
 
 
-class Stop(msgspec.Struct, tag="stop", tag_field="event", rename="camel"):
+class Stop(_OfStream, tag="stop"):
     """The call or the stream is over."""
 
     stop: StopDetails = msgspec.field(default_factory=StopDetails)
-    stream_sid: str = ""
-    sequence_number: str | int = ""
 
 
 MESSAGES = (Connected, Start, Media, Dtmf, Mark, Stop)

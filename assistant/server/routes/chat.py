@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,7 @@ from aiohttp import web
 from assistant.chat.budget import Spending, Usage, tokens_in
 from assistant.chat.completion import ChatBody, Request, chunk_body, completion_body, read_request, usage_chunk
 from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces, write_reply
-from assistant.chat.relay import Addition, StreamRelay, relay_completion
-from assistant.chat.sse import DONE, END, event
+from assistant.chat.relay import DONE, END, Addition, StreamRelay, event, relay_completion
 from assistant.chat.upstream import Upstream
 from assistant.consent.legal_rules import MACHINE
 from assistant.errors import AssistantError, Invalid, NotFound, Unavailable
@@ -247,22 +246,19 @@ async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> w
     if not turn.asked.stream:
         return respond(completion_body(turn.chat, turn.created, MODEL, text, usage, turn.member))
     response = await begin_events(request)
-    async for part in _parts(turn, text, usage):
+    head = (turn.chat, turn.created, MODEL)
+    parts = [
+        chunk_body(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member},
+        *(chunk_body(*head, {"content": piece}) for piece in stream_pieces(text)),
+        chunk_body(*head, {}, finish="stop"),
+        *([usage_chunk(*head, usage)] if turn.asked.include_usage else []),
+    ]
+    for part in parts:
         await response.write(event(msgspec.json.encode(part)))
     await keeping.done()
     await response.write(DONE)
     await response.write_eof()
     return response
-
-
-async def _parts(turn: ChatTurn, text: str, usage: Usage) -> AsyncIterator[dict[str, Any]]:
-    head = (turn.chat, turn.created, MODEL)
-    yield chunk_body(*head, {"role": "assistant", "content": ""}) | {"attune": turn.member}
-    for piece in stream_pieces(text):
-        yield chunk_body(*head, {"content": piece})
-    yield chunk_body(*head, {}, finish="stop")
-    if turn.asked.include_usage:
-        yield usage_chunk(*head, usage)
 
 
 ROUTES: tuple[Route, ...] = (

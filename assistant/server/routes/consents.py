@@ -10,15 +10,20 @@ import msgspec
 from aiohttp import web
 
 from assistant.consent.dpv import RIGHTS, ReceiptDetails, receipt_document, retention_text
-from assistant.consent.jurisdiction import CONSENT_AGES, UNKNOWN_AGE
-from assistant.consent.legal_rules import DISCLOSE_EVERY_S, DUTIES, PROHIBITIONS, explain_policy
+from assistant.consent.legal_rules import (
+    CONSENT_AGES,
+    DISCLOSE_EVERY_S,
+    DUTIES,
+    PROHIBITIONS,
+    UNKNOWN_AGE,
+    explain_policy,
+)
 from assistant.consent.receipt import DECISIONS, DOES, NOTICES, ConsentReceipt, Event, Record, iso_date, receipt
 from assistant.consent.register import key_of
-from assistant.emotion import MODALITIES, PURPOSES, STATEMENT
+from assistant.emotion import MODALITIES, PURPOSES, STATEMENT, Modality, Purpose
 from assistant.errors import NotFound
 from assistant.pages import open_templates
 from assistant.profile.person import App, Person, subject
-from assistant.server.contract.bodies import ConsentBody
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 
@@ -36,6 +41,15 @@ _PAGE = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+
+
+class ConsentBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A decision about one modality and one purpose. `notice` is the version that was shown; grants need it."""
+
+    modality: Modality
+    purpose: Purpose
+    granted: bool
+    notice: str = ""
 
 
 async def get_consent(request: web.Request) -> web.Response:
@@ -132,18 +146,12 @@ async def get_person_policy(request: web.Request) -> web.Response:
 
 def page(record: Record, history: Sequence[Record], about: ReceiptDetails) -> str:
     """The receipt for one of the `DECISIONS`, in HTML. Everything that anybody chose is escaped."""
-    modality, purpose = key_of(record)
-    events = [
-        one
-        for one in history
-        if one.event in DECISIONS and key_of(one) == (modality, purpose) and one.seq <= record.seq
-    ]
+    modality, purpose = key = key_of(record)
+    events = [one for one in history if one.event in DECISIONS and key_of(one) == key and one.seq <= record.seq]
     title = f"{_SAYS[record.event]}: estimating emotion from your {modality} to {DOES[purpose]}"
+    controller = ", ".join(part for part in (about.controller, about.address, about.contact) if part)
     facts = [
-        (
-            "Who answers for it",
-            ", ".join(part for part in (about.controller, about.address, about.contact) if part),
-        ),
+        ("Who answers for it", controller),
         ("When", _when(record.at)),
         ("Until", _when(record.expires_at) if record.expires_at is not None else "—"),
         ("Who decided", _who(record)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from assistant.profile.context import PARTS, ContextPart, check_part, lifetime_s
+from assistant.profile.person import PARTS, ContextPart, check_part, lifetime_s
 from assistant.server.http.guard import body_of, converted
 from assistant.server.http.route import PERSON, Route, enter_person, respond
 
@@ -101,12 +102,7 @@ async def delete_context(request: web.Request) -> web.Response:
 
 
 def _shown(known: dict[str, ContextPart]) -> dict[str, Any]:
-    return {
-        part: {"value": known[part].value, "at": known[part].at, "expires_at": known[part].expires_at}
-        if part in known
-        else None
-        for part in PARTS
-    }
+    return {part: asdict(known[part]) if part in known else None for part in PARTS}
 
 
 ROUTES: tuple[Route, ...] = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -51,10 +51,8 @@ async def put_device(request: web.Request) -> web.Response:
 async def get_devices(request: web.Request) -> web.Response:
     """A person's devices."""
     services, _, person = await enter_person(request)
-    devices: list[dict[str, Any]] = [
-        asdict(device) for device in await services.storage.devices.list_devices(person.pseudonym)
-    ]
-    return respond({"person": person.id, "devices": devices})
+    devices = await services.storage.devices.list_devices(person.pseudonym)
+    return respond({"person": person.id, "devices": [asdict(device) for device in devices]})
 
 
 async def delete_device(request: web.Request) -> web.Response:
@@ -84,15 +82,8 @@ async def post_token(request: web.Request) -> web.Response:
     now = services.clock()
     _, epoch = await services.storage.people.find_holder(caller.app, person.pseudonym)
     token = Token(services.new_id(), caller.app.id, person.pseudonym, scopes, now, now + body.expires_in_s, epoch)
-    answer = respond(
-        {
-            "token": sign(token, services.token_key),
-            "id": token.id,
-            "scopes": format_scopes(scopes).split(),
-            "expires_in_s": body.expires_in_s,
-        },
-        201,
-    )
+    signed, words = sign(token, services.token_key), format_scopes(scopes).split()
+    answer = respond({"token": signed, "id": token.id, "scopes": words, "expires_in_s": body.expires_in_s}, 201)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from assistant.errors import Invalid
 from assistant.mood.timeline import DIMENSIONS, Correction
-from assistant.server.contract.bodies import MessageBody
+from assistant.server.contract.session import Text
 from assistant.server.contract.shapes import show_answer, show_mood
 from assistant.server.http.guard import body_of
 from assistant.server.http.route import PERSON, Route, enter_person, gpc_of, respond
+from assistant.tone.situation import Urgency
 
 _CORRECTIONS = f"{PERSON}/mood/corrections"
 _PAGE = 100
@@ -23,6 +24,19 @@ _PAGE = 100
 
 Scale = Annotated[float, Meta(ge=-1, le=1)]
 EmotionName = Literal["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
+
+
+class MessageContext(msgspec.Struct):
+    """What the app knows of the moment; other members are ignored."""
+
+    urgency: Urgency = "normal"
+
+
+class MessageBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Something a person wrote."""
+
+    text: Text
+    context: MessageContext = msgspec.field(default_factory=MessageContext)
 
 
 class CorrectionBody(msgspec.Struct, forbid_unknown_fields=True):

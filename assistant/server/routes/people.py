@@ -12,12 +12,12 @@ from assistant.consent.legal_rules import AgeBand
 from assistant.errors import Conflict, Invalid, NotFound
 from assistant.profile.attribute_schema import check_attributes, sensitive_topic
 from assistant.profile.person import App, Formality, Person, Profile, QuietHours, subject, time_zone
-from assistant.server.contract.bodies import Tag
 from assistant.server.http.caller import Caller
 from assistant.server.http.guard import body_of, checked_id, converted
 from assistant.server.http.route import PERSON, Route, enter, enter_person, respond
 from assistant.services import Services
 
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Time = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Sentence = Annotated[str, Meta(min_length=1, max_length=200)]
 

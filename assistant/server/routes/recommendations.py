@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -104,9 +105,6 @@ async def get_catalogue(request: web.Request) -> web.Response:
     catalogue = await services.storage.catalogues.get(caller.app.id)
     now = services.clock()
     table = await services.recommender.item_table(caller.app.id)
-    kinds: dict[str, int] = {}
-    for item in catalogue.items:
-        kinds[item.kind] = kinds.get(item.kind, 0) + 1
     available = (table.available_from <= now) & (now < table.available_until)
     return respond(
         {
@@ -114,7 +112,7 @@ async def get_catalogue(request: web.Request) -> web.Response:
             "items": len(catalogue.items),
             "available": int(available.sum()),
             "commercial": int(table.commercial.sum()),
-            "kinds": kinds,
+            "kinds": Counter(item.kind for item in catalogue.items),
         }
     )
 
@@ -154,20 +152,12 @@ async def post_reward(request: web.Request) -> web.Response:
     key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
     if len(key) > 512:
         raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
-    recommender = services.recommender
     standing = await services.storage.ledger.standing(made.person)
-    reward, new = await recommender.reward(
-        caller.app.id,
-        decision,
-        body.item,
-        body.kind,
-        body.value,
-        key=key,
-        now=services.clock(),
-        limited=gpc_of(request) or standing.restricted or standing.objected,
+    limited, now = gpc_of(request) or standing.restricted or standing.objected, services.clock()
+    reward, new = await services.recommender.reward(
+        caller.app.id, decision, body.item, body.kind, body.value, key=key, now=now, limited=limited
     )
-    answer = {"reward": reward, "counted": new, "rule": TABLE[body.kind].says}
-    return respond(answer, 201 if new else 200)
+    return respond({"reward": reward, "counted": new, "rule": TABLE[body.kind].says}, 201 if new else 200)
 
 
 async def post_activate(request: web.Request) -> web.Response:

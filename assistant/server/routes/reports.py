@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from assistant.profile.person import App, Profile
 from assistant.recommend import bubble
 from assistant.recommend.measures import fairness, rates
 from assistant.recommend.measures.fairness import Compared, GroupExposure
-from assistant.recommend.measures.rates import Sample
+from assistant.recommend.measures.rates import Sample, Shown
 from assistant.server.contract.shapes import show_limits
 from assistant.server.http.route import PERSON, Route, enter, enter_person, gpc_of, respond
 from assistant.services import Services
@@ -51,14 +51,13 @@ async def get_report(request: web.Request) -> web.Response:
 
 def came(sample: Sample) -> dict[str, Any]:
     """What came of the slates of a sample, as the report tells it."""
-    all_of_them, worth = rates.compute_rates(sample.shown), rates.compare_arms(sample.shown)
-    by_arm = {arm: _rates(rates.compute_rates(shown)) for arm, shown in rates.split_by_arm(sample.shown).items()}
+    worth, by_arm = rates.compare_arms(sample.shown), rates.split_by_arm(sample.shown)
     enough = worth.verdict != "insufficient evidence"
     return {
         "decisions": len(sample.shown),
         "rewards": sum(len(one.came) for one in sample.shown),
-        **_rates(all_of_them),
-        "arms": by_arm,
+        **_rates(sample.shown),
+        "arms": {arm: _rates(shown) for arm, shown in by_arm.items()},
         "mood": {
             "people": {arm: publishable(count) for arm, count in worth.people.items()},
             "reward": worth.reward if enough else None,
@@ -153,11 +152,11 @@ def _read(sample: Sample, days: int) -> dict[str, Any]:
     }
 
 
-def _rates(found: rates.Rates) -> dict[str, Any]:
-    kinds: Mapping[Any, Figure] = found.kinds
+def _rates(shown: Sequence[Shown]) -> dict[str, Any]:
+    found = rates.compute_rates(shown)
     return {
         "people": publishable(found.people),
-        "rates": {kind: _figure(figure) for kind, figure in kinds.items()} or None,
+        "rates": {kind: _figure(figure) for kind, figure in found.kinds.items()} or None,
         "mean_reward": _figure(found.reward),
     }
 
