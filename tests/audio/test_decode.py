@@ -145,6 +145,7 @@ def ten_hours(file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_of_ten_hours_only_the_part_that_is_meant_is_read(tmp_path: Path) -> None:
     file = ten_hours(tmp_path / "a.w64")
     script = (

@@ -55,6 +55,7 @@ def test_an_app_that_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) -
     assert "[app_unknown]" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_server_says_at_its_start_which_app_can_recommend_nothing() -> None:
     assert main(["keys", "create", "--app", "b"]) == 0
     assert main(["catalogue", "load", "--starter", "--app", "a"]) == 0

@@ -53,6 +53,7 @@ onnxruntime.InferenceSession({str(ROOT / "models/vad/model.onnx")!r})
     assert _written([sys.executable, "-c", code], tmp_path) == []
 
 
+@pytest.mark.slow
 def test_left_alone_it_would(tmp_path: Path) -> None:
     code = f"""
 import time, onnxruntime

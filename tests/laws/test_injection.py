@@ -152,7 +152,9 @@ def shown(answer: Any) -> str:
     return msgspec.json.encode(show_directive(answer.directive)).decode()
 
 
-@pytest.mark.parametrize("quarter", range(4))
+@pytest.mark.parametrize(
+    "quarter", [0, *(pytest.param(quarter, marks=pytest.mark.slow) for quarter in range(1, 4))]
+)
 async def test_ten_thousand_hostile_texts_change_not_one_byte_of_the_instructions(
     house: House, twins: Any, quarter: int
 ) -> None:

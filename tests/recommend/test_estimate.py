@@ -59,6 +59,7 @@ def test_each_estimate_finds_the_value_of_a_policy_that_never_ran() -> None:
         assert found.value == pytest.approx(VALUE, abs=0.03), name
 
 
+@pytest.mark.slow
 def test_their_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     held = {"ips": 0, "snips": 0, "doubly robust": 0}
     for seed in range(60):

@@ -30,6 +30,7 @@ print(json.dumps(answers))
 """
 
 
+@pytest.mark.slow
 def test_every_script_that_needs_no_training_library_explains_itself() -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASK, *SCRIPTS], cwd=ROOT, capture_output=True, text=True, check=False

@@ -112,6 +112,7 @@ async def test_a_file_that_is_gone_for_a_moment_breaks_no_running_server(databas
     assert await running.open("p", "profile", await running.seal("p", "profile", b"data")) == b"data"
 
 
+@pytest.mark.slow
 async def test_a_rotation_that_was_broken_off_goes_on_where_it_stood(
     databases: Databases, database: Database
 ) -> None:

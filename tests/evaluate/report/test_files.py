@@ -84,6 +84,7 @@ def test_page_and_card_are_made_from_the_report_alone(tmp_path: Path) -> None:
     assert card_of(report) == files["card.md"]
 
 
+@pytest.mark.slow
 def test_the_exact_command_is_told(tmp_path: Path) -> None:
     data = a_table(tmp_path)
     typed = ["evaluate", "text", "--data", str(data), "--out", str(tmp_path / "my out"), "--bootstrap", "5"]

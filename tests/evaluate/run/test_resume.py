@@ -132,6 +132,7 @@ def as_a_process(data: Path, model: Path, out: Path, ending: str, *more: str) ->
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_like_one_that_was_left_alone(tmp_path: Path) -> None:
     data, model = texts(tmp_path), a_model(tmp_path, "text")
     run(data, model, tmp_path / "whole")
@@ -145,6 +146,7 @@ def test_a_killed_run_goes_on_and_ends_like_one_that_was_left_alone(tmp_path: Pa
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     data, model = texts(tmp_path), a_model(tmp_path, "text")
     stopped = as_a_process(data, model, tmp_path / "out", "SIGINT")

@@ -112,6 +112,7 @@ async def test_only_the_latest_are_read_and_it_is_said(open_house: OpenHouse) ->
     assert sum(len(one.came) for one in whole.shown) == 7
 
 
+@pytest.mark.slow
 async def test_a_report_reads_page_after_page_without_losing_or_repeating(open_house: OpenHouse) -> None:
     house = await open_house(affect="absent")
     await crowd(house, 270)  # more than one page, all at the same time
