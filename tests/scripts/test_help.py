@@ -16,6 +16,7 @@ SCRIPTS = sorted(
 TRAINING = {"librosa", "onnxscript", "pandas", "safetensors", "torch", "transformers"}
 ASK = """
 import contextlib, io, json, runpy, sys
+import pytest
 answers = {}
 for name in sys.argv[1:]:
     sys.argv, out = [name, "--help"], io.StringIO()
