@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 SCRIPTS = sorted(
@@ -16,7 +18,6 @@ SCRIPTS = sorted(
 TRAINING = {"librosa", "onnxscript", "pandas", "safetensors", "torch", "transformers"}
 ASK = """
 import contextlib, io, json, runpy, sys
-import pytest
 answers = {}
 for name in sys.argv[1:]:
     sys.argv, out = [name, "--help"], io.StringIO()
