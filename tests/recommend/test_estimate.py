@@ -53,6 +53,7 @@ def estimates(count: int, seed: int, model: Floats) -> dict[str, PolicyValue]:
 VALUE = float((TARGET * TRUTH).sum(axis=1).mean())
 
 
+@pytest.mark.slow
 def test_each_estimate_finds_the_value_of_a_policy_that_never_ran() -> None:
     for name, found in estimates(20_000, 0, TRUTH).items():
         assert found.low <= VALUE <= found.high, name
@@ -68,6 +69,7 @@ def test_their_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     assert all(count >= 51 for count in held.values()), held  # 95 % of 60 is 57; below 51 once in 500
 
 
+@pytest.mark.slow
 def test_doubly_robust_stays_right_with_a_wrong_model_and_is_narrower_with_a_right_one() -> None:
     wrong = estimates(5_000, 1, np.full((2, 3), 0.9))["doubly robust"]
     right = estimates(5_000, 1, TRUTH)["doubly robust"]
@@ -103,6 +105,7 @@ def test_whole_clusters_are_resampled_together() -> None:
 
 
 @pytest.mark.parametrize("campaign", ["all", "men", "women"])
+@pytest.mark.slow
 def test_thompson_samplings_value_from_random_logs_is_that_of_its_own_run(data: Path, campaign: str) -> None:
     """Open Bandit Dataset: Thompson sampling changed as it learned, so its target is how often it chose what."""
     folder = data / "recsys" / "open_bandit_small"

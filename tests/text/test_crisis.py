@@ -417,6 +417,7 @@ def test_the_answer_is_a_route_to_people_and_repeats_nothing_that_was_said() -> 
 # Figures, where the data are at hand
 
 
+@pytest.mark.slow
 def test_false_alarms_are_rare_on_everyday_comments() -> None:
     file = DATA / "goemotions" / "dev.tsv.gz"
     if not file.is_file():

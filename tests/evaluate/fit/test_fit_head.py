@@ -334,6 +334,7 @@ class Counting:
         return self._opened.run(outputs, inputs)
 
 
+@pytest.mark.slow
 def test_what_was_heard_is_not_heard_again_unless_it_changed(tmp_path: Path, models: Path) -> None:
     data = a_corpus(tmp_path / "corpus")
     runs: list[str] = []
@@ -359,6 +360,7 @@ def test_what_was_heard_is_not_heard_again_unless_it_changed(tmp_path: Path, mod
     assert evaluate(asked, session=session) == 0
 
 
+@pytest.mark.slow
 def test_two_runs_are_the_same_to_the_last_bit(tmp_path: Path, models: Path) -> None:
     data = a_corpus(tmp_path / "corpus")
     found = []

@@ -404,6 +404,7 @@ def test_a_run_reports_each_condition_beside_the_clean_one(tmp_path: Path) -> No
     assert "gain -20dB" in page
 
 
+@pytest.mark.slow
 def test_two_runs_under_conditions_are_the_same_to_the_last_bit(tmp_path: Path) -> None:
     asked = ("noise@0", "reverb:0.3", "opus:16", f"noise:{noises(tmp_path / 'cafe')}@5")
     first = a_run(tmp_path, *asked)
