@@ -314,10 +314,10 @@ LEFT_OUT = (
 # fmt: on
 
 _HINT = re.compile(
-    r"\b(?:ich|ick|mich|mir|mi|ma|mer|nicht|nimm|und|der|das|dem|den|des|ein|eine|mein|meine|unsere?|sich|wieder|je|j\w*[aeiu]|de|du|"
-    r"la|le|les|me|moi|mon|mes|si|que|q|el|los|las|mi|yo|ya|sin|por|para|pa|se|un|une|una|dans|avec|con|y|es|est|ist|wott|"
-    r"hab|hob|wu|alli|freitod|toi|nimm\w*|mag|plus|vivre|ojala|muert[oa]|lair|en|jv\w+)\b|selbstm|suizid|sterb|mourir|"
-    r"morir|suicid"
+    r"\b(?:ich|ick|mich|mir|mi|ma|mer|nicht|nimm|und|der|das|dem|den|des|ein|eine|mein|meine|unsere?|sich|wieder|je|"
+    r"j\w*[aeiu]|de|du|la|le|les|quier\w*|kiero|voy|veux|vais|suis|corto|mato|ahorc\w*|tuer|pendre|moi|mon|mes|si|que|q|"
+    r"el|los|las|yo|ya|sin|por|para|pa|se|un|une|una|dans|avec|con|y|es|est|ist|wott|hab|hob|wu|alli|freitod|toi|"
+    r"nimm\w*|mag|plus|vivre|ojala|muert[oa]|lair|en|jv\w+)\b|selbstm|suizid|sterb|mourir|morir|suicid"
 )
 """What no statement in these languages is without, and a text in English mostly is: a quick first look."""
 _COMPILED = tuple((name, re.compile(said)) for rules in STATEMENTS.values() for name, said in rules)
