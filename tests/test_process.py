@@ -119,7 +119,7 @@ def test_a_server_writes_nothing_outside_its_own_files(environment: dict[str, st
     home = tmp_path / "home"
     home.mkdir()
     environment = {**environment, "HOME": str(home), "TMPDIR": str(home)}
-    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):  # the first is set in this process already
+    for name in ("ORT_DISABLE_TELEMETRY", "CI", "XDG_CACHE_HOME"):  # the first is set in this process already
         environment.pop(name, None)
     key = _new_key(environment)
     with _server(environment) as (_, address):
