@@ -136,6 +136,7 @@ _OF_SERVER: _Table = {
     },
     errors.NotFound: {
         "not_found": ("this does not exist in this app", "check the path"),
+        "model_not_found": ("there is no language model of this name", "use one that `/v1/models` lists"),
         "route_unknown": ("there is no such path", "compare it with /openapi.json"),
         "app_unknown": ("there is no such app", "create it with `assistant keys create`"),
         "decision_unknown": ("there is no such decision, or it is no longer kept", "check the id"),

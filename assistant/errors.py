@@ -15,10 +15,12 @@ class AssistantError(Exception):
 
     code = "internal"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         if code is not None:
             self.code = code
+        self.param = param
+        """The member of the request that it is about, where OpenAI's clients ask for it."""
 
     @property
     def message(self) -> str:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from itertools import product
 
 from aiohttp import WSCloseCode, web
 
@@ -20,7 +21,7 @@ from assistant.server.http.cors import Origins, cors, tell_origin
 from assistant.server.http.guard import SERVICES, close_unreadable, guard
 from assistant.server.http.metrics import METRICS, Metrics, measured
 from assistant.server.http.oidc import OPERATORS, Operators
-from assistant.server.http.openai import openai_errors
+from assistant.server.http.openai import tell_unknown_routes
 from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
 from assistant.server.live.realtime import realtime
@@ -33,6 +34,7 @@ from assistant.server.routes import (
     context,
     devices,
     explain,
+    models,
     mood,
     operations,
     people,
@@ -47,8 +49,8 @@ log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
 _RESOURCES = (
-    operations, people, devices, context, apps, consents, mood, rights, chat, recommendations, reports, explain,
-    tone_policy,
+    operations, people, devices, context, apps, consents, mood, rights, chat, models, recommendations, reports,
+    explain, tone_policy,
 )  # fmt: skip
 
 ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)
@@ -60,7 +62,7 @@ def make_app(services: Services) -> web.Application:
     settings = services.settings
     origins = Origins.of(settings.cors_origins)
     app = web.Application(
-        middlewares=[measured, cors(origins), guard, openai_errors], client_max_size=settings.max_body_bytes
+        middlewares=[measured, cors(origins), guard, tell_unknown_routes], client_max_size=settings.max_body_bytes
     )
     app.on_response_prepare.extend([tell_origin(origins), close_unreadable])
     app[SERVICES] = services
@@ -89,9 +91,9 @@ def make_app(services: Services) -> web.Application:
     events = cache(describe_events)  # made when somebody asks: it takes longer than the rest of a start
     document = cache(lambda: describe(routes))
     for route in routes:
-        app.router.add_route(route.method, route.path, admitted(route))
-        if route.method == "GET" and not route.socket:
-            app.router.add_route("HEAD", route.path, admitted(route))
+        methods = ("GET", "HEAD") if route.method == "GET" and not route.socket else (route.method,)
+        for method, pattern in product(methods, route.patterns):
+            app.router.add_route(method, pattern, admitted(route))
     metrics.add_gauge("streams_open", "Live WebSocket streams", lambda: len(app[STREAMS].open))
     metrics.add_gauge("calls_waiting", "Calls whose first event has not come yet", lambda: len(app[WAITING].open))
     app.on_shutdown.append(_close_streams)

@@ -41,6 +41,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/metrics"): Row("operate"),
     ("GET", "/v1/operations/aggregates"): Row("operate"),
     ("GET", "/v1/models"): Row("infer"),
+    ("GET", "/v1/models/{model}"): Row("infer"),
     ("POST", "/v1/chat/completions"): Row("infer", {"messages": [{"role": "user", "content": "hello"}]}, own=True),
     ("GET", "/v1/decisions/{decision}/explain"): Row("infer", own=True),
     ("POST", "/v1/decisions/{decision}/reward"): Row("infer", {"item": "a", "kind": "click"}, own=True),
@@ -167,7 +168,9 @@ async def world(open_house: OpenHouse) -> World:
 async def test_the_table_has_every_route_and_says_what_the_server_says(world: World) -> None:
     app = make_app(world.house.services)
     served = {
-        (route.method, route.resource.canonical) for route in app.router.routes() if route.resource is not None
+        (route.method, route.resource.canonical.rstrip("/"))
+        for route in app.router.routes()
+        if route.resource is not None
     }
     heads = {("HEAD", r.path) for r in app[ROUTES] if r.method == "GET" and not r.socket}
     assert served - heads == set(TABLE), "a route without a row, or a row without a route"

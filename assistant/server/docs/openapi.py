@@ -12,7 +12,7 @@ from assistant.error_codes import SERVER_CODES
 from assistant.errors import AssistantError
 from assistant.profile.access import PERSON_SCOPES, SCOPES, format_scopes
 from assistant.server.http.guard import Problem, status_of_family
-from assistant.server.http.openai import CHAT, MODELS, ChatFailure
+from assistant.server.http.openai import ChatFailure
 from assistant.server.http.route import Route
 from assistant.version import __version__
 
@@ -42,8 +42,7 @@ def describe(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict[str, Any]:
-    openai = route.path in (CHAT, MODELS)
-    kind, failure = ("application/json", ChatFailure) if openai else ("application/problem+json", Problem)
+    kind, failure = ("application/json", ChatFailure) if route.openai else ("application/problem+json", Problem)
     operation: dict[str, Any] = {
         "operationId": getattr(route.handler, "__name__", route.path),
         "summary": (route.handler.__doc__ or "").partition(".")[0].partition("\n")[0],

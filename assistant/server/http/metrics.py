@@ -135,4 +135,4 @@ def route_of(request: web.Request) -> tuple[str, str]:
     resource = match.route.resource
     if match.http_exception is not None or resource is None:
         return "other", "unmatched"
-    return match.route.method, resource.canonical
+    return match.route.method, resource.canonical.rstrip("/")

@@ -14,6 +14,7 @@ from assistant.profile.person import App, Person
 from assistant.server.http.caller import CALLER, OPERATOR, Caller, caller_of, credential_of, is_token
 from assistant.server.http.guard import SERVICES, Handler
 from assistant.server.http.oidc import OPERATORS
+from assistant.server.http.openai import openai_errors
 from assistant.server.http.rate_limit import RATE_LIMITS
 from assistant.services import Services
 
@@ -39,18 +40,32 @@ class Route:
     """A WebSocket, which another document describes."""
     personal: bool = False
     """Concerns one person though its path names nobody."""
+    openai: bool = False
+    """Belongs to OpenAI's API: it has their errors, and is served with a slash at its end too."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The paths as the router takes them. Names of models may contain slashes.
+
+        >>> async def handler(request: web.Request) -> web.StreamResponse: ...
+        >>> Route("GET", "/v1/models/{model}", handler, openai=True).patterns
+        ('/v1/models/{model:.+}',)
+        >>> Route("GET", "/v1/models", handler, openai=True).patterns
+        ('/v1/models', '/v1/models/')
+        """
+        path = self.path.replace("{model}", "{model:.+}")
+        return (path, f"{path}/") if self.openai and not path.endswith("}") else (path,)
 
 
 def admitted(route: Route) -> Handler:
     """The route's handler, behind the one place that asks who calls and whether they may."""
-    if route.open:
-        return route.handler
 
     async def handler(request: web.Request) -> web.StreamResponse:
         await _admit(request, route)
         return await route.handler(request)
 
-    return handler
+    guarded = route.handler if route.open else handler
+    return openai_errors(guarded) if route.openai else guarded
 
 
 async def _admit(request: web.Request, route: Route) -> None:
@@ -124,7 +139,7 @@ def unknown() -> NotFound:
 def noted(request: web.Request, services: Services, caller: Caller, pseudonym: str) -> None:
     """Put into a person's access log what is asked for, without any id."""
     resource = request.match_info.route.resource
-    path = "" if resource is None else resource.canonical
+    path = "" if resource is None else resource.canonical.rstrip("/")
     services.storage.access.note_access(pseudonym, caller.key, f"{request.method} {path}")
 
 

@@ -23,13 +23,13 @@ from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces
 from assistant.chat.relay import DONE, END, Addition, StreamRelay, event, relay_completion
 from assistant.chat.upstream import Upstream
 from assistant.consent.legal_rules import MACHINE
-from assistant.errors import AssistantError, Invalid, NotFound, Unavailable
+from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.profile.person import App, Person, Profile
 from assistant.server.contract.shapes import show_directive, show_help
 from assistant.server.http.caller import Caller
 from assistant.server.http.connection import begin_events, gone, while_connected
 from assistant.server.http.guard import body_bytes
-from assistant.server.http.openai import CHAT, MODELS, error_event
+from assistant.server.http.openai import error_event
 from assistant.server.http.route import Route, enter, gpc_of, noted, respond
 from assistant.services import Services
 from assistant.text.crisis import Safety, notice_crisis
@@ -105,37 +105,6 @@ async def post_completion(request: web.Request) -> web.StreamResponse:
                 raise
             answer = await _embedded(request, turn, keeping)  # the way to help depends on no other server
     return answer
-
-
-async def get_models(request: web.Request) -> web.Response:
-    """Chat models, and beside them the readers that this server loaded."""
-    services, _ = await enter(request)
-    readers = [
-        {
-            "id": card.name,
-            "kind": card.kind,
-            "version": card.data.get("version"),
-            "licence": card.licence,
-            "sha256": card.sha256,
-        }
-        for card in services.readers
-    ]
-    return respond({"object": "list", "data": await _models(services), "readers": readers})
-
-
-async def _models(services: Services) -> list[Any]:
-    named = services.settings.upstream_model or (MODEL if services.upstream is None else "")
-    if named or services.upstream is None:
-        owner = "attune" if services.upstream is None else "upstream"
-        return [{"id": named, "object": "model", "created": 0, "owned_by": owner}]
-    try:
-        return msgspec.json.decode(await services.upstream.models(), type=_Listed).data
-    except msgspec.DecodeError:
-        raise Unavailable("the language model's server lists no models", code="upstream_invalid") from None
-
-
-class _Listed(msgspec.Struct):
-    data: list[Any]
 
 
 async def _turn(
@@ -262,6 +231,5 @@ async def _embedded(request: web.Request, turn: ChatTurn, keeping: Keeping) -> w
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", CHAT, post_completion, ChatBody, scope="infer", personal=True),
-    Route("GET", MODELS, get_models, scope="infer"),
+    Route("POST", "/v1/chat/completions", post_completion, ChatBody, scope="infer", personal=True, openai=True),
 )
