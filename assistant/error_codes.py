@@ -197,6 +197,8 @@ _OF_SERVER: _Table = {
 
 _OF_COMMANDS: _Table = {
     errors.Invalid: {
+        "audio_channel_missing": ("a recording has no channel of that number", "choose another with --channel"),
+        "audio_channels_cancel": ("the channels of a recording cancel each other out", "choose one with --channel"),
         "audio_empty": ("a clip contains no audio between its trims", "correct the trims"),
         "audio_too_long": ("a clip is too long to read at once", "say which part with trim_start_s and trim_end_s"),
         "baseline_unsupported": ("the model cannot use a personal baseline", "leave out --baseline"),
