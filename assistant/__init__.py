@@ -36,7 +36,8 @@ def read_voice(
     `clip` is the path of an audio file, its content, or an array [samples] or [samples, channels] with its `rate`
     in Hz; at most 600 s. `channel` counts from 1 (left); without it the channels are averaged. `model` names a
     folder inside `models` (the shipped ones: `voice`, `voice-open`); a `Path` is a model's folder itself. An
-    `Abstention` says why there is no estimate (`reason`: `too_quiet`, `not_speech`, ...). The model is opened anew for every call: for many recordings use `assistant evaluate voice`.
+    `Abstention` says why there is no estimate (`reason`: `too_quiet`, `not_speech`, ...). The model is opened anew
+    for every call: for many recordings use `assistant evaluate voice`.
 
     Raises `assistant.errors.AssistantError` with a stable `code`: `file_missing`, `audio_unreadable`,
     `audio_empty`, `audio_not_finite`, `audio_too_long`, `audio_channel_missing`, `audio_channels_cancel`,
