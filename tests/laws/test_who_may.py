@@ -43,6 +43,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/models"): Row("infer"),
     ("GET", "/v1/models/{model}"): Row("infer"),
     ("POST", "/v1/chat/completions"): Row("infer", {"messages": [{"role": "user", "content": "hello"}]}, own=True),
+    ("POST", "/v1/audio/transcriptions"): Row("infer", own=True),
     ("GET", "/v1/decisions/{decision}/explain"): Row("infer", own=True),
     ("POST", "/v1/decisions/{decision}/reward"): Row("infer", {"item": "a", "kind": "click"}, own=True),
     ("POST", "/v1/decisions/{decision}/activate"): Row("infer", own=True),
