@@ -30,6 +30,7 @@ from assistant.server.live.twilio import WAITING, twilio
 from assistant.server.routes import (
     apps,
     chat,
+    client_secrets,
     consents,
     context,
     devices,
@@ -51,7 +52,7 @@ log = logging.getLogger(__name__)
 _GRACE_S = 5.0
 _RESOURCES = (
     operations, people, devices, context, apps, consents, mood, rights, chat, models, recommendations, reports,
-    explain, tone_policy, transcriptions,
+    explain, tone_policy, transcriptions, client_secrets,
 )  # fmt: skip
 
 ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)
