@@ -75,7 +75,8 @@ _OF_SERVER: _Table = {
         "person_invalid": ("the person's id is too long, empty or not printable, or several are named",
             "use 1 to 128 printable characters"),
         "person_missing": ("the stream, secret or call does not name a person",
-            "give `?person=ID`; for a secret also `safety_identifier`; in a call the parameter `person` or `outbound_person`"),
+            "give `?person=ID`; for a secret also `safety_identifier`; in a call the parameter `person` or "
+            "`outbound_person`"),
         "policy_invalid": ("the tone policy breaks a rule", "correct what the message names"),
         "quiet_hours_invalid": ("quiet hours begin and end at the same time", "choose two different times"),
         "region_invalid": ("a region was given without its country", "give the country too"),
