@@ -226,6 +226,7 @@ _OF_COMMANDS: _Table = {
         "report_invalid": ("a report was not written by `assistant evaluate`", "evaluate again"),
         "row_invalid": ("--strict was given and there are bad rows", "correct the rows, or leave out --strict"),
         "scale_unknown": ("the labels are not on a common scale", "give it with --scale LOW,HIGH"),
+        "segment_outside": ("a row is about a part that its file does not have", "follow the message"),
         "situnes_shape": ("the folder does not look like SiTunes, stage 2", "check --data"),
         "table_pickled": ("a table is stored as a pickle, which is never opened", "convert it as the message says"),
         "table_unclear": ("several tables have the columns", "choose one with --table"),

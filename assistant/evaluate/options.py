@@ -10,6 +10,7 @@ from typing import Literal
 
 from assistant.evaluate.command_line import (
     add_bootstrap,
+    add_form,
     add_out,
     parse_column_names,
     parse_columns,
@@ -20,6 +21,8 @@ from assistant.evaluate.figures.tasks import TASKS, Scoring, Task
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.tables import manifest
+from assistant.evaluate.tables.form import Separator, TableForm
+from assistant.evaluate.tables.numbers import Decimal
 
 _FIT_HELP = """\
 --fit head trains a linear head on the frozen stem with the labels of the manifest, under any names. Every clip is
@@ -34,7 +37,9 @@ DIR/features, so a second run is fast. They are as personal as the clips: delete
 EPILOG = {
     "voice": """\
 The manifest has the columns `file` (relative to the manifest, or absolute), `speaker`, and one for the task:
-`emotion`, `stress` (0 or 1), or any of `valence` and `arousal`. Optional: trim_start_s, trim_end_s, gender.
+`emotion`, `stress` (0 or 1), or any of `valence` and `arousal`. Optional: gender; channel (left, right, number);
+start and end (or duration) of the part of the file that a row is about: seconds, 00:00:01.5, 0 days 00:00:01.5, or
+milliseconds in columns such as start_ms; an empty end is the end of the file.
 
 example:
   file,speaker,emotion
@@ -114,6 +119,18 @@ class RunOptions:
     leave_out: str | None = None
     """The column whose values are left out in turn, instead of folds of speakers."""
     save_model: Path | None = None
+    separator: Separator | None = None
+    header: Sequence[str] = ()
+    decimal: Decimal | None = None
+    channel: int | None = None
+    """From 1 (left); None for the mix of all."""
+    whole_files: bool = False
+    """Columns such as start and end are not used."""
+
+    @property
+    def form(self) -> TableForm:
+        """How the table is written."""
+        return TableForm.of(self)
 
     @property
     def scoring(self) -> Scoring:
@@ -132,6 +149,7 @@ def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text
         help="names of your columns, such as speaker=spk,emotion=label; speaker=file:PATTERN takes the first group "
         "of a regular expression; may be repeated")
     add("--table", metavar="NAME", help="table of an audformat database, if several have the column of the task")
+    add_form(sub, voice=modality == "voice")
     add("--strict", action="store_true",
         help="stop at the first bad row (missing or unreadable file, unmapped label) instead of counting it")
     add("--against", type=Path, metavar="FILE",

@@ -24,7 +24,7 @@ from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.outcomes import LineOutcome
-from assistant.evaluate.tables.manifest import Row
+from assistant.evaluate.tables.rows import Row, read_clip
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, open_model
@@ -123,9 +123,8 @@ class PieceReader:
         yield waiting
 
     def _hear(self, row: Row) -> Heard:
-        assert row.file is not None
         try:
-            samples = read_audio(row.file, start_s=row.start_s, end_s=row.end_s)
+            samples = read_clip(row)
             return Heard(row, samples if self._disturb is None else self._disturb(row, samples))
         except Invalid as error:
             return Heard(row, bad=error.message.replace(str(row.file), row.name))  # as the manifest calls it
