@@ -176,7 +176,7 @@ def read_labelled_rows(
 ) -> Iterator[Row | BadRow | None]:
     """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
 
-    Counts unknown labels in `unmapped`. Raises `Invalid` (`manifest_unreadable`) at the end where decimals are unclear.
+    Counts unknown labels in `unmapped`. Raises `Invalid` (`manifest_unreadable`) at last if decimals are unclear.
     """
     reader = RowReader(table, question.modality, question.more)
     marks: set[str] = set()
