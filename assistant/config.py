@@ -160,6 +160,10 @@ class Settings:
     upstream_between_s: Positive = _upstream(20.0, "most seconds between two tokens of a stream")
     upstream_total_s: Positive = _upstream(300.0, "most seconds for a whole completion")
     upstream_retries: Count = _upstream(2, "how often a request is repeated if no byte of an answer came; 0: never")
+    chat_tone_placement: Literal["auto", "own", "first_system", "first_user", "developer"] = _chat("auto",
+        "how the tone reaches the upstream: `own`, a system message before all others; `first_system`, added to "
+        "the first system or developer message, if there is one; `first_user`, in the first user message, marked "
+        "off from the user's words; `developer`, a message of that role; `auto`: what the upstream takes")
     chat_tokens_app: Count = _chat(0,
         "chat tokens that an app may use in a day (UTC), counted by each process; 0: no limit")
     chat_tokens_person: Count = _chat(0,

@@ -67,7 +67,9 @@ def make_app(services: Services) -> web.Application:
     app.on_response_prepare.extend([tell_origin(origins), close_unreadable])
     app[SERVICES] = services
     app[STREAMS], app[WAITING] = Streams(), Streams()
-    app[METRICS] = metrics = Metrics(services.batchers)
+    app[METRICS] = metrics = Metrics(
+        services.batchers, {} if services.upstream is None else services.upstream.outcomes
+    )
     app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
     app[WATCH] = Watch(services)
