@@ -219,8 +219,9 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         if name not in _TYPES:
             raise ConfigInvalid(f"{file} has an unknown setting {name!r}")
     for key, value in environment.items():
-        if not _is_set_by_kubernetes(key, value) and (name := _setting_of(key)) is not None:
-            given[name] = value
+        setting = _setting_of(key)
+        if setting is not None and not _is_set_by_kubernetes(key, value):
+            given[setting] = value
     return Settings(**{name: _convert(name, value) for name, value in given.items()})
 
 

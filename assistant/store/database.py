@@ -377,7 +377,7 @@ def _upgrade(connection: Connection) -> None:
 def _name(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
     if isinstance(error, DBAPIError):
-        error = error.driver_exception or error
+        error = error.driver_exception
     elif isinstance(error, CannotConnect):
         error = error.__cause__ or error
     return type(error).__name__
