@@ -131,6 +131,7 @@ class Settings:
         "milliseconds that a voice estimate may be late while the person speaks; a later one is dropped, "
         "because a newer one follows")
     max_body_bytes: PositiveCount = _server(1_048_576, "largest HTTP body")
+    max_recording_bytes: PositiveCount = _server(26_214_400, "largest file to transcribe")
     max_append_bytes: PositiveCount = _streams(15_728_640, "largest base64 `append` event")
     max_streams: PositiveCount = _streams(1000, "largest number of live WebSocket streams")
     max_streams_per_app: PositiveCount = _streams(512, "largest number of live WebSocket streams of one app")

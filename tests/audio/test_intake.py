@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from assistant.audio.intake import MAX_SECONDS, AudioFormat, Doubler, Intake
 from assistant.audio.pcm import ALAW, ULAW, Samples, to_pcm16
-from assistant.audio.webm import OpusHead, WebmReader
+from assistant.audio.recording import CodecHead
+from assistant.audio.webm import WebmReader
 from assistant.errors import Invalid, TooLarge
 from assistant.server.live.dialect import SessionOptions
 from tests.conftest import House
@@ -209,6 +210,12 @@ class TestFormats:
             ("g711_alaw", AudioFormat("audio/pcma", 8_000)),
             ('audio/webm; codecs="opus"', WEBM),
             ({"type": "audio/webm"}, WEBM),
+            ("audio/ogg; codecs=opus", AudioFormat("audio/ogg", 48_000)),
+            ({"type": "audio/ogg"}, AudioFormat("audio/ogg", 48_000)),
+            ({"type": "audio/mp4"}, AudioFormat("audio/mp4", 48_000)),
+            ("audio/mp4; codecs=mp4a.40.2", AudioFormat("audio/mp4", 48_000)),
+            ('audio/mp4;codecs="mp4a.40.29"', AudioFormat("audio/mp4", 48_000)),
+            ({"type": "audio/mp4;codecs=Opus"}, AudioFormat("audio/mp4", 48_000)),
         ],
     )
     def test_it_may_be_said_as_the_realtime_api_does(self, said: dict[str, Any] | str, meant: AudioFormat) -> None:
@@ -222,9 +229,13 @@ class TestFormats:
             {"type": "audio/pcm", "rate": 96_000},
             {"type": "audio/pcm", "rate": "24000"},
             {"type": "audio/pcmu", "rate": 16_000},
-            {"type": "audio/ogg"},
+            {"type": "audio/mpeg"},
             {"type": ["audio/pcm"]},
             "audio/webm;codecs=vorbis",
+            "audio/ogg;codecs=mp4a.40.2",
+            "audio/mp4;codecs=mp4a.6b",
+            "audio/mp4;codecs=flac",
+            "audio/pcm;codecs=opus",
             {},
             None,
             7,
@@ -269,14 +280,11 @@ class TestWebm:
     @pytest.mark.parametrize(
         ("file", "why"),
         [
-            (b"OggS\0\0\0\0", "Ogg"),
-            (b"\0\0\0\x1cftypisom", "MP4"),
-            (b"RIFF....WAVE", "WAV"),
             (bytes(100), "another format"),
             (_recorded([b"x"], _track(kind=1)), "no Opus track"),
             (_recorded([b"x"], _track(codec=b"A_VORBIS")), "no Opus track"),
             (_recorded([b"x"], b""), "no Opus track"),
-            (_recorded([b"x"], _track(head=b"")), "no header"),
+            (_recorded([b"x"], _track(head=b"")), "no header for mono"),
             (_recorded([b"x"], _track(head=HEAD[:9] + b"\x06" + HEAD[10:])), "mono or stereo"),
             (_recorded([b"x"], _track(more=_element("6D80", b"\x00"))), "encrypted"),
             (_recorded([b"x"]).replace(b"webm", b"mine"), "another type"),
@@ -302,7 +310,7 @@ class TestWebm:
         packets = _opus(_sung(0.4, 48_000))
         intake = Intake(WEBM)
         intake.decode(_recorded(packets[:5]))
-        with pytest.raises(Invalid, match="Opus packet"):
+        with pytest.raises(Invalid, match="packet of the recording"):
             intake.decode(_element("A3", _block(b"\xff\xff\xff\xff")))
         assert len(intake.decode(b"".join(_element("A3", _block(packet)) for packet in packets[5:]))) > 3_000
 
@@ -337,7 +345,7 @@ class TestWebm:
 
     def test_the_head_comes_before_the_packets(self) -> None:
         first, *others = WebmReader().feed(_recorded([b"a", b"b"]))
-        assert first == OpusHead(HEAD)
+        assert first == CodecHead("opus", HEAD)
         assert others == [b"a", b"b"]
 
 

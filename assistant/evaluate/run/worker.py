@@ -204,15 +204,20 @@ def _is_finite(scores: Scores) -> bool:
 
 
 def read_one_voice(
-    clip: str | Path | bytes | np.ndarray[Any, Any], rate: int | None, *, model: str | Path, models: Path | None
+    clip: str | Path | bytes | np.ndarray[Any, Any],
+    rate: int | None,
+    *,
+    channel: int | None,
+    model: str | Path,
+    models: Path | None,
 ) -> Reading | Abstention:
     """Read one recording; see `assistant.read_voice`."""
     if isinstance(clip, np.ndarray):
         if rate is None:
             raise Invalid("give the rate of an array, in Hz", code="rate_missing")
-        samples = convert_samples(clip, rate)
+        samples = convert_samples(clip, rate, channel)
     else:
-        samples = read_audio(Path(clip) if isinstance(clip, str) else clip)
+        samples = read_audio(Path(clip) if isinstance(clip, str) else clip, channel=channel)
     return _read("voice", Heard(Row(line=1, name=""), samples), model, models)
 
 
