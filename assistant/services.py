@@ -47,7 +47,7 @@ from assistant.recommend.bandits import Exploration
 from assistant.recommend.service import Recommender
 from assistant.store.changes import changes_of
 from assistant.store.storage import Storage, open_storage
-from assistant.text.reader import TextReader
+from assistant.text.reader import BATCH_ELEMENTS, TextReader
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +221,8 @@ class _Models:
         return Vad(self._batcher(await self._load("vad"), self._threads(1, "vad"), workers=1, max_waiting=waiting))
 
     async def open_text(self) -> TextReader:
-        return TextReader(self._batcher(await self._load(self._settings.text_model), self._affect), self._gate)
+        model = await self._load(self._settings.text_model)
+        return TextReader(self._batcher(model, self._affect, max_elements=BATCH_ELEMENTS), self._gate)
 
     async def open_voice(self) -> VoiceReader:
         head = await self._load(self._settings.voice_model)

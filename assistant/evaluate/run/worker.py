@@ -28,7 +28,7 @@ from assistant.evaluate.tables.rows import Row, read_clip
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, open_model
-from assistant.text.reader import TextReader, TextScores
+from assistant.text.reader import BATCH_ELEMENTS, TextReader, TextScores
 
 Disturb = Callable[[Row, Samples], Samples]
 """What happens to a row's samples before the reader hears them."""
@@ -169,7 +169,7 @@ def open_reader(
     card = model.card
     foreign = is_foreign(card)
     here = Here()
-    together = 1 if modality == "voice" or foreign else MAX_ELEMENTS  # as they are served
+    together = 1 if modality == "voice" or foreign else BATCH_ELEMENTS  # as they are served
     batcher = Batcher(model, here, max_waiting=1 << 40, max_elements=together)
     gate = EvaluationGate()
     grant = gate.issue(modality)

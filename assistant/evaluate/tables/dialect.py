@@ -6,7 +6,6 @@ import csv
 import re
 from itertools import islice
 
-from assistant.errors import Invalid
 from assistant.evaluate.tables.form import TableForm
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
@@ -17,7 +16,7 @@ _ROWS = 50  # that are looked at where the header could be separated in several 
 def find_separator(start: str, form: TableForm, *, tabs: bool) -> str:
     """What separates the cells of a file that begins like this; `tabs` if it should be tabs by its name.
 
-    Raises `Invalid` (`manifest_unreadable`) where several may, and the rows don't tell either.
+    Raises `ValueError` where several may, and the rows don't tell either.
 
     >>> find_separator("file;speaker;valence\\na.wav;x;0,5\\n", TableForm(), tabs=False)
     ';'
@@ -43,12 +42,8 @@ def find_separator(start: str, form: TableForm, *, tabs: bool) -> str:
     best = [separator for separator, count in fitting.items() if count == most]
     if len(best) == 1 and most:
         return best[0]
-    named = " or ".join(name for name, separator in SEPARATORS.items() if separator in best)
-    raise Invalid(
-        f"its cells may be separated by {named}: say which with --separator, as in "
-        f"--separator {next(name for name, separator in SEPARATORS.items() if separator in best)}",
-        code="manifest_unreadable",
-    )
+    names = [name for name, separator in SEPARATORS.items() if separator in best]
+    raise ValueError(f"its cells may be separated by {' or '.join(names)}: say which with --separator {names[0]}")
 
 
 def _count_fitting(lines: list[str], separator: str, columns: int) -> int:

@@ -86,8 +86,8 @@ def _read_csv(file: Path, form: TableForm) -> Iterator[Line]:
             opened.seek(0)
             try:
                 between = find_separator(start, form, tabs=tabs)
-            except Invalid as error:
-                raise Invalid(f"{file}: {error.message}", code=error.code) from None
+            except ValueError as error:
+                raise Invalid(f"{file}: {error}", code="manifest_unreadable") from None
             reader = csv.reader(opened, delimiter=between)
             while True:
                 line = reader.line_num + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from assistant.evaluate.tables.tables import (
     open_plain_table,
     rename_columns,
 )
+from assistant.text.reader import LONGEST
 
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
@@ -131,10 +132,13 @@ def read_manifest(
     rows: list[Row] = []
     keep = keep or rows.append
     bad: list[BadRow] = []
+    long: list[Row] = []
     left_out, unmapped = 0, Counter[str]()
     for found in read_labelled_rows(opened, question, unmapped):
         if isinstance(found, Row):
             keep(found)
+            if len(found.text) > LONGEST:
+                long.append(found)
         elif found is None:
             left_out += 1
         else:
@@ -144,7 +148,23 @@ def read_manifest(
     notes = RowReader(opened, modality).segment.describe()
     if modality == "voice" and "speaker" not in opened.columns:
         notes.append("no speakers are named: intervals resample single clips, and are too narrow; see --columns")
+    notes += describe_long(long)
     return Manifest(tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, tuple(notes))
+
+
+def describe_long(rows: Iterable[Row]) -> list[str]:
+    """What a report says of texts that are not read to their end.
+
+    >>> describe_long([Row(3, "", text="so happy " * 25_000), Row(4, "", text="so sad")])
+    ['1 text is longer than 20,000 characters, and the rest is not read: line 3 (225,000)']
+    """
+    long = [(row.line, len(row.text)) for row in rows if len(row.text) > LONGEST]
+    if not long:
+        return []
+    first = ", ".join(f"line {line} ({characters:,})" for line, characters in long[:SHOWN_STRICT])
+    more = f" and {len(long) - SHOWN_STRICT} more" if len(long) > SHOWN_STRICT else ""
+    many = f"{len(long)} texts are" if len(long) > 1 else "1 text is"
+    return [f"{many} longer than {LONGEST:,} characters, and the rest is not read: {first}{more}"]
 
 
 def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:

@@ -13,7 +13,7 @@ from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.tables.form import TableForm
 from assistant.evaluate.tables.labels import LabelMap, read_labels, read_number
-from assistant.evaluate.tables.manifest import Manifest
+from assistant.evaluate.tables.manifest import Manifest, describe_long
 from assistant.evaluate.tables.rows import BadRow, Row, RowReader
 from assistant.evaluate.tables.tables import Cells, open_plain_table
 from assistant.mood.baseline import usual_from
@@ -128,9 +128,8 @@ def read_sessions(
         for turns in found.values()
         for place, (_, at_s, row) in enumerate(sorted(turns, key=lambda turn: turn[0]))
     )
-    return Manifest(
-        tuple(one.row for one in rows), tuple(bad), left_out, columns, notes=tuple(voices.segment.describe())
-    ), rows
+    notes = (*voices.segment.describe(), *describe_long([one.row for one in rows]))
+    return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, columns, notes=notes), rows
 
 
 def _read_turn(line: int, cell: Cells, voices: RowReader, texts: RowReader) -> Row:

@@ -158,3 +158,11 @@ def test_a_list_of_names_is_a_map_by_place(tmp_path: Path) -> None:
     assert read_label_map(listed, FINE) == {"0": "joy", "1": None, "2": "anger"}
     with pytest.raises(Invalid, match="names happiness"):
         read_label_map(written(tmp_path, "joy\nhappiness\n", "names.txt"), FINE)
+
+
+def test_texts_that_are_not_read_to_their_end_are_told(tmp_path: Path) -> None:
+    rows = [f"{'happy ' * 36_667},joy", "short,joy", f"{'x' * 20_000},joy", f"{'so sad ' * 3_000},joy"]
+    manifest = read(written(tmp_path, "\n".join(["text,emotion", *rows]) + "\n"), "emotion")
+    assert manifest.notes == (
+        "2 texts are longer than 20,000 characters, and the rest is not read: line 2 (220,002), line 5 (21,000)",
+    )
