@@ -26,6 +26,10 @@ _BEFORE_S = 1.0
 """Decoding of a container starts this many seconds before the wanted part: decoders need a run-up."""
 _UNKNOWN_FRAMES = 1 << 62
 """libsndfile gives at least so many frames where the header doesn't tell how many there are."""
+_OGG_PAGE = 65_307
+"""Most bytes in a page of Ogg."""
+_OGG_SERIAL = slice(14, 18)
+"""Where a page says of which stream it is."""
 _CONTAINERS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,asf,au,avi,caf,eac3,flac,flv,g722,gsm,m4a,matroska,mov,mp3,mp4,mpeg,mpegts,nut,ogg,"
     "sln,sox,tta,voc,w64,wav,webm,wv,ape,dsf,mpc,tak"
@@ -118,8 +122,10 @@ def _blocks(
         return
     try:
         with opened:
-            if not _tells_length(opened):
-                yield from _container_blocks(file, name, start_s, end_s, "there is no audio in it")
+            chained = opened.format == "OGG" and _is_chained(file)
+            if chained or not _tells_length(opened):
+                why = "there is no audio in it"
+                yield from _container_blocks(file, name, start_s, end_s, why, seek=not chained)
                 return
             rate, first = opened.samplerate, min(round(start_s * opened.samplerate), opened.frames)
             left = opened.frames - first
@@ -147,12 +153,26 @@ def _tells_length(opened: soundfile.SoundFile) -> bool:
     return bool(opened.format != "MP3" and opened.seekable() and 0 < opened.frames < _UNKNOWN_FRAMES)
 
 
+def _is_chained(file: Path | bytes) -> bool:
+    """Whether an Ogg file holds several streams one after the other, as recorded radio does.
+
+    libsndfile stops after the first, and FFmpeg can't go to a part of a later one.
+    """
+    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as raw:
+        first = raw.read(_OGG_SERIAL.stop)
+        size = raw.seek(0, io.SEEK_END)
+        raw.seek(max(0, size - 2 * _OGG_PAGE))
+        rest = raw.read()
+    last = rest[max(0, rest.rfind(b"OggS")) :]
+    return first[_OGG_SERIAL] != last[_OGG_SERIAL]
+
+
 def _unreadable(name: str, why: str) -> Invalid:
     return Invalid(f"{name} cannot be read as audio: {why}", code="audio_unreadable")
 
 
 def _container_blocks(
-    file: Path | bytes, name: str, start_s: float, end_s: float | None, why: str
+    file: Path | bytes, name: str, start_s: float, end_s: float | None, why: str, *, seek: bool = True
 ) -> Iterator[tuple[int, Floats32]]:
     """What libsndfile can't read (`why`): AAC, M4A, WebM, AMR, WMA, films, unknown lengths."""
     try:
@@ -162,7 +182,7 @@ def _container_blocks(
                 raise _unreadable(name, "it has no audio track")
             stream = opened.streams.audio[0]
             begins = float((stream.start_time or 0) * (stream.time_base or 0))
-            if start_s > _BEFORE_S:
+            if seek and start_s > _BEFORE_S:
                 opened.seek(round((start_s + begins - _BEFORE_S) * av.time_base))
             floats = av.AudioResampler(format="fltp")
             at: int | None = None

@@ -52,15 +52,16 @@ example:
 """
     + "\n".join((manifest.HELP, _FIT_HELP, conditions.HELP, foreign_card.HELP)),
     "text": """\
-The manifest has the columns `text` and one for the task: `labels` (names joined by a bar; empty means no label),
-`emotion`, `sentiment` (negative, neutral, positive), `stress` (0 or 1), or any of `valence`, `arousal` and
-`dominance`. Optional: id, group, speaker.
+The manifest has the columns `text` and one for the task: `labels` (names joined by a bar, semicolon or comma, or a
+list; empty means no label; or a column of 0 and 1 for each label), `emotion`, `sentiment` (negative, neutral,
+positive), `stress` (0 or 1), or any of `valence`, `arousal` and `dominance`. Optional: id, group, speaker.
 
 example:
   text,sentiment
   what a day!,positive
 
   assistant evaluate text --data messages.csv --task sentiment --out results
+  assistant evaluate text --data train.tsv --task labels --header text,labels,id --label-map emotions.txt
 
 """
     + "\n".join((manifest.HELP, foreign_card.HELP)),
@@ -155,7 +156,9 @@ def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text
     add("--against", type=Path, metavar="FILE",
         help="training data of the model, in the format of --data: look for shared speakers and near-duplicates")
     add("--task", choices=TASKS[modality], default="emotion", help="default: emotion")
-    add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}; null leaves rows out')
+    add("--label-map", type=Path, metavar="FILE",
+        help='JSON {"theirs": "ours"}, null leaves rows out; or the names of labels 0, 1, ...: a JSON list, or a '
+        "file .txt with one a line")
     add("--scale", type=parse_scale, metavar="LOW,HIGH",
         help="range of the affect labels, such as --scale=-3,3 (default: the smallest usual scale that holds all)")
     stem = "; its stem is the one in the same folder, else the shipped one" if modality == "voice" else ""

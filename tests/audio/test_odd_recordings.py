@@ -122,6 +122,17 @@ def test_a_variable_bit_rate_is_read_whole_with_and_without_a_tag(tag: str, tmp_
     assert np.array_equal(part, whole[int(10.5 * RATE) : int(11.5 * RATE)])
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_of_recorded_radio_every_stream_is_read(subtype: str) -> None:
+    """Ogg files one after the other are one Ogg file."""
+    first, second = (written(a_tone(3, RATE, hz), "OGG", subtype) for hz in (440, 700))
+    whole = read_audio(first + second)
+    assert len(whole) == pytest.approx(6 * RATE, abs=300)
+    assert likeness(whole[:40_000], read_audio(first)[:40_000]) > 0.99
+    assert likeness(read_audio(first + second, start_s=4, end_s=5), read_audio(second, start_s=1, end_s=2)) > 0.99
+    assert len(read_audio(first)) == len(read_audio(second)) == 3 * RATE
+
+
 def two(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.stack([left, right], axis=1)
 

@@ -13,11 +13,12 @@ from typing import Any
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.figures.tasks import Task
 from assistant.evaluate.tables.numbers import Decimal, parse_number
-from assistant.evaluate.tables.tables import normalise_name
+from assistant.evaluate.tables.tables import Cells, TextTable, normalise_name
 
 LabelMap = Mapping[str, str | None]
 
 
+_TRUTHS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False, "": False}
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 
@@ -137,6 +138,23 @@ def split_names(written: str, is_known: Callable[[str], bool] = lambda _: False)
             return plain.split()
     separator = next((one for one in "|;," if one in plain), "|")
     return [name.strip() for name in plain.split(separator) if name.strip()]
+
+
+def gather_columns(table: TextTable, allowed: Sequence[str], label_map: LabelMap) -> tuple[TextTable, list[str]]:
+    """A table with columns of 0 and 1 for labels, with `labels` too, any other as it is; and what to say of it."""
+    names = [name for name in table.columns if _is_known(name, allowed, label_map)]
+    if "labels" in table.columns or len(names) < 2:
+        return table, []
+
+    def gather(cells: Cells) -> Cells | str:
+        told = {name: cells[name].strip().casefold() for name in names}
+        if wrong := [name for name, value in told.items() if value not in _TRUTHS]:
+            return f"the column `{wrong[0]}` is of a label and neither 0 nor 1: {cells[wrong[0]][:40]!r}"
+        return {**cells, "labels": "|".join(name for name, value in told.items() if _TRUTHS[value])}
+
+    columns = f"{', '.join(names[:3])}, ..." if len(names) > 3 else ", ".join(names)
+    note = f"the labels are taken from {len(names)} columns of 0 and 1: {columns}"
+    return table.map_cells([*table.columns, "labels"], gather), [note]
 
 
 def _is_known(name: str, allowed: Sequence[str], label_map: LabelMap) -> bool:

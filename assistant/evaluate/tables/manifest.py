@@ -12,7 +12,14 @@ from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
 from assistant.evaluate.tables.form import TableForm
-from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, list_counts, read_labels
+from assistant.evaluate.tables.labels import (
+    LabelMap,
+    Labels,
+    UnknownLabel,
+    gather_columns,
+    list_counts,
+    read_labels,
+)
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
 from assistant.evaluate.tables.numbers import find_marks
 from assistant.evaluate.tables.rows import NO_AFFECT, RowReader, get_name
@@ -127,6 +134,9 @@ def read_manifest(
     """
     wanted = allowed if task == "affect" else [task]
     opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more, form=form)
+    notes: list[str] = []
+    if task == "labels":
+        opened, notes = gather_columns(opened, allowed, label_map or {})
     question = Question(modality, task, allowed, label_map or {}, need_speaker, more)
     check_columns(opened, question)
     rows: list[Row] = []
@@ -145,7 +155,7 @@ def read_manifest(
             bad.append(found)
     if strict:
         refuse_bad_rows(file, bad, unmapped)
-    notes = RowReader(opened, modality).segment.describe()
+    notes += RowReader(opened, modality).segment.describe()
     if modality == "voice" and "speaker" not in opened.columns:
         notes.append("no speakers are named: intervals resample single clips, and are too narrow; see --columns")
     notes += describe_long(long)
@@ -243,8 +253,9 @@ def require_columns(table: TextTable, wanted: Sequence[str], one_of: Sequence[st
     if one_of and not any(name in table.columns for name in one_of):
         missing.append("one of " + ", ".join(f"`{name}`" for name in one_of))
     if missing:
+        there = ", ".join(name[:40] for name in table.columns) or "none"
         raise Invalid(
-            f"{table.file} lacks {' and '.join(missing)}; it has {', '.join(table.columns) or 'none'} "
+            f"{table.file} lacks {' and '.join(missing)}; it has {there} "
             f"(--columns ours=theirs says what they are called; {HEADER_HINT})",
             code="manifest_column_missing",
         )

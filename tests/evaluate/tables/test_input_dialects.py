@@ -119,6 +119,16 @@ def test_goemotions_is_read_as_it_is_published(tmp_path: Path) -> None:
     assert manifest.rows[0].text == 'My favourite food is "anything".'
 
 
+def test_a_column_for_each_label_is_read_too(tmp_path: Path) -> None:
+    rows = ["text,id,Joy,love,anger,other", "a,1,1,0,0,5", "b,2,1,1.0,,5", "c,3,0,False,0,5", "d,4,0,2,0,5"]
+    manifest = read(written(tmp_path, "\n".join(rows) + "\n"))
+    assert [row.labels for row in manifest.rows] == [("joy",), ("joy", "love"), ()]
+    assert "`love` is of a label and neither 0 nor 1: '2'" in manifest.bad[0].reason
+    assert manifest.notes == ("the labels are taken from 3 columns of 0 and 1: joy, love, anger",)
+    with pytest.raises(Invalid, match="lacks the column `labels`"):
+        read(written(tmp_path, "text,joy\na,1\n"))
+
+
 def test_a_file_without_a_header_may_hold_equal_cells(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="--header text,labels,id"):
         read(written(tmp_path, "a,a,b\n"))
