@@ -11,13 +11,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from assistant.audio.recording import CodecHead, RecordingReader, opus_head
+from assistant.audio.recording import MAX_PACKET, CodecHead, RecordingReader, opus_head
 from assistant.errors import Invalid
 
 _MAX_BOX = 256 * 1024
 """Largest `moov` or `moof`, in bytes."""
-_MAX_PACKET = 64 * 1024
-"""Largest packet, in bytes; one of Opus has at most 61 440."""
 _MAX_PACKETS = 30_000
 """Most packets in one fragment: ten minutes of Opus."""
 _MAX_STEPS = 2 * _MAX_PACKETS
@@ -198,7 +196,7 @@ def _packets_of(moof: bytes, begins: int, track: _Track) -> list[tuple[int, int]
                 if number == track.number and length:
                     places.append((at, at + length))
                 at += length
-    if any(end - start > _MAX_PACKET for start, end in places):
+    if any(end - start > MAX_PACKET for start, end in places):
         raise _unreadable("a packet is too long")
     return places
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from assistant.audio.recording import CodecHead, RecordingReader, opus_head
+from assistant.audio.recording import MAX_PACKET, CodecHead, RecordingReader, opus_head
 
 _MAGIC = b"OggS"
 _HEADER = 27
 """Bytes of a page before the table of its segments."""
 _CONTINUED, _FIRST = 0x01, 0x02
-_MAX_PACKET = 64 * 1024
-"""Largest packet that is stored, in bytes; one of Opus has at most 61 440. Tags may be longer."""
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _CHECKSUM = slice(22, 26)
 
@@ -74,7 +72,7 @@ class OggReader(RecordingReader):
             if self._before != 1:
                 packet += body[at : at + size]
             at += size
-            if len(packet) > _MAX_PACKET:
+            if len(packet) > MAX_PACKET:
                 raise self.unreadable("a packet is too long")
             if size < 255:
                 if packet:

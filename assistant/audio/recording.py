@@ -24,7 +24,7 @@ _MAGICS = {
 """Where each format has the bytes by which it is known."""
 _KNOWN_BY = 8
 """Bytes by which each of them is known."""
-_MAX_PACKET = 64 * 1024
+MAX_PACKET = 64 * 1024
 """Largest packet, in bytes; one of Opus has at most 61 440."""
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
@@ -170,7 +170,7 @@ class Recording:
     def _decode_packet(self, packet: bytes) -> Iterator[tuple[int, Samples]]:
         """The rate in Hz and mono samples."""
         try:
-            frames = self._codec.decode(self._av.Packet(packet)) if len(packet) <= _MAX_PACKET else None
+            frames = self._codec.decode(self._av.Packet(packet)) if len(packet) <= MAX_PACKET else None
         except self._av.error.FFmpegError:
             frames = None
         if frames is None:

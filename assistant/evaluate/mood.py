@@ -34,9 +34,8 @@ from assistant.evaluate.report.provenance import describe_options, describe_run
 from assistant.evaluate.report.report import EmotionSets, Findings, ModelIdentity, Report
 from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.run.outcomes import RowOutcome
-from assistant.evaluate.tables.form import Separator, TableForm
+from assistant.evaluate.tables.form import TableForm
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
-from assistant.evaluate.tables.numbers import Decimal
 from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, SessionTurn, follow_turns, read_sessions
 from assistant.inference.card import Card, read_card, stem_of
 from assistant.inference.model import SessionFactory, onnx_session, open_model
@@ -61,7 +60,7 @@ _MODES: tuple[tuple[str, tuple[Modality, ...], bool], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class MoodOptions:
+class MoodOptions(TableForm):
     """What was asked for; the report repeats it."""
 
     data: Path
@@ -70,17 +69,6 @@ class MoodOptions:
     gap_s: float = GAP_S
     bootstrap: int = 1000
     seed: int = 0
-    separator: Separator | None = None
-    header: Sequence[str] = ()
-    decimal: Decimal | None = None
-    channel: int | None = None
-    """From 1 (left); None for the mix of all."""
-    whole_files: bool = False
-
-    @property
-    def form(self) -> TableForm:
-        """How the table is written."""
-        return TableForm.of(self)
 
 
 def configure(sub: argparse.ArgumentParser) -> None:

@@ -21,8 +21,7 @@ from assistant.evaluate.figures.tasks import TASKS, Scoring, Task
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.tables import manifest
-from assistant.evaluate.tables.form import Separator, TableForm
-from assistant.evaluate.tables.numbers import Decimal
+from assistant.evaluate.tables.form import TableForm
 
 _FIT_HELP = """\
 --fit head trains a linear head on the frozen stem with the labels of the manifest, under any names. Every clip is
@@ -83,7 +82,7 @@ SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(TableForm):
     """What was asked for; the report repeats it."""
 
     modality: Literal["voice", "text"]
@@ -120,18 +119,6 @@ class RunOptions:
     leave_out: str | None = None
     """The column whose values are left out in turn, instead of folds of speakers."""
     save_model: Path | None = None
-    separator: Separator | None = None
-    header: Sequence[str] = ()
-    decimal: Decimal | None = None
-    channel: int | None = None
-    """From 1 (left); None for the mix of all."""
-    whole_files: bool = False
-    """Columns such as start and end are not used."""
-
-    @property
-    def form(self) -> TableForm:
-        """How the table is written."""
-        return TableForm.of(self)
 
     @property
     def scoring(self) -> Scoring:

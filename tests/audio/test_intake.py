@@ -24,6 +24,7 @@ from assistant.audio.recording import CodecHead
 from assistant.audio.webm import WebmReader
 from assistant.errors import Invalid, TooLarge
 from assistant.server.live.dialect import SessionOptions
+from tests.audio.pieces import hear_pieces
 from tests.conftest import House
 
 WEBM = AudioFormat("audio/webm", 48_000)
@@ -116,23 +117,12 @@ def _sent(form: AudioFormat, seconds: float = 1.0) -> bytes:
             return _recorded(_opus(sung))
 
 
-def _heard(form: AudioFormat, data: bytes, sizes: Iterable[int]) -> np.ndarray:
-    intake, heard = Intake(form), []
-    pieces = io.BytesIO(data)
-    for size in sizes:
-        piece = pieces.read(size)
-        if not piece:
-            break
-        heard.append(intake.decode(piece))
-    return np.concatenate([*heard, intake.flush()])
-
-
 SENT = {form: _sent(form) for form in EVERY}
 
 
 @pytest.mark.parametrize("form", EVERY, ids=str)
 def test_what_was_sung_is_heard_at_16_khz(form: AudioFormat) -> None:
-    heard = _heard(form, SENT[form], itertools.repeat(4_000))
+    heard = hear_pieces(form, SENT[form], itertools.repeat(4_000))
     assert heard.dtype == np.float32
     late = len(heard) - 16_000  # Opus fills its last packet up
     assert 0 <= late <= (0 if form.type != "audio/webm" else 320)
@@ -144,8 +134,8 @@ def test_what_was_sung_is_heard_at_16_khz(form: AudioFormat) -> None:
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=20))
 def test_the_pieces_do_not_matter(form: AudioFormat, sizes: list[int]) -> None:
     data = SENT[form][:4_000]
-    whole = _heard(form, data, itertools.repeat(10**6))
-    parted = _heard(form, data, itertools.cycle([*sizes, 700]))
+    whole = hear_pieces(form, data, itertools.repeat(10**6))
+    parted = hear_pieces(form, data, itertools.cycle([*sizes, 700]))
     assert len(parted) == len(whole)
     assert np.allclose(parted, whole, atol=1e-6)
 
@@ -155,7 +145,7 @@ def test_after_the_end_it_begins_anew(form: AudioFormat) -> None:
     intake = Intake(form)
     for _ in range(2):
         heard = np.concatenate([intake.decode(SENT[form]), intake.flush()])
-        assert np.array_equal(heard, _heard(form, SENT[form], [10**6]))
+        assert np.array_equal(heard, hear_pieces(form, SENT[form], [10**6]))
     intake.decode(SENT[form][:1_001])
     intake.flush()
     assert np.array_equal(intake.decode(SENT[form]), Intake(form).decode(SENT[form])), (
@@ -171,7 +161,7 @@ def test_less_than_40_ms_wait_inside(form: AudioFormat) -> None:
 
 def test_resampling_in_pieces_is_resampling_at_once() -> None:
     sung = _sung(1.0, 48_000)
-    heard = _heard(AudioFormat("audio/pcm", 48_000), to_pcm16(sung), itertools.repeat(1_234))
+    heard = hear_pieces(AudioFormat("audio/pcm", 48_000), to_pcm16(sung), itertools.repeat(1_234))
     assert np.allclose(heard, soxr.resample(sung, 48_000, 16_000), atol=1e-4)
 
 
@@ -262,8 +252,8 @@ class TestWebm:
 
     def test_a_recorder_that_begins_again_is_heard_again(self) -> None:
         once = SENT[WEBM]
-        heard = _heard(WEBM, once + once, itertools.repeat(700))
-        assert abs(len(heard) - 2 * len(_heard(WEBM, once, [10**6]))) <= 1
+        heard = hear_pieces(WEBM, once + once, itertools.repeat(700))
+        assert abs(len(heard) - 2 * len(hear_pieces(WEBM, once, [10**6]))) <= 1
 
     def test_other_tracks_and_what_is_not_needed_are_passed_over(self) -> None:
         packets = _opus(_sung(0.2, 48_000))

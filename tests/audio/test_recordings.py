@@ -6,7 +6,7 @@ import contextlib
 import io
 import itertools
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import av
@@ -22,6 +22,7 @@ from assistant.audio.ogg import OggReader, checksum
 from assistant.audio.pcm import Samples
 from assistant.audio.recording import RecordingReader
 from assistant.errors import Invalid, TooLarge
+from tests.audio.pieces import hear_pieces
 from tests.conftest import House
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "200000"}
@@ -102,17 +103,6 @@ SENT: dict[str, tuple[AudioFormat, bytes]] = {
 FEW = ("Firefox", "Safari at 44.1 kHz", "Safari with Opus", "offsets from the file's begin")
 
 
-def _heard(form: AudioFormat, data: bytes, sizes: Iterable[int]) -> np.ndarray:
-    intake, heard = Intake(form), []
-    pieces = io.BytesIO(data)
-    for size in sizes:
-        piece = pieces.read(size)
-        if not piece:
-            break
-        heard.append(intake.decode(piece))
-    return np.concatenate([*heard, intake.flush()])
-
-
 def _by_ffmpeg(data: bytes) -> np.ndarray:
     """What FFmpeg hears, at 16 kHz."""
     with av.open(io.BytesIO(data), "r") as container:
@@ -124,7 +114,7 @@ def _by_ffmpeg(data: bytes) -> np.ndarray:
 @pytest.mark.parametrize("browser", SENT)
 def test_what_was_sung_is_heard(browser: str) -> None:
     form, data = SENT[browser]
-    heard = _heard(form, data, itertools.repeat(4_000))
+    heard = hear_pieces(form, data, itertools.repeat(4_000))
     assert heard.dtype == np.float32
     sung = _sung(1.0, 16_000)[:12_000]
     late = int(np.correlate(heard, sung, "valid").argmax())  # an encoder's run-up
@@ -136,7 +126,7 @@ def test_what_was_sung_is_heard(browser: str) -> None:
 @pytest.mark.parametrize("browser", SENT)
 def test_it_is_what_ffmpeg_hears(browser: str) -> None:
     form, data = SENT[browser]
-    heard, expected = _heard(form, data, [10**6]), _by_ffmpeg(data)
+    heard, expected = hear_pieces(form, data, [10**6]), _by_ffmpeg(data)
     late = abs(len(heard) - len(expected))  # FFmpeg leaves out an encoder's run-up and what fills the last packet
     assert late < 1_600
     away = [np.abs(heard[start:][:8_000:9] - expected[:8_000:9])[20:].max() for start in range(late + 1)]
@@ -148,8 +138,8 @@ def test_it_is_what_ffmpeg_hears(browser: str) -> None:
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=20))
 def test_the_pieces_do_not_matter(browser: str, sizes: list[int]) -> None:
     form, data = SENT[browser]
-    whole = _heard(form, data, [10**6])
-    parted = _heard(form, data, itertools.cycle([*sizes, 700]))
+    whole = hear_pieces(form, data, [10**6])
+    parted = hear_pieces(form, data, itertools.cycle([*sizes, 700]))
     assert len(parted) == len(whole)
     assert np.allclose(parted, whole, atol=1e-6)
 
@@ -157,20 +147,20 @@ def test_the_pieces_do_not_matter(browser: str, sizes: list[int]) -> None:
 @pytest.mark.parametrize("browser", ["Firefox", "Safari", "Safari with Opus"])
 def test_byte_by_byte_is_the_same(browser: str) -> None:
     form, data = SENT[browser]
-    assert np.allclose(_heard(form, data, itertools.repeat(1)), _heard(form, data, [10**6]), atol=1e-6)
+    assert np.allclose(hear_pieces(form, data, itertools.repeat(1)), hear_pieces(form, data, [10**6]), atol=1e-6)
 
 
 @pytest.mark.parametrize("browser", SENT)
 def test_a_recorder_that_begins_again_is_heard_again(browser: str) -> None:
     form, once = SENT[browser]
-    heard = _heard(form, once + once, itertools.repeat(700))
-    assert abs(len(heard) - 2 * len(_heard(form, once, [10**6]))) <= 1
+    heard = hear_pieces(form, once + once, itertools.repeat(700))
+    assert abs(len(heard) - 2 * len(hear_pieces(form, once, [10**6]))) <= 1
 
 
 @pytest.mark.parametrize("browser", SENT)
 def test_after_a_commit_it_goes_on_or_begins_anew(browser: str) -> None:
     form, data = SENT[browser]
-    whole = _heard(form, data, [10**6])
+    whole = hear_pieces(form, data, [10**6])
     intake = Intake(form)
     parts = [intake.decode(data[:3_001]), intake.flush(), intake.decode(data[3_001:3_003])]
     parts += [intake.decode(data[3_003:]), intake.flush()]

@@ -16,7 +16,7 @@ from assistant.arrays import Bools
 from assistant.errors import AssistantError
 from assistant.evaluate.leakage.fingerprint import Print, Prints, make_fingerprint
 from assistant.evaluate.leakage.shingles import Texts, normalise_text
-from assistant.evaluate.tables.form import TableForm
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.manifest import open_table, require_columns
 from assistant.evaluate.tables.rows import Row, RowReader, read_clip
 from assistant.evaluate.tables.tables import normalise_name, rename_columns
@@ -30,7 +30,6 @@ SHOWN = 20
 """Speakers and pairs that are named."""
 _TOGETHER = 128  # recordings that wait for a fingerprint
 _THREADS = 2
-_PLAIN = TableForm()
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -59,7 +58,7 @@ def read_against(
     modality: Literal["voice", "text"],
     columns: Mapping[str, str],
     table: str | None = None,
-    form: TableForm = _PLAIN,
+    form: TableForm = PLAIN,
 ) -> list[Row]:
     """The rows that a model was trained on, without labels; of those whose file is gone the speaker remains.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -10,13 +11,13 @@ from assistant.evaluate.tables.numbers import Decimal
 Separator = Literal["comma", "semicolon", "tab", "pipe"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableForm:
-    """What can't always be told from a table itself."""
+    """What can't always be told from a table itself. Options of commands have these fields too."""
 
     separator: Separator | None = None
     """Between the cells of CSV; None to find out."""
-    header: tuple[str, ...] = ()
+    header: Sequence[str] = ()
     """Names of the columns of a file whose first line is data already."""
     decimal: Decimal | None = None
     """What stands before the decimals of a number; None to find out number by number."""
@@ -25,12 +26,16 @@ class TableForm:
     channel: int | None = None
     """That is heard in all files, from 1 (left), unless the row says so itself; None for the mix of all."""
 
-    @classmethod
-    def of(cls, options: Any) -> TableForm:
-        """That of a command's options, which have the same fields."""
-        return cls(**{one.name: getattr(options, one.name) for one in fields(cls)})
+    @property
+    def form(self) -> TableForm:
+        """These fields alone, without what options add."""
+        return TableForm(**{one.name: getattr(self, one.name) for one in fields(TableForm)})
 
     def tell(self) -> dict[str, Any]:
         """What differs from the defaults."""
-        plain = asdict(TableForm())
+        plain = asdict(PLAIN)
         return {name: value for name, value in asdict(self).items() if value != plain[name]}
+
+
+PLAIN = TableForm()
+"""Of a table of which nobody said anything."""

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.dialect import find_separator
-from assistant.evaluate.tables.form import TableForm
+from assistant.evaluate.tables.form import PLAIN, TableForm
 
 Line = tuple[int, list[str] | str]
 """The line a row begins on, and its cells or why they can't be read."""
@@ -24,12 +24,11 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _PACKED = (".csv", ".tsv", ".jsonl", ".ndjson")
 _LONGEST_CELL = 10_000_000  # characters; the csv module's own limit, 131,072, is less than some documents have
 _LARGEST_JSON = 200_000_000  # bytes of a .json file, which is read whole
-_PLAIN = TableForm()
 _SNIFFED = 100_000  # characters that tell what separates the cells
 _AT_ONCE = 4096  # rows of Parquet in memory
 
 
-def read_cells(file: Path, form: TableForm = _PLAIN) -> Iterator[Line]:
+def read_cells(file: Path, form: TableForm = PLAIN) -> Iterator[Line]:
     """The header, then each row. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`).
 
     JSON lines and Parquet come as text too: lists joined by a bar, true as 1, null and not-a-number empty. With

@@ -11,7 +11,7 @@ from typing import Literal
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
-from assistant.evaluate.tables.form import TableForm
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.labels import (
     LabelMap,
     Labels,
@@ -49,7 +49,6 @@ run stops there. --against names the training data of the model: shared speakers
 """
 _USED = ("speaker", "gender", "group", "text")  # columns that may lie in another table of a database
 _NOTHING: Mapping[str, str] = {}
-_PLAIN = TableForm()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def open_table(
     table: str | None = None,
     wanted: Sequence[str] = (),
     more: Sequence[str] = (),
-    form: TableForm = _PLAIN,
+    form: TableForm = PLAIN,
 ) -> TextTable:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
@@ -122,7 +121,7 @@ def read_manifest(
     columns: Mapping[str, str] = _NOTHING,
     table: str | None = None,
     more: Sequence[str] = (),
-    form: TableForm = _PLAIN,
+    form: TableForm = PLAIN,
     strict: bool = False,
     keep: Callable[[Row], None] | None = None,
 ) -> Manifest:

@@ -63,9 +63,9 @@ class Segment:
     def describe(self) -> list[str]:
         """What a report says of them."""
         used = [f"`{one.column}`" for one in (self.start, self.end, self.length) if one is not None]
-        notes = [f"a row is the part of its file that {' and '.join(used)} tell{'s' * (len(used) == 1)}"] * bool(
-            used
-        )
+        notes = []
+        if used:
+            notes.append(f"a row is the part of its file that {' and '.join(used)} tell{'s' * (len(used) == 1)}")
         if self.unused:
             names = " and ".join(f"`{name}`" for name in self.unused)
             notes.append(f"{names} looks like a part of a file and is not used: {HINT}")

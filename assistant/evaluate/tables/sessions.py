@@ -11,7 +11,7 @@ from assistant.config import Settings
 from assistant.emotion import MODALITIES, Modality, Mood, Reading
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import Scores
-from assistant.evaluate.tables.form import TableForm
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.labels import LabelMap, read_labels, read_number
 from assistant.evaluate.tables.manifest import Manifest, describe_long
 from assistant.evaluate.tables.rows import BadRow, Row, RowReader
@@ -20,7 +20,6 @@ from assistant.mood.baseline import usual_from
 from assistant.mood.conformal import UNCALIBRATED, Calibration
 from assistant.mood.timeline import Timeline
 
-_PLAIN = TableForm()
 GAP_S = 10.0
 """Seconds taken to lie between two turns where the file gives no times."""
 
@@ -90,7 +89,7 @@ def _make_reading(scores: Scores, timeline: Timeline, population: Sequence[float
 
 
 def read_sessions(
-    file: Path, *, allowed: Sequence[str], label_map: LabelMap, gap_s: float = GAP_S, form: TableForm = _PLAIN
+    file: Path, *, allowed: Sequence[str], label_map: LabelMap, gap_s: float = GAP_S, form: TableForm = PLAIN
 ) -> tuple[Manifest, tuple[SessionRow, ...]]:
     """Read a table of turns: `session`, `order`, `emotion`, and `text`, `file` or both; perhaps `at_s`.
 

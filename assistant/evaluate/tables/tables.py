@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.errors import Invalid
-from assistant.evaluate.tables.form import TableForm
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.formats import read_cells
 
 Cells = Mapping[str, str]
-_PLAIN = TableForm()
 HEADER_HINT = "if its first line is data and no names, give them: --header text,labels,id"
 
 _EMOBOX = {
@@ -37,7 +36,7 @@ class TextTable:
     """The files it is made of."""
     names_speakers: bool = True
     """False for a format that has no place for them."""
-    form: TableForm = _PLAIN
+    form: TableForm = PLAIN
 
     def map_cells(self, columns: Iterable[str], change: Callable[[Cells], Cells | str]) -> TextTable:
         """The table with the cells of each row as `change` gives them, or says why the row can't be read."""
@@ -58,7 +57,7 @@ def normalise_name(name: str) -> str:
     return name.strip().casefold()
 
 
-def open_plain_table(file: Path, form: TableForm = _PLAIN) -> TextTable:
+def open_plain_table(file: Path, form: TableForm = PLAIN) -> TextTable:
     """A plain table. Raises what `read_cells` raises."""
     _, header = next(read_cells(file, form))
     if isinstance(header, str):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from aiohttp import BodyPartReader, web
 
 from assistant.errors import Invalid, TooLarge
-from assistant.server.http.guard import PLAIN_NAME, UNREADABLE, header_of
+from assistant.server.http.guard import PLAIN_NAME, UNREADABLE, header_of, quote_name
 
 _MAX_TEXT = 64 * 1024
 """Largest field besides the file, in bytes."""
@@ -39,9 +39,10 @@ class Form:
     def refuse_others(self, known: frozenset[str]) -> None:
         """Raise `Invalid` (`unknown_member`) where a field has another name than these."""
         for name in self.fields.keys() - known:
-            shown = f"`{name}`" if PLAIN_NAME.fullmatch(name) else "a field"
             param = name if PLAIN_NAME.fullmatch(name) else None
-            raise Invalid(f"{shown} is not supported here", code="unknown_member", param=param)
+            raise Invalid(
+                f"{quote_name(name, 'a field')} is not supported here", code="unknown_member", param=param
+            )
 
 
 async def read_form(request: web.Request, file: str, limit: int) -> Form:

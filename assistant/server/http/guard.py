@@ -44,6 +44,15 @@ _QUOTE = re.compile("[`']")
 _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
 
 
+def quote_name(name: str, otherwise: str) -> str:
+    """A name that a client gave, as an error may show it; `otherwise` where it may not be repeated.
+
+    >>> quote_name("voice", "a member"), quote_name("sk-123", "a member")
+    ('`voice`', 'a member')
+    """
+    return f"`{name}`" if PLAIN_NAME.fullmatch(name) else otherwise
+
+
 def status_of_family(kind: type[errors.AssistantError]) -> int:
     """The HTTP status of a family of errors.
 

@@ -27,7 +27,7 @@ from assistant.server.contract.client_secret import (
 )
 from assistant.server.contract.session import TranscriptionSession
 from assistant.server.http.caller import Caller
-from assistant.server.http.guard import PLAIN_NAME, body_bytes, converted, decoded, header_of
+from assistant.server.http.guard import body_bytes, converted, decoded, header_of, quote_name
 from assistant.server.http.route import Route, enter, noted, respond
 from assistant.server.http.signing import Token, sign
 from assistant.server.live.dialect import SessionOptions, UpdateReader, show_session
@@ -45,8 +45,7 @@ async def post_client_secret(request: web.Request) -> web.Response:
     services, caller = await enter(request)
     body = await _body(request)
     for name in body.keys() - {*ClientSecretBody.__struct_fields__}:
-        plain = f"`{name}`" if PLAIN_NAME.fullmatch(name) else "a member"
-        raise Invalid(f"{plain} is not known here", code="unknown_member")
+        raise Invalid(f"{quote_name(name, 'a member')} is not known here", code="unknown_member")
     session = _object(body.get("session"), "session")
     person = await _person(request, services, caller, body, session)
     secret, shown = await _make(services, caller, person, session, body.get("expires_after"))
