@@ -6,8 +6,7 @@ told to be ignored: none of them is passed over, and none takes the others with 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,20 +14,23 @@ from msgspec import UNSET
 
 from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
+from assistant.consent.grant import Grant
 from assistant.conversation.dictation import Dictation, Transcription
 from assistant.errors import Invalid
 from assistant.server.contract.session import (
+    Capabilities,
     SessionAudio,
     SessionInput,
     ShownFormat,
     TranscriptionBody,
+    TranscriptionSession,
     TurnDetection,
 )
+from assistant.server.http.guard import PLAIN_NAME
 
 _RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
 _SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 """After which an utterance ends, by the eagerness of semantic VAD."""
-_PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")  # no digits: those may be of a key or an id, which no message repeats
 _IGNORED: Mapping[str, tuple[str, ...]] = {
     "": (
         "model", "instructions", "modalities", "output_modalities", "voice", "tools", "tool_choice", "temperature",
@@ -71,6 +73,24 @@ class SessionOptions:
         return SessionAudio(
             SessionInput(shown, None if words is None else TranscriptionBody(words.language), self.turns)
         )
+
+
+def show_session(
+    name: str, expires_at: int, options: SessionOptions, ignored: list[str], grants: Sequence[Grant], *, words: bool
+) -> TranscriptionSession:
+    """A session; what it can infer depends on the person's grants, never on what is installed.
+
+    `words`: they can be told.
+    """
+    why_not = "off" if options.transcription is None else "absent"
+    can = Capabilities(
+        transcription=words,
+        reasons={} if words else {"transcription": why_not},
+        affect={each: sorted(g.purpose for g in grants if g.modality == each) for each in ("text", "voice")},
+    )
+    return TranscriptionSession(
+        id=name, expires_at=expires_at, audio=options.show(), ignored=ignored, capabilities=can
+    )
 
 
 @dataclass(slots=True)
@@ -178,7 +198,7 @@ class UpdateReader:
                 self._refuse_unknown(path, name)
 
     def _refuse_unknown(self, path: str, name: str, hint: str = "") -> None:
-        shown = f"`{path}{name}`" if _PLAIN_NAME.fullmatch(name) else "a member"
+        shown = f"`{path}{name}`" if PLAIN_NAME.fullmatch(name) else "a member"
         about = f"{shown} is no member of a session that is known here{hint}"
         self.faults.append(Invalid(about, code="unknown_member"))
         if "format" in name:  # it may have been meant for the audio, whose rate must never be guessed
