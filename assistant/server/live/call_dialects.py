@@ -54,6 +54,8 @@ _BY_STREAM = (TWILIO, TELNYX, PLIVO, EXOTEL)
 
 _VONAGE_START = "websocket:connected"
 _EVENTS = ("connected", "start", "media", "dtmf", "mark", "stop")
+_NOT_NEEDED = ("playedStream", "clearedAudio", "clear", "error")
+"""What is said about audio that was sent to the call, which is none, or about the service's own troubles."""
 _KINDS = {
     "audio/pcmu": ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "audio/ulaw", "pcmu", "mulaw", "ulaw", "g711_ulaw"),
     "audio/pcma": ("audio/x-alaw", "audio/alaw", "audio/pcma", "pcma", "alaw", "g711_alaw"),
@@ -128,6 +130,8 @@ def read_message(data: str | bytes, service: Service | None = None) -> CallEvent
         return None
     if event == _VONAGE_START:
         return _read_vonage(said)
+    if event in _NOT_NEEDED:
+        return None
     if event not in _EVENTS:
         known = ", ".join(_EVENTS)
         raise Invalid(f"the first member to read is `event`: {known} or {_VONAGE_START}", param="event")
