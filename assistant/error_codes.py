@@ -28,6 +28,8 @@ _OF_SERVER: _Table = {
     errors.Invalid: {
         "invalid_request": ("the request does not have the shape that the API describes",
             "compare it with /openapi.json"),
+        "unsupported_parameter": ("the request asks for what this server does not have",
+            "leave out what `param` names, or set it as the message says"),
         "invalid_json": ("the body is not JSON or TOML", "send what the Content-Type says"),
         "header_invalid": ("a header that is read is not UTF-8", "send it as UTF-8, or leave it out"),
         "encoding_invalid": ("the body is not what `Content-Encoding` or `Transfer-Encoding` says",

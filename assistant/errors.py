@@ -6,6 +6,11 @@ status of a family.
 
 from __future__ import annotations
 
+import re
+
+PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")  # no digits: those may be of a key or an id, which no message repeats
+"""A name that may be repeated to its sender."""
+
 
 class AssistantError(Exception):
     """An error that a caller can understand.

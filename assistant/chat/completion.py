@@ -80,12 +80,15 @@ class Request:
     """The answer must call a tool."""
     most: Usage
     """The most tokens that it can use, approximately."""
+    refusal: Invalid | None = None
+    """What of it can't be had: the answer, unless help is called for."""
 
     def payload(self, instruction: str, *, model: str = "", include_usage: bool = False) -> bytes:
         """The request for the upstream server: our instruction before all messages, without the user's id."""
         body: dict[str, Any] = dict(self.body)
-        body.pop("user", None)
-        body.pop("safety_identifier", None)
+        names = body.pop("user", None), body.pop("safety_identifier", None)
+        if body.get("prompt_cache_key") in names:  # clients also name the person there
+            body.pop("prompt_cache_key", None)
         system = [{"role": "system", "content": instruction}] if instruction else []
         body["messages"] = [*system, *self.messages]
         if model:

@@ -6,7 +6,6 @@ told to be ignored: none of them is passed over, and none takes the others with 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +15,7 @@ from msgspec import UNSET
 from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
 from assistant.conversation.dictation import Dictation, Transcription
-from assistant.errors import Invalid
+from assistant.errors import PLAIN_NAME, Invalid
 from assistant.server.contract.session import (
     SessionAudio,
     SessionInput,
@@ -28,7 +27,6 @@ from assistant.server.contract.session import (
 _RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
 _SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 """After which an utterance ends, by the eagerness of semantic VAD."""
-_PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")  # no digits: those may be of a key or an id, which no message repeats
 _IGNORED: Mapping[str, tuple[str, ...]] = {
     "": (
         "model", "instructions", "modalities", "output_modalities", "voice", "tools", "tool_choice", "temperature",
@@ -178,7 +176,7 @@ class UpdateReader:
                 self._refuse_unknown(path, name)
 
     def _refuse_unknown(self, path: str, name: str, hint: str = "") -> None:
-        shown = f"`{path}{name}`" if _PLAIN_NAME.fullmatch(name) else "a member"
+        shown = f"`{path}{name}`" if PLAIN_NAME.fullmatch(name) else "a member"
         about = f"{shown} is no member of a session that is known here{hint}"
         self.faults.append(Invalid(about, code="unknown_member"))
         if "format" in name:  # it may have been meant for the audio, whose rate must never be guessed
