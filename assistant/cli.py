@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from assistant.commands import Actions, audit, catalogue, exceptions, keys, models, people, reference
 from assistant.commands.log_format import write_logs
-from assistant.config import Settings, load_settings
+from assistant.config import Settings, load_settings, passed_over
 from assistant.errors import AssistantError
 from assistant.evaluate import command as evaluation
 from assistant.version import __version__
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +83,8 @@ def _read_settings(args: argparse.Namespace) -> Settings:
     given = {f"ATTUNE_{name.upper()}": value for name in ("host", "port") if (value := getattr(args, name, None))}
     settings = load_settings(args.config, {**os.environ, **given})
     write_logs(settings.log_level)
+    for sentence in passed_over(os.environ):
+        log.warning("%s", sentence)
     return settings
 
 
@@ -100,8 +105,9 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     """Bring the database to the newest schema; also done whenever the server starts."""
-    from assistant.store.database import hide_password, migrate
+    from assistant.store.database import migrate
+    from assistant.store.postgres import hide_secrets
 
     migrate(settings.database)
-    print(f"{hide_password(settings.database)} is at the newest schema")
+    print(f"{hide_secrets(settings.database)} is at the newest schema")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 import tomllib
@@ -23,6 +24,9 @@ def shipped_models() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "models"
 
 
+_PREFIX = "ATTUNE_"
+_OF_TESTS = ("ATTUNE_DATA",)
+"""Variables of the tests and scripts, which set nothing here."""
 NO_LIMIT = "none"
 """The value of a rate setting for no limit."""
 ANY_ORIGIN = "*"
@@ -58,7 +62,7 @@ Share = Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")]
 PositiveCount = Annotated[int, Meta(gt=0, description="a whole number greater than 0")]
 Count = Annotated[int, Meta(ge=0, description="a whole number of at least 0")]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a whole number from 0 to 65535")]
-_DATABASE = r"(?:sqlite:///|postgresql://)[\s\S]*"
+_DATABASE = r"(?:sqlite:///|postgres(?:ql)?://)[\s\S]*"
 DatabaseUrl = Annotated[str, _matches(_DATABASE, "like sqlite:///FILE or postgresql://USER@HOST/NAME")]
 RateSetting = Annotated[str, _matches(RATE.pattern, f"like 600/minute, or `{NO_LIMIT}`")]
 _ORIGIN_LIST = (
@@ -127,6 +131,7 @@ class Settings:
         "milliseconds that a voice estimate may be late while the person speaks; a later one is dropped, "
         "because a newer one follows")
     max_body_bytes: PositiveCount = _server(1_048_576, "largest HTTP body")
+    max_recording_bytes: PositiveCount = _server(26_214_400, "largest file to transcribe")
     max_append_bytes: PositiveCount = _streams(15_728_640, "largest base64 `append` event")
     max_streams: PositiveCount = _streams(1000, "largest number of live WebSocket streams")
     max_streams_per_app: PositiveCount = _streams(512, "largest number of live WebSocket streams of one app")
@@ -156,6 +161,10 @@ class Settings:
     upstream_between_s: Positive = _upstream(20.0, "most seconds between two tokens of a stream")
     upstream_total_s: Positive = _upstream(300.0, "most seconds for a whole completion")
     upstream_retries: Count = _upstream(2, "how often a request is repeated if no byte of an answer came; 0: never")
+    chat_tone_placement: Literal["auto", "own", "first_system", "first_user", "developer"] = _chat("auto",
+        "how the tone reaches the upstream: `own`, a system message before all others; `first_system`, added to "
+        "the first system or developer message, if there is one; `first_user`, in the first user message, marked "
+        "off from the user's words; `developer`, a message of that role; `auto`: what the upstream takes")
     chat_tokens_app: Count = _chat(0,
         "chat tokens that an app may use in a day (UTC), counted by each process; 0: no limit")
     chat_tokens_person: Count = _chat(0,
@@ -211,10 +220,62 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
         if name not in _TYPES:
             raise ConfigInvalid(f"{file} has an unknown setting {name!r}")
     for key, value in environment.items():
-        name = key.removeprefix("ATTUNE_").lower()
-        if key.startswith("ATTUNE_") and name in _TYPES:
-            given[name] = value
+        setting = _setting_of(key)
+        if setting is not None and not _is_set_by_kubernetes(key, value):
+            given[setting] = value
     return Settings(**{name: _convert(name, value) for name, value in given.items()})
+
+
+def _setting_of(variable: str) -> str | None:
+    """The setting that an environment variable sets."""
+    name = variable.removeprefix(_PREFIX).lower()
+    return name if variable.startswith(_PREFIX) and name in _TYPES else None
+
+
+def _is_set_by_kubernetes(variable: str, value: str) -> bool:
+    """Kubernetes tells every container of each Service; of one named `attune` in variables like ours.
+
+    Source: Kubernetes, "Service", "Environment variables", which follow the links of Docker.
+
+    >>> _is_set_by_kubernetes("ATTUNE_PORT", "tcp://10.0.0.1:8080"), _is_set_by_kubernetes("ATTUNE_PORT", "8080")
+    (True, False)
+    """
+    return variable.startswith(_PREFIX) and (
+        re.fullmatch(r"(?:tcp|udp|sctp)://\S+", value.strip()) is not None
+        or re.search(r"_SERVICE_(?:HOST|PORT)(?:_\w+)?\Z|_PORT_\d+_(?:TCP|UDP|SCTP)_", variable) is not None
+    )
+
+
+def passed_over(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like one of ours and sets nothing.
+
+    >>> passed_over({"ATTUNE_PROT": "80", "ATTUNE_PORT": "tcp://10.0.0.1:80", "ATTUNE_SERVICE_HOST": "10.0.0.1"})
+    ['ATTUNE_PROT sets nothing; did you mean ATTUNE_PORT?', 'ATTUNE_PORT sets nothing: Kubernetes gives it for a \
+Service named attune']
+    """
+    known = [f"{_PREFIX}{name.upper()}" for name in _TYPES]
+    said = []
+    for key, value in environment.items():
+        if _is_set_by_kubernetes(key, value):
+            if _setting_of(key) is not None:
+                said.append(f"{key} sets nothing: Kubernetes gives it for a Service named attune")
+        elif _is_like_ours(key) and _setting_of(key) is None and key not in _OF_TESTS:
+            near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0.8)
+            if near:
+                said.append(f"{key} sets nothing; did you mean {near[0]}?")
+            elif key.startswith(_PREFIX):
+                said.append(f"{key} sets nothing; `assistant settings` lists what there is")
+    return said
+
+
+def _is_like_ours(variable: str) -> bool:
+    """Whether somebody who wrote this meant a setting.
+
+    >>> [_is_like_ours(name) for name in ("ATTUNE_PROT", "attune_port", "ATUNE_PORT", "ATTUNE", "PORT")]
+    [True, True, True, False, False]
+    """
+    prefix, underscore, _ = variable.partition("_")
+    return bool(underscore) and difflib.SequenceMatcher(None, prefix.upper(), _PREFIX[:-1]).ratio() > 0.9
 
 
 def default_text(setting: Field[Any]) -> str:

@@ -57,6 +57,7 @@ _OF_SERVER: _Table = {
         "catalogue_too_large": ("the catalogue has too many items", "send fewer items"),
         "commercial_affinity": ("a commercial item would gain from stress or low mood", "correct its affinity"),
         "days_invalid": ("`days` is not a whole number in its range", "use the range that the message gives"),
+        "form_invalid": ("the body is not the form that the route takes", "follow the message"),
         "group_invalid": ("a report cannot be grouped by this", "use a group that the message lists"),
         "invalid_base64": ("`audio` is not base64", "encode the audio as base64"),
         "invalid_event": ("the event has no type or another shape", "compare it with /asyncapi.json"),
@@ -73,10 +74,11 @@ _OF_SERVER: _Table = {
         "notice_unknown": ("there is no notice of this version", "use a version that the message lists"),
         "odd_length_audio": ("a PCM16 frame has an odd number of bytes", "send whole samples of two bytes"),
         "page_invalid": ("`before` is not the `next` of an earlier page", "send `next` as you got it"),
-        "person_invalid": ("the person's id is too long, empty or not printable",
+        "person_invalid": ("the person's id is too long, empty or not printable, or several are named",
             "use 1 to 128 printable characters"),
-        "person_missing": ("the stream or call does not name a person",
-            "give `?person=ID`; in a call the parameter `person` or `outbound_person`"),
+        "person_missing": ("the stream, secret or call does not name a person",
+            "give `?person=ID`; for a secret also `safety_identifier`; in a call the parameter `person` or "
+            "`outbound_person`"),
         "policy_invalid": ("the tone policy breaks a rule", "correct what the message names"),
         "quiet_hours_invalid": ("quiet hours begin and end at the same time", "choose two different times"),
         "region_invalid": ("a region was given without its country", "give the country too"),
@@ -95,7 +97,8 @@ _OF_SERVER: _Table = {
         "audio_container": ("the audio is a file of another format than the session is set to",
             "set the session's `format` to what you send"),
         "unsupported_content": ("an item holds audio", "send it with `input_audio_buffer.append`"),
-        "unknown_member": ("an update names a member that is not known here", "compare it with /asyncapi.json"),
+        "unknown_member": ("an update or form names a member that is not known here",
+            "leave it out, or compare it with /asyncapi.json or /openapi.json"),
         "unsupported_audio_format": ("audio of this type or rate is not supported",
             "use a format the message lists"),
         "unsupported_session_type": ("this type of session is not supported", "use the type `transcription`"),
@@ -105,7 +108,7 @@ _OF_SERVER: _Table = {
     },
     errors.TooLarge: {
         "too_large": ("the body has more bytes than `max_body_bytes`", "send less at once"),
-        "audio_too_long": ("one piece holds too many seconds of audio", "send shorter pieces"),
+        "audio_too_long": ("one piece or recording holds too many seconds of audio", "send shorter ones"),
         "buffer_full": ("too much audio is waiting for a commit", "commit or clear the buffer"),
         "event_too_large": ("one event has too many bytes", "send shorter events"),
         "frame_too_large": ("one binary frame has too many bytes", "send shorter frames"),
@@ -166,10 +169,12 @@ _OF_SERVER: _Table = {
     errors.Busy: {
         "busy": ("the server has too much work waiting", "try again soon"),
         "late": ("there was no result in time", "try again soon"),
+        "too_many_recordings": ("as many recordings as allowed are being transcribed", "try again soon"),
         "too_many_streams": ("the server has as many streams as allowed", "try again soon"),
         "too_many_streams_of_app": ("the app has as many streams as allowed", "close one first"),
     },
     errors.Unavailable: {
+        "transcriber_missing": ("the server has no transcriber, or could not load it", "tell the operator"),
         "unavailable": ("something that this needs is missing or broken", "try again; then tell the operator"),
         "data_corrupt": ("stored data was changed or belongs to another key", "tell the operator"),
         "issuer_unavailable": ("the operators' identity provider cannot be reached", "try again soon"),
@@ -199,6 +204,8 @@ _OF_SERVER: _Table = {
 
 _OF_COMMANDS: _Table = {
     errors.Invalid: {
+        "audio_channel_missing": ("a recording has no channel of that number", "choose another with --channel"),
+        "audio_channels_cancel": ("the channels of a recording cancel each other out", "choose one with --channel"),
         "audio_empty": ("a clip contains no audio between its trims", "correct the trims"),
         "audio_too_long": ("a clip is too long to read at once", "say which part with trim_start_s and trim_end_s"),
         "baseline_unsupported": ("the model cannot use a personal baseline", "leave out --baseline"),
@@ -221,6 +228,7 @@ _OF_COMMANDS: _Table = {
         "report_invalid": ("a report was not written by `assistant evaluate`", "evaluate again"),
         "row_invalid": ("--strict was given and there are bad rows", "correct the rows, or leave out --strict"),
         "scale_unknown": ("the labels are not on a common scale", "give it with --scale LOW,HIGH"),
+        "segment_outside": ("a row is about a part that its file does not have", "follow the message"),
         "situnes_shape": ("the folder does not look like SiTunes, stage 2", "check --data"),
         "table_pickled": ("a table is stored as a pickle, which is never opened", "convert it as the message says"),
         "table_unclear": ("several tables have the columns", "choose one with --table"),

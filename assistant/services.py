@@ -26,7 +26,8 @@ from assistant.audio.transcribe import Transcriber
 from assistant.audio.vad import Vad
 from assistant.audio.voice import VoiceReader, check_baseline
 from assistant.chat.budget import Budget, DailyLimit, Prices
-from assistant.chat.upstream import Patience, Upstream, open_upstream
+from assistant.chat.tone_upstream import ToneUpstream
+from assistant.chat.upstream import Patience, open_upstream
 from assistant.config import Settings
 from assistant.consent.grant import Gate
 from assistant.consent.receipt import Actor
@@ -46,7 +47,7 @@ from assistant.recommend.bandits import Exploration
 from assistant.recommend.service import Recommender
 from assistant.store.changes import changes_of
 from assistant.store.storage import Storage, open_storage
-from assistant.text.reader import TextReader
+from assistant.text.reader import BATCH_ELEMENTS, TextReader
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Services:
     conversations: ConversationServices
     """What conversations share."""
     recommender: Recommender
-    upstream: Upstream | None
+    upstream: ToneUpstream | None
     """The server of language models; None: the embedded replier answers."""
     budget: Budget
     readers: tuple[Card, ...]
@@ -188,7 +189,7 @@ async def open_services(
             storage=storage,
             conversations=conversations,
             recommender=recommender,
-            upstream=upstream,
+            upstream=None if upstream is None else ToneUpstream(upstream, settings.chat_tone_placement),
             budget=Budget(
                 Prices(settings.price_prompt, settings.price_completion),
                 app=DailyLimit(settings.chat_tokens_app, settings.chat_cost_app),
@@ -220,7 +221,8 @@ class _Models:
         return Vad(self._batcher(await self._load("vad"), self._threads(1, "vad"), workers=1, max_waiting=waiting))
 
     async def open_text(self) -> TextReader:
-        return TextReader(self._batcher(await self._load(self._settings.text_model), self._affect), self._gate)
+        model = await self._load(self._settings.text_model)
+        return TextReader(self._batcher(model, self._affect, max_elements=BATCH_ELEMENTS), self._gate)
 
     async def open_voice(self) -> VoiceReader:
         head = await self._load(self._settings.voice_model)

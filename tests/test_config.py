@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assistant.cli import main
-from assistant.config import Settings, load_settings, shipped_models
+from assistant.config import Settings, load_settings, passed_over, shipped_models
 from assistant.errors import ConfigInvalid
 from tests.conftest import ROOT
 
@@ -78,6 +78,53 @@ def test_an_unknown_setting_in_the_file_is_named(toml: Write) -> None:
 
 def test_what_others_keep_in_the_environment_is_left_alone() -> None:
     assert load_settings(None, {"ATTUNE_CI_WORKER": "7", "ATTUNE": "1"}) == Settings()
+
+
+SET_NOTHING = [
+    ("ATTUNE_PROT", "9000", "did you mean ATTUNE_PORT?"),
+    ("ATTUNE_DATABASE_URL", "sqlite:///a.db", "did you mean ATTUNE_DATABASE?"),
+    ("ATTUNE_UPSTREAM_API_KEY", "canary", "did you mean ATTUNE_UPSTREAM_KEY?"),
+    ("ATTUNE__PORT", "9000", "did you mean ATTUNE_PORT?"),
+    ("attune_port", "9000", "did you mean ATTUNE_PORT?"),
+    ("ATUNE_PORT", "9000", "did you mean ATTUNE_PORT?"),
+    ("ATTUNE_COLOUR", "canary", "`assistant settings` lists"),
+    ("ATTUNE_PORT", "tcp://10.0.0.1:8080", "Kubernetes"),
+    ("ATTUNE_KEYS", "tcp://10.0.0.1:8080", "Kubernetes"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "says"), SET_NOTHING, ids=[name for name, _, _ in SET_NOTHING])
+def test_a_variable_that_sets_nothing_is_said(name: str, value: str, says: str) -> None:
+    assert load_settings(None, {name: value}) == Settings()
+    (said,) = passed_over({name: value})
+    assert said.startswith(f"{name} sets nothing")
+    assert says in said
+    assert "canary" not in said
+
+
+def test_what_is_set_or_belongs_to_others_is_passed_over_in_silence() -> None:
+    kubernetes = {
+        "ATTUNE_SERVICE_HOST": "10.0.0.1",
+        "ATTUNE_SERVICE_PORT_HTTP": "8080",
+        "ATTUNE_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "ATTUNE_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "ATTUNE_KEYS_PORT": "tcp://10.0.0.2:1",
+    }
+    others = {"ATTUNE": "1", "PORT": "80", "ATTIC_PORT": "1", "TUNE_PORT": "1", "ATTUNE_DATA": "/data"}
+    set_here = {f"ATTUNE_{setting.name.upper()}": "x" for setting in fields(Settings)}
+    assert passed_over(kubernetes | others | set_here) == []
+
+
+def test_every_command_that_reads_settings_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ATTUNE_PROT", "9000")
+    monkeypatch.setenv("ATTUNE_PORT", "tcp://10.0.0.1:8080")
+    monkeypatch.setenv("ATTUNE_DATABASE", f"sqlite:///{tmp_path / 'a.db'}")
+    assert main(["migrate"]) == 0
+    said = caplog.text
+    assert said.count("ATTUNE_PROT sets nothing; did you mean ATTUNE_PORT?") == 1
+    assert said.count("ATTUNE_PORT sets nothing: Kubernetes") == 1
 
 
 WRONG = [

@@ -87,7 +87,7 @@ def test_the_python_examples_work_as_pasted(
 @pytest.mark.slow
 def test_the_shell_examples_work_as_pasted(tmp_path: Path) -> None:
     examples = [*blocks(README, "bash"), *blocks(SERVER, "bash")]
-    assert len(examples) == 3
+    assert len(examples) == 4
     port = "18080"
     script = "\n".join(["set -eu", *examples, "kill %1", "wait"]).replace("localhost:8080", f"localhost:{port}")
     (tmp_path / "examples.sh").write_text(script)
@@ -107,5 +107,6 @@ def test_the_shell_examples_work_as_pasted(tmp_path: Path) -> None:
     assert [answer["mood"] is None for answer in answers] == [True, False], said
     assert all(answer["recommendations"] for answer in answers), said
     assert "has no catalogue" not in done.stderr
+    assert '"ek_' in said
     assert "policy.notice" in said
     assert re.search(r"affect\.result 0\.\d+", said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
@@ -10,8 +11,11 @@ import numpy as np
 import soxr
 
 from assistant.audio import SAMPLE_RATE
+from assistant.audio.mp4 import Mp4Reader
+from assistant.audio.ogg import OggReader
 from assistant.audio.pcm import ALAW, ULAW, Samples, Table, expand, from_pcm16
-from assistant.audio.webm import OpusInWebm, container_of
+from assistant.audio.recording import Recording, RecordingReader, container_of
+from assistant.audio.webm import WebmReader
 from assistant.errors import Invalid, TooLarge
 
 _REACH = 16
@@ -56,19 +60,30 @@ class Doubler:
         self._known = _SILENCE
 
 
-Kind = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/webm"]
+Kind = Literal["audio/pcm", "audio/pcmu", "audio/pcma", "audio/webm", "audio/ogg", "audio/mp4"]
 
-SUPPORTED = "audio/pcm at 8000 to 48000 Hz, audio/pcmu, audio/pcma, or audio/webm with Opus"
+SUPPORTED = (
+    "audio/pcm at 8000 to 48000 Hz, audio/pcmu, audio/pcma, audio/webm or audio/ogg with Opus, "
+    "or audio/mp4 in fragments with AAC or Opus"
+)
 MAX_SECONDS = 60
 """Longest audio in one piece. A few bytes of Opus can claim to be very long."""
+_READERS: dict[str, type[RecordingReader]] = {
+    "audio/webm": WebmReader, "audio/ogg": OggReader, "audio/mp4": Mp4Reader,
+}  # fmt: skip
+_CODECS = {
+    "audio/webm": re.compile("opus"), "audio/ogg": re.compile("opus"),
+    "audio/mp4": re.compile(r"opus|mp4a|mp4a\.40(\.\d+)?|mp4a\.6[678]"),
+}  # fmt: skip
+"""What may stand behind `codecs=`."""
 
 _RATES: dict[str, tuple[int, range]] = {
     "audio/pcm": (24_000, range(8_000, 48_001)),
     "audio/pcmu": (8_000, range(8_000, 8_001)),
     "audio/pcma": (8_000, range(8_000, 8_001)),
-    "audio/webm": (48_000, range(48_000, 48_001)),
+    **dict.fromkeys(_READERS, (48_000, range(48_000, 48_001))),
 }
-"""Hz: what is meant where none is named, and what there may be."""
+"""Hz: what is meant where none is named, and what there may be. A recording says its rate itself."""
 _OLD_NAMES: dict[str, Kind] = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
@@ -96,6 +111,8 @@ class AudioFormat:
         (24000, 'audio/pcmu')
         >>> AudioFormat.parse("audio/webm;codecs=opus").type, AudioFormat.parse("audio/pcm; rate=44100").rate
         ('audio/webm', 44100)
+        >>> AudioFormat.parse('audio/mp4; codecs="mp4a.40.2"').type
+        'audio/mp4'
         >>> AudioFormat.parse({"type": "audio/mpeg"})
         Traceback (most recent call last):
         assistant.errors.Invalid: audio must be audio/pcm at 8000 to 48000 Hz, audio/pcmu, audio/pcma, ...
@@ -108,7 +125,9 @@ class AudioFormat:
         for parameter in parameters:
             if rate is None and parameter.startswith("rate=") and parameter[5:].isdecimal():
                 rate = int(parameter[5:])
-            elif parameter != "codecs=opus":
+            elif not (
+                parameter.startswith("codecs=") and kind in _CODECS and _CODECS[kind].fullmatch(parameter[7:])
+            ):
                 raise _unsupported()
         if kind not in _RATES or not (rate is None or (isinstance(rate, int | float) and rate == int(rate))):
             raise _unsupported()
@@ -116,57 +135,77 @@ class AudioFormat:
 
 
 class _Decoder(Protocol):
-    """Decodes bytes into mono samples at the format's own rate."""
+    """Decodes bytes into mono samples."""
 
     def decode(self, data: bytes) -> Samples:
         """Decode what is complete so far. Raises `Invalid`."""
 
-    def reset(self) -> None:
-        """Forget what is incomplete; the next byte starts a new stream."""
+    def flush(self) -> Samples:
+        """What was still waiting and can be heard; the next byte starts a new stream."""
 
 
 class Intake:
     """Decodes one stream of audio: `decode` and `flush` return samples. It keeps a bounded state between calls.
 
-    The first one for WebM imports PyAV, which takes 0.1 s.
+    The first one for a recording imports PyAV, which takes 0.1 s.
     """
 
     def __init__(self, form: AudioFormat) -> None:
         self.format = form
+        reader = _READERS[form.type]() if form.type in _READERS else None
+        self._container = None if reader is None else reader.container
         self._decoder: _Decoder
-        if form.type == "audio/webm":
-            self._decoder = OpusInWebm(MAX_SECONDS)
+        if reader is not None:
+            self._decoder = Recording(reader, MAX_SECONDS)
         elif form.type == "audio/pcm":
-            self._decoder = _Pcm()
+            self._decoder = _Resampled(_Pcm(), form.rate)
         else:
-            self._decoder = _Companded(ULAW if form.type == "audio/pcmu" else ALAW)
-        self._resampler: Any = None
+            self._decoder = _Resampled(_Companded(ULAW if form.type == "audio/pcmu" else ALAW), form.rate)
         self._began = False
-        if form.rate == SAMPLE_RATE // 2:
-            self._resampler = Doubler()
-        elif form.rate != SAMPLE_RATE:
-            self._resampler = soxr.ResampleStream(form.rate, SAMPLE_RATE, 1)
 
     def decode(self, data: bytes) -> Samples:
         """Decode one piece: float32 [samples] at 16 kHz. Up to 40 ms of audio wait for the next piece.
 
         Raises `Invalid` (`audio_unreadable`) and `TooLarge` (`audio_too_long`); the audio of that piece is then
-        lost. Raises `Invalid` (`audio_container`) where PCM or G.711 begins as a file of another format does.
+        lost. Raises `Invalid` (`audio_container`) where it begins as a file of another format does.
         """
-        if not self._began and self.format.type != "audio/webm" and (name := container_of(data)) is not None:
+        if not self._began and (name := container_of(data)) not in (None, self._container):
             raise Invalid(
-                f"this looks like {name}, not like raw samples; set the session's `format` to what you send",
+                f"this looks like {name}, not like {self._container or 'raw samples'}; "
+                f"set the session's `format` to what you send: {SUPPORTED}",
                 code="audio_container",
             )
         self._began = self._began or len(data) > 0
+        return self._decoder.decode(data)
+
+    def flush(self) -> Samples:
+        """The samples that were still waiting. The next byte starts a new stream of the same format.
+
+        A recording may also go on where it was.
+        """
+        self._began = False
+        return self._decoder.flush()
+
+
+class _Resampled:
+    """Raw samples, brought to 16 kHz."""
+
+    def __init__(self, decoder: _Pcm | _Companded, rate: int) -> None:
+        self._decoder = decoder
+        self._longest = MAX_SECONDS * rate
+        self._resampler: Any = None
+        if rate == SAMPLE_RATE // 2:
+            self._resampler = Doubler()
+        elif rate != SAMPLE_RATE:
+            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1)
+
+    def decode(self, data: bytes) -> Samples:
         samples = self._decoder.decode(data)
-        if len(samples) > MAX_SECONDS * self.format.rate:
+        if len(samples) > self._longest:
             raise TooLarge(f"one piece may hold at most {MAX_SECONDS} s of audio", code="audio_too_long")
         return self._resample(samples, last=False)
 
     def flush(self) -> Samples:
-        """The samples that were still waiting. The next byte starts a new stream of the same format."""
-        self._began = False
         self._decoder.reset()
         rest = self._resample(np.zeros(0, dtype=np.float32), last=True)
         if self._resampler is not None:

@@ -73,6 +73,15 @@ def find_language(given: str, known: Collection[str]) -> str | None:
     raise Invalid(f"this language can't be transcribed; known are {some}{more}", code="unknown_language")
 
 
+def language_name(code: str) -> str:
+    """The English name of a language, as OpenAI's API tells it; the code where there is none.
+
+    >>> language_name("de"), language_name("yue")
+    ('german', 'yue')
+    """
+    return next((name for name, each in _NAMES.items() if each == code), code)
+
+
 _FRAMES = 50
 """Frames per second of the stem's output."""
 _HOTTER = (0.2, 0.6, 1.0)

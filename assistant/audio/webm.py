@@ -1,4 +1,4 @@
-"""Reads and decodes Opus in WebM as a browser's MediaRecorder writes it: one growing file that arrives in pieces.
+"""Reads Opus in WebM as a browser's MediaRecorder writes it: one growing file that arrives in pieces.
 
 The reader is flat: it enters the elements that can contain packets, skips all others without storing them, and
 never relies on the size of a parent, which a live recording leaves unknown. It stores at most one block. Formats:
@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from assistant.audio.pcm import Samples
-from assistant.errors import Invalid, TooLarge
+from assistant.audio.recording import CodecHead, RecordingReader, opus_head
+from assistant.errors import Invalid
 
 _EBML = 0x1A45DFA3
 _DOC_TYPE = 0x4282
@@ -27,7 +24,6 @@ _ENTERED = frozenset({_EBML, _SEGMENT, _TRACKS, _TRACK, _CLUSTER, _BLOCK_GROUP})
 _KEPT = frozenset(
     {_DOC_TYPE, _TRACK_NUMBER, _TRACK_TYPE, _CODEC, _CODEC_PRIVATE, _ENCODINGS, _BLOCK, _SIMPLE_BLOCK}
 )
-_MAGIC = _EBML.to_bytes(4)
 _LACED = 0x06
 _AUDIO = 2
 
@@ -35,19 +31,6 @@ _MAX_KEPT = 64 * 1024
 """Largest element that is stored, in bytes; an Opus packet has at most 61 440."""
 _MAX_ELEMENTS = 30_000
 """Most elements in one piece: ten minutes of packets."""
-_CONTAINERS = {
-    "WebM": (0, _MAGIC), "Ogg": (0, b"OggS"), "WAV": (0, b"RIFF"), "FLAC": (0, b"fLaC"), "MP3": (0, b"ID3"),
-    "MP4": (4, b"ftyp"),
-}  # fmt: skip
-"""Where each format has the bytes by which it is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpusHead:
-    """The header of an Opus stream: packets of a new stream follow."""
-
-    data: bytes
-    """Its bytes, unchanged, as decoders expect them."""
 
 
 @dataclass(slots=True)
@@ -59,47 +42,19 @@ class _Track:
     encoded: bool = False
 
 
-class WebmReader:
+class WebmReader(RecordingReader):
     """Takes pieces of a WebM file, returns Opus packets. A new file may start wherever an element may."""
 
-    def __init__(self) -> None:
-        self._rest = bytearray()
-        self._broken, self._empty = False, True
-        self._begin()
+    container = "WebM"
+    hint = "audio/webm;codecs=opus"
 
     def _begin(self) -> None:
         self._skip = 0
         self._track = _Track()
         self._chosen: _Track | None = None
 
-    def feed(self, data: bytes) -> list[OpusHead | bytes]:
-        """The headers and packets that are complete so far, in order.
-
-        Raises `Invalid` (`audio_unreadable`); from then on only the start of a new file is accepted.
-        """
-        if self._broken and not data.startswith(_MAGIC):
-            raise _unreadable("an earlier piece could not be read; start a new recording")
-        if self._broken:
-            self.reset()
-        self._rest += data
-        try:
-            return list(self._parse())
-        except Invalid:
-            self.reset()
-            self._broken = True
-            raise
-
-    def reset(self) -> None:
-        """Forget everything; the next piece starts a new file."""
-        self._rest.clear()
-        self._begin()
-        self._broken, self._empty = False, True
-
-    def _parse(self) -> Iterator[OpusHead | bytes]:
-        rest, at = self._rest, 0
-        if self._empty and not _MAGIC.startswith(rest[:4]):
-            found = container_of(bytes(rest[:12])) or "another format"
-            raise _unreadable(f"it is {found}; set MediaRecorder to 'audio/webm;codecs=opus'")
+    def _parse(self, rest: bytearray) -> Iterator[CodecHead | bytes]:
+        at = 0
         for _ in range(_MAX_ELEMENTS):
             skipped = min(self._skip, len(rest) - at)
             at, self._skip = at + skipped, self._skip - skipped
@@ -108,7 +63,6 @@ class WebmReader:
                 break
             name, size, start = header
             if name in _ENTERED:
-                self._empty = False
                 at = start
                 yield from self._enter(name)
             elif size is None:
@@ -126,7 +80,7 @@ class WebmReader:
             raise _unreadable(f"a piece may have at most {_MAX_ELEMENTS} elements")
         del rest[:at]
 
-    def _enter(self, name: int) -> Iterator[OpusHead]:
+    def _enter(self, name: int) -> Iterator[CodecHead]:
         if name == _EBML:
             self._begin()
         elif name in (_TRACK, _CLUSTER):
@@ -167,15 +121,13 @@ class WebmReader:
         return block[start + 3 :]
 
 
-def _head(track: _Track) -> OpusHead:
-    data = track.private
+def _head(track: _Track) -> CodecHead:
     if track.encoded:
         raise _unreadable("its packets are compressed or encrypted")
-    if len(data) < 19 or not data.startswith(b"OpusHead") or data[8] >> 4:
-        raise _unreadable("its Opus track has no header")
-    if data[9] not in (1, 2) or data[18] != 0:
-        raise _unreadable("audio must be mono or stereo")
-    return OpusHead(data)
+    head = opus_head(track.private)
+    if head is None:
+        raise _unreadable("its Opus track has no header for mono or stereo")
+    return head
 
 
 def _header(data: bytes | bytearray, at: int) -> tuple[int, int | None, int] | None:
@@ -210,70 +162,5 @@ def _number(data: bytes | bytearray, at: int, longest: int) -> tuple[int, int] |
     return int.from_bytes(data[at : at + length]) & ((1 << 7 * length) - 1), at + length
 
 
-def container_of(data: bytes) -> str | None:
-    """The format of a file that begins with `data`; None if it is not a known one.
-
-    >>> container_of(b"OggS"), container_of(bytes(12))
-    ('Ogg', None)
-    """
-    return next((name for name, (at, magic) in _CONTAINERS.items() if data.startswith(magic, at)), None)
-
-
 def _unreadable(why: str) -> Invalid:
     return Invalid(f"cannot read this WebM: {why}", code="audio_unreadable")
-
-
-OPUS_RATE = 48_000
-"""Hz: the rate at which Opus is decoded, whatever the recording had."""
-_NOTHING: Samples = np.zeros(0, dtype=np.float32)
-
-
-class OpusInWebm:
-    """Decodes a growing WebM file into mono samples at 48 kHz. Gaps in the recording are closed, not filled."""
-
-    def __init__(self, max_seconds: float) -> None:
-        import av  # takes 0.1 s and 23 MB: only where a stream needs it
-
-        self._av = av
-        self._reader = WebmReader()
-        self._codec: Any = None
-        self._most = round(max_seconds * OPUS_RATE)
-
-    def decode(self, data: bytes) -> Samples:
-        """Decode what is complete so far: float32 [samples].
-
-        Raises `Invalid` (`audio_unreadable`), and `TooLarge` (`audio_too_long`) for more than `max_seconds`.
-        """
-        heard = [_NOTHING]
-        length = 0
-        for part in self._reader.feed(data):
-            if isinstance(part, OpusHead):
-                self._open(part)
-                continue
-            samples = self._decode_packet(part)
-            length += len(samples)
-            if length > self._most:
-                raise TooLarge(f"a piece may hold at most {self._most // OPUS_RATE} s", code="audio_too_long")
-            heard.append(samples)
-        return np.concatenate(heard)
-
-    def reset(self) -> None:
-        """Forget everything; the next byte starts a new file."""
-        self._reader.reset()
-        self._codec = None
-
-    def _open(self, head: OpusHead) -> None:
-        self._codec = self._av.CodecContext.create("opus", "r")
-        self._codec.extradata = head.data
-
-    def _decode_packet(self, packet: bytes) -> Samples:
-        try:
-            frames = self._codec.decode(self._av.Packet(packet))
-        except self._av.error.FFmpegError:
-            raise Invalid("an Opus packet can't be decoded", code="audio_unreadable") from None
-        return np.concatenate([_NOTHING, *(_mono(frame.to_ndarray()) for frame in frames)])
-
-
-def _mono(channels: Samples) -> Samples:
-    mixed: Samples = channels[0] if len(channels) == 1 else channels.mean(axis=0, dtype=np.float32)
-    return mixed

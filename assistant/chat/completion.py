@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from assistant.chat.budget import Usage, tokens_in
+from assistant.chat.placement import Placement, place
 from assistant.errors import Invalid
 from assistant.lenient_json import decode_json, split_items, split_members
 
@@ -83,14 +84,15 @@ class Request:
     refusal: Invalid | None = None
     """What of it can't be had: the answer, unless help is called for."""
 
-    def payload(self, instruction: str, *, model: str = "", include_usage: bool = False) -> bytes:
-        """The request for the upstream server: our instruction before all messages, without the user's id."""
+    def payload(
+        self, instruction: str, placement: Placement = "own", *, model: str = "", include_usage: bool = False
+    ) -> bytes:
+        """The request for the upstream server: with our instruction in its place, without the user's id."""
         body: dict[str, Any] = dict(self.body)
         names = body.pop("user", None), body.pop("safety_identifier", None)
         if body.get("prompt_cache_key") in names:  # clients also name the person there
             body.pop("prompt_cache_key", None)
-        system = [{"role": "system", "content": instruction}] if instruction else []
-        body["messages"] = [*system, *self.messages]
+        body["messages"] = place(self.messages, instruction, placement)
         if model:
             body["model"] = model
         if include_usage and self.stream and not self.include_usage:

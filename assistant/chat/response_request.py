@@ -26,9 +26,10 @@ class TextOptions(msgspec.Struct):
 
 
 class ReasoningOptions(msgspec.Struct):
-    """How long the language model may think."""
+    """How long the language model may think; there is never a summary of what it thought."""
 
     effort: str | None = None
+    summary: str | None = None
 
 
 class ResponseBody(msgspec.Struct):
@@ -58,6 +59,7 @@ class ResponseBody(msgspec.Struct):
     service_tier: str | None = None
     include: list[str] | None = None
     truncation: str | None = None
+    """Whatever is asked for, nothing is cut."""
     store: bool | None = None
     """Whatever is asked for, no response is kept, and `store` is false in the answer."""
     stream: bool | None = None
@@ -136,8 +138,10 @@ def _check_values(body: ResponseBody, refusals: Refusals) -> None:
     # there is no reasoning in an answer, so nothing of it can be missing
     if any(wanted != "reasoning.encrypted_content" for wanted in body.include or []):
         refusals.refuse("include", "names what no answer here has")
-    if body.truncation not in (None, "disabled"):
-        refusals.refuse("truncation", "can only be `disabled`: what is sent is never cut")
+    if body.truncation not in (None, "disabled", "auto"):
+        refusals.refuse("truncation", "can only be auto or disabled")
+    if body.reasoning is not None and body.reasoning.summary not in (None, "auto"):
+        refusals.refuse("reasoning.summary", "can only be `auto`: what was thought is not told here")
     options = dict(body.stream_options or {})
     if options.get("include_usage") is True:  # the usage is always told
         del options["include_usage"]

@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import aiohttp
+import msgspec
 
+from assistant.chat.placement import blames_roles
 from assistant.chat.relay import Events
 from assistant.errors import AssistantError, Unavailable
 
@@ -146,9 +148,16 @@ class Upstream:
         self._clock, self._chance = clock, chance
         self.breaker = breaker or Breaker()
 
-    async def complete(self, payload: bytes) -> bytes:
-        """The complete answer to a request. Raises `UpstreamRefused` or `Unavailable`."""
-        ends = self._clock() + self._patience.total_s
+    def now(self) -> float:
+        """The time by this client's clock, in seconds."""
+        return self._clock()
+
+    async def complete(self, payload: bytes, *, since: float | None = None) -> bytes:
+        """The complete answer to a request; its time runs from `since`.
+
+        Raises `UpstreamRefused` or `Unavailable`.
+        """
+        ends = (self._clock() if since is None else since) + self._patience.total_s
         answer = self._answer("POST", "/chat/completions", payload, ends, ends, math.inf)
         async with contextlib.aclosing(answer) as received:
             return b"".join([part async for part in received])
@@ -159,12 +168,12 @@ class Upstream:
         async with contextlib.aclosing(self._answer("GET", "/models", None, ends, ends, math.inf)) as received:
             return b"".join([part async for part in received])
 
-    async def stream(self, payload: bytes) -> AsyncGenerator[bytes, None]:
-        """The data of each event of the answer, as it arrives.
+    async def stream(self, payload: bytes, *, since: float | None = None) -> AsyncGenerator[bytes, None]:
+        """The data of each event of the answer, as it arrives; its time runs from `since`.
 
-        Raises `UpstreamRefused` or `Unavailable`, before the first event or later.
+        Raises `UpstreamRefused`, only before the first event, or `Unavailable`, then or later.
         """
-        now, events = self._clock(), Events()
+        now, events = self._clock() if since is None else since, Events()
         first, ends = now + self._patience.first_s, now + self._patience.total_s
         answer = self._answer("POST", "/chat/completions", payload, first, ends, self._patience.between_s)
         async with contextlib.aclosing(answer) as received:
@@ -270,18 +279,40 @@ class Upstream:
         if response.status in _KEY_REFUSED:  # its words might quote the key
             log.error("the language model's server refuses the key (%d)", response.status)
             raise _Failed("refuses this server's key", code="upstream_unauthorized")
-        if 400 <= response.status < 500:
-            with _failures(again=False):
-                async with asyncio.timeout(max(0.0, until - self._clock())):
-                    body = await response.content.read(1024 * 1024)
-            raise UpstreamRefused(response.status, body, response.headers.get("Retry-After"))
+        if 400 <= response.status <= 500:
+            body = await self._words(response, until)
+            if response.status < 500:
+                raise UpstreamRefused(response.status, body, response.headers.get("Retry-After"))
+            if is_refusal(body):
+                raise UpstreamRefused(400, body, None)
         again = response.status in _AGAIN
         raise _Failed(f"answered with {response.status}", code="upstream_failed", again=again)
+
+    async def _words(self, response: aiohttp.ClientResponse, until: float) -> bytes:
+        """What it says with an error."""
+        with _failures(again=False):
+            async with asyncio.timeout(max(0.0, until - self._clock())):
+                return await response.content.read(1024 * 1024)
 
     async def _part(self, response: aiohttp.ClientResponse, until: float, *, began: bool) -> bytes:
         with _failures(again=not began):
             async with asyncio.timeout(max(0.0, until - self._clock())):
                 return await response.content.readany()
+
+
+def is_refusal(body: bytes) -> bool:
+    """Whether words that came with a status of 500 refuse the roles: llama.cpp says so where its template does.
+
+    >>> is_refusal(b'{"error": {"code": 500, "message": "System message must be at the beginning."}}')
+    True
+    >>> is_refusal(b'{"error": "out of memory"}'), is_refusal(b"Internal Server Error")
+    (False, False)
+    """
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(told, dict) and blames_roles(body.decode())
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from assistant.errors import Busy
 
 FINAL_S = 10.0
 """How long the words of an utterance may take, and a reply waits for them."""
+_RECORDED_S = 60.0
+"""How long the words of an utterance of a recording may take: live ones may come before it."""
 PARTIAL_S = 1.0
 """How long words may take while somebody speaks; later they are not worth having."""
 _AT_ONCE = 8
@@ -87,15 +89,21 @@ class Dictation:
         return self._turns.locked()
 
     async def final(
-        self, speech: Samples, heard: asyncio.Future[list[States]] | None, wanted: Transcription
+        self,
+        speech: Samples,
+        heard: asyncio.Future[list[States]] | None,
+        wanted: Transcription,
+        *,
+        live: bool = True,
     ) -> Transcript:
         """The words of a finished utterance, of which `heard` may be known already.
 
+        What is not `live`, as a recording, has more time, and takes nothing from those who still speak.
         Raises `Busy` (`late`), or whatever the models raise.
         """
-        self._finals += 1
+        self._finals += live
         try:
-            async with asyncio.timeout(FINAL_S), self._turns:
+            async with asyncio.timeout(FINAL_S if live else _RECORDED_S), self._turns:
                 states = await (self.encode(speech, prompt_s=PARTIAL_S) if heard is None else heard)
                 transcripts = [
                     await self._transcriber.transcribe(
@@ -106,7 +114,7 @@ class Dictation:
         except TimeoutError:
             raise Busy("there was no transcript in time", code="late") from None
         finally:
-            self._finals -= 1
+            self._finals -= live
         return transcripts[0] if len(transcripts) == 1 else _join(transcripts)
 
     async def partial(self, speech: Samples, wanted: Transcription) -> str | None:

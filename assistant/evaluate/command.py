@@ -159,7 +159,9 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         raise Invalid(f"{card.name} gives no features that a baseline can learn from", code="baseline_unsupported")
     disturbances = [prepare_condition(one, options.seed) for one in parse_conditions(options.conditions)]
     table = _read_table(options, names)
-    trained = read_against(options.against, options.modality, dict(options.columns)) if options.against else []
+    trained = []
+    if options.against:
+        trained = read_against(options.against, options.modality, dict(options.columns), form=options.form)
     files.prepare_folder(options.out, rows=len(table.rows), columns=max(3, len(names)))
     model = ModelRun.open(options, folder, card, session)
     outcomes, unread = model.read(table.rows)
@@ -216,6 +218,7 @@ def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
         need_speaker=options.baseline != "none",
         columns=dict(options.columns),
         table=options.table,
+        form=options.form,
         strict=options.strict,
         more=list_extra_columns(options.groups),
         keep=rows.append,
@@ -231,6 +234,8 @@ def _read_table(options: RunOptions, names: tuple[str, ...]) -> _Table:
             bad += outside
     if options.strict:
         refuse_bad_rows(options.data, bad)
+    for note in manifest.notes:
+        print(note, file=sys.stderr)
     if manifest.unmapped:
         print(describe_unmapped(manifest.unmapped, most=files.SHOWN_BAD), file=sys.stderr)
     return _Table(rows, bad, manifest, dict(label_map), scale)

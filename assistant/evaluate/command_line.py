@@ -8,9 +8,12 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
+from assistant.audio.channels import parse_channel
 from assistant.errors import AssistantError
+from assistant.evaluate.tables.form import Separator
+from assistant.evaluate.tables.numbers import Decimal
 
 Options = TypeVar("Options")
 
@@ -46,6 +49,45 @@ def add_bootstrap(sub: argparse.ArgumentParser, *, seeds: str = "the bootstrap")
     replicates = "replicates (default 1000; 0: none)"
     sub.add_argument("--bootstrap", type=parse_count, default=1000, metavar="N", help=replicates)
     sub.add_argument("--seed", type=parse_count, default=0, metavar="N", help=f"of {seeds} (default 0)")
+
+
+def add_form(sub: argparse.ArgumentParser, *, voice: bool) -> None:
+    """Add the options that say how a table is written; `read_form` reads them."""
+    add = sub.add_argument
+    add(
+        "--separator",
+        choices=get_args(Separator),
+        help="between the cells of a CSV file (default: found out)",
+    )
+    add(
+        "--header",
+        type=parse_column_names,
+        default=(),
+        metavar="NAME,...",
+        help="names of the columns of a CSV or TSV file whose first line is data already",
+    )
+    words = "what stands before decimals: 0,5 or 0.5 (default: found out; 1,234 may be either and is refused)"
+    add("--decimal", choices=get_args(Decimal), help=words)
+    if voice:
+        add(
+            "--channel",
+            type=_parse_channel,
+            metavar="CHANNEL",
+            help="heard in every file: left, right, mix (default), or its number from 1; a column `channel` says "
+            "it row by row",
+        )
+        add(
+            "--whole-files",
+            action="store_true",
+            help="measure whole files, though the table has columns such as start and end",
+        )
+
+
+def _parse_channel(written: str) -> int | None:
+    try:
+        return parse_channel(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def parse_columns(written: str) -> list[tuple[str, str]]:

@@ -102,6 +102,7 @@ class ModelRun:
             "stem": None if self.stem is None else self.stem.card.sha256,
             "columns": dict(options.columns),
             "table": options.table,
+            "form": options.form.tell() or None,
             "piece": PIECE[options.modality],
         }
         file = options.out / JOURNAL

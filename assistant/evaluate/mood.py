@@ -16,7 +16,14 @@ from assistant import bootstrap
 from assistant.config import shipped_models
 from assistant.emotion import EMOTIONS, MODALITIES, Modality, Mood
 from assistant.errors import NotFound
-from assistant.evaluate.command_line import add_bootstrap, add_out, make_options, parse_seconds, run_to_end
+from assistant.evaluate.command_line import (
+    add_bootstrap,
+    add_form,
+    add_out,
+    make_options,
+    parse_seconds,
+    run_to_end,
+)
 from assistant.evaluate.figures import metrics
 from assistant.evaluate.figures.tasks import Scoring, Sheet
 from assistant.evaluate.report import files
@@ -27,6 +34,7 @@ from assistant.evaluate.report.provenance import describe_options, describe_run
 from assistant.evaluate.report.report import EmotionSets, Findings, ModelIdentity, Report
 from assistant.evaluate.run.engine import read_rows
 from assistant.evaluate.run.outcomes import RowOutcome
+from assistant.evaluate.tables.form import TableForm
 from assistant.evaluate.tables.manifest import BadRow, Row, read_label_map
 from assistant.evaluate.tables.sessions import GAP_S, Rules, SessionRow, SessionTurn, follow_turns, read_sessions
 from assistant.inference.card import Card, read_card, stem_of
@@ -52,7 +60,7 @@ _MODES: tuple[tuple[str, tuple[Modality, ...], bool], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class MoodOptions:
+class MoodOptions(TableForm):
     """What was asked for; the report repeats it."""
 
     data: Path
@@ -69,6 +77,7 @@ def configure(sub: argparse.ArgumentParser) -> None:
     add = sub.add_argument
     add("--data", type=Path, required=True, metavar="FILE", help="CSV or TSV by its ending; may end in .gz")
     add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}, null to leave rows out')
+    add_form(sub, voice=True)
     add_out(sub)
     words = f"seconds between turns (default {GAP_S:g})"
     add("--gap-s", type=parse_seconds, default=GAP_S, metavar="S", help=words)
@@ -86,7 +95,9 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
     if not options.data.is_file():
         raise NotFound(f"there is no file {options.data}", code="file_missing")
     label_map = read_label_map(options.label_map, EMOTIONS)
-    manifest, rows = read_sessions(options.data, allowed=EMOTIONS, label_map=label_map, gap_s=options.gap_s)
+    manifest, rows = read_sessions(
+        options.data, allowed=EMOTIONS, label_map=label_map, gap_s=options.gap_s, form=options.form
+    )
     files.prepare_folder(options.out, rows=len(rows), columns=len(EMOTIONS))
     turns, cards, unread = _read(rows, session)
     bad = [*manifest.bad, *unread]
@@ -122,6 +133,7 @@ def evaluate(options: MoodOptions, *, session: SessionFactory = onnx_session) ->
         notes=[
             describe_classes(sheet),
             "a mood that abstains counts as wrong; intervals are over whole sessions",
+            *manifest.notes,
         ],
         seconds=round(time.monotonic() - started, 3),
     )

@@ -10,6 +10,7 @@ from typing import Literal
 
 from assistant.evaluate.command_line import (
     add_bootstrap,
+    add_form,
     add_out,
     parse_column_names,
     parse_columns,
@@ -20,6 +21,7 @@ from assistant.evaluate.figures.tasks import TASKS, Scoring, Task
 from assistant.evaluate.run import conditions, foreign_card
 from assistant.evaluate.run.baseline import BaselineMode
 from assistant.evaluate.tables import manifest
+from assistant.evaluate.tables.form import TableForm
 
 _FIT_HELP = """\
 --fit head trains a linear head on the frozen stem with the labels of the manifest, under any names. Every clip is
@@ -34,7 +36,9 @@ DIR/features, so a second run is fast. They are as personal as the clips: delete
 EPILOG = {
     "voice": """\
 The manifest has the columns `file` (relative to the manifest, or absolute), `speaker`, and one for the task:
-`emotion`, `stress` (0 or 1), or any of `valence` and `arousal`. Optional: trim_start_s, trim_end_s, gender.
+`emotion`, `stress` (0 or 1), or any of `valence` and `arousal`. Optional: gender; channel (left, right, number);
+start and end (or duration) of the part of the file that a row is about: seconds, 00:00:01.5, 0 days 00:00:01.5, or
+milliseconds in columns such as start_ms; an empty end is the end of the file.
 
 example:
   file,speaker,emotion
@@ -47,15 +51,16 @@ example:
 """
     + "\n".join((manifest.HELP, _FIT_HELP, conditions.HELP, foreign_card.HELP)),
     "text": """\
-The manifest has the columns `text` and one for the task: `labels` (names joined by a bar; empty means no label),
-`emotion`, `sentiment` (negative, neutral, positive), `stress` (0 or 1), or any of `valence`, `arousal` and
-`dominance`. Optional: id, group, speaker.
+The manifest has the columns `text` and one for the task: `labels` (names joined by a bar, semicolon or comma, or a
+list; empty means no label; or a column of 0 and 1 for each label), `emotion`, `sentiment` (negative, neutral,
+positive), `stress` (0 or 1), or any of `valence`, `arousal` and `dominance`. Optional: id, group, speaker.
 
 example:
   text,sentiment
   what a day!,positive
 
   assistant evaluate text --data messages.csv --task sentiment --out results
+  assistant evaluate text --data train.tsv --task labels --header text,labels,id --label-map emotions.txt
 
 """
     + "\n".join((manifest.HELP, foreign_card.HELP)),
@@ -77,7 +82,7 @@ SAME_FIGURES = ("resume", "workers", "engine", "ray_address")
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(TableForm):
     """What was asked for; the report repeats it."""
 
     modality: Literal["voice", "text"]
@@ -132,12 +137,15 @@ def add_arguments(sub: argparse.ArgumentParser, modality: Literal["voice", "text
         help="names of your columns, such as speaker=spk,emotion=label; speaker=file:PATTERN takes the first group "
         "of a regular expression; may be repeated")
     add("--table", metavar="NAME", help="table of an audformat database, if several have the column of the task")
+    add_form(sub, voice=modality == "voice")
     add("--strict", action="store_true",
         help="stop at the first bad row (missing or unreadable file, unmapped label) instead of counting it")
     add("--against", type=Path, metavar="FILE",
         help="training data of the model, in the format of --data: look for shared speakers and near-duplicates")
     add("--task", choices=TASKS[modality], default="emotion", help="default: emotion")
-    add("--label-map", type=Path, metavar="FILE", help='JSON {"theirs": "ours"}; null leaves rows out')
+    add("--label-map", type=Path, metavar="FILE",
+        help='JSON {"theirs": "ours"}, null leaves rows out; or the names of labels 0, 1, ...: a JSON list, or a '
+        "file .txt with one a line")
     add("--scale", type=parse_scale, metavar="LOW,HIGH",
         help="range of the affect labels, such as --scale=-3,3 (default: the smallest usual scale that holds all)")
     stem = "; its stem is the one in the same folder, else the shipped one" if modality == "voice" else ""

@@ -30,6 +30,7 @@ from assistant.server.live.twilio import WAITING, twilio
 from assistant.server.routes import (
     apps,
     chat,
+    client_secrets,
     consents,
     context,
     devices,
@@ -40,8 +41,10 @@ from assistant.server.routes import (
     people,
     recommendations,
     reports,
+    responses,
     rights,
     tone_policy,
+    transcriptions,
 )
 from assistant.services import Services, open_services
 
@@ -49,8 +52,8 @@ log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
 _RESOURCES = (
-    operations, people, devices, context, apps, consents, mood, rights, chat, models, recommendations, reports,
-    explain, tone_policy,
+    operations, people, devices, context, apps, consents, mood, rights, chat, responses, models, recommendations,
+    reports, explain, tone_policy, transcriptions, client_secrets,
 )  # fmt: skip
 
 ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)
@@ -67,7 +70,10 @@ def make_app(services: Services) -> web.Application:
     app.on_response_prepare.extend([tell_origin(origins), close_unreadable])
     app[SERVICES] = services
     app[STREAMS], app[WAITING] = Streams(), Streams()
-    app[METRICS] = metrics = Metrics(services.batchers)
+    app[transcriptions.RECORDINGS] = transcriptions.Recordings()
+    app[METRICS] = metrics = Metrics(
+        services.batchers, {} if services.upstream is None else services.upstream.outcomes
+    )
     app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
     app[WATCH] = Watch(services)

@@ -15,10 +15,13 @@ from assistant.consent.changes import Changes
 from assistant.consent.receipt import Record
 from assistant.store.consents import CHANNEL, ConsentRecords
 from assistant.store.database import Database, StorageFailed, finish_connecting
+from assistant.store.postgres import connect_postgres, is_pooled
 
 _POLL_S = 0.05
 _LOOK_S = 0.5
 """Seconds without a notification after which to look anyway: one may be lost with its connection."""
+_LOOK_POOLED_S = 0.1
+"""The same behind a pooler, which may pass on no notification at all."""
 _CONNECT_S = 5.0
 
 
@@ -65,13 +68,14 @@ class ListenedChanges:
         self._url, self._records = url, records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
-        """See `Changes.follow`. Looks at every notification, and twice a second without one."""
+        """See `Changes.follow`. Looks at every notification, and now and then without one."""
         import asyncpg  # an extra: only those who use PostgreSQL have it
 
         bell = asyncio.Event()
         try:
-            connection = await asyncpg.connect(self._url, timeout=_CONNECT_S)
+            connection = await connect_postgres(self._url)
             try:
+                look_s = _LOOK_POOLED_S if await is_pooled(connection) else _LOOK_S
                 connection.add_termination_listener(lambda _: bell.set())
                 await connection.add_listener(CHANNEL, lambda *_: bell.set())
                 while not connection.is_closed():
@@ -82,7 +86,7 @@ class ListenedChanges:
                         bell.set()  # there may be another page
                     yield records
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(_LOOK_S):
+                        async with asyncio.timeout(look_s):
                             await bell.wait()
             finally:
                 await connection.close(timeout=_CONNECT_S)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,12 +25,13 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from assistant.errors import ConfigInvalid, Unavailable
+from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, hide_secrets, is_pooled
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["sqlite", "postgresql"]
 
-_DRIVERS: dict[str, str] = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10, "pool_recycle": 1800}
-_CONNECT_S = 10
 _ATTEMPTS, _WAIT_S = 100, 0.05
 _MIGRATING = 0x6174_7475_6E65
 """The advisory lock that one migration at a time holds."""
@@ -52,22 +56,15 @@ class SchemaUnknown(StorageFailed):
 def kind_of(url: str) -> Kind:
     """Which kind of database a URL names. Raises `ConfigInvalid`.
 
-    >>> kind_of("sqlite:///attune.db"), kind_of("postgresql://attune@db/attune")
-    ('sqlite', 'postgresql')
+    >>> kind_of("sqlite:///attune.db"), kind_of("postgresql://attune@db/attune"), kind_of("postgres://db/attune")
+    ('sqlite', 'postgresql', 'postgresql')
     """
-    name = url.partition(":")[0]
-    if name not in _DRIVERS:
-        raise ConfigInvalid("a database URL must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
-    return name  # type: ignore[return-value]
-
-
-def hide_password(url: str) -> str:
-    """The URL without its password.
-
-    >>> hide_password("postgresql://attune:secret@db/attune")
-    'postgresql://attune:***@db/attune'
-    """
-    return make_url(url).render_as_string(hide_password=True)
+    match url.partition(":")[0]:
+        case "sqlite":
+            return "sqlite"
+        case "postgresql" | "postgres":
+            return "postgresql"
+    raise ConfigInvalid("a database URL must be like sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
 
 
 _TRY_AGAIN_S = 5.0
@@ -82,8 +79,12 @@ class Database:
     def __init__(self, url: str, *, shreds: bool = False) -> None:
         self.url = url
         self.kind = kind_of(url)
-        self._engine, self._readers = _engines(url, shreds)
-        self._writing = asyncio.Lock()
+        self._shreds = shreds
+        if self.kind == "postgresql":
+            for name in address_of(url).without_effect:
+                log.warning("the database's URL: %s has no effect here", name)
+        self._engines: _Engines | None = _sqlite_engines(url, shreds) if self.kind == "sqlite" else None
+        self._writing, self._opening = asyncio.Lock(), asyncio.Lock()
         self.write_failed_at: float | None = None
         """When the last change failed, by the event loop's clock (the disk is full, say); None: it did not."""
 
@@ -98,7 +99,7 @@ class Database:
             async with AsyncExitStack() as stack:
                 if self.kind == "sqlite":
                     await stack.enter_async_context(self._writing)
-                connection = await stack.enter_async_context(self._connect(self._engine))
+                connection = await stack.enter_async_context(self._connect("write"))
                 await stack.enter_async_context(connection.begin())
                 yield connection
         except StorageFailed:
@@ -112,13 +113,14 @@ class Database:
 
         There is no transaction: its begin and end would take longer than most queries.
         """
-        async with self._connect(self._readers) as connection:
+        async with self._connect("read") as connection:
             yield connection
 
     @asynccontextmanager
-    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _connect(self, intent: Literal["read", "write"]) -> AsyncIterator[AsyncConnection]:
         async with AsyncExitStack() as stack:
             try:
+                engine = getattr(await self._open(), intent)
                 connection = await finish_connecting(engine.connect().start())
                 stack.push_async_exit(connection)
             except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on errors of the socket
@@ -127,6 +129,13 @@ class Database:
                 yield connection
             except DBAPIError as error:
                 raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+
+    async def _open(self) -> _Engines:
+        """The engines. Those for PostgreSQL are made at the first use: a look tells if there is a pooler."""
+        async with self._opening:
+            if self._engines is None:
+                self._engines = await _postgres_engines(self.url)
+            return self._engines
 
     async def rows(self, query: Any, values: dict[str, Any] | None = None) -> Sequence[Any]:
         """The rows of one query. Raises `StorageFailed`, as do the next three."""
@@ -190,15 +199,16 @@ class Database:
         if self.kind == "postgresql":
             return
         try:
-            async with self._writing, self._readers.connect() as connection:
+            async with self._writing, (await self._open()).read.connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DBAPIError as error:
             raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._engine.dispose()
-        await self._readers.dispose()
+        if self._engines is not None:
+            await self._engines.write.dispose()
+            await self._engines.read.dispose()
 
 
 class Closable(Protocol):
@@ -226,26 +236,44 @@ async def finish_connecting(connecting: Awaitable[Opened]) -> Opened:
         raise
 
 
-def _engines(url: str, shreds: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    """An engine to write with and one to read with."""
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """One to write with and one to read with."""
+
+    write: AsyncEngine
+    read: AsyncEngine
+
+
+def _sqlite_engines(url: str, shreds: bool) -> _Engines:
     try:
         parsed = make_url(url)
-        driven = parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
-        if parsed.get_backend_name() == "sqlite":
-            writer = create_async_engine(driven)
-            readers = create_async_engine(driven, skip_autocommit_rollback=True)
-            deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
-            event.listen(writer.sync_engine, "connect", _pragmas(deletes))
-            event.listen(writer.sync_engine, "begin", _begin)
-            event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
-            return writer, readers
-        engine = create_async_engine(driven, connect_args={"timeout": _CONNECT_S}, **_POOL)
-        event.listen(engine.sync_engine, "checkout", _check)
-        return engine, engine.execution_options(isolation_level="AUTOCOMMIT")
-    except ModuleNotFoundError as error:
-        raise ConfigInvalid("PostgreSQL needs `pip install attune[postgres]`", code="driver_missing") from error
     except (ArgumentError, ValueError) as error:
         raise ConfigInvalid("the database's URL is not valid") from error
+    if parsed.query:
+        raise ConfigInvalid("the URL of a SQLite file has no parameters: it is like sqlite:///FILE")
+    driven = parsed.set(drivername="sqlite+aiosqlite")
+    writer = create_async_engine(driven)
+    readers = create_async_engine(driven, skip_autocommit_rollback=True)
+    deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
+    event.listen(writer.sync_engine, "connect", _pragmas(deletes))
+    event.listen(writer.sync_engine, "begin", _begin)
+    event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
+    return _Engines(writer, readers)
+
+
+async def _postgres_engines(url: str) -> _Engines:
+    """Behind a pooler a statement is prepared where it runs, inside a transaction: the next may run elsewhere."""
+    first = await finish_connecting(connect_postgres(url))
+    try:
+        pooled = await is_pooled(first)
+    finally:
+        await first.close()
+    how = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: UNNAMED} if pooled else {}
+    engine = create_async_engine(
+        "postgresql+asyncpg://", connect_args={"async_creator_fn": partial(connect_postgres, url), **how}, **_POOL
+    )
+    event.listen(engine.sync_engine, "checkout", _check)
+    return _Engines(engine, engine if pooled else engine.execution_options(isolation_level="AUTOCOMMIT"))
 
 
 def _pragmas(also: str) -> Callable[[Any, Any], None]:
@@ -295,7 +323,7 @@ def migrate(url: str) -> None:
             with engine.begin() as connection:
                 _upgrade(connection)
         except DBAPIError as error:
-            raise StorageFailed(f"can't open or migrate {hide_password(url)}: {error.orig}") from error
+            raise StorageFailed(f"can't open or migrate {hide_secrets(url)}: {error.orig}") from error
         finally:
             engine.dispose()
         return
@@ -312,7 +340,7 @@ async def _migrate(url: str) -> None:
     except SchemaUnknown:
         raise
     except StorageFailed as error:
-        raise StorageFailed(f"can't open or migrate {hide_password(url)}: {_name(error.__cause__)}") from error
+        raise StorageFailed(f"can't open or migrate {hide_secrets(url)}: {_name(error.__cause__)}") from error
     finally:
         await database.close()
 
@@ -348,5 +376,8 @@ def _upgrade(connection: Connection) -> None:
 
 def _name(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
-    orig = error.driver_exception if isinstance(error, DBAPIError) else None
-    return type(orig or error).__name__
+    if isinstance(error, DBAPIError):
+        error = error.driver_exception
+    elif isinstance(error, CannotConnect):
+        error = error.__cause__ or error
+    return type(error).__name__

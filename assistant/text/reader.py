@@ -22,6 +22,20 @@ from assistant.text.readability import load_detector, unreadable
 PAD_TO = 16
 """Rows are padded to a multiple of this, so that texts of similar length share a batch."""
 
+LONGEST = 20_000
+"""Characters of a text that are read, as many as a message may have; what comes after them is not."""
+BATCH_ELEMENTS = 16_384
+"""Most input numbers in one batch, 64 windows of 128 tokens: memory grows with them, and speed no more."""
+
+
+def cut_text(text: str) -> str:
+    """What is read of a text.
+
+    >>> len(cut_text("so happy " * 100_000)), cut_text("so happy")
+    (20000, 'so happy')
+    """
+    return text[:LONGEST]
+
 
 class TextTokenizer:
     """The tokenizer of a model folder."""
@@ -156,11 +170,12 @@ class TextReader:
         self._detector = load_detector()
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
-        """Score one text of any length, or abstain if it cannot be read (see `unreadable`).
+        """Score one text, up to `LONGEST` characters of it, or abstain if it cannot be read (see `unreadable`).
 
         Raises `ConsentRequired` without a valid grant for text, `Busy` if there is no result in `budget_s` seconds.
         """
         self._gate.check(grant, "text")
+        text = cut_text(text)
         plain = clean(text)
         reason = unreadable(text, plain, detector=self._detector)
         if reason is not None:

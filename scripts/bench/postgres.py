@@ -35,7 +35,7 @@ class Server:
     """One server. Whoever reaches its socket may do anything: it is for throwing away."""
 
     def __init__(self, home: Path, folder: Path, *, durable: bool) -> None:
-        self._folder, self._data = folder, folder / "data"
+        self.folder, self._data = folder, folder / "data"
         self.running = False
         self._user = _somebody_else() if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
         if self._user is not None:
@@ -49,7 +49,7 @@ class Server:
 
     def url(self, database: str = "postgres") -> str:
         """The URL of one of its databases."""
-        return f"postgresql://attune@/{database}?host={self._folder}"
+        return f"postgresql://attune@/{database}?host={self.folder}"
 
     def create(self, database: str, template: str = "template1") -> str:
         """Make a database, as a copy of another where one is named, and give its URL."""
@@ -63,10 +63,17 @@ class Server:
             apart.submit(lambda: asyncio.run(create())).result()
         return self.url(database)
 
-    def start(self) -> None:
-        """Start, and wait until it answers."""
+    def start(self, *options: str) -> None:
+        """Start, and wait until it answers. An option is like `port=5433`."""
         self.running = True
-        self._run("pg_ctl", "start", "-w", "-l", str(self._folder / "log"), "-o", " ".join(self._options))
+        given = " ".join([*self._options, *(f"-c {option}" for option in options)])
+        self._run("pg_ctl", "start", "-w", "-l", str(self.folder / "log"), "-o", given)
+
+    def own(self, file: Path) -> None:
+        """Let the server own a file, and nobody else read it."""
+        file.chmod(0o600)
+        if self._user is not None:
+            os.chown(file, self._user.pw_uid, self._user.pw_gid)
 
     def stop(self) -> None:
         """Stop at once, as in a crash: every connection breaks."""
@@ -79,11 +86,11 @@ class Server:
             who = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         done = subprocess.run(
             [str(self._home / name), "-D", str(self._data), *arguments],
-            cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
             check=False, **who,
         )  # fmt: skip
         if done.returncode:
-            log = self._folder / "log"
+            log = self.folder / "log"
             raise RuntimeError(f"{name} failed ({done.returncode}): {log.read_text() if log.exists() else ''}")
 
 

@@ -126,3 +126,62 @@ async def running_upstream() -> AsyncIterator[FakeUpstream]:
         yield upstream
     finally:
         await runner.cleanup()
+
+
+def refusing(words: str, wrong: Callable[[list[str]], bool], *, status: int = 400) -> Answering:
+    """Refuses messages whose roles are wrong, as a model's template does; answers the others."""
+
+    async def answer(upstream: FakeUpstream, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if wrong([message["role"] for message in body["messages"]]):
+            error = {"message": words, "type": "invalid_request_error", "param": None, "code": status}
+            return web.json_response({"error": error}, status=status)
+        return await _usual(upstream, request, body)
+
+    return answer
+
+
+def _unalternating(roles: list[str]) -> bool:
+    return any((role == "user") != (at % 2 == 0) for at, role in enumerate(roles))
+
+
+TEMPLATES: dict[str, Answering] = {
+    "qwen": refusing("System message must be at the beginning.", lambda roles: "system" in roles[1:]),
+    "qwen in llama.cpp": refusing(
+        "System message must be at the beginning.", lambda roles: "system" in roles[1:], status=500
+    ),
+    "gemma 2": refusing("System role not supported", lambda roles: "system" in roles),
+    "gemma 2 in tgi": refusing(
+        "Template error: invalid operation: System role not supported", lambda roles: "system" in roles, status=422
+    ),
+    "gemma 3": refusing(
+        "Conversation roles must alternate user/assistant/user/assistant/...",
+        lambda roles: _unalternating(roles[1:] if roles[0] == "system" else roles),
+    ),
+    "mistral 7b": refusing("Conversation roles must alternate user/assistant/user/assistant/...", _unalternating),
+    "mistral": refusing(
+        "Expected last role User or Tool (or Assistant with prefix True) for serving but got system",
+        lambda roles: roles[-1] == "system" or roles.count("system") > 1,
+    ),
+    "o1": refusing(
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        lambda roles: "system" in roles,
+    ),
+    "o1-mini": refusing(
+        "Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+        lambda roles: bool({"system", "developer"} & set(roles)),
+    ),
+    "anthropic": refusing(
+        'messages: Unexpected role "system". Allowed roles are "user" or "assistant".',
+        lambda roles: bool({"system", "developer"} & set(roles)),
+    ),
+    "gemma in gemini": refusing(
+        "Developer instruction is not enabled for models/gemma-3-27b-it",
+        lambda roles: bool({"system", "developer"} & set(roles)),
+    ),
+    "deepseek": refusing(
+        "Failed to deserialize the JSON body: messages[0].role: unknown variant `developer`",
+        lambda roles: "developer" in roles,
+    ),
+    "openai": refusing("", lambda roles: False),
+}
+"""How servers and models that people use take the roles of messages."""

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from assistant.errors import Invalid
+from assistant.errors import Conflict, Invalid
 from assistant.evaluate.command import RunOptions, configure, evaluate
+from assistant.evaluate.command_line import make_options
 from assistant.evaluate.report.files import BAD_ROWS, report_bad_rows
 from assistant.evaluate.tables.manifest import BadRow
 from tests.evaluate.graphs import MAP, loudness_graph, saved, voice_card
@@ -141,3 +142,34 @@ def test_bad_rows_are_sorted_and_hostile_names_are_quoted(tmp_path: Path) -> Non
     report_bad_rows(tmp_path, tmp_path / "d.csv", [BadRow(9, "why", name='a"\n,b'), BadRow(2, "because")])
     with (tmp_path / BAD_ROWS).open(newline="") as file:
         assert list(csv.reader(file))[1:] == [["d.csv", "2", "", "because"], ["d.csv", "9", 'a"\n,b', "why"]]
+
+
+def test_parts_and_channels_of_files_are_measured_as_the_table_tells(folder: Path, capsys: Any) -> None:
+    quiet, loud_ = np.full(16_000, 0.1), np.full(16_000, 0.3)
+    sides = np.stack([np.concatenate([quiet, loud_]), np.concatenate([loud_, quiet])], axis=1)
+    soundfile.write(folder / "call.wav", sides, 16_000)
+    rows = ["call.wav;0;1;anna;anger", "call.wav;0 days 00:00:01;NaT;anna;glad", "call.wav;1,5;2,5;bert;glad"]
+    (folder / "s.csv").write_text("\n".join(["path;start;end;who;felt", *rows]) + "\n")
+    options: dict[str, Any] = {"data": folder / "s.csv"}
+    report = run(folder, **options, channel=1)
+    assert (report["n"], report["metrics"]["uar"]["value"]) == (2, 1.0)
+    assert "reaches beyond call.wav, which ends at 2.000 s" in all_bad(folder)[1][3]
+    assert any("`start` and `end`" in note for note in report["notes"])
+    assert "`start` and `end`" in capsys.readouterr().err
+    assert run(folder, **options, channel=2)["metrics"]["uar"]["value"] == 0.0
+    with pytest.raises(Conflict, match="a different form"):
+        run(folder, **options, channel=1, resume=True)
+    assert run(folder, **options, whole_files=True)["n"] == 3
+
+
+def test_the_options_of_a_table_are_understood() -> None:
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    given = ["--separator", "semicolon", "--header", "file,emotion", "--decimal", "comma"]
+    for modality in ("voice", "mood"):
+        args = parser.parse_args([modality, "--data", "x", *given, "--channel", "right", "--whole-files"])
+        assert (args.separator, args.header, args.decimal) == ("semicolon", ("file", "emotion"), "comma")
+        assert (args.channel, args.whole_files) == (2, True)
+    assert make_options(RunOptions, parser.parse_args(["text", "--data", "x", *given])).form.header
+    with pytest.raises(SystemExit):
+        parser.parse_args(["voice", "--data", "x", "--channel", "0"])

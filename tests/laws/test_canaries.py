@@ -170,6 +170,12 @@ async def _through_every_route(house: House, cage: Cage, people: dict[str, str])
             async with house.client.request(route.method, path(person), data=data, headers=given) as answer:
                 await cage.watch(answer)
 
+        if route.form:
+            for name in (*body, cage.bird()):
+                form = aiohttp.FormData(default_to_multipart=True)
+                form.add_field(name, cage.bird(), filename=cage.bird() if name == "file" else None)
+                async with house.client.post(path(people["known"]), data=form, headers=house.headers) as answer:
+                    await cage.watch(answer)
         good = json.dumps(body)
         keyless = [
             {"Authorization": f"Bearer {cage.key()}"},

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,9 +22,10 @@ from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import ConsentRequired
 from assistant.inference.card import read_card
+from assistant.server.contract.session import Text
 from assistant.text.clean import clean
 from assistant.text.readability import unreadable
-from assistant.text.reader import TextReader
+from assistant.text.reader import LONGEST, TextReader
 from tests.conftest import DATA as ALL_DATA
 from tests.conftest import House
 
@@ -201,6 +203,16 @@ async def test_a_long_text_is_cut_evenly_and_wholly() -> None:
     special = 2 * len(batcher.windows)
     assert sum(batcher.windows) == 128 + special
     assert max(batcher.windows) - min(batcher.windows) <= 1
+
+
+async def test_of_a_very_long_text_no_more_is_read_than_of_the_longest_message() -> None:
+    gate, long, longest = EvaluationGate(), Counting(), Counting()
+    text = "good day " * 30_000
+    await TextReader(long, gate).read(gate.issue("text"), text)  # type: ignore[arg-type]
+    await TextReader(longest, gate).read(gate.issue("text"), text[:LONGEST])  # type: ignore[arg-type]
+    assert long.windows == longest.windows
+    assert 4_400 < sum(long.windows) < 4_600
+    assert msgspec.json.schema(Text)["maxLength"] == LONGEST  # so no message is ever cut
 
 
 class TestMessages:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from assistant.config import shipped_models
-from assistant.errors import Invalid, ModelInvalid
+from assistant.errors import Invalid, ModelInvalid, NotFound
 from assistant.evaluate.extras import optional
 from assistant.evaluate.fit import head, model_folder
 from assistant.evaluate.fit.crossval import CrossValidated, cross_validate
@@ -25,7 +24,7 @@ from assistant.evaluate.report.predictions import make_lines
 from assistant.evaluate.report.provenance import describe_model, describe_options, describe_run
 from assistant.evaluate.report.report import Report
 from assistant.evaluate.run.worker import find_stem
-from assistant.evaluate.tables.labels import read_label_map
+from assistant.evaluate.tables.labels import load_label_map, read_label_map, split_names
 from assistant.evaluate.tables.manifest import BadRow, open_table, read_manifest, refuse_bad_rows
 from assistant.evaluate.tables.tables import TextTable, normalise_name
 from assistant.inference.card import Card, read_card
@@ -76,7 +75,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     started = time.monotonic()
     check_options(options)
     columns = dict(options.columns)
-    table = open_table(options.data, columns=columns, table=options.table, wanted=[options.task])
+    table = open_table(options.data, columns=columns, table=options.table, wanted=[options.task], form=options.form)
     names = list_own_labels(table, options.label_map)
     label_map = read_label_map(options.label_map, names)
     left_out = None if options.leave_out is None else normalise_name(options.leave_out)
@@ -90,6 +89,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
         need_speaker=True,
         columns=columns,
         table=options.table,
+        form=options.form,
         strict=options.strict,
         more=list_extra_columns(wanted),
     )
@@ -113,7 +113,7 @@ def evaluate(options: RunOptions, *, session: SessionFactory = onnx_session) -> 
     found = cross_validate(manifest.rows, model, stem, protocol, cache=options.out / "features", unread=unread)
     shared, notes = found.copies, list(found.notes)
     if options.against is not None:
-        trained = read_against(options.against, options.modality, columns, options.table)
+        trained = read_against(options.against, options.modality, columns, options.table, options.form)
         shared = find_leakage(found.rows, trained, against=options.against.name)
     if options.save_model is not None:
         notes += _save_model(options.save_model, options.data, found, protocol, card)
@@ -159,14 +159,14 @@ def list_own_labels(table: TextTable, label_map: Path | None) -> tuple[str, ...]
     known: Mapping[str, Any] = {}
     if label_map is not None:
         try:
-            read = json.loads(label_map.read_text("utf-8-sig"))
-            known = {normalise_name(theirs): ours for theirs, ours in read.items()}
-        except (OSError, ValueError, AttributeError):
+            known = {normalise_name(theirs): ours for theirs, ours in load_label_map(label_map).items()}
+        except (Invalid, NotFound):
             known = {}  # whoever reads the map next says what is wrong with it
     found = {normalise_name(ours) for ours in known.values() if isinstance(ours, str)}
     for _, cells in table.rows():
-        if not isinstance(cells, str) and (name := normalise_name(cells.get("emotion", ""))) and name not in known:
-            found.add(name)
+        if not isinstance(cells, str):
+            names = split_names(written) if (written := cells.get("emotion", "")).startswith("[") else [written]
+            found |= {name for one in names if (name := normalise_name(one)) and name not in known}
         if len(found) > _MOST_LABELS:
             words = f"{table.file} has over {_MOST_LABELS} different labels in `emotion`; join some by --label-map"
             raise Invalid(words, code="fit_unsupported")

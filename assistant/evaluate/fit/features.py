@@ -15,14 +15,13 @@ from tqdm import tqdm
 
 from assistant.arrays import Floats, Floats32
 from assistant.audio import SAMPLE_RATE
-from assistant.audio.decode import read_audio
 from assistant.audio.encoder import Encoder, States
 from assistant.audio.pcm import Samples
 from assistant.audio.voice import VoiceReader, VoiceScores
 from assistant.consent.grant import EvaluationGate
 from assistant.emotion import Abstention
 from assistant.errors import AssistantError, Busy, ConsentRequired, Invalid, ModelInvalid, Unavailable
-from assistant.evaluate.tables.manifest import BadRow, Row
+from assistant.evaluate.tables.rows import BadRow, Row, read_clip
 from assistant.inference.batcher import Batcher
 from assistant.inference.model import Model
 
@@ -113,9 +112,7 @@ class _Ear:
             key = await loop.run_in_executor(self._pool, make_content_key, row)
             if (known := shelf.known.get(key)) is not None:
                 return known
-            assert row.file is not None
-            file, start, end = row.file, row.start_s, row.end_s
-            speech = await loop.run_in_executor(self._pool, lambda: read_audio(file, start_s=start, end_s=end))
+            speech = await loop.run_in_executor(self._pool, read_clip, row)
             clip = await self._clip(speech)
         except (ModelInvalid, ConsentRequired, Busy):
             raise
@@ -214,9 +211,10 @@ class Clip:
 
 
 def make_content_key(row: Row) -> str:
-    """A hash of the file's bytes and of the part that is read."""
+    """A hash of the file's bytes and of the part and channel that are read."""
     assert row.file is not None
-    digest = hashlib.sha256(f"{row.start_s!r} {row.end_s!r} ".encode())
+    channel = "" if row.channel is None else f"{row.channel} "
+    digest = hashlib.sha256(f"{row.start_s!r} {row.end_s!r} {channel}".encode())
     try:
         with row.file.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)

@@ -13,11 +13,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from tqdm import tqdm
 
 from assistant.arrays import Bools
-from assistant.audio.decode import read_audio
 from assistant.errors import AssistantError
 from assistant.evaluate.leakage.fingerprint import Print, Prints, make_fingerprint
 from assistant.evaluate.leakage.shingles import Texts, normalise_text
-from assistant.evaluate.tables.manifest import Row, open_table, read_row, require_columns
+from assistant.evaluate.tables.form import PLAIN, TableForm
+from assistant.evaluate.tables.manifest import open_table, require_columns
+from assistant.evaluate.tables.rows import Row, RowReader, read_clip
 from assistant.evaluate.tables.tables import normalise_name, rename_columns
 
 Pair = tuple[int, int, bool]
@@ -53,22 +54,27 @@ class Leakage(Struct, frozen=True, kw_only=True):
 
 
 def read_against(
-    file: Path, modality: Literal["voice", "text"], columns: Mapping[str, str], table: str | None = None
+    file: Path,
+    modality: Literal["voice", "text"],
+    columns: Mapping[str, str],
+    table: str | None = None,
+    form: TableForm = PLAIN,
 ) -> list[Row]:
     """The rows that a model was trained on, without labels; of those whose file is gone the speaker remains.
 
     `columns` says what they are called, where they are called so. Raises what `open_table` raises.
     """
-    opened = open_table(file, table=table)
+    opened = open_table(file, table=table, form=form)
     there = {ours: one for ours, one in columns.items() if normalise_name(one.partition(":")[0]) in opened.columns}
     named = rename_columns(opened, there) if there else opened
     require_columns(named, ["file" if modality == "voice" else "text"])
     found = []
+    reader = RowReader(named, modality)
     for line, cells in named.rows():
         if isinstance(cells, str):
             continue
         try:
-            found.append(read_row(line, cells, modality, named.folders))
+            found.append(reader.read(line, cells))
         except ValueError:
             found.append(Row(line, cells.get("file", "").strip(), speaker=cells.get("speaker", "").strip()))
     return found
@@ -186,7 +192,7 @@ def _make_fingerprint(row: Row) -> Print | None:
     if row.file is None:
         return None
     try:
-        return make_fingerprint(read_audio(row.file, start_s=row.start_s, end_s=row.end_s))
+        return make_fingerprint(read_clip(row))
     except AssistantError:  # the run itself tells of it
         return None
 

@@ -26,7 +26,7 @@ from assistant.evaluate.run.foreign_card import Foreign, adapt_card, read_foreig
 from assistant.inference.batcher import Batcher
 from assistant.inference.card import Card, Port
 from assistant.inference.model import Array
-from assistant.text.reader import TextScores
+from assistant.text.reader import TextScores, cut_text
 
 _TENSE = ("anger", "fear")
 _IDS, _MASK, _KINDS = "input_ids", "attention_mask", "token_type_ids"
@@ -88,9 +88,9 @@ class ForeignText:
         self._output = next(iter(raw.outputs))
 
     async def read(self, grant: Grant, text: str, *, budget_s: float = 5.0) -> TextScores | Abstention:
-        """Score one text of any length, as it is written. Raises as `TextReader.read` does."""
+        """Score one text as it is written, as much of it as `TextReader` reads. Raises as its `read` does."""
         self._gate.check(grant, "text")
-        first = self._tokenizer.encode(text)
+        first = self._tokenizer.encode(cut_text(text))
         windows = [window for window in (first, *first.overflowing) if window.ids]
         if not text.strip() or not windows:
             return Abstention("text", "empty")

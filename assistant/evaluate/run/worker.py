@@ -24,11 +24,11 @@ from assistant.evaluate.figures.tasks import Scores
 from assistant.evaluate.run.foreign import ForeignText, ForeignVoice
 from assistant.evaluate.run.foreign_card import is_foreign
 from assistant.evaluate.run.outcomes import LineOutcome
-from assistant.evaluate.tables.manifest import Row
+from assistant.evaluate.tables.rows import Row, read_clip
 from assistant.inference.batcher import MAX_ELEMENTS, Batcher
 from assistant.inference.card import Card, stem_of
 from assistant.inference.model import Model, open_model
-from assistant.text.reader import TextReader, TextScores
+from assistant.text.reader import BATCH_ELEMENTS, TextReader, TextScores
 
 Disturb = Callable[[Row, Samples], Samples]
 """What happens to a row's samples before the reader hears them."""
@@ -123,9 +123,8 @@ class PieceReader:
         yield waiting
 
     def _hear(self, row: Row) -> Heard:
-        assert row.file is not None
         try:
-            samples = read_audio(row.file, start_s=row.start_s, end_s=row.end_s)
+            samples = read_clip(row)
             return Heard(row, samples if self._disturb is None else self._disturb(row, samples))
         except Invalid as error:
             return Heard(row, bad=error.message.replace(str(row.file), row.name))  # as the manifest calls it
@@ -170,7 +169,7 @@ def open_reader(
     card = model.card
     foreign = is_foreign(card)
     here = Here()
-    together = 1 if modality == "voice" or foreign else MAX_ELEMENTS  # as they are served
+    together = 1 if modality == "voice" or foreign else BATCH_ELEMENTS  # as they are served
     batcher = Batcher(model, here, max_waiting=1 << 40, max_elements=together)
     gate = EvaluationGate()
     grant = gate.issue(modality)
@@ -204,15 +203,20 @@ def _is_finite(scores: Scores) -> bool:
 
 
 def read_one_voice(
-    clip: str | Path | bytes | np.ndarray[Any, Any], rate: int | None, *, model: str | Path, models: Path | None
+    clip: str | Path | bytes | np.ndarray[Any, Any],
+    rate: int | None,
+    *,
+    channel: int | None,
+    model: str | Path,
+    models: Path | None,
 ) -> Reading | Abstention:
     """Read one recording; see `assistant.read_voice`."""
     if isinstance(clip, np.ndarray):
         if rate is None:
             raise Invalid("give the rate of an array, in Hz", code="rate_missing")
-        samples = convert_samples(clip, rate)
+        samples = convert_samples(clip, rate, channel)
     else:
-        samples = read_audio(Path(clip) if isinstance(clip, str) else clip)
+        samples = read_audio(Path(clip) if isinstance(clip, str) else clip, channel=channel)
     return _read("voice", Heard(Row(line=1, name=""), samples), model, models)
 
 

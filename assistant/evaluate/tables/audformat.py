@@ -6,7 +6,6 @@ is in it. The package `audformat` isn't used: it loads whole tables, and here ro
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +15,11 @@ from typing import Any
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
 from assistant.evaluate.tables.formats import to_text
+from assistant.evaluate.tables.numbers import parse_time
 from assistant.evaluate.tables.tables import Cells, TextTable, normalise_name, open_plain_table
 
 Described = Mapping[Any, Any]
 HEADER = "db.yaml"
-_DAYS = re.compile(r"(?:(\d+) days?,? )?\+?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _SEGMENT = ("file", "start", "end")
 
 
@@ -63,8 +62,8 @@ def open_database(
 ) -> TextTable:
     """One table of a database, with `needed` columns from its other tables and from properties of its labels.
 
-    Without a `table` it is the one that has one of the `wanted` columns. `start` and `end` become `trim_start_s`
-    and `trim_end_s`. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`,
+    Without a `table` it is the one that has one of the `wanted` columns. `start` and `end` are
+    in seconds. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`,
     `manifest_column_missing`, `table_unclear`, `table_pickled`).
     """
     header = file if file.name == HEADER else file / HEADER
@@ -154,29 +153,16 @@ def _stored(header: Path, name: str) -> Path:
     raise NotFound(why, code="file_missing")
 
 
-def parse_seconds(written: str) -> str:
-    """A duration as pandas writes it, in seconds; empty for none. Raises `ValueError` for anything else.
-
-    >>> parse_seconds("0 days 00:01:02.500000"), parse_seconds("1.5"), parse_seconds("NaT")
-    ('62.5', '1.5', '')
-    """
-    if written in ("", "NaT"):
-        return ""
-    if found := _DAYS.fullmatch(written):
-        days, hours, minutes, seconds = found.groups()
-        return repr(int(days or 0) * 86_400 + int(hours) * 3600 + int(minutes) * 60 + float(seconds))
-    return repr(float(written))
-
-
 def _seconds(table: TextTable) -> TextTable:
     if not set(_SEGMENT) <= set(table.columns):
         return table
 
     def parse(cells: Cells) -> Cells | str:
         try:
-            return {**cells, **{name: parse_seconds(cells[name]) for name in _SEGMENT[1:]}}
-        except ValueError:
-            return f"not a time: {cells['start'][:40]!r} or {cells['end'][:40]!r}"
+            times = {name: parse_time(cells[name], decimal="point") for name in _SEGMENT[1:]}
+        except ValueError as error:
+            return str(error)
+        return {**cells, **{name: "" if time is None else repr(time) for name, time in times.items()}}
 
     return table.map_cells(table.columns, parse)
 
@@ -227,13 +213,11 @@ def _property(
 
 
 def _with(table: TextTable, lookups: Sequence[Lookup]) -> TextTable:
-    trims = {"trim_start_s": "start", "trim_end_s": "end"} if set(_SEGMENT) <= set(table.columns) else {}
-
     def look_up(cells: Cells) -> Cells:
-        row = {**cells, **{ours: cells[theirs] for ours, theirs in trims.items()}}
+        row = dict(cells)
         for lookup in lookups:
             key = tuple(row.get(name, "") for name in lookup.by)
             row[lookup.column] = key[0] if lookup.values is None else lookup.values.get(key, "")
         return row
 
-    return table.map_cells(dict.fromkeys([*table.columns, *trims, *(one.column for one in lookups)]), look_up)
+    return table.map_cells(dict.fromkeys([*table.columns, *(one.column for one in lookups)]), look_up)

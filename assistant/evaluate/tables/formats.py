@@ -14,6 +14,8 @@ from typing import Any, TextIO
 
 from assistant.errors import Invalid, NotFound
 from assistant.evaluate.extras import optional
+from assistant.evaluate.tables.dialect import find_separator
+from assistant.evaluate.tables.form import PLAIN, TableForm
 
 Line = tuple[int, list[str] | str]
 """The line a row begins on, and its cells or why they can't be read."""
@@ -22,13 +24,15 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _PACKED = (".csv", ".tsv", ".jsonl", ".ndjson")
 _LONGEST_CELL = 10_000_000  # characters; the csv module's own limit, 131,072, is less than some documents have
 _LARGEST_JSON = 200_000_000  # bytes of a .json file, which is read whole
+_SNIFFED = 100_000  # characters that tell what separates the cells
 _AT_ONCE = 4096  # rows of Parquet in memory
 
 
-def read_cells(file: Path) -> Iterator[Line]:
+def read_cells(file: Path, form: TableForm = PLAIN) -> Iterator[Line]:
     """The header, then each row. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`).
 
-    JSON lines and Parquet come as text too: lists joined by a bar, true as 1, null and not-a-number empty.
+    JSON lines and Parquet come as text too: lists joined by a bar, true as 1, null and not-a-number empty. With
+    `form.header` the first line of CSV is a row.
     """
     packed, ending = file.suffix.lower() == ".gz", _get_ending(file)
     if ending not in (_PACKED if packed else ENDINGS):
@@ -36,8 +40,13 @@ def read_cells(file: Path) -> Iterator[Line]:
         raise Invalid(f"{file} must end in {known}", code="manifest_unreadable")
     if not file.is_file():
         raise NotFound(f"there is no file {file}", code="file_missing")
-    kinds = {".csv": _read_csv, ".tsv": _read_csv, ".json": _read_json, ".parquet": _read_parquet}
-    lines = kinds.get(ending, _read_json_lines)(file)
+    if ending in (".csv", ".tsv"):
+        lines = _read_csv(file, form)
+    elif form.header or form.separator:
+        why = f"--header and --separator are for CSV and TSV, and {file} names its columns itself"
+        raise Invalid(why, code="columns_invalid")
+    else:
+        lines = {".json": _read_json, ".parquet": _read_parquet}.get(ending, _read_json_lines)(file)
     if (header := next(lines, None)) is None:
         raise Invalid(f"{file} is empty", code="manifest_unreadable")
     yield header
@@ -53,25 +62,32 @@ def _open_text(file: Path) -> Iterator[TextIO]:
     """The file as text. Raises `Invalid` (`manifest_unreadable`) for whatever goes wrong while it is read."""
     try:
         with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as raw:
-            yield io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+            wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")  # what spreadsheets call Unicode text
+            raw.seek(0)
+            yield io.TextIOWrapper(raw, encoding="utf-16" if wide else "utf-8-sig", newline="")
     except UnicodeDecodeError as error:
-        why = f"{file} is not UTF-8: {error.reason}; save it as UTF-8"
+        why = f"{file} is not {error.encoding.upper()}: {error.reason}; save it as UTF-8"
         raise Invalid(why, code="manifest_unreadable") from error
     except (OSError, EOFError, zlib.error) as error:
         raise Invalid(f"{file} can't be read: {error}", code="manifest_unreadable") from error
 
 
-def _read_csv(file: Path) -> Iterator[Line]:
+def _read_csv(file: Path, form: TableForm) -> Iterator[Line]:
     limit = csv.field_size_limit(_LONGEST_CELL)
     tabs = _get_ending(file) == ".tsv"
+    header: list[str] | None = list(form.header) or None
+    if header:
+        yield 0, header
     try:
         with _open_text(file) as opened:
-            first = opened.readline(_LONGEST_CELL)
+            start = opened.readline(_LONGEST_CELL)
+            start += opened.read(max(0, _SNIFFED - len(start)))
             opened.seek(0)
-            # what spreadsheets write where the comma is for decimals
-            between = "\t" if tabs else ";" if ";" in first and "," not in first else ","
+            try:
+                between = find_separator(start, form, tabs=tabs)
+            except ValueError as error:
+                raise Invalid(f"{file}: {error}", code="manifest_unreadable") from None
             reader = csv.reader(opened, delimiter=between)
-            header: list[str] | None = None
             while True:
                 line = reader.line_num + 1
                 try:
@@ -85,7 +101,7 @@ def _read_csv(file: Path) -> Iterator[Line]:
                     continue
                 if header is not None and len(cells) != len(header):
                     yield line, f"{len(cells)} cells where there are {len(header)} columns"
-                elif tabs and any("\n" in cell and "\t" in cell for cell in cells):
+                elif between == "\t" and any("\n" in cell and "\t" in cell for cell in cells):
                     yield line, f"a quote opens here and rows up to line {reader.line_num} ran together"
                 else:
                     header = header or cells

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -12,16 +11,29 @@ from typing import Literal
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import SCALES, Task
 from assistant.evaluate.tables import audformat
-from assistant.evaluate.tables.labels import LabelMap, Labels, UnknownLabel, list_counts, read_labels, read_number
+from assistant.evaluate.tables.form import PLAIN, TableForm
+from assistant.evaluate.tables.labels import (
+    LabelMap,
+    Labels,
+    UnknownLabel,
+    gather_columns,
+    list_counts,
+    read_labels,
+)
 from assistant.evaluate.tables.labels import read_label_map as read_label_map
+from assistant.evaluate.tables.numbers import find_marks
+from assistant.evaluate.tables.rows import NO_AFFECT, RowReader, get_name
+from assistant.evaluate.tables.rows import BadRow as BadRow
+from assistant.evaluate.tables.rows import Row as Row
 from assistant.evaluate.tables.tables import (
-    Cells,
+    HEADER_HINT,
     TextTable,
     adapt_emobox,
     normalise_name,
     open_plain_table,
     rename_columns,
 )
+from assistant.text.reader import LONGEST
 
 SHOWN_STRICT = 10
 """Bad rows named when `--strict` stops a run."""
@@ -37,40 +49,6 @@ run stops there. --against names the training data of the model: shared speakers
 """
 _USED = ("speaker", "gender", "group", "text")  # columns that may lie in another table of a database
 _NOTHING: Mapping[str, str] = {}
-_NO_AFFECT: Mapping[str, float] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row to score."""
-
-    line: int
-    """Line of the manifest on which it begins, from 1; its number, from 1, where rows are no lines."""
-    name: str
-    """`file` as written, or the `id` of a text where there is one."""
-    file: Path | None = None
-    text: str = ""
-    start_s: float = 0.0
-    end_s: float | None = None
-    speaker: str = ""
-    group: str = ""
-    gender: str = ""
-    labels: tuple[str, ...] = ()
-    """One for a class task, any number for `labels`, none for affect."""
-    affect: Mapping[str, float] = field(default_factory=lambda: _NO_AFFECT)
-    """Affect labels, on the manifest's scale; only those that the row has."""
-    more: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    """Further columns that were asked for, such as `corpus`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that can't be scored, and why."""
-
-    line: int
-    reason: str
-    name: str = ""
-    """The `file` or `id` of the row, where it could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +87,7 @@ def open_table(
     table: str | None = None,
     wanted: Sequence[str] = (),
     more: Sequence[str] = (),
+    form: TableForm = PLAIN,
 ) -> TextTable:
     """A table, an audformat database (its folder or `db.yaml`; `table` says which), or EmoBox's lists of clips.
 
@@ -123,10 +102,11 @@ def open_table(
 
         needed = [get_theirs(name) for name in [*_USED, *more, *columns]]
         found = audformat.open_database(file, table, [get_theirs(name) for name in wanted], needed)
+        found = replace(found, form=replace(form, decimal=None))
     elif table is not None:
         raise Invalid(f"--table is for audformat databases, and {file} is not one", code="columns_invalid")
     else:
-        found = adapt_emobox(open_plain_table(file))
+        found = adapt_emobox(open_plain_table(file, form))
     return rename_columns(found, columns) if columns else found
 
 
@@ -141,6 +121,7 @@ def read_manifest(
     columns: Mapping[str, str] = _NOTHING,
     table: str | None = None,
     more: Sequence[str] = (),
+    form: TableForm = PLAIN,
     strict: bool = False,
     keep: Callable[[Row], None] | None = None,
 ) -> Manifest:
@@ -151,26 +132,48 @@ def read_manifest(
     given, and the manifest then holds none. Raises also what `open_table` and `check_columns` raise.
     """
     wanted = allowed if task == "affect" else [task]
-    opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more)
+    opened = open_table(file, columns=columns, table=table, wanted=wanted, more=more, form=form)
+    notes: list[str] = []
+    if task == "labels":
+        opened, notes = gather_columns(opened, allowed, label_map or {})
     question = Question(modality, task, allowed, label_map or {}, need_speaker, more)
     check_columns(opened, question)
     rows: list[Row] = []
     keep = keep or rows.append
     bad: list[BadRow] = []
+    long: list[Row] = []
     left_out, unmapped = 0, Counter[str]()
     for found in read_labelled_rows(opened, question, unmapped):
         if isinstance(found, Row):
             keep(found)
+            if len(found.text) > LONGEST:
+                long.append(found)
         elif found is None:
             left_out += 1
         else:
             bad.append(found)
     if strict:
         refuse_bad_rows(file, bad, unmapped)
-    notes: tuple[str, ...] = ()
+    notes += RowReader(opened, modality).segment.describe()
     if modality == "voice" and "speaker" not in opened.columns:
-        notes = ("no speakers are named: intervals resample single clips, and are too narrow; see --columns",)
-    return Manifest(tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, notes)
+        notes.append("no speakers are named: intervals resample single clips, and are too narrow; see --columns")
+    notes += describe_long(long)
+    return Manifest(tuple(rows), tuple(bad), left_out, opened.columns, dict(unmapped), opened.sources, tuple(notes))
+
+
+def describe_long(rows: Iterable[Row]) -> list[str]:
+    """What a report says of texts that are not read to their end.
+
+    >>> describe_long([Row(3, "", text="so happy " * 25_000), Row(4, "", text="so sad")])
+    ['1 text is longer than 20,000 characters, and the rest is not read: line 3 (225,000)']
+    """
+    long = [(row.line, len(row.text)) for row in rows if len(row.text) > LONGEST]
+    if not long:
+        return []
+    first = ", ".join(f"line {line} ({characters:,})" for line, characters in long[:SHOWN_STRICT])
+    more = f" and {len(long) - SHOWN_STRICT} more" if len(long) > SHOWN_STRICT else ""
+    many = f"{len(long)} texts are" if len(long) > 1 else "1 text is"
+    return [f"{many} longer than {LONGEST:,} characters, and the rest is not read: {first}{more}"]
 
 
 def refuse_bad_rows(file: Path, bad: Sequence[BadRow], unmapped: Mapping[str, int] | None = None) -> None:
@@ -202,30 +205,37 @@ def read_labelled_rows(
 ) -> Iterator[Row | BadRow | None]:
     """The rows of a table one after the other, in bounded memory: a row, a bad row, or None where it is left out.
 
-    Counts unknown labels in `unmapped`.
+    Counts unknown labels in `unmapped`. Raises `Invalid` (`manifest_unreadable`) at last if decimals are unclear.
     """
+    reader = RowReader(table, question.modality, question.more)
+    marks: set[str] = set()
     for line, cells in table.rows():
         if isinstance(cells, str):
             yield BadRow(line, cells)
             continue
+        if question.task == "affect" and table.form.decimal is None:
+            marks |= {mark for name in question.allowed for mark in find_marks(cells.get(name, ""))}
         try:
-            row = read_row(line, cells, question.modality, table.folders, question.more)
+            row = reader.read(line, cells)
             if question.need_speaker and not row.speaker:
                 raise ValueError("no speaker, and a baseline or --fit needs one")
-            labels = read_labels(cells, question.task, question.allowed, question.label_map)
+            labels = read_labels(cells, question.task, question.allowed, question.label_map, table.form.decimal)
         except ValueError as error:
             if unmapped is not None and isinstance(error, UnknownLabel):
                 unmapped[error.label] += 1
-            yield BadRow(line, str(error), name=_get_name(cells, question.modality))
+            yield BadRow(line, str(error), name=get_name(cells, question.modality))
             continue
         yield None if labels is None else _add_labels(row, labels)
+    if len(marks) > 1:
+        why = f"{table.file} has numbers with a decimal comma and others with a point, which may be thousands"
+        raise Invalid(f"{why}: say which it is with --decimal comma or --decimal point", code="manifest_unreadable")
 
 
 def _add_labels(row: Row, labels: Labels) -> Row:
     """As `dataclasses.replace`, which took half of the time of a large table."""
-    affect = _NO_AFFECT if labels.affect is None else labels.affect
+    affect = NO_AFFECT if labels.affect is None else labels.affect
     where = (row.line, row.name, row.file, row.text, row.start_s, row.end_s)
-    return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more)
+    return Row(*where, row.speaker, row.group, row.gender, labels.names, affect, row.more, row.channel)
 
 
 def check_columns(table: TextTable, question: Question) -> None:
@@ -242,50 +252,12 @@ def require_columns(table: TextTable, wanted: Sequence[str], one_of: Sequence[st
     if one_of and not any(name in table.columns for name in one_of):
         missing.append("one of " + ", ".join(f"`{name}`" for name in one_of))
     if missing:
+        there = ", ".join(name[:40] for name in table.columns) or "none"
         raise Invalid(
-            f"{table.file} lacks {' and '.join(missing)}; it has {', '.join(table.columns) or 'none'} "
-            "(--columns ours=theirs says what they are called)",
+            f"{table.file} lacks {' and '.join(missing)}; it has {there} "
+            f"(--columns ours=theirs says what they are called; {HEADER_HINT})",
             code="manifest_column_missing",
         )
-
-
-def read_row(line: int, cell: Cells, modality: str, folders: Sequence[Path], more: Sequence[str] = ()) -> Row:
-    """One row without its labels. Raises `ValueError` with the reason when it can't be scored."""
-    name, text, file = _get_name(cell, modality), "", None
-    start, end = 0.0, None
-    if modality == "text":
-        text = cell["text"]
-    else:
-        if not name:
-            raise ValueError("the row names no file")
-        start, end = read_number(cell, "trim_start_s") or 0.0, read_number(cell, "trim_end_s")
-        file = _find_file(name, folders)
-        if start < 0 or (end is not None and end <= start):
-            told = "the end" if end is None else f"{end:g} s"
-            raise ValueError(f"the part is empty: it goes from {start:g} s to {told}")
-    kept = {column: _get_cell(cell, column) for column in more} if more else _NOTHING
-    who = (_get_cell(cell, "speaker"), _get_cell(cell, "group"), _get_cell(cell, "gender"))
-    return Row(line, name, file, text, start, end, *who, (), _NO_AFFECT, kept)
-
-
-def _get_name(cell: Cells, modality: str) -> str:
-    return cell.get("file" if modality == "voice" else "id", "").strip()
-
-
-def _get_cell(cell: Cells, column: str) -> str:
-    """One string in memory however many rows have it."""
-    return sys.intern(cell.get(column, "").strip())
-
-
-def _find_file(name: str, folders: Sequence[Path]) -> Path:
-    for folder in folders:
-        try:
-            if (file := folder / name).is_file():
-                return file
-        except (OSError, ValueError) as error:  # a name longer than the file system allows, or a zero byte
-            why = error.strerror if isinstance(error, OSError) else error
-            raise ValueError(f"{name[:40]} can't be a file: {why}") from error
-    raise ValueError(f"there is no file {name}")
 
 
 def guess_scale(rows: Sequence[Row]) -> tuple[float, float]:

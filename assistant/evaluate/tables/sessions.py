@@ -11,8 +11,10 @@ from assistant.config import Settings
 from assistant.emotion import MODALITIES, Modality, Mood, Reading
 from assistant.errors import Invalid
 from assistant.evaluate.figures.tasks import Scores
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.labels import LabelMap, read_labels, read_number
-from assistant.evaluate.tables.manifest import BadRow, Manifest, Row, read_row
+from assistant.evaluate.tables.manifest import Manifest, describe_long
+from assistant.evaluate.tables.rows import BadRow, Row, RowReader
 from assistant.evaluate.tables.tables import Cells, open_plain_table
 from assistant.mood.baseline import usual_from
 from assistant.mood.conformal import UNCALIBRATED, Calibration
@@ -87,13 +89,13 @@ def _make_reading(scores: Scores, timeline: Timeline, population: Sequence[float
 
 
 def read_sessions(
-    file: Path, *, allowed: Sequence[str], label_map: LabelMap, gap_s: float = GAP_S
+    file: Path, *, allowed: Sequence[str], label_map: LabelMap, gap_s: float = GAP_S, form: TableForm = PLAIN
 ) -> tuple[Manifest, tuple[SessionRow, ...]]:
     """Read a table of turns: `session`, `order`, `emotion`, and `text`, `file` or both; perhaps `at_s`.
 
     The turns come session by session in their order. Raises `NotFound` and `Invalid` as `read_manifest` does.
     """
-    table = open_plain_table(file)
+    table = open_plain_table(file, form)
     columns = table.columns
     missing = [f"the column `{name}`" for name in ("session", "order", "emotion") if name not in columns]
     if not {"text", "file"} & set(columns):
@@ -103,14 +105,15 @@ def read_sessions(
     found: dict[str, list[tuple[float, float | None, Row]]] = {}
     bad: list[BadRow] = []
     left_out = 0
+    voices, texts = RowReader(table, "voice"), RowReader(table, "text")
     for line, cell in table.rows():
         try:
             if isinstance(cell, str):
                 raise ValueError(cell)
-            order, at_s = read_number(cell, "order"), read_number(cell, "at_s")
+            order, at_s = (read_number(cell, name, form.decimal) for name in ("order", "at_s"))
             if not cell["session"].strip() or order is None:
                 raise ValueError("the row has no session or no order")
-            row = _read_turn(line, cell, file.parent)
+            row = _read_turn(line, cell, voices, texts)
             labels = read_labels(cell, "emotion", allowed, label_map)
         except ValueError as error:
             bad.append(BadRow(line, str(error)))
@@ -124,13 +127,14 @@ def read_sessions(
         for turns in found.values()
         for place, (_, at_s, row) in enumerate(sorted(turns, key=lambda turn: turn[0]))
     )
-    return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, columns), rows
+    notes = (*voices.segment.describe(), *describe_long([one.row for one in rows]))
+    return Manifest(tuple(one.row for one in rows), tuple(bad), left_out, columns, notes=notes), rows
 
 
-def _read_turn(line: int, cell: Cells, folder: Path) -> Row:
+def _read_turn(line: int, cell: Cells, voices: RowReader, texts: RowReader) -> Row:
     text, session = cell.get("text", ""), cell["session"].strip()
     if cell.get("file", "").strip():
-        return replace(read_row(line, cell, "voice", [folder]), text=text, speaker=session)
+        return replace(voices.read(line, cell), text=text, speaker=session)
     if not text.strip():
         raise ValueError("the row has neither a text nor a file")
-    return replace(read_row(line, cell, "text", [folder]), speaker=session)
+    return replace(texts.read(line, cell), speaker=session)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assistant.errors import Invalid
+from assistant.evaluate.tables.form import PLAIN, TableForm
 from assistant.evaluate.tables.formats import read_cells
 
 Cells = Mapping[str, str]
+HEADER_HINT = "if its first line is data and no names, give them: --header text,labels,id"
 
 _EMOBOX = {
     "file": "wav", "emotion": "emo", "id": "key", "corpus": "dataset", "speaker": "spk",
-    "trim_start_s": "start_time", "trim_end_s": "end_time",
 }  # fmt: skip
 """Our names for the columns of EmoBox's lists of clips."""
 _UP = 5  # folders above a list in which `downloads/...` may lie: a list lies in data/<corpus>/fold_<n>
@@ -35,6 +36,7 @@ class TextTable:
     """The files it is made of."""
     names_speakers: bool = True
     """False for a format that has no place for them."""
+    form: TableForm = PLAIN
 
     def map_cells(self, columns: Iterable[str], change: Callable[[Cells], Cells | str]) -> TextTable:
         """The table with the cells of each row as `change` gives them, or says why the row can't be read."""
@@ -55,22 +57,23 @@ def normalise_name(name: str) -> str:
     return name.strip().casefold()
 
 
-def open_plain_table(file: Path) -> TextTable:
-    """A plain table. Raises `NotFound` (`file_missing`) and `Invalid` (`manifest_unreadable`)."""
-    _, header = next(read_cells(file))
+def open_plain_table(file: Path, form: TableForm = PLAIN) -> TextTable:
+    """A plain table. Raises what `read_cells` raises."""
+    _, header = next(read_cells(file, form))
     if isinstance(header, str):
         raise Invalid(f"{file} has no header: {header}", code="manifest_unreadable")
     columns = tuple(normalise_name(cell) for cell in header)
     if twice := sorted({name for name in columns if name and columns.count(name) > 1}):
-        raise Invalid(f"{file} has several columns called {', '.join(twice)}", code="manifest_unreadable")
+        why = f"{file} has several columns called {', '.join(name[:40] for name in twice)}; {HEADER_HINT}"
+        raise Invalid(why, code="manifest_unreadable")
 
     def rows() -> Iterator[tuple[int, Cells | str]]:
-        table = read_cells(file)
+        table = read_cells(file, form)
         next(table)
         for line, cells in table:
             yield line, cells if isinstance(cells, str) else dict(zip(columns, cells, strict=True))
 
-    return TextTable(file, columns, rows, (file.parent,), (file,))
+    return TextTable(file, columns, rows, (file.parent,), (file,), form=form)
 
 
 def rename_columns(table: TextTable, names: Mapping[str, str]) -> TextTable:

@@ -113,6 +113,7 @@ RECEIVED: tuple[dict[str, Any], ...] = (
     {"type": "session.update", "event_id": "mine_1", "session": _UPDATE},
     {"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}},
     {"type": "session.update", "session": {"audio": {"input": {"format": "audio/webm;codecs=opus"}}}},
+    {"type": "session.update", "session": {"audio": {"input": {"format": "audio/mp4;codecs=mp4a.40.2"}}}},
     {"type": "transcription_session.update", "session": _BETA_UPDATE},
     {"type": "input_audio_buffer.append", "audio": base64.b64encode(bytes(8)).decode()},
     {"type": "input_audio_buffer.commit"},

@@ -58,7 +58,7 @@ def _operation(route: Route, schema_of: dict[type[Any], dict[str, Any]]) -> dict
         path = {"in": "path", "required": True, "schema": {"type": "string"}}
         operation["parameters"] = [{"name": name, **path} for name in names]
     if route.body is not None:
-        body = {"application/json": {"schema": schema_of[route.body]}}
+        body = {"multipart/form-data" if route.form else "application/json": {"schema": schema_of[route.body]}}
         operation["requestBody"] = {"required": True, "content": body}
     operation["security"] = [] if route.open else [{"key": [route.scope]}]
     if not route.open:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -33,7 +35,9 @@ class Caller:
     epoch: int = 0
     """Of the token."""
     expires_at: float | None = None
-    """Unix seconds."""
+    """Unix seconds, after which a stream ends; None: it may go on."""
+    session: Mapping[str, Any] | None = None
+    """How a stream begins, as its client secret says."""
 
     @property
     def person(self) -> str | None:
@@ -118,7 +122,9 @@ async def caller_of(services: Services, credential: str) -> Caller:
         raise revoked() from None
     if token.epoch != epoch:
         raise revoked()
-    return Caller(app, token.id, token.scopes, holder, epoch, token.expires_at)
+    # a client secret only opens streams until it expires, as OpenAI's do; making it void ends them
+    expires_at = token.expires_at if token.session is None else None
+    return Caller(app, token.id, token.scopes, holder, epoch, expires_at, token.session)
 
 
 def revoked() -> Unauthenticated:

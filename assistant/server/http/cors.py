@@ -15,7 +15,7 @@ from assistant.server.http.guard import Handler
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 _MOST_HEADERS = 64
-_SHOWN = "ETag, Retry-After"
+_SHOWN = "ETag, Retry-After, Attune-Ignored"
 _REMEMBERED_S = 600
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from assistant.chat.placement import Placement
+from assistant.chat.tone_upstream import PlacementOutcome
 from assistant.inference.batcher import Batcher, Distribution
 from assistant.server.http.guard import Handler
 
@@ -18,10 +21,15 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the counted times."""
 
 
+PlacementCounts = Mapping[tuple[Placement, PlacementOutcome], int]
+
+
 class Metrics:
     """What this process counted since it began, in a registry of its own."""
 
-    def __init__(self, batchers: Iterable[Batcher] = ()) -> None:
+    def __init__(
+        self, batchers: Iterable[Batcher] = (), placements: PlacementCounts = MappingProxyType({})
+    ) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "attune_requests", "Requests answered", ("method", "route", "status"), registry=self._registry
@@ -35,7 +43,7 @@ class Metrics:
         )
         self._shed = 0
         self._shedding: set[Callable[[], int]] = set()
-        self._registry.register(_CountedElsewhere(self._updates_shed, tuple(batchers)))
+        self._registry.register(_CountedElsewhere(self._updates_shed, tuple(batchers), placements))
 
     def answered(self, route: tuple[str, str], status: int, seconds: float | None) -> None:
         """Count one answer; a stream has no time."""
@@ -78,11 +86,12 @@ class _WithoutCreated(Collector):
 
 
 class _CountedElsewhere(Collector):
-    """Reads at the scrape what streams left out, and the counts of each batcher."""
+    """Reads at the scrape what streams left out, the counts of each batcher, and how tones reached the upstream."""
 
-    def __init__(self, shed: Callable[[], int], batchers: tuple[Batcher, ...]) -> None:
+    def __init__(self, shed: Callable[[], int], batchers: tuple[Batcher, ...], placements: PlacementCounts) -> None:
         self._shed = shed
         self._batchers = batchers
+        self._placements = placements
 
     def collect(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("attune_batch_waiting", "Rows that wait in the queue", labels=("model",))
@@ -103,7 +112,14 @@ class _CountedElsewhere(Collector):
             refused.add_metric((model, "busy"), stats.refused_busy)
             refused.add_metric((model, "late"), stats.refused_late)
         shed = CounterMetricFamily("attune_updates_shed", "Interim updates that streams left out", self._shed())
-        yield from (shed, waiting, rows, lateness, refused)
+        placed = CounterMetricFamily(
+            "attune_chat_tone_placements",
+            "Ways in which the tone was sent to the language model's server, and whether they were taken",
+            labels=("placement", "outcome"),
+        )
+        for (placement, outcome), count in sorted(self._placements.items()):
+            placed.add_metric((placement, outcome), count)
+        yield from (shed, waiting, rows, lateness, refused, placed)
 
 
 def _buckets(values: Distribution) -> list[tuple[str, float]]:

@@ -42,6 +42,8 @@ class Route:
     """Concerns one person though its path names nobody."""
     openai: bool = False
     """Belongs to OpenAI's API: it has their errors, and is served with a slash at its end too."""
+    form: bool = False
+    """Takes its body as `multipart/form-data`, not as JSON."""
 
     @property
     def patterns(self) -> tuple[str, ...]:

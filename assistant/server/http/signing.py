@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -15,6 +17,8 @@ _ALGORITHM = "HS256"
 _TYPE = "attune+jwt"
 """Explicit, so that no other token that this key might sign one day passes for one of these (RFC 8725)."""
 _ISSUER = "attune"
+_EPHEMERAL = "ek_"
+"""Stands before a client secret: OpenAI's SDK takes nothing else in a browser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Token:
     expires_at: float
     epoch: int
     """Number of times that the person's tokens had been made void before."""
+    session: Mapping[str, Any] | None = None
+    """How the streams that a client secret opens begin, as in `session.update`; None: it is no client secret."""
 
 
 def sign(token: Token, key: bytes) -> str:
@@ -41,7 +47,7 @@ def sign(token: Token, key: bytes) -> str:
     >>> read(sign(token, bytes(32)), bytes(32), now=899.0) == token
     True
     """
-    claims = {
+    claims: dict[str, Any] = {
         "iss": _ISSUER,
         "jti": token.id,
         "aud": token.app,
@@ -51,14 +57,17 @@ def sign(token: Token, key: bytes) -> str:
         "exp": token.expires_at,
         "epoch": token.epoch,
     }
+    if token.session is not None:
+        claims["session"] = token.session
     header = {"alg": _ALGORITHM, "typ": _TYPE}
-    return jwt.encode(header, claims, OctKey.import_key(key), algorithms=[_ALGORITHM])
+    signed = jwt.encode(header, claims, OctKey.import_key(key), algorithms=[_ALGORITHM])
+    return signed if token.session is None else _EPHEMERAL + signed
 
 
 def read(text: str, key: bytes, *, now: float) -> Token:
     """What a token says that was signed with `key`. Raises `Unauthenticated`: `token_invalid`, `token_expired`."""
     try:
-        decoded = jwt.decode(text, OctKey.import_key(key), algorithms=[_ALGORITHM])
+        decoded = jwt.decode(text.removeprefix(_EPHEMERAL), OctKey.import_key(key), algorithms=[_ALGORITHM])
     except (JoseError, ValueError, RecursionError):
         raise _invalid() from None
     claims = decoded.claims
@@ -73,6 +82,7 @@ def read(text: str, key: bytes, *, now: float) -> Token:
             issued_at=float(claims["iat"]),
             expires_at=float(claims["exp"]),
             epoch=int(claims["epoch"]),
+            session=None if "session" not in claims else dict(claims["session"]),
         )
     except (KeyError, TypeError, ValueError, Invalid):
         raise _invalid() from None

@@ -6,7 +6,7 @@ told to be ignored: none of them is passed over, and none takes the others with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,13 +14,16 @@ from msgspec import UNSET
 
 from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
+from assistant.consent.grant import Grant
 from assistant.conversation.dictation import Dictation, Transcription
 from assistant.errors import PLAIN_NAME, Invalid
 from assistant.server.contract.session import (
+    Capabilities,
     SessionAudio,
     SessionInput,
     ShownFormat,
     TranscriptionBody,
+    TranscriptionSession,
     TurnDetection,
 )
 
@@ -69,6 +72,24 @@ class SessionOptions:
         return SessionAudio(
             SessionInput(shown, None if words is None else TranscriptionBody(words.language), self.turns)
         )
+
+
+def show_session(
+    name: str, expires_at: int, options: SessionOptions, ignored: list[str], grants: Sequence[Grant], *, words: bool
+) -> TranscriptionSession:
+    """A session; what it can infer depends on the person's grants, never on what is installed.
+
+    `words`: they can be told.
+    """
+    why_not = "off" if options.transcription is None else "absent"
+    can = Capabilities(
+        transcription=words,
+        reasons={} if words else {"transcription": why_not},
+        affect={each: sorted(g.purpose for g in grants if g.modality == each) for each in ("text", "voice")},
+    )
+    return TranscriptionSession(
+        id=name, expires_at=expires_at, audio=options.show(), ignored=ignored, capabilities=can
+    )
 
 
 @dataclass(slots=True)

@@ -24,12 +24,12 @@ from assistant.conversation.live.stream import Stream
 from assistant.conversation.session import Conversation
 from assistant.errors import AssistantError, Invalid, TooLarge
 from assistant.server.contract import events
-from assistant.server.contract.session import Append, Capabilities, ConsentUpdate, ItemCreate, TranscriptionSession
+from assistant.server.contract.session import Append, ConsentUpdate, ItemCreate, TranscriptionSession
 from assistant.server.http.caller import ME, Caller, owner_of
 from assistant.server.http.guard import decoded, log_unexpected
 from assistant.server.http.metrics import METRICS
 from assistant.server.http.route import enter, gpc_of, noted
-from assistant.server.live.dialect import SessionOptions, UpdateReader
+from assistant.server.live.dialect import SessionOptions, UpdateReader, show_session
 from assistant.server.live.outbox import Ended, Full, Outbox
 from assistant.server.live.streams import HEARTBEAT_S, STREAMS, WATCH, subprotocol
 from assistant.services import Services
@@ -118,6 +118,8 @@ class _Connection:
     async def run(self) -> None:
         writer, watch = asyncio.create_task(self._write()), asyncio.create_task(self._watch())
         try:
+            if self._caller.session is not None:
+                await self._update({"session": self._caller.session}, None)
             self._send(events.SessionCreated(session=await self._describe()))
             self._disclose(again=True)
             await self._stream.check_consent()
@@ -271,21 +273,9 @@ class _Connection:
             raise
 
     async def _describe(self) -> TranscriptionSession:
-        """The session; what it can infer depends on the person's grants, never on what is installed."""
         grants = await self._services.storage.ledger.grants(self._conversation.readings.subject)
-        words = self._stream.transcribes
-        why_not = "off" if self._options.transcription is None else "absent"
-        can = Capabilities(
-            transcription=words,
-            reasons={} if words else {"transcription": why_not},
-            affect={name: sorted(g.purpose for g in grants if g.modality == name) for name in ("text", "voice")},
-        )
-        return TranscriptionSession(
-            id=self._id,
-            expires_at=self._expires_at,
-            audio=self._options.show(),
-            ignored=self._ignored,
-            capabilities=can,
+        return show_session(
+            self._id, self._expires_at, self._options, self._ignored, grants, words=self._stream.transcribes
         )
 
     def _emit(self, event: Event) -> None:

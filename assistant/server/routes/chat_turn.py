@@ -21,7 +21,7 @@ from assistant.chat.budget import Spending, Usage, tokens_in
 from assistant.chat.completion import Request, chunk_body, completion_body, usage_chunk
 from assistant.chat.embedded import MODEL, help_text, phrases_for, stream_pieces, write_reply
 from assistant.chat.relay import DONE, END, Addition, StreamRelay, event, relay_completion
-from assistant.chat.upstream import Upstream
+from assistant.chat.tone_upstream import Instruction, ToneUpstream
 from assistant.consent.legal_rules import MACHINE
 from assistant.errors import AssistantError, Invalid, NotFound
 from assistant.profile.person import App, Person, Profile
@@ -185,28 +185,26 @@ class _Answering:
 
     async def answer(self, services: Services, app: App) -> web.StreamResponse:
         """The upstream's answer, or the embedded replier's where there is none."""
+        turn, asked = self.turn, self.turn.asked
+        if asked.refusal is not None:
+            raise asked.refusal
         if services.upstream is None:
             return await self.embedded()
-        turn, asked = self.turn, self.turn.asked
         person = None if turn.person is None else turn.person.pseudonym
         with services.budget.spending(app.id, person, asked.most, services.clock()) as spending:
             spending.usage = Usage()  # until something is answered
-            payload = asked.payload(
-                turn.directive.prompt,
-                model=services.settings.upstream_model,
-                include_usage=services.budget.has_limit,
-            )
+            ours = Instruction(turn.directive.prompt, services.settings.upstream_model, services.budget.has_limit)
             if asked.stream:
-                return await self._streamed(services.upstream, payload, spending)
+                return await self._streamed(services.upstream, ours, spending)
             self.keeping.begin()
-            data = await services.upstream.complete(payload)
+            data = await services.upstream.complete(asked, ours)
             completion, spending.usage = relay_completion(data, turn.addition, asked.most.prompt)
             return respond(self.wording.whole(turn, completion))
 
-    async def _streamed(self, upstream: Upstream, payload: bytes, spending: Spending) -> web.StreamResponse:
+    async def _streamed(self, upstream: ToneUpstream, ours: Instruction, spending: Spending) -> web.StreamResponse:
         asked, worded = self.turn.asked, self.wording.stream(self.turn)
         passing = StreamRelay(self.turn.addition, asked.include_usage, asked.most.prompt)
-        async with contextlib.aclosing(upstream.stream(payload)) as events:
+        async with contextlib.aclosing(upstream.stream(asked, ours)) as events:
             first = await anext(events, None)  # what goes wrong before this is an answer with another status
             began = passing.close() if first is None else passing.feed(first)
             response = await begin_events(self.request)

@@ -20,7 +20,18 @@ from assistant.chat.phrases import LANGUAGES
 from assistant.text.crisis import notice_crisis
 from assistant.text.help import COUNTRIES, EVERYWHERE, crisis_lines, mentions_help
 from assistant.tone.directive import Manner
-from tests.chat.upstream import KEY, FakeUpstream, breaking_off, failing, part, running_upstream, say, whole, words
+from tests.chat.upstream import (
+    KEY,
+    TEMPLATES,
+    FakeUpstream,
+    breaking_off,
+    failing,
+    part,
+    running_upstream,
+    say,
+    whole,
+    words,
+)
 from tests.conftest import House, OpenHouse
 
 WORRY = "Three deadlines tomorrow, I can't sleep and I'm terrified I will mess it all up."
@@ -315,7 +326,7 @@ async def test_a_stream_without_its_last_word_ends_all_the_same(
 # The tone
 
 
-async def test_the_tone_goes_first_and_depends_on_the_person(
+async def test_the_tone_joins_the_system_message_and_depends_on_the_person(
     open_chat: Callable[..., Any], upstream: FakeUpstream
 ) -> None:
     house, client = await open_chat()
@@ -325,9 +336,32 @@ async def test_the_tone_goes_first_and_depends_on_the_person(
     of_ada, of_nobody = (asked["messages"] for asked in upstream.asked)
     for messages in (of_ada, of_nobody):
         assert messages[0]["role"] == "system"
-        assert messages[1:] == SAID
+        assert messages[0]["content"].startswith(f"{SAID[0]['content']}\n\n")
+        assert messages[1:] == SAID[1:]
     assert "formal" in of_ada[0]["content"]
     assert "formal" not in of_nobody[0]["content"]
+
+
+async def test_a_template_without_system_messages_gets_the_tone_and_the_metrics_tell_how(
+    open_chat: Callable[..., Any], upstream: FakeUpstream
+) -> None:
+    house, client = await open_chat()
+    upstream.answers = [TEMPLATES["gemma 2"]] * 3
+    await client.chat.completions.create(model="m", messages=asking("Hi"))
+    await text_of(await client.chat.completions.create(model="m", messages=asking("Hi"), stream=True))
+    assert [len(asked["messages"]) for asked in upstream.asked] == [2, 1, 1]
+    key = await house.services.storage.apps.create_key("ops", "general", scopes=["operate"])
+    async with house.client.get("/metrics", headers={"Authorization": f"Bearer {key}"}) as answer:
+        told = await answer.text()
+    assert 'attune_chat_tone_placements_total{outcome="refused",placement="own"} 1.0' in told
+    assert 'attune_chat_tone_placements_total{outcome="taken",placement="first_user"} 2.0' in told
+
+
+async def test_the_tone_goes_where_the_setting_says(open_chat: Callable[..., Any], upstream: FakeUpstream) -> None:
+    _, client = await open_chat(chat_tone_placement="developer")
+    await client.chat.completions.create(model="m", messages=SAID)
+    assert upstream.asked[0]["messages"][0]["role"] == "developer"
+    assert upstream.asked[0]["messages"][1:] == SAID
 
 
 async def test_with_consent_the_last_message_is_read_and_without_it_nothing_is(
