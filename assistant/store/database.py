@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from assistant.errors import ConfigInvalid, Unavailable
+from assistant.store.kept import Kept
 from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, hide_secrets, is_pooled
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,8 @@ class Database:
         self.url = url
         self.kind = kind_of(url)
         self._shreds = shreds
+        self.kept = Kept()
+        """What was read and may be used again."""
         if self.kind == "postgresql":
             for name in address_of(url).without_effect:
                 log.warning("the database's URL: %s has no effect here", name)

@@ -43,20 +43,30 @@ class People:
 
     async def get(self, app: App, person: str) -> Person:
         """Raises `NotFound` (`person_unknown`)."""
-        return await self._open(await self._row(app, person))
+        lookup = self._vault.lookup(app.id, person)
+
+        async def read() -> Person:
+            return await self._open(await self._row(app, lookup))
+
+        return await self._database.kept.read(("person", lookup), read, lambda found: found.pseudonym)
 
     async def find_holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
         table = schema.people
         found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
-        row = await self._database.row(found)
-        return await self._open(row), row.token_epoch
+
+        async def read() -> tuple[Person, int]:
+            row = await self._database.row(found)
+            return await self._open(row), row.token_epoch
+
+        return await self._database.kept.read(("holder", app.id, pseudonym), read, lambda found: found[0].pseudonym)
 
     async def void_tokens(self, person: Person) -> None:
         """Void every token that was issued for this person."""
         table = schema.people
         change = update(table).where(table.c.pseudonym == person.pseudonym)
         await self._database.execute(change.values(token_epoch=table.c.token_epoch + 1))
+        self._database.kept.drop(person.pseudonym)
 
     async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
         """How often the tokens of each of these people were voided; those who were erased are left out."""
@@ -72,13 +82,14 @@ class People:
 
         Raises `Conflict` unless `if_version` is the current version; 0 means that the person does not exist yet.
         """
-        row = await self._row(app, person)
+        lookup = self._vault.lookup(app.id, person)
+        row = await self._row(app, lookup)
         if if_version is not None and if_version != (0 if row is None else row.version):
             raise Conflict("this profile has another version than you expect; read it again and retry")
         if row is None:
             pseudonym = secrets.token_hex(16)
             await self._vault.create(pseudonym)
-            sealed, lookup = await self._seal(pseudonym, person, profile), self._vault.lookup(app.id, person)
+            sealed = await self._seal(pseudonym, person, profile)
             values = {"pseudonym": pseudonym, "app": app.id, "lookup": lookup, "version": 1, "profile": sealed}
             try:
                 await self._database.execute(insert(schema.people).values(**values, created_at=self._clock()))
@@ -94,6 +105,7 @@ class People:
         if not await self._database.execute(change.values(profile=sealed, version=row.version + 1)):
             # another request changed them meanwhile
             return await self.put(app, person, profile, if_version=if_version)
+        self._database.kept.drop(row.pseudonym)
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
     async def erase(self, *people: Person) -> None:
@@ -105,11 +117,11 @@ class People:
                 for column in (*(table.c.person for table in PERSONAL), schema.people.c.pseudonym):
                     gone = delete(column.table).where(column.in_(named[start : start + _AT_ONCE]))
                     await connection.execute(gone)
+        self._database.kept.drop(*named)
         await self._database.wipe_log()
 
-    async def _row(self, app: App, person: str) -> Any:
-        values = {"app": app.id, "lookup": self._vault.lookup(app.id, person)}
-        return await self._database.row(_BY_LOOKUP, values)
+    async def _row(self, app: App, lookup: str) -> Any:
+        return await self._database.row(_BY_LOOKUP, {"app": app.id, "lookup": lookup})
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
         return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(StoredProfile(person, profile)))
@@ -141,20 +153,27 @@ class Contexts:
                 await connection.execute(self._database.upsert(table, ["person", "name"], person=person, **row))
             for name in gone:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
+        self._database.kept.drop(person)
 
     async def read_context(self, person: str) -> dict[str, ContextPart]:
         """The parts of a person's context that have not expired, by name."""
-        table = schema.contexts
-        query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
-        found: dict[str, ContextPart] = {}
-        for row in await self._database.rows(query.order_by(table.c.name)):
-            value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
-            found[row.name] = ContextPart(value, row.at, row.expires_at)
-        return found
+        now, table = self._clock(), schema.contexts
+        query = select(table).where(table.c.person == person, table.c.expires_at > now).order_by(table.c.name)
+
+        async def read() -> dict[str, ContextPart]:
+            found: dict[str, ContextPart] = {}
+            for row in await self._database.rows(query):
+                value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
+                found[row.name] = ContextPart(value, row.at, row.expires_at)
+            return found
+
+        parts = await self._database.kept.read(("context", person), read, lambda _: person)
+        return {name: part for name, part in parts.items() if part.expires_at > now}
 
     async def clear(self, person: str) -> None:
         """Drop all of it."""
         await self._database.execute(delete(schema.contexts).where(schema.contexts.c.person == person))
+        self._database.kept.drop(person)
 
 
 class Devices:

@@ -106,6 +106,7 @@ async def open_storage(
             purge.forget_after(record)
             if record.event == "erased":  # another process may have erased them
                 vault.forget(record.person)
+                database.kept.drop(record.person)
                 access.forget(record.person)
 
         ledger.listen(None, forget)
