@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from assistant.consent.exceptions import Exceptions
 from assistant.consent.legal_rules import CONTEXTS, Context
@@ -21,6 +21,7 @@ from assistant.profile.person import App, AppSettings
 from assistant.recommend.catalogue import Catalogue
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
+from assistant.store.point_reads import PointRead
 from assistant.tone.rules import SHIPPED, Policy
 
 log = logging.getLogger(__name__)
@@ -117,10 +118,10 @@ class Apps:
         hashed, now = _hash(key), self._clock()
 
         async def read() -> ApiKey:
-            row = await self._database.row(_KEYS.where(schema.api_keys.c.hash == hashed))
-            if row is None:
+            rows = await self._database.find(_BY_HASH, hash=hashed)
+            if not rows:
                 raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
-            found = _key(row)
+            found = _key(rows[0])
             return replace(found, app=self._with_exemptions(found.app))
 
         known = await self._database.kept.read(("key", hashed), read, lambda found: found.app.id)
@@ -206,6 +207,9 @@ class Apps:
 _KEYS: Select[Any] = select(
     schema.apps, *(column.label(f"key_{column.name}") for column in schema.api_keys.c if column.name != "hash")
 ).join(schema.api_keys, schema.api_keys.c.app == schema.apps.c.id)
+
+
+_BY_HASH = PointRead(_KEYS.where(schema.api_keys.c.hash == bindparam("hash")))
 
 
 def _app(row: Any) -> App:

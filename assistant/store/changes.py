@@ -1,6 +1,7 @@
 """The feed of changes: what other processes on the same database wrote.
 
-It brings new consent records, and whom or what other changes are about: that is dropped from memory.
+It brings new consent records; on PostgreSQL also whom or what other changes are about, so that it is dropped from
+memory. SQLite tells that whenever it is asked.
 """
 
 from __future__ import annotations
@@ -13,29 +14,25 @@ from contextlib import suppress
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import bindparam, func, make_url, select
+from sqlalchemy import make_url
 
 from assistant.consent.changes import Changes
 from assistant.consent.receipt import Record
-from assistant.store import schema
 from assistant.store.consents import CHANNEL, ConsentRecords
 from assistant.store.database import Database, StorageFailed, finish_connecting
+from assistant.store.point_reads import CHANGES_AFTER, LAST_CHANGE
 from assistant.store.postgres import connect_postgres
 
 _POLL_S = 0.05
 _LOOK_S = 0.1
 """Seconds without a notification after which to look anyway: one may be lost, and a pooler passes on none."""
 _CONNECT_S = 5.0
-_PAGE = 1000
-_changes = schema.changes
-_LAST = select(func.max(_changes.c.seq))
-_AFTER = select(_changes).where(_changes.c.seq > bindparam("heard")).order_by(_changes.c.seq).limit(_PAGE)
 
 
 def changes_of(database: Database, records: ConsentRecords) -> Changes:
     """The feed for this kind of database."""
     if database.kind == "sqlite":
-        return PolledChanges(database, records)
+        return PolledChanges(database.url, records)
     return ListenedChanges(database, records)
 
 
@@ -48,23 +45,25 @@ class _Dropping:
     @classmethod
     async def begin(cls, database: Database) -> _Dropping:
         """Begin with the changes after now, and with nothing kept."""
-        heard = int(await database.scalar(_LAST) or 0)
+        (last,) = await database.find(LAST_CHANGE)
         database.kept.clear()  # what was read before may have changed since
-        return cls(database, heard)
+        return cls(database, last.seq or 0)
 
     async def catch_up(self) -> None:
         """Drop what was changed since the last time."""
-        while rows := await self._database.rows(_AFTER, {"heard": self._heard}):
+        began = time.monotonic()
+        while rows := await self._database.find(CHANGES_AFTER, heard=self._heard):
             self._database.kept.drop(*(row.about for row in rows))
             self._heard = rows[-1].seq
+        self._database.kept.mark_complete(began)
 
 
 class PolledChanges:
     """For SQLite, whose processes share a host: its data version shows cheaply whether another process wrote."""
 
-    def __init__(self, database: Database, records: ConsentRecords) -> None:
-        self._database, self._records = database, records
-        self._file = make_url(database.url).database or ""
+    def __init__(self, url: str, records: ConsentRecords) -> None:
+        self._file = make_url(url).database or ""
+        self._records = records
 
     async def follow(self, after: int) -> AsyncGenerator[Sequence[Record], None]:
         """See `Changes.follow`. Looks every 50 ms."""
@@ -72,15 +71,9 @@ class PolledChanges:
             connection = await finish_connecting(aiosqlite.connect(self._file, isolation_level=None))
             try:
                 seen: Any = None
-                dropping = await _Dropping.begin(self._database)
                 while True:
-                    began = time.monotonic()
                     version = list(await connection.execute_fetchall("PRAGMA data_version"))
-                    records = []
-                    if version != seen:
-                        await dropping.catch_up()
-                        records = await self._records.after(after)
-                    self._database.kept.mark_complete(began)
+                    records = await self._records.after(after) if version != seen else []
                     if records:  # there may be another page
                         after = records[-1].seq
                     else:
@@ -113,9 +106,7 @@ class ListenedChanges:
                 dropping = await _Dropping.begin(self._database)
                 while not connection.is_closed():
                     bell.clear()
-                    began = time.monotonic()
                     await dropping.catch_up()
-                    self._database.kept.mark_complete(began)
                     records = await self._records.after(after)
                     if records:
                         after = records[-1].seq

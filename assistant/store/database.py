@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from assistant.errors import ConfigInvalid, Unavailable
 from assistant.store.kept import Kept
+from assistant.store.point_reads import Looking, PointRead, PointReader
 from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, hide_secrets, is_pooled
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ class Database:
         self.url = url
         self.kind = kind_of(url)
         self._shreds = shreds
-        self.kept = Kept()
+        self._points = PointReader(url) if self.kind == "sqlite" else None
+        self.kept = Kept() if self._points is None else Looking(self._points).kept
         """What was read and may be used again."""
         if self.kind == "postgresql":
             for name in address_of(url).without_effect:
@@ -155,6 +157,15 @@ class Database:
         async with self.read() as connection:
             return await connection.scalar(query)
 
+    async def find(self, read: PointRead, **values: Any) -> Sequence[Any]:
+        """The rows of a read that is quick. Raises `StorageFailed`."""
+        if self._points is None:
+            return await self.rows(read.query, values)
+        try:
+            return self._points.rows(read, values)
+        except sqlite3.Error as error:
+            raise StorageFailed(f"the database can't be read now: {_name(error)}") from error
+
     async def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own; returns how many rows it changed."""
         async with self.write() as connection:
@@ -209,6 +220,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._points is not None:
+            self._points.close()
         if self._engines is not None:
             await self._engines.write.dispose()
             await self._engines.read.dispose()

@@ -1,6 +1,7 @@
-"""What was read from the database and is kept in memory, while the feed of changes tells what of it has changed.
+"""What was read from the database and is kept in memory, as long as nothing of it has changed.
 
-It counts only while the feed was heard within the last `SILENCE_S` seconds; where none is followed, never.
+SQLite tells that cheaply whenever it is asked (`look`). PostgreSQL tells it by the feed of changes: what is kept
+counts only while the feed was heard within the last second. Where neither tells, nothing is kept.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-SILENCE_S = 0.25
+from assistant.errors import Unavailable
+
+SILENCE_S = 1.0
 """After so many seconds without a word of the feed everything is read anew."""
 _MOST = 20_000
 _EVERYTHING = ""
@@ -21,8 +24,15 @@ Value = TypeVar("Value")
 class Kept:
     """Values by key, each about one person (by pseudonym) or one app, whose changes drop it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, most: int = _MOST) -> None:
-        self._clock, self._most = clock, most
+    def __init__(
+        self,
+        look: Callable[[], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = _MOST,
+    ) -> None:
+        """`look` drops what has changed since the last look. Raises `Unavailable` where it can't tell."""
+        self._look, self._clock, self._most = look, clock, most
         self._values: OrderedDict[tuple[str, ...], tuple[str, Any]] = OrderedDict()
         self._keys: dict[str, set[tuple[str, ...]]] = {}
         """The keys of what is kept about each person or app."""
@@ -30,10 +40,15 @@ class Kept:
         """What was dropped while something was read: the reading may be older than the change."""
         self._complete_at = -float("inf")
 
-    @property
-    def followed(self) -> bool:
-        """Whether a feed of changes is followed."""
-        return self._complete_at > -float("inf")
+    def is_complete(self) -> bool:
+        """Whether everything was dropped that has changed."""
+        if self._look is None:
+            return self._clock() - self._complete_at < SILENCE_S
+        try:
+            self._look()
+        except Unavailable:
+            return False
+        return True
 
     async def read(
         self, key: tuple[str, ...], read: Callable[[], Awaitable[Value]], about: Callable[[Value], str]
@@ -42,11 +57,13 @@ class Kept:
 
         What `read` raises is passed on, and not kept.
         """
-        held = self._values.get(key)
-        if held is not None and self._clock() - self._complete_at < SILENCE_S:
-            self._values.move_to_end(key)
-            value: Value = held[1]
-            return value
+        complete, held = self.is_complete(), self._values.get(key)
+        if held is not None:
+            if complete:
+                self._values.move_to_end(key)
+                value: Value = held[1]
+                return value
+            self._remove(key)
         reading, dropped = object(), set[str]()
         self._reads[reading] = dropped
         try:
@@ -54,7 +71,7 @@ class Kept:
         finally:
             del self._reads[reading]
         owner = about(value)
-        if self.followed and not dropped & {owner, _EVERYTHING}:
+        if complete and not dropped & {owner, _EVERYTHING}:
             self._keep(key, owner, value)
         return value
 

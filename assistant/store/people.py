@@ -15,17 +15,30 @@ from assistant.profile.person import MAX_DEVICES, App, ContextPart, Device, Pers
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
 from assistant.store.keys import Vault
+from assistant.store.point_reads import PointRead
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
 """Tables whose rows are each about one person. Not the ledger: its records stay, by pseudonym."""
 
-_BY_LOOKUP = select(schema.people).where(
-    schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
+_BY_LOOKUP = PointRead(
+    select(schema.people).where(
+        schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
+    )
 )
-"""Built once, because every request begins with this query."""
-
+_BY_PSEUDONYM = PointRead(
+    select(schema.people).where(
+        schema.people.c.pseudonym == bindparam("pseudonym"), schema.people.c.app == bindparam("app")
+    )
+)
 _AT_ONCE = 500
 """Ids in one query."""
+
+
+_CONTEXT = PointRead(
+    select(schema.contexts)
+    .where(schema.contexts.c.person == bindparam("person"), schema.contexts.c.expires_at > bindparam("now"))
+    .order_by(schema.contexts.c.name)
+)
 
 
 class StoredProfile(msgspec.Struct):
@@ -52,12 +65,10 @@ class People:
 
     async def find_holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
-        table = schema.people
-        found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
 
         async def read() -> tuple[Person, int]:
-            row = await self._database.row(found)
-            return await self._open(row), row.token_epoch
+            rows = await self._database.find(_BY_PSEUDONYM, pseudonym=pseudonym, app=app.id)
+            return await self._open(next(iter(rows), None)), rows[0].token_epoch
 
         return await self._database.kept.read(("holder", app.id, pseudonym), read, lambda found: found[0].pseudonym)
 
@@ -121,7 +132,7 @@ class People:
         await self._database.wipe_log()
 
     async def _row(self, app: App, lookup: str) -> Any:
-        return await self._database.row(_BY_LOOKUP, {"app": app.id, "lookup": lookup})
+        return next(iter(await self._database.find(_BY_LOOKUP, app=app.id, lookup=lookup)), None)
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
         return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(StoredProfile(person, profile)))
@@ -157,12 +168,11 @@ class Contexts:
 
     async def read_context(self, person: str) -> dict[str, ContextPart]:
         """The parts of a person's context that have not expired, by name."""
-        now, table = self._clock(), schema.contexts
-        query = select(table).where(table.c.person == person, table.c.expires_at > now).order_by(table.c.name)
+        now = self._clock()
 
         async def read() -> dict[str, ContextPart]:
             found: dict[str, ContextPart] = {}
-            for row in await self._database.rows(query):
+            for row in await self._database.find(_CONTEXT, person=person, now=now):
                 value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
                 found[row.name] = ContextPart(value, row.at, row.expires_at)
             return found
