@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from assistant.decision import Decision
 from assistant.errors import NotFound
@@ -16,7 +16,9 @@ from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
 from assistant.store.keys import Vault
+from assistant.store.row_inserts import RowInsert
 
+_INSERT = RowInsert(schema.decisions)
 _decode = msgspec.json.Decoder(Decision).decode
 
 
@@ -32,9 +34,8 @@ class Decisions:
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
         await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
 
-    async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-        await self._database.execute(insert(schema.decisions), list(rows))
-        return [None] * len(rows)
+    async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[bool]:
+        return await self._database.insert(_INSERT, rows)
 
     async def close(self) -> None:
         """Wait until everything is written."""

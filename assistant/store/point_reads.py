@@ -37,7 +37,7 @@ class PointRead:
 
 
 def _row_type(query: Select[Any]) -> Any:
-    return namedtuple("row", [str(column.key) for column in query.selected_columns])  # type: ignore[misc]
+    return namedtuple("row", [str(column.key) for column in query.selected_columns])
 
 
 _changes = schema.changes

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from assistant.consent.records import Audit
-from assistant.store.database import Database, SchemaUnknown, migrate
+from assistant.store.database import Database
+from assistant.store.migrate import SchemaUnknown, migrate
 from tests.conftest import Databases, House, OpenHouse
 from tests.store.schemas import describe_schema
 

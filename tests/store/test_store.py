@@ -24,9 +24,10 @@ from assistant.recommend.catalogue import Catalogue, starter
 from assistant.store import schema
 from assistant.store.apps import Apps, Catalogues
 from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, StorageFailed, finish_connecting, migrate
+from assistant.store.database import Database, StorageFailed, finish_connecting
 from assistant.store.decisions import Decisions
 from assistant.store.keys import LocalKeys, Vault, make_master_key, open_vault, read_master_keys
+from assistant.store.migrate import migrate
 from assistant.store.people import People
 from assistant.store.remembered import StoredBaselines
 from tests.conftest import Databases
