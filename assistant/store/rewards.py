@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from assistant.errors import NotFound
 from assistant.recommend.feedback import Reward
@@ -15,11 +15,20 @@ from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
 from assistant.store.keys import Vault
+from assistant.store.point_reads import PointRead
 from assistant.store.row_inserts import RowInsert
 
 _rewards, _learned = schema.rewards, schema.learned
 
 _INSERT = RowInsert(_rewards, once=("app", "decision", "key"))
+_OF_PERSON = PointRead(
+    select(_rewards.c.number, _rewards.c.body)
+    .where(_rewards.c.person == bindparam("person"), _rewards.c.number > bindparam("number"))
+    .order_by(_rewards.c.number.desc())
+    .limit(bindparam("most"))
+)
+_FEW = 16
+"""Rewards that are opened in less time than it takes to hand them to another thread."""
 _BATCH = 1_000
 """Rewards in one query."""
 _NUMBERING = 0x72657764
@@ -68,10 +77,7 @@ class Rewards:
 
         None where the person was erased.
         """
-        query = select(_rewards.c.number, _rewards.c.body)
-        query = query.where(_rewards.c.person == person, _rewards.c.number > number)
-        query = query.order_by(_rewards.c.number.desc()).limit(most)
-        rows = await self._database.rows(query)
+        rows = await self._database.find(_OF_PERSON, person=person, number=number, most=most)
         if not rows:
             return number, []
         try:
@@ -82,7 +88,7 @@ class Rewards:
         def read() -> list[Reward]:
             return [msgspec.json.decode(opened("reward", row.body), type=Reward) for row in reversed(rows)]
 
-        return rows[0].number, await asyncio.to_thread(read)
+        return rows[0].number, await asyncio.to_thread(read) if len(rows) > _FEW else read()
 
     async def _batch(self, app: str, number: int) -> Sequence[Any]:
         query = select(_rewards.c.number, _rewards.c.person, _rewards.c.body)
