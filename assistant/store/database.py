@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from assistant.errors import ConfigInvalid, Unavailable
-from assistant.store.kept import Kept
+from assistant.store.kept import KeptInMemory
 from assistant.store.point_reads import Looking, PointRead, PointReader
 from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, is_pooled
 from assistant.store.row_inserts import PRAGMAS, RowInsert, RowWriter
@@ -73,7 +73,7 @@ class Database:
         self._inserts: RowWriter | None = None
         if self.kind == "sqlite":
             self._points, self._inserts = PointReader(url), RowWriter(url)
-        self.kept = Kept() if self._points is None else Looking(self._points).kept
+        self.kept = KeptInMemory() if self._points is None else Looking(self._points).kept
         """What was read and may be used again."""
         if self.kind == "postgresql":
             for name in address_of(url).without_effect:

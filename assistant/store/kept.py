@@ -21,7 +21,7 @@ _EVERYTHING = ""
 Value = TypeVar("Value")
 
 
-class Kept:
+class KeptInMemory:
     """Values by key, each about one person (by pseudonym) or one app, whose changes drop it."""
 
     def __init__(

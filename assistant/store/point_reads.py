@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 
 from assistant.errors import Unavailable
 from assistant.store import schema
-from assistant.store.kept import Kept
+from assistant.store.kept import KeptInMemory
 
 _DIALECT = sqlite.dialect()
 _WAIT_S = 1.0
@@ -87,7 +87,7 @@ class Looking:
 
     def __init__(self, reader: PointReader) -> None:
         self._reader = reader
-        self.kept = Kept(self._look)
+        self.kept = KeptInMemory(self._look)
         self._seen: int | None = None
         self._heard = 0
 

@@ -15,7 +15,7 @@ from assistant.errors import NotFound, Unauthenticated
 from assistant.profile.person import AppSettings, ContextPart, Profile
 from assistant.recommend.catalogue import starter
 from assistant.store import schema
-from assistant.store.kept import SILENCE_S, Kept
+from assistant.store.kept import SILENCE_S, KeptInMemory
 from assistant.tone.rules import SHIPPED
 from tests.conftest import Databases, House, OpenHouse
 
@@ -28,7 +28,7 @@ class Source:
     def __init__(self) -> None:
         self.value, self.reads = "one", 0
         self.now = 0.0
-        self.kept = Kept(clock=lambda: self.now, most=3)
+        self.kept = KeptInMemory(clock=lambda: self.now, most=3)
 
     async def read(self, key: str = "a") -> str:
         async def read() -> str:
@@ -88,7 +88,7 @@ async def test_a_reading_that_a_change_overtook_is_not_kept(everything: bool) ->
 
 
 async def test_a_failed_reading_is_not_kept() -> None:
-    kept = Kept(clock=lambda: 0.0)
+    kept = KeptInMemory(clock=lambda: 0.0)
     kept.mark_complete(0.0)
 
     async def missing() -> str:
@@ -113,7 +113,7 @@ async def test_memory_is_bounded_and_what_is_used_stays() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["read", "change", "clear"]), st.sampled_from("abcde")), max_size=60))
 def test_a_value_is_never_older_than_the_last_change(steps: list[tuple[str, str]]) -> None:
-    now, kept = dict.fromkeys("abcde", 0), Kept(clock=lambda: 0.0, most=3)
+    now, kept = dict.fromkeys("abcde", 0), KeptInMemory(clock=lambda: 0.0, most=3)
     kept.mark_complete(0.0)
 
     async def follow() -> None:
