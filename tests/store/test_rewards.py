@@ -362,6 +362,30 @@ async def test_all_faults_of_a_catalogue_are_told_before_it_is_put(house: House)
     assert (await house.call("GET", "/v1/catalogue"))["items"] == 60
 
 
+async def test_milliseconds_are_told_before_they_are_put(house: House) -> None:
+    item = {"id": "a", "title": "A", "kind": "article", "available_until": 1764000000000}
+    body = {"version": "2", "items": [item]}
+    (fault,) = (await house.call("POST", "/v1/catalogue/validate", body))["first"]
+    assert (fault["code"], "divide it by 1000" in fault["says"]) == ("item_time", True)
+    assert (await house.call("PUT", "/v1/catalogue", body, status=400))["code"] == "item_time"
+
+
+async def test_whatever_id_can_be_put_can_be_rewarded(house: House) -> None:
+    path, long = await house.person(), "i" * 256
+    items = [{"id": long, "title": "A", "kind": "article"}]
+    await house.call("PUT", "/v1/catalogue", {"version": "2", "items": items})
+    decided = await _decided(house, path)
+    assert [item["id"] for item in decided["recommendations"]] == [long]
+    reward = f"/v1/decisions/{decided['decision']}/reward"
+    for key in ("k" * 512, None):
+        body = {"item": long, "kind": "completion"} | ({"key": key} if key else {})
+        assert (await house.call("POST", reward, body, status=201))["counted"]
+    await house.call("POST", reward, {"item": long, "kind": "click", "key": "k" * 513}, status=400)
+    items[0]["id"] += "i"
+    told = await house.call("PUT", "/v1/catalogue", {"version": "3", "items": items}, status=400)
+    assert (told["code"], "256" in told["detail"]) == ("item_id", True)
+
+
 async def test_a_batch_ranks_for_each_by_their_own_consent(house: House) -> None:
     path = await house.person()
     await house.person("bob")
