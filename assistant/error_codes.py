@@ -267,6 +267,8 @@ _OF_COMMANDS: _Table = {
         "address_unavailable": ("the server cannot listen on this address", "set another host or port"),
         "database_missing": ("there is no such database file", "check ATTUNE_DATABASE"),
         "driver_missing": ("PostgreSQL's driver is not installed", "pip install attune[postgres]"),
+        "proxy_invalid": ("HTTPS_PROXY, HTTP_PROXY or ALL_PROXY holds no URL of an HTTP proxy",
+            "correct or unset it"),
         "exception_invalid": ("an exception is unreadable, or its signature is wrong", "sign it again"),
         "exception_key_invalid": ("the file is not a private Ed25519 key",
             "create one with `assistant exceptions key`"),
