@@ -105,7 +105,7 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     """Bring the database to the newest schema; also done whenever the server starts."""
-    from assistant.store.database import migrate
+    from assistant.store.migrate import migrate
     from assistant.store.postgres import hide_secrets
 
     migrate(settings.database)

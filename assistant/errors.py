@@ -6,6 +6,20 @@ status of a family.
 
 from __future__ import annotations
 
+import re
+
+PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")
+"""Names that an error may repeat. No digits: those may be of a key or an id, which no message repeats."""
+
+
+def quote_name(name: str, otherwise: str) -> str:
+    """A name that a client gave, as an error may show it; `otherwise` where it may not be repeated.
+
+    >>> quote_name("voice", "a member"), quote_name("sk-123", "a member")
+    ('`voice`', 'a member')
+    """
+    return f"`{name}`" if PLAIN_NAME.fullmatch(name) else otherwise
+
 
 class AssistantError(Exception):
     """An error that a caller can understand.

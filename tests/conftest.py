@@ -38,8 +38,8 @@ from assistant.profile.person import App, Person
 from assistant.recommend.catalogue import starter
 from assistant.server.app import running
 from assistant.services import Services, open_services
-from assistant.store.database import migrate
 from assistant.store.keys import make_master_key
+from assistant.store.migrate import migrate
 from assistant.store.schema import secrets
 from scripts.bench.postgres import Server, binaries, running_postgres
 from tests.clock import Clock

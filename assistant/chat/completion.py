@@ -81,14 +81,17 @@ class Request:
     """The answer must call a tool."""
     most: Usage
     """The most tokens that it can use, approximately."""
+    refusal: Invalid | None = None
+    """What of it can't be had: the answer, unless help is called for."""
 
     def payload(
         self, instruction: str, placement: Placement = "own", *, model: str = "", include_usage: bool = False
     ) -> bytes:
         """The request for the upstream server: with our instruction in its place, without the user's id."""
         body: dict[str, Any] = dict(self.body)
-        body.pop("user", None)
-        body.pop("safety_identifier", None)
+        names = body.pop("user", None), body.pop("safety_identifier", None)
+        if body.get("prompt_cache_key") in names:  # clients also name the person there
+            body.pop("prompt_cache_key", None)
         body["messages"] = place(self.messages, instruction, placement)
         if model:
             body["model"] = model

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -23,6 +24,7 @@ import msgspec
 from assistant.chat.placement import blames_roles
 from assistant.chat.relay import Events
 from assistant.errors import AssistantError, Unavailable
+from assistant.proxies import find_proxy
 
 State = Literal["closed", "open", "probing"]
 
@@ -323,6 +325,8 @@ def _failures(*, again: bool) -> Iterator[None]:
         raise _Failed("can't be reached in time", code="upstream_unreachable", again=again) from None
     except TimeoutError:
         raise _Failed("took too long", code="upstream_timeout") from None
+    except aiohttp.ClientHttpProxyError as error:
+        raise _Failed(f"can't be reached: the proxy answers {error.status}", code="upstream_unreachable") from None
     except aiohttp.ClientConnectorError:
         raise _Failed("can't be reached", code="upstream_unreachable", again=again) from None
     except (aiohttp.ClientError, ConnectionError):
@@ -331,10 +335,16 @@ def _failures(*, again: bool) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def open_upstream(url: str, key: str, patience: Patience) -> AsyncIterator[Upstream | None]:
-    """Open a client for the server at `url`; None without a URL. Closed at the end."""
+    """Open a client for the server at `url`; None without a URL. Closed at the end.
+
+    Raises `ConfigInvalid` where the environment names a proxy that can't be one.
+    """
     if not url:
         yield None
         return
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as client:
+    proxy = find_proxy(url, os.environ)
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy
+    ) as client:
         yield Upstream(client, url, key, patience)

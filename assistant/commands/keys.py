@@ -49,8 +49,8 @@ def configure(actions: Actions) -> None:
 
 def create_key(args: argparse.Namespace, settings: Settings) -> int:
     """Create an API key, and also the database and the master key if they don't exist yet."""
-    from assistant.store.database import migrate
     from assistant.store.keys import make_master_key, masters_of
+    from assistant.store.migrate import migrate
 
     if not settings.master_key:
         make_master_key(settings.master_key_file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,10 @@ from assistant.errors import Invalid
 from assistant.recommend.attributes import OF_ITEMS, refusal
 
 MAX_ITEMS = 100_000
+MAX_ITEM_ID = 256
+"""Characters of an item's id."""
+_MOST_S = 1e11
+"""Times from here on (the year 5138) are taken for milliseconds."""
 MAX_FEATURES = 32
 """Of one item."""
 SHOWN_FAULTS = 100
@@ -93,6 +96,8 @@ def faults(catalogue: Catalogue) -> Iterator[Fault]:
     for index, item in enumerate(catalogue.items):
         if not item.id or item.id in seen:
             yield Fault(index, "item_id", f"item ids must be unique and not empty: {item.id!r}")
+        elif len(item.id) > MAX_ITEM_ID:
+            yield Fault(index, "item_id", f"an item id has at most {MAX_ITEM_ID} characters: {item.id[:40]!r}...")
         seen.add(item.id)
         liking = item.affinity
         if not (-1 <= liking.stress <= 1 and -1 <= liking.valence <= 1 and -1 <= liking.arousal <= 1):
@@ -107,9 +112,20 @@ def faults(catalogue: Catalogue) -> Iterator[Fault]:
                 yield Fault(index, refused.code, f"{item.id!r} may not have the feature {name!r}: {refused.says}")
             if not -1 <= value <= 1:
                 yield Fault(index, "item_features", f"the features of {item.id!r} must lie between -1 and 1")
-        times = (item.published_at, item.available_from, item.available_until)
-        if not all(at is None or math.isfinite(at) for at in times):
-            yield Fault(index, "item_time", f"the times of {item.id!r} must be finite Unix seconds")
+        yield from (Fault(index, "item_time", says) for says in _wrong_times(item))
+
+
+def _wrong_times(item: Item) -> Iterator[str]:
+    """What is wrong with an item's times."""
+    for name in ("published_at", "available_from", "available_until"):
+        at = getattr(item, name)
+        if at is None or abs(at) < _MOST_S:
+            continue
+        hint = "; this looks like milliseconds: divide it by 1000" if _MOST_S <= abs(at) < 1000 * _MOST_S else ""
+        yield f"`{name}` of {item.id!r} must be Unix seconds, before the year 5138{hint}"
+    start, end = item.available_from, item.available_until
+    if start is not None and end is not None and start >= end:
+        yield f"{item.id!r} is never there: its `available_until` is not after its `available_from`"
 
 
 def check(catalogue: Catalogue) -> None:

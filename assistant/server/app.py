@@ -42,6 +42,7 @@ from assistant.server.routes import (
     people,
     recommendations,
     reports,
+    responses,
     rights,
     tone_policy,
     transcriptions,
@@ -52,8 +53,8 @@ log = logging.getLogger(__name__)
 
 _GRACE_S = 5.0
 _RESOURCES = (
-    operations, people, devices, context, apps, consents, mood, rights, chat, models, recommendations, reports,
-    explain, tone_policy, transcriptions, client_secrets,
+    operations, people, devices, context, apps, consents, mood, rights, chat, responses, models, recommendations,
+    reports, explain, tone_policy, transcriptions, client_secrets,
 )  # fmt: skip
 
 ROUTES: web.AppKey[tuple[Route, ...]] = web.AppKey("routes", tuple)

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
+from assistant.store.row_inserts import RowInsert
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ _EVERY_S = 1.0
 COLUMNS = ("who", "action", "purpose", "at", "last_at", "count")
 """What is stored of an access, besides the person."""
 
+_INSERT = RowInsert(schema.accesses)
 _Key = tuple[str, str, str, str]
 
 
@@ -80,7 +82,7 @@ class AccessLog:
                 for (person, *_), access in taken.items()
             ]
             try:
-                await self._database.execute(insert(schema.accesses), rows)
+                await self._database.insert(_INSERT, rows)
             except BaseException:
                 self._return(taken)
                 raise

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, select, update
 
 from assistant.consent.exceptions import Exceptions
 from assistant.consent.legal_rules import CONTEXTS, Context
@@ -21,6 +21,7 @@ from assistant.profile.person import App, AppSettings
 from assistant.recommend.catalogue import Catalogue
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
+from assistant.store.point_reads import PointRead
 from assistant.tone.rules import SHIPPED, Policy
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ _NO_EXCEPTIONS = Exceptions()
 class Apps:
     """Apps and their API keys. Only the SHA-256 of a key is stored, which is enough for 256 random bits.
 
-    Keys are looked up each time: one that was revoked stops working at once, in every process.
+    One that was revoked stops working at once here, and in other processes as soon as they hear of it.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Apps:
         async with self._database.write() as connection:
             await connection.execute(insert(table).values(**values))
             await connection.execute(update(table).where(table.c.id == id).values(expires_at=ends))
+        self._database.kept.drop(old.app.id)
         return key
 
     async def revoke_key(self, id: str) -> ApiKey:
@@ -108,15 +110,21 @@ class Apps:
         known, now, table = await self._by_id(id), self._clock(), schema.api_keys
         change = update(table).where(table.c.id == id, table.c.revoked_at.is_(None))
         await self._database.execute(change.values(revoked_at=now))
+        self._database.kept.drop(known.app.id)
         return replace(known, revoked_at=now if known.revoked_at is None else known.revoked_at)
 
     async def authenticate(self, key: str) -> ApiKey:
         """The app and scopes of `key`. Raises `Unauthenticated` (`key_unknown`, `key_revoked` or `key_expired`)."""
-        row = await self._database.row(_KEYS.where(schema.api_keys.c.hash == _hash(key)))
-        if row is None:
-            raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
-        known, now = _key(row), self._clock()
-        known = replace(known, app=self._with_exemptions(known.app))
+        hashed, now = _hash(key), self._clock()
+
+        async def read() -> ApiKey:
+            rows = await self._database.find(_BY_HASH, hash=hashed)
+            if not rows:
+                raise Unauthenticated(_ENDED["key_unknown"], code="key_unknown")
+            found = _key(rows[0])
+            return replace(found, app=self._with_exemptions(found.app))
+
+        known = await self._database.kept.read(("key", hashed), read, lambda found: found.app.id)
         if (ended := known.end_code(now)) is not None:
             raise Unauthenticated(_ENDED[ended], code=ended)
         self._note(known, now)
@@ -131,15 +139,20 @@ class Apps:
 
     async def get(self, id: str) -> App:
         """The app with this id. Raises `NotFound` (`app_unknown`)."""
-        row = await self._database.row(select(schema.apps).where(schema.apps.c.id == id))
-        if row is None:
-            raise NotFound("there is no such app", code="app_unknown")
-        return self._with_exemptions(_app(row))
+
+        async def read() -> App:
+            row = await self._database.row(select(schema.apps).where(schema.apps.c.id == id))
+            if row is None:
+                raise NotFound("there is no such app", code="app_unknown")
+            return self._with_exemptions(_app(row))
+
+        return await self._database.kept.read(("app", id), read, lambda _: id)
 
     async def change_settings(self, app: App, settings: AppSettings) -> App:
         """Replace an app's settings."""
         change = update(schema.apps).where(schema.apps.c.id == app.id)
         await self._database.execute(change.values(settings=msgspec.json.encode(settings).decode()))
+        self._database.kept.drop(app.id)
         return replace(app, settings=settings)
 
     def _with_exemptions(self, app: App) -> App:
@@ -196,6 +209,9 @@ _KEYS: Select[Any] = select(
 ).join(schema.api_keys, schema.api_keys.c.app == schema.apps.c.id)
 
 
+_BY_HASH = PointRead(_KEYS.where(schema.api_keys.c.hash == bindparam("hash")))
+
+
 def _app(row: Any) -> App:
     return App(row.id, row.name, row.context, msgspec.json.decode(row.settings, type=AppSettings))
 
@@ -210,11 +226,10 @@ def _hash(key: str) -> str:
 
 
 class AppPolicies:
-    """At most one policy for each app; the others use the shipped one. Read each time, so every process agrees."""
+    """At most one policy for each app; the others use the shipped one."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
-        self._known: dict[str, tuple[bytes, Policy]] = {}
 
     async def get(self, app: str) -> Policy:
         """The app's own policy, or the shipped one.
@@ -222,23 +237,23 @@ class AppPolicies:
         Raises `Unavailable` (`policy_unreadable`) where its own can't be read: it is never replaced silently.
         """
         table = schema.policies
-        body = await self._database.scalar(select(table.c.body).where(table.c.app == app))
-        if body is None:
-            self._known.pop(app, None)
-            return SHIPPED
-        known = self._known.get(app)
-        if known is None or known[0] != body:
-            known = self._known[app] = (body, _read(body))
-        return known[1]
+
+        async def read() -> Policy:
+            body = await self._database.scalar(select(table.c.body).where(table.c.app == app))
+            return SHIPPED if body is None else _read(body)
+
+        return await self._database.kept.read(("policy", app), read, lambda _: app)
 
     async def put(self, app: str, policy: Policy) -> None:
         """Replace the app's policy; durable when this returns."""
         values = {"body": msgspec.json.encode(policy), "updated_at": self._clock()}
         await self._database.execute(self._database.upsert(schema.policies, ["app"], app=app, **values))
+        self._database.kept.drop(app)
 
     async def drop(self, app: str) -> None:
         """Remove the app's policy, so that the shipped one holds again."""
         await self._database.execute(delete(schema.policies).where(schema.policies.c.app == app))
+        self._database.kept.drop(app)
 
 
 def _read(body: bytes) -> Policy:
@@ -255,23 +270,22 @@ class Catalogues:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database, self._clock = database, clock
-        self._known: dict[str, Catalogue] = {}
 
     async def put(self, app: str, catalogue: Catalogue) -> None:
         """Replace the app's catalogue."""
         values = {"body": msgspec.json.encode(catalogue), "updated_at": self._clock()}
         await self._database.execute(self._database.upsert(schema.catalogues, ["app"], app=app, **values))
-        self._known[app] = catalogue
+        self._database.kept.drop(app)
 
     async def get(self, app: str) -> Catalogue:
         """The app's catalogue; an empty one where it has none."""
-        if app not in self._known:
-            table = schema.catalogues
+        table = schema.catalogues
+
+        async def read() -> Catalogue:
             body = await self._database.scalar(select(table.c.body).where(table.c.app == app))
-            if not body:  # not kept: another process may load one at any time
-                return Catalogue(version="", items=())
-            self._known[app] = msgspec.json.decode(body, type=Catalogue)
-        return self._known[app]
+            return msgspec.json.decode(body, type=Catalogue) if body else Catalogue(version="", items=())
+
+        return await self._database.kept.read(("catalogue", app), read, lambda _: app)
 
     async def missing(self) -> list[str]:
         """The names of the apps that have no catalogue, sorted."""

@@ -5,35 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, MetaData, Table, event, inspect, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from assistant.errors import ConfigInvalid, Unavailable
-from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, hide_secrets, is_pooled
+from assistant.store.kept import KeptInMemory
+from assistant.store.point_reads import Looking, PointRead, PointReader
+from assistant.store.postgres import UNNAMED, CannotConnect, address_of, connect_postgres, is_pooled
+from assistant.store.row_inserts import PRAGMAS, RowInsert, RowWriter
 
 log = logging.getLogger(__name__)
 
 Kind = Literal["sqlite", "postgresql"]
 
 _POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 10, "pool_recycle": 1800}
-_ATTEMPTS, _WAIT_S = 100, 0.05
-_MIGRATING = 0x6174_7475_6E65
+MIGRATING = 0x6174_7475_6E65
 """The advisory lock that one migration at a time holds."""
 
 
@@ -45,12 +40,6 @@ class StorageFailed(Unavailable):
     """The database can't be read or written: a full disk, a missing folder, no permission, no server."""
 
     code = "storage_failed"
-
-
-class SchemaUnknown(StorageFailed):
-    """This version of Attune cannot migrate the schema that the database has."""
-
-    code = "schema_unknown"
 
 
 def kind_of(url: str) -> Kind:
@@ -80,6 +69,12 @@ class Database:
         self.url = url
         self.kind = kind_of(url)
         self._shreds = shreds
+        self._points: PointReader | None = None
+        self._inserts: RowWriter | None = None
+        if self.kind == "sqlite":
+            self._points, self._inserts = PointReader(url), RowWriter(url)
+        self.kept = KeptInMemory() if self._points is None else Looking(self._points).kept
+        """What was read and may be used again."""
         if self.kind == "postgresql":
             for name in address_of(url).without_effect:
                 log.warning("the database's URL: %s has no effect here", name)
@@ -124,11 +119,11 @@ class Database:
                 connection = await finish_connecting(engine.connect().start())
                 stack.push_async_exit(connection)
             except (DBAPIError, PoolEmpty, OSError) as error:  # asyncpg passes on errors of the socket
-                raise StorageFailed(f"the database can't be reached now: {_name(error)}") from error
+                raise StorageFailed(f"the database can't be reached now: {name_error(error)}") from error
             try:
                 yield connection
             except DBAPIError as error:
-                raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+                raise StorageFailed(f"the database can't be used now: {name_error(error)}") from error
 
     async def _open(self) -> _Engines:
         """The engines. Those for PostgreSQL are made at the first use: a look tells if there is a pooler."""
@@ -151,6 +146,36 @@ class Database:
         """The first column of the first row of one query; None where there is none."""
         async with self.read() as connection:
             return await connection.scalar(query)
+
+    async def find(self, read: PointRead, **values: Any) -> Sequence[Any]:
+        """The rows of a read that is quick. Raises `StorageFailed`."""
+        if self._points is None:
+            return await self.rows(read.query, values)
+        try:
+            return self._points.rows(read, values)
+        except sqlite3.Error as error:
+            raise StorageFailed(f"the database can't be read now: {name_error(error)}") from error
+
+    async def insert(
+        self, insert: RowInsert, rows: Sequence[dict[str, Any]], *, turn: int | None = None
+    ) -> Sequence[bool]:
+        """Insert rows in one transaction, durable when this returns; for each whether it is new.
+
+        `turn`: a lock that on PostgreSQL is held meanwhile, see `take_turns`. Raises `StorageFailed`.
+        """
+        if self._inserts is None:
+            async with self.write() as connection:
+                if turn is not None:
+                    await self.take_turns(connection, turn)
+                return await insert.run(connection, rows)
+        try:
+            async with self._writing:
+                new = await asyncio.wrap_future(self._inserts.insert(insert, rows))
+        except sqlite3.Error as error:
+            self.write_failed_at = asyncio.get_running_loop().time()
+            raise StorageFailed(f"the database can't be used now: {name_error(error)}") from error
+        self.write_failed_at = None
+        return new
 
     async def execute(self, statement: Any, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Run one statement in a transaction of its own; returns how many rows it changed."""
@@ -188,7 +213,7 @@ class Database:
     async def create(self, tables: MetaData) -> None:
         """Create the tables and columns that don't exist yet; a new column must be nullable."""
         async with self.write() as connection:
-            await self.take_turns(connection, _MIGRATING)
+            await self.take_turns(connection, MIGRATING)
             await connection.run_sync(_create_missing, tables)
 
     async def wipe_log(self) -> None:
@@ -202,10 +227,14 @@ class Database:
             async with self._writing, (await self._open()).read.connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DBAPIError as error:
-            raise StorageFailed(f"the database can't be used now: {_name(error)}") from error
+            raise StorageFailed(f"the database can't be used now: {name_error(error)}") from error
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._points is not None:
+            self._points.close()
+        if self._inserts is not None:
+            await asyncio.to_thread(self._inserts.close)
         if self._engines is not None:
             await self._engines.write.dispose()
             await self._engines.read.dispose()
@@ -256,7 +285,7 @@ def _sqlite_engines(url: str, shreds: bool) -> _Engines:
     readers = create_async_engine(driven, skip_autocommit_rollback=True)
     deletes = "secure_delete=ON" if shreds else "secure_delete=FAST"
     event.listen(writer.sync_engine, "connect", _pragmas(deletes))
-    event.listen(writer.sync_engine, "begin", _begin)
+    event.listen(writer.sync_engine, "begin", begin_immediate)
     event.listen(readers.sync_engine, "connect", _pragmas("query_only=ON"))
     return _Engines(writer, readers)
 
@@ -277,20 +306,18 @@ async def _postgres_engines(url: str) -> _Engines:
 
 
 def _pragmas(also: str) -> Callable[[Any, Any], None]:
-    pragmas = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", also)
-
     def tune(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # `_begin` begins transactions, not the driver
+        connection.isolation_level = None  # `begin_immediate` begins transactions, not the driver
         cursor = connection.cursor()
-        for pragma in pragmas:
+        for pragma in (*PRAGMAS, also):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     return tune
 
 
-def _begin(connection: Connection) -> None:
-    # a transaction that first reads and then writes would fail, not wait, where another process wrote in between
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction: one that first reads and then writes would fail, where another process wrote between."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -310,71 +337,7 @@ def _create_missing(connection: Connection, tables: MetaData) -> None:
                 connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
 
 
-def migrate(url: str) -> None:
-    """Bring the main database to the newest schema; make it where it doesn't exist. One process at a time.
-
-    Raises `StorageFailed`, and of that `SchemaUnknown` where the database is too old or too new for this version.
-    """
-    if kind_of(url) == "sqlite":
-        engine = create_engine(url)
-        event.listen(engine, "connect", _prepare_to_migrate)
-        event.listen(engine, "begin", _begin)
-        try:
-            with engine.begin() as connection:
-                _upgrade(connection)
-        except DBAPIError as error:
-            raise StorageFailed(f"can't open or migrate {hide_secrets(url)}: {error.orig}") from error
-        finally:
-            engine.dispose()
-        return
-    with ThreadPoolExecutor(1) as thread:  # with an event loop of its own, because the caller may run in one
-        thread.submit(lambda: asyncio.run(_migrate(url))).result()
-
-
-async def _migrate(url: str) -> None:
-    database = Database(url)
-    try:
-        async with database.write() as connection:
-            await database.take_turns(connection, _MIGRATING)
-            await connection.run_sync(_upgrade)
-    except SchemaUnknown:
-        raise
-    except StorageFailed as error:
-        raise StorageFailed(f"can't open or migrate {hide_secrets(url)}: {_name(error.__cause__)}") from error
-    finally:
-        await database.close()
-
-
-def _prepare_to_migrate(connection: Any, _: Any) -> None:
-    connection.isolation_level = None
-    connection.execute("PRAGMA busy_timeout=5000")
-    # done here, before others have the file open: this pragma fails instead of waiting for a lock
-    for attempt in range(_ATTEMPTS):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:  # another process opens it at the same moment
-            if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
-                raise
-            time.sleep(_WAIT_S)
-
-
-def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    if current is not None and current not in known:
-        raise SchemaUnknown(
-            f"this version can't migrate a database whose schema has the revision {current!r}; it knows "
-            f"{', '.join(known)}. An older database: first run `assistant migrate` of the version before this one. "
-            "A newer one: use the version that made it"
-        )
-    command.upgrade(config, "head")
-
-
-def _name(error: BaseException | None) -> str:
+def name_error(error: BaseException | None) -> str:
     """The class of the error; its message could quote a row."""
     if isinstance(error, DBAPIError):
         error = error.driver_exception

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from assistant.decision import Decision
 from assistant.errors import NotFound
@@ -16,7 +16,15 @@ from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
 from assistant.store.keys import Vault
+from assistant.store.point_reads import PointRead
+from assistant.store.row_inserts import RowInsert
 
+_INSERT = RowInsert(schema.decisions)
+_OF_APP = PointRead(
+    select(schema.decisions.c.person, schema.decisions.c.at, schema.decisions.c.body)
+    .join(schema.people, schema.people.c.pseudonym == schema.decisions.c.person)
+    .where(schema.decisions.c.id == bindparam("decision"), schema.people.c.app == bindparam("app"))
+)
 _decode = msgspec.json.Decoder(Decision).decode
 
 
@@ -32,9 +40,8 @@ class Decisions:
         sealed = await self._vault.seal(person, "decision", msgspec.json.encode(body))
         await self._writes.write({"id": decision, "person": person, "at": at, "body": sealed})
 
-    async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
-        await self._database.execute(insert(schema.decisions), list(rows))
-        return [None] * len(rows)
+    async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[bool]:
+        return await self._database.insert(_INSERT, rows)
 
     async def close(self) -> None:
         """Wait until everything is written."""
@@ -84,14 +91,9 @@ class Decisions:
         return _decode(await self._vault.open(person, "decision", sealed))
 
     async def _row(self, app: str, decision: str) -> Any:
-        table, people = schema.decisions, schema.people
-        query = select(table.c.person, table.c.at, table.c.body)
-        query = query.join(people, people.c.pseudonym == table.c.person)
-        query = query.where(table.c.id == decision, people.c.app == app)
-        row = await self._database.row(query)
-        if row is None:
-            raise _unknown()
-        return row
+        for row in await self._database.find(_OF_APP, decision=decision, app=app):
+            return row
+        raise _unknown()
 
 
 def _unknown() -> NotFound:

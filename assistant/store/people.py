@@ -15,17 +15,30 @@ from assistant.profile.person import MAX_DEVICES, App, ContextPart, Device, Pers
 from assistant.store import schema
 from assistant.store.database import Database, StorageFailed
 from assistant.store.keys import Vault
+from assistant.store.point_reads import PointRead
 
 PERSONAL = tuple(t for t in schema.main.sorted_tables if "person" in t.c and t is not schema.consents)
 """Tables whose rows are each about one person. Not the ledger: its records stay, by pseudonym."""
 
-_BY_LOOKUP = select(schema.people).where(
-    schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
+_BY_LOOKUP = PointRead(
+    select(schema.people).where(
+        schema.people.c.app == bindparam("app"), schema.people.c.lookup == bindparam("lookup")
+    )
 )
-"""Built once, because every request begins with this query."""
-
+_BY_PSEUDONYM = PointRead(
+    select(schema.people).where(
+        schema.people.c.pseudonym == bindparam("pseudonym"), schema.people.c.app == bindparam("app")
+    )
+)
 _AT_ONCE = 500
 """Ids in one query."""
+
+
+_CONTEXT = PointRead(
+    select(schema.contexts)
+    .where(schema.contexts.c.person == bindparam("person"), schema.contexts.c.expires_at > bindparam("now"))
+    .order_by(schema.contexts.c.name)
+)
 
 
 class StoredProfile(msgspec.Struct):
@@ -43,20 +56,28 @@ class People:
 
     async def get(self, app: App, person: str) -> Person:
         """Raises `NotFound` (`person_unknown`)."""
-        return await self._open(await self._row(app, person))
+        lookup = self._vault.lookup(app.id, person)
+
+        async def read() -> Person:
+            return await self._open(await self._row(app, lookup))
+
+        return await self._database.kept.read(("person", lookup), read, lambda found: found.pseudonym)
 
     async def find_holder(self, app: App, pseudonym: str) -> tuple[Person, int]:
         """Whose token names this pseudonym, and how often their tokens were made void. Raises `NotFound`."""
-        table = schema.people
-        found = select(table).where(table.c.pseudonym == pseudonym, table.c.app == app.id)
-        row = await self._database.row(found)
-        return await self._open(row), row.token_epoch
+
+        async def read() -> tuple[Person, int]:
+            rows = await self._database.find(_BY_PSEUDONYM, pseudonym=pseudonym, app=app.id)
+            return await self._open(next(iter(rows), None)), rows[0].token_epoch
+
+        return await self._database.kept.read(("holder", app.id, pseudonym), read, lambda found: found[0].pseudonym)
 
     async def void_tokens(self, person: Person) -> None:
         """Void every token that was issued for this person."""
         table = schema.people
         change = update(table).where(table.c.pseudonym == person.pseudonym)
         await self._database.execute(change.values(token_epoch=table.c.token_epoch + 1))
+        self._database.kept.drop(person.pseudonym)
 
     async def epochs(self, pseudonyms: Collection[str]) -> dict[str, int]:
         """How often the tokens of each of these people were voided; those who were erased are left out."""
@@ -72,13 +93,14 @@ class People:
 
         Raises `Conflict` unless `if_version` is the current version; 0 means that the person does not exist yet.
         """
-        row = await self._row(app, person)
+        lookup = self._vault.lookup(app.id, person)
+        row = await self._row(app, lookup)
         if if_version is not None and if_version != (0 if row is None else row.version):
             raise Conflict("this profile has another version than you expect; read it again and retry")
         if row is None:
             pseudonym = secrets.token_hex(16)
             await self._vault.create(pseudonym)
-            sealed, lookup = await self._seal(pseudonym, person, profile), self._vault.lookup(app.id, person)
+            sealed = await self._seal(pseudonym, person, profile)
             values = {"pseudonym": pseudonym, "app": app.id, "lookup": lookup, "version": 1, "profile": sealed}
             try:
                 await self._database.execute(insert(schema.people).values(**values, created_at=self._clock()))
@@ -94,6 +116,7 @@ class People:
         if not await self._database.execute(change.values(profile=sealed, version=row.version + 1)):
             # another request changed them meanwhile
             return await self.put(app, person, profile, if_version=if_version)
+        self._database.kept.drop(row.pseudonym)
         return Person(row.pseudonym, person, row.version + 1, profile), False
 
     async def erase(self, *people: Person) -> None:
@@ -105,11 +128,11 @@ class People:
                 for column in (*(table.c.person for table in PERSONAL), schema.people.c.pseudonym):
                     gone = delete(column.table).where(column.in_(named[start : start + _AT_ONCE]))
                     await connection.execute(gone)
+        self._database.kept.drop(*named)
         await self._database.wipe_log()
 
-    async def _row(self, app: App, person: str) -> Any:
-        values = {"app": app.id, "lookup": self._vault.lookup(app.id, person)}
-        return await self._database.row(_BY_LOOKUP, values)
+    async def _row(self, app: App, lookup: str) -> Any:
+        return next(iter(await self._database.find(_BY_LOOKUP, app=app.id, lookup=lookup)), None)
 
     async def _seal(self, pseudonym: str, person: str, profile: Profile) -> bytes:
         return await self._vault.seal(pseudonym, "profile", msgspec.json.encode(StoredProfile(person, profile)))
@@ -141,20 +164,26 @@ class Contexts:
                 await connection.execute(self._database.upsert(table, ["person", "name"], person=person, **row))
             for name in gone:
                 await connection.execute(delete(table).where(table.c.person == person, table.c.name == name))
+        self._database.kept.drop(person)
 
     async def read_context(self, person: str) -> dict[str, ContextPart]:
         """The parts of a person's context that have not expired, by name."""
-        table = schema.contexts
-        query = select(table).where(table.c.person == person, table.c.expires_at > self._clock())
-        found: dict[str, ContextPart] = {}
-        for row in await self._database.rows(query.order_by(table.c.name)):
-            value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
-            found[row.name] = ContextPart(value, row.at, row.expires_at)
-        return found
+        now = self._clock()
+
+        async def read() -> dict[str, ContextPart]:
+            found: dict[str, ContextPart] = {}
+            for row in await self._database.find(_CONTEXT, person=person, now=now):
+                value = msgspec.json.decode(await self._vault.open(person, f"context {row.name}", row.body))
+                found[row.name] = ContextPart(value, row.at, row.expires_at)
+            return found
+
+        parts = await self._database.kept.read(("context", person), read, lambda _: person)
+        return {name: part for name, part in parts.items() if part.expires_at > now}
 
     async def clear(self, person: str) -> None:
         """Drop all of it."""
         await self._database.execute(delete(schema.contexts).where(schema.contexts.c.person == person))
+        self._database.kept.drop(person)
 
 
 class Devices:

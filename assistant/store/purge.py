@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 _DAY_S = 86_400.0
 _EVERY_S = 3600.0
 _BATCH = 1000
+_TOLD_S = 600.0
+"""Seconds, by the database's own clock, after which every process has heard of a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Purge:
             gone[table.name] = gone.get(table.name, 0) + await self._remove(
                 table, ~exists().where(schema.people.c.pseudonym == table.c.person)
             )
+        gone["changes"] = await self._remove(schema.changes, schema.changes.c.at < time.time() - _TOLD_S)
         if any(gone.values()):
             await self._database.wipe_log()
             log.info("purged %s", ", ".join(f"{count} {name}" for name, count in gone.items() if count))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from assistant.errors import NotFound
 from assistant.recommend.feedback import Reward
@@ -15,9 +15,20 @@ from assistant.store import schema
 from assistant.store.database import Database
 from assistant.store.group_commit import GroupCommit
 from assistant.store.keys import Vault
+from assistant.store.point_reads import PointRead
+from assistant.store.row_inserts import RowInsert
 
 _rewards, _learned = schema.rewards, schema.learned
 
+_INSERT = RowInsert(_rewards, once=("app", "decision", "key"))
+_OF_PERSON = PointRead(
+    select(_rewards.c.number, _rewards.c.body)
+    .where(_rewards.c.person == bindparam("person"), _rewards.c.number > bindparam("number"))
+    .order_by(_rewards.c.number.desc())
+    .limit(bindparam("most"))
+)
+_FEW = 16
+"""Rewards that are opened in less time than it takes to hand them to another thread."""
 _BATCH = 1_000
 """Rewards in one query."""
 _NUMBERING = 0x72657764
@@ -37,22 +48,9 @@ class Rewards:
         row = {"app": app, "person": person, "decision": decision, "key": key, "at": reward.at, "body": body}
         return await self._writes.write(row | {"felt": reward != reward.blind})
 
-    async def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool]:
+    async def _write(self, rows: Sequence[dict[str, Any]]) -> Sequence[bool]:
         """Store the rows whose key is new; returns for each whether it was."""
-        async with self._database.write() as connection:
-            await self._database.take_turns(connection, _NUMBERING)
-            keys = tuple_(_rewards.c.app, _rewards.c.decision, _rewards.c.key)
-            known = select(_rewards.c.app, _rewards.c.decision, _rewards.c.key)
-            found = await connection.execute(known.where(keys.in_([_key(row) for row in rows])))
-            seen = {tuple(row) for row in found}
-            new = []
-            for row in rows:
-                new.append(_key(row) not in seen)
-                seen.add(_key(row))
-            fresh = [row for row, is_new in zip(rows, new, strict=True) if is_new]
-            if fresh:
-                await connection.execute(insert(_rewards), fresh)
-        return new
+        return await self._database.insert(_INSERT, rows, turn=_NUMBERING)
 
     async def close(self) -> None:
         """Wait until everything is written."""
@@ -79,10 +77,7 @@ class Rewards:
 
         None where the person was erased.
         """
-        query = select(_rewards.c.number, _rewards.c.body)
-        query = query.where(_rewards.c.person == person, _rewards.c.number > number)
-        query = query.order_by(_rewards.c.number.desc()).limit(most)
-        rows = await self._database.rows(query)
+        rows = await self._database.find(_OF_PERSON, person=person, number=number, most=most)
         if not rows:
             return number, []
         try:
@@ -93,7 +88,7 @@ class Rewards:
         def read() -> list[Reward]:
             return [msgspec.json.decode(opened("reward", row.body), type=Reward) for row in reversed(rows)]
 
-        return rows[0].number, await asyncio.to_thread(read)
+        return rows[0].number, await asyncio.to_thread(read) if len(rows) > _FEW else read()
 
     async def _batch(self, app: str, number: int) -> Sequence[Any]:
         query = select(_rewards.c.number, _rewards.c.person, _rewards.c.body)
@@ -128,7 +123,3 @@ class Rewards:
             sealed = await self._vault.seal(person, "reward", msgspec.json.encode(reward.blind))
             blind = update(_rewards).where(_rewards.c.number == row.number).values(body=sealed, felt=False)
             await self._database.execute(blind)
-
-
-def _key(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["app"], row["decision"], row["key"]

@@ -116,6 +116,11 @@ rewards = Table(
     Index("rewards_app", "app", "number"), Index("rewards_person", "person"),
     sqlite_autoincrement=True,
 )
+changes = Table(
+    "changes", main,
+    _number("seq"), _text("about"), _time("at"),
+    sqlite_autoincrement=True,
+)
 learned = Table("learned", main, _app(primary_key=True), _count("number"), _bytes("state"))
 
 person_keys = Table(

@@ -15,11 +15,12 @@ from assistant.store.access_log import AccessLog
 from assistant.store.aggregates import Aggregates
 from assistant.store.apps import AppPolicies, Apps, Catalogues
 from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, migrate
+from assistant.store.database import Database
 from assistant.store.decisions import Decisions
 from assistant.store.export import Exports
 from assistant.store.exposures import Exposures
 from assistant.store.keys import Vault, masters_of, open_vault
+from assistant.store.migrate import migrate
 from assistant.store.people import Contexts, Devices, People
 from assistant.store.purge import Purge
 from assistant.store.remembered import MoodHistory, StoredBaselines
@@ -106,6 +107,7 @@ async def open_storage(
             purge.forget_after(record)
             if record.event == "erased":  # another process may have erased them
                 vault.forget(record.person)
+                database.kept.drop(record.person)
                 access.forget(record.person)
 
         ledger.listen(None, forget)

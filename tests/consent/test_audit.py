@@ -16,7 +16,8 @@ from assistant.cli import main
 from assistant.consent.receipt import Actor, Record
 from assistant.consent.records import GENESIS, Audit, canonical, link
 from assistant.store.consents import ConsentRecords
-from assistant.store.database import Database, StorageFailed, migrate
+from assistant.store.database import Database, StorageFailed
+from assistant.store.migrate import migrate
 from tests.conftest import Databases
 
 NOW = 1_800_000_000.0

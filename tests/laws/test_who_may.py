@@ -42,6 +42,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/operations/aggregates"): Row("operate"),
     ("GET", "/v1/models"): Row("infer"),
     ("GET", "/v1/models/{model}"): Row("infer"),
+    ("POST", "/v1/responses"): Row("infer", {"input": "hello"}, own=True),
     ("POST", "/v1/chat/completions"): Row("infer", {"messages": [{"role": "user", "content": "hello"}]}, own=True),
     ("POST", "/v1/audio/transcriptions"): Row("infer", own=True),
     ("GET", "/v1/decisions/{decision}/explain"): Row("infer", own=True),

@@ -361,6 +361,33 @@ def test_all_faults_of_a_catalogue_are_told_with_their_places() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["published_at", "available_from", "available_until"])
+@pytest.mark.parametrize("at", [1764000000000, 1764000000000.5, -1764000000000, 1e11, 1.764e18, math.inf, math.nan])
+def test_a_time_that_can_not_be_unix_seconds_is_refused_by_its_name(name: str, at: float) -> None:
+    (fault,) = faults(Catalogue("1", (Item("a", "A", "article", **{name: at}),)))  # type: ignore[arg-type]
+    assert fault.code == "item_time"
+    assert f"`{name}` of 'a' must be Unix seconds" in fault.says
+    assert ("divide it by 1000" in fault.says) == (1e11 <= abs(at) < 1e14)
+
+
+@pytest.mark.parametrize("at", [0.0, -2_208_988_800.0, 1764000000, 4102444800.0, 99_999_999_999.0])
+def test_unix_seconds_are_taken(at: float) -> None:
+    assert not list(faults(Catalogue("1", (Item("a", "A", "article", available_until=at),))))
+
+
+def test_an_item_that_is_gone_before_it_is_there_is_a_fault() -> None:
+    (fault,) = faults(Catalogue("1", (Item("a", "A", "article", available_from=9.0, available_until=9.0),)))
+    assert (fault.code, "never there" in fault.says) == ("item_time", True)
+
+
+@pytest.mark.parametrize(("size", "taken"), [(1, True), (256, True), (257, False), (300, False), (100_000, False)])
+def test_an_item_id_has_one_limit(size: int, taken: bool) -> None:
+    found = list(faults(Catalogue("1", (Item("ä" * size, "A", "article"),))))
+    assert [fault.code for fault in found] == ([] if taken else ["item_id"])
+    assert all("at most 256 characters" in fault.says for fault in found)
+    assert all(len(fault.says) < 200 for fault in found)
+
+
 # What may be recommended
 
 

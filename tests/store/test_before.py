@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from assistant.consent.records import Audit
-from assistant.store.database import Database, SchemaUnknown, migrate
+from assistant.store.database import Database
+from assistant.store.migrate import SchemaUnknown, migrate
 from tests.conftest import Databases, House, OpenHouse
 from tests.store.schemas import describe_schema
 
@@ -106,11 +107,14 @@ async def test_an_erasure_leaves_only_the_ledger(before: House) -> None:
 # The schema
 
 
-async def test_the_schema_is_the_one_that_the_old_migrations_made(databases: Databases) -> None:
+async def test_the_schema_is_the_one_that_the_old_migrations_made_and_the_changes(databases: Databases) -> None:
     database = Database(databases.main)
     async with database.read() as connection:
         found = await connection.run_sync(describe_schema)
     await database.close()
+    changes = found["tables"].pop("changes")
+    assert [column[0] for column in changes["columns"]] == ["seq", "about", "at"]
+    found["triggers"] = [trigger for trigger in found["triggers"] if "changes" not in trigger]
     assert found == json.loads((BEFORE / "schema.json").read_text())[database.kind]
 
 

@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from assistant.store.changes import changes_of
-from assistant.store.database import Database, migrate
+from assistant.store.database import Database
+from assistant.store.migrate import migrate
 from assistant.store.postgres import connect_postgres, is_pooled
 from tests.conftest import Databases, OpenHouse
 from tests.store.test_changes import WITHIN_S, Worker, opens, until

@@ -15,7 +15,8 @@ from assistant.config import Settings
 from assistant.errors import ConfigInvalid, Invalid
 from assistant.store import schema
 from assistant.store.apps import Apps
-from assistant.store.database import Database, StorageFailed, migrate
+from assistant.store.database import Database, StorageFailed
+from assistant.store.migrate import migrate
 from tests.conftest import Databases, OpenHouse
 
 pytestmark = pytest.mark.slow

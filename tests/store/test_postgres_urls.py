@@ -21,7 +21,8 @@ from sqlalchemy import text
 
 from assistant.config import Settings
 from assistant.errors import ConfigInvalid
-from assistant.store.database import Database, StorageFailed, migrate
+from assistant.store.database import Database, StorageFailed
+from assistant.store.migrate import migrate
 from assistant.store.postgres import address_of, connect_postgres, hide_secrets
 from scripts.bench.postgres import binaries, running_postgres
 

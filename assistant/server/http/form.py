@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import BodyPartReader, web
 
-from assistant.errors import Invalid, TooLarge
-from assistant.server.http.guard import PLAIN_NAME, UNREADABLE, header_of, quote_name
+from assistant.errors import PLAIN_NAME, Invalid, TooLarge, quote_name
+from assistant.server.http.guard import UNREADABLE, header_of
 
 _MAX_TEXT = 64 * 1024
 """Largest field besides the file, in bytes."""

@@ -38,19 +38,8 @@ _HTTP_CODES = {404: "route_unknown", 405: "method_not_allowed", 413: "too_large"
 _MAX_PERSON = 128
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What aiohttp makes of bytes of a header that are not UTF-8."""
-PLAIN_NAME = re.compile("[A-Za-z_]{1,40}")
-"""Names that an error may repeat. No digits: those may be of a key or an id, which no message repeats."""
 _QUOTE = re.compile("[`']")
 _WHERE = re.compile(r" - at `\$(?:\.\w+|\[\.\.\.\])*`$")
-
-
-def quote_name(name: str, otherwise: str) -> str:
-    """A name that a client gave, as an error may show it; `otherwise` where it may not be repeated.
-
-    >>> quote_name("voice", "a member"), quote_name("sk-123", "a member")
-    ('`voice`', 'a member')
-    """
-    return f"`{name}`" if PLAIN_NAME.fullmatch(name) else otherwise
 
 
 def status_of_family(kind: type[errors.AssistantError]) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from joserfc.errors import JoseError
 
 from assistant.config import is_issuer
 from assistant.errors import Unauthenticated, Unavailable
+from assistant.proxies import find_proxy
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,9 @@ class Operators:
     """Reads the tokens of one provider. Its keys are fetched when they are first needed."""
 
     def __init__(self, issuer: str, audience: str, clock: Callable[[], float]) -> None:
+        """Raises `ConfigInvalid` where the environment names a proxy that can't be one."""
         self._issuer = issuer
+        find_proxy(issuer, os.environ)
         self._audience = audience
         self._clock = clock
         self._keys: list[tuple[dict[str, Any], jwk.Key]] = []
@@ -138,7 +142,8 @@ class Operators:
     async def _get(self, url: str) -> dict[str, Any]:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_ANSWER_S))
-        async with self._session.get(url, allow_redirects=False) as answer:
+        proxy = find_proxy(url, os.environ)
+        async with self._session.get(url, allow_redirects=False, proxy=proxy) as answer:
             if answer.status != 200:
                 raise ValueError
             body = await answer.content.read(_MAX_ANSWER)

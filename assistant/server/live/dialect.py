@@ -16,7 +16,7 @@ from assistant.audio.intake import AudioFormat
 from assistant.audio.segment import SegmentRules
 from assistant.consent.grant import Grant
 from assistant.conversation.dictation import Dictation, Transcription
-from assistant.errors import Invalid
+from assistant.errors import PLAIN_NAME, Invalid
 from assistant.server.contract.session import (
     Capabilities,
     SessionAudio,
@@ -26,7 +26,6 @@ from assistant.server.contract.session import (
     TranscriptionSession,
     TurnDetection,
 )
-from assistant.server.http.guard import PLAIN_NAME
 
 _RANGES = {"threshold": (0.05, 0.95), "prefix_padding_ms": (0, 2000), "silence_duration_ms": (100, 5000)}
 _SILENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}

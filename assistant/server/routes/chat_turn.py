@@ -185,9 +185,11 @@ class _Answering:
 
     async def answer(self, services: Services, app: App) -> web.StreamResponse:
         """The upstream's answer, or the embedded replier's where there is none."""
+        turn, asked = self.turn, self.turn.asked
+        if asked.refusal is not None:
+            raise asked.refusal
         if services.upstream is None:
             return await self.embedded()
-        turn, asked = self.turn, self.turn.asked
         person = None if turn.person is None else turn.person.pseudonym
         with services.budget.spending(app.id, person, asked.most, services.clock()) as spending:
             spending.usage = Usage()  # until something is answered

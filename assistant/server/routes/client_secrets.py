@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from assistant.audio.intake import AudioFormat
-from assistant.errors import Forbidden, Invalid
+from assistant.errors import Forbidden, Invalid, quote_name
 from assistant.profile.access import TOKEN_SCOPES
 from assistant.profile.person import Person, subject
 from assistant.server.contract.client_secret import (
@@ -27,7 +27,7 @@ from assistant.server.contract.client_secret import (
 )
 from assistant.server.contract.session import TranscriptionSession
 from assistant.server.http.caller import Caller
-from assistant.server.http.guard import body_bytes, converted, decoded, header_of, quote_name
+from assistant.server.http.guard import body_bytes, converted, decoded, header_of
 from assistant.server.http.route import Route, enter, noted, respond
 from assistant.server.http.signing import Token, sign
 from assistant.server.live.dialect import SessionOptions, UpdateReader, show_session

@@ -13,7 +13,7 @@ from msgspec import Meta
 from assistant.errors import Invalid
 from assistant.profile.person import Person
 from assistant.recommend.attributes import OF_CONTEXTS, check_names
-from assistant.recommend.catalogue import SHOWN_FAULTS, Catalogue, check, faults
+from assistant.recommend.catalogue import MAX_ITEM_ID, SHOWN_FAULTS, Catalogue, check, faults
 from assistant.recommend.feedback import TABLE, Kind
 from assistant.recommend.moment import SEARCHES, Activity, Moment, Place
 from assistant.recommend.ranking import RankRequest
@@ -35,6 +35,8 @@ from assistant.server.http.route import (
 from assistant.services import Services
 
 _MAX_CATALOGUE = 64 * 1024 * 1024
+_MAX_KEY = 512
+"""Characters of an idempotency key."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -82,11 +84,11 @@ class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
 class RewardBody(msgspec.Struct, forbid_unknown_fields=True):
     """What came of one item of a decision."""
 
-    item: Annotated[str, Meta(min_length=1, max_length=256)]
+    item: Annotated[str, Meta(min_length=1, max_length=MAX_ITEM_ID)]
     kind: Kind
     value: float = 1.0
     """A click 1, a share finished, seconds, or stars."""
-    key: Name | None = None
+    key: Annotated[str, Meta(min_length=1, max_length=_MAX_KEY)] | None = None
     """Idempotency key; the header `Idempotency-Key` does too. By default one reward of each kind for each item."""
 
 
@@ -150,8 +152,8 @@ async def post_reward(request: web.Request) -> web.Response:
     services, caller, decision, made = await enter_decision(request)
     body = await body_of(request, RewardBody)
     key = body.key or header_of(request, "Idempotency-Key") or f"{body.kind} {body.item}"
-    if len(key) > 512:
-        raise Invalid("an idempotency key has at most 512 characters", code="key_invalid")
+    if len(key) > _MAX_KEY:
+        raise Invalid(f"an idempotency key has at most {_MAX_KEY} characters", code="key_invalid")
     standing = await services.storage.ledger.standing(made.person)
     limited, now = gpc_of(request) or standing.restricted or standing.objected, services.clock()
     reward, new = await services.recommender.reward(
