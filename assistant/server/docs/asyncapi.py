@@ -75,7 +75,7 @@ def describe_events() -> dict[str, Any]:
             },
             "twilio": {
                 "address": "/v1/twilio",
-                "description": "Twilio Media Streams, and those of Telnyx, Plivo, Exotel and Vonage in their words; "
+                "description": "Twilio Media Streams, and those of Telnyx, Plivo, Exotel and Vonage; "
                 "the key and the person come as `<Parameter>`.",
                 "messages": _references("twilio", called),
             },

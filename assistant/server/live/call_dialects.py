@@ -57,7 +57,8 @@ _EVENTS = ("connected", "start", "media", "dtmf", "mark", "stop")
 _NOT_NEEDED = ("playedStream", "clearedAudio", "clear", "error")
 """What is said about audio that was sent to the call, which is none, or about the service's own troubles."""
 _KINDS = {
-    "audio/pcmu": ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "audio/ulaw", "pcmu", "mulaw", "ulaw", "g711_ulaw"),
+    "audio/pcmu": ("audio/x-mulaw", "audio/mulaw", "audio/pcmu", "audio/ulaw", "pcmu", "mulaw", "ulaw",
+        "g711_ulaw"),
     "audio/pcma": ("audio/x-alaw", "audio/alaw", "audio/pcma", "pcma", "alaw", "g711_alaw"),
     "audio/pcm": (
         "audio/x-l16", "audio/l16", "l16", "linear16", "audio/pcm", "audio/x-raw", "audio/raw", "pcm", "pcm16",
@@ -111,9 +112,9 @@ CallEvent = CallStarted | CallAudio | CallStopped
 def read_message(data: str | bytes, service: Service | None = None) -> CallEvent | None:
     """One message, of a call of this service (None: it has not begun); None for what is not needed here.
 
-    Raises `Invalid`: `invalid_json`, `unsupported_audio_format`, or `invalid_request` with the field as its `param`.
+    Raises `Invalid`: `invalid_json`, `unsupported_audio_format`, or `invalid_request` with the field as `param`.
 
-    >>> read_message('{"event": "media", "stream_id": "a", "media": {"track": "inbound", "payload": "AA=="}}', TELNYX)
+    >>> read_message('{"event": "media", "stream_id": "a", "media": {"payload": "AA=="}}', TELNYX)
     CallAudio(side='inbound', payload='AA==', stream='a', at_ms=None, number=None)
     >>> read_message(b"....", VONAGE)
     CallAudio(side='inbound', payload=b'....', stream='', at_ms=None, number=None)

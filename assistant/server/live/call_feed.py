@@ -1,4 +1,4 @@
-"""`/v1/calls`: an app hears here what is heard in the phone calls of its people, as nothing can be told to the call.
+"""`/v1/calls`: an app is told here what is heard in the phone calls of its people; the calls can't be told.
 
 A feed tells of the calls that this process hears. Help in a crisis that nobody listened for is kept in memory for
 an hour, for the first who does.

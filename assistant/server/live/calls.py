@@ -1,7 +1,7 @@
 """`/v1/twilio`: a phone call, as Twilio Media Streams sends it, or Telnyx, Plivo, Exotel or Vonage in their words.
 
 Twilio drops query strings, so who speaks is said by `<Parameter>`, which comes with the `start` message. The others
-may say it in the URL's query as well, and the key as `Authorization: Bearer`. Names count without case, `_` and `-`:
+may say it in the URL's query too, and the key as `Authorization: Bearer`. Names count without case, `_` and `-`:
 
     key              the app's API key, or a token of the person
     person           who is on the inbound track (the caller, where the call came in)
@@ -32,12 +32,12 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from assistant.consent.receipt import ENDINGS
 from assistant.conversation.dictation import Transcription
 from assistant.conversation.live.events import Affect, ConsentChanged, Event
-from assistant.errors import AssistantError, Busy, Forbidden, Invalid, TooMany, Unauthenticated
+from assistant.errors import PLAIN_NAME, AssistantError, Busy, Forbidden, Invalid, TooMany, Unauthenticated
 from assistant.profile.person import Person
 from assistant.server.contract import events
 from assistant.server.contract.call_events import CallBegan, CallEnded, CallEvent, CallTrack
 from assistant.server.http.caller import Caller, caller_of, protocols_of
-from assistant.server.http.guard import PLAIN_NAME, SERVICES, header_of, log_unexpected
+from assistant.server.http.guard import SERVICES, header_of, log_unexpected
 from assistant.server.http.rate_limit import RATE_LIMITS
 from assistant.server.live.call_dialects import CallAudio, CallStarted, CallStopped, Service, read_message
 from assistant.server.live.call_feed import CALL_FEEDS

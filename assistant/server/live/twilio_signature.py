@@ -28,8 +28,8 @@ def sign(url: str, token: str) -> str:
 def signed_urls(base: str, path: str) -> Iterator[str]:
     """Each URL that Twilio may have signed, which is as the app wrote it: with or without port and last slash.
 
-    >>> list(signed_urls("https://example.com", "/v1/twilio?a=1"))
-    ['wss://example.com/v1/twilio?a=1', 'wss://example.com/v1/twilio/?a=1', 'wss://example.com:443/v1/twilio?a=1', ...]
+    >>> list(signed_urls("https://example.com", "/calls"))[:3]
+    ['wss://example.com/calls', 'wss://example.com/calls/', 'wss://example.com:443/calls']
     >>> sorted(signed_urls("ws://[::1]:8080/attune/", "/v1/twilio"))[0]
     'ws://[::1]/attune/v1/twilio'
     """
