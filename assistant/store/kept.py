@@ -6,6 +6,7 @@ counts only while the feed was heard within the last second. Where neither tells
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -39,15 +40,20 @@ class KeptInMemory:
         self._reads: dict[object, set[str]] = {}
         """What was dropped while something was read: the reading may be older than the change."""
         self._complete_at = -float("inf")
+        self._looked = False
 
     def is_complete(self) -> bool:
         """Whether everything was dropped that has changed."""
         if self._look is None:
             return self._clock() - self._complete_at < SILENCE_S
-        try:
-            self._look()
-        except Unavailable:
-            return False
+        if not self._looked:
+            try:
+                self._look()
+            except Unavailable:
+                return False
+            # whoever asks later in this turn of the event loop asked at the same time
+            asyncio.get_running_loop().call_soon(self._end_turn)
+            self._looked = True
         return True
 
     async def read(
@@ -74,6 +80,9 @@ class KeptInMemory:
         if complete and not dropped & {owner, _EVERYTHING}:
             self._keep(key, owner, value)
         return value
+
+    def _end_turn(self) -> None:
+        self._looked = False
 
     def drop(self, *owners: str) -> None:
         """Drop what is kept about people or apps that have changed."""

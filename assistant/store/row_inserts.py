@@ -9,12 +9,15 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Table, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_DIALECT = sqlite.dialect()
 PRAGMAS = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 """Of every connection that writes."""
+
+
+_AT_ONCE = 64
+"""Rows in one statement: SQLite takes some hundreds of values."""
 
 
 class RowInsert:
@@ -22,12 +25,28 @@ class RowInsert:
 
     def __init__(self, table: Table, *, once: Sequence[str] = ()) -> None:
         self._table, self._once = table, once
-        columns = [column.name for column in table.columns if column.autoincrement is not True]
-        statement = sqlite.insert(table).values(dict.fromkeys(columns))
-        compiled = (statement.on_conflict_do_nothing(index_elements=once) if once else statement).compile(
-            dialect=_DIALECT
-        )
-        self.sql, self.order = str(compiled), tuple(compiled.positiontup or ())
+        self._columns = [column.name for column in table.columns if column.autoincrement is not True]
+        self._insert = f"INSERT INTO {table.name} ({', '.join(self._columns)}) VALUES "  # noqa: S608
+        self._find = f"SELECT {', '.join(once)} FROM {table.name} WHERE ({', '.join(once)}) IN (VALUES "  # noqa: S608
+
+    def run_here(self, connection: sqlite3.Connection, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
+        """Insert the rows in a transaction of SQLite; for each whether it is new.
+
+        All rows stand in one statement: between two of them another thread would take the interpreter.
+        """
+        new = [True] * len(rows)
+        if self._once:
+            keys = [tuple(row[name] for name in self._once) for row in rows]
+            values = [value for key in keys for value in key]
+            seen = set(connection.execute(self._find + _places(len(self._once), len(rows)) + ")", values))
+            for at, key in enumerate(keys):
+                new[at] = key not in seen
+                seen.add(key)
+        fresh = [row for row, is_new in zip(rows, new, strict=True) if is_new]
+        if fresh:
+            values = [row[name] for row in fresh for name in self._columns]
+            connection.execute(self._insert + _places(len(self._columns), len(fresh)), values)
+        return new
 
     async def run(self, connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
         """Insert the rows in a transaction of PostgreSQL; for each whether it is new."""
@@ -43,6 +62,15 @@ class RowInsert:
             new.append(which in fresh)
             fresh.discard(which)
         return new
+
+
+def _places(columns: int, rows: int) -> str:
+    """The places of the values of some rows.
+
+    >>> _places(2, 3)
+    '(?,?),(?,?),(?,?)'
+    """
+    return ",".join([f"({','.join('?' * columns)})"] * rows)
 
 
 class RowWriter:
@@ -64,10 +92,13 @@ class RowWriter:
 
     def _insert(self, insert: RowInsert, rows: Sequence[Mapping[str, Any]]) -> list[bool]:
         connection = self._connection()
-        given = [[row[name] for name in insert.order] for row in rows]
         try:
             connection.execute("BEGIN IMMEDIATE")
-            new = [connection.execute(insert.sql, values).rowcount == 1 for values in given]
+            new = [
+                is_new
+                for start in range(0, len(rows), _AT_ONCE)
+                for is_new in insert.run_here(connection, rows[start : start + _AT_ONCE])
+            ]
             connection.execute("COMMIT")
         except sqlite3.Error:
             with suppress(sqlite3.Error):  # some errors have ended it already
