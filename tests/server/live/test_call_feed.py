@@ -52,7 +52,7 @@ class TestCrisis:
         assert house.spy.affect == 0, "no grant, no inference"
         decision = directive["event"]["decision"]
         why = await house.call("GET", f"/v1/decisions/{decision}/explain")
-        assert "safety" in [reason["code"] for reason in why["tone"]["reasons"]]
+        assert "safety" in [reason["code"] for reason in why["tone"]["rules"]]
         told = _heard(feed, "conversation.item.input_audio_transcription.completed")
         assert told[0]["event"]["transcript"] == CRISIS
 
