@@ -73,6 +73,9 @@ IssuerUrl = Annotated[str, _matches(rf"(?:{_ISSUER})?", "an https URL; http only
 UpstreamUrl = Annotated[
     str, _matches(rf"(?:{_UPSTREAM})?", "like https://HOST/v1, without a user, query or fragment")
 ]
+PublicUrl = Annotated[
+    str, _matches(rf"(?:{_UPSTREAM})?", "like https://HOST or https://HOST/PATH, without a user, query or fragment")
+]
 
 
 def _setting(group: str, default: Any, doc: str, *, secret: bool = False) -> Any:
@@ -150,6 +153,13 @@ class Settings:
     oidc_audience: str = _server("", "audience that an operator's token must name")
     exceptions: Path = _consent(Path(), "file of signed exceptions for medical or safety reasons; empty: none")
     exceptions_key: str = _consent("", "the operator's public Ed25519 key that signs them, in hexadecimal")
+    public_url: PublicUrl = _server("",
+        "URL at which the public reaches this server, with the path before `/v1` where a proxy takes one away; "
+        "checks of signatures need it where a proxy changes host or path; empty: as the `Host` header says")
+    twilio_auth_token: str = _server("",
+        "auth token of the Twilio account: every call on `/v1/twilio` must then be signed with it; several "
+        "separated by commas while one takes the place of another; empty: not checked",
+        secret=True)
     upstream_url: UpstreamUrl = _upstream("",
         "URL of an OpenAI-compatible chat server, such as http://localhost:8000/v1; empty: the embedded replier")
     upstream_key: str = _upstream("", "the API key for that server", secret=True)

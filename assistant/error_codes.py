@@ -128,6 +128,8 @@ _OF_SERVER: _Table = {
     errors.Forbidden: {
         "forbidden": ("this is not allowed", "follow the message"),
         "scope_missing": ("the key or token lacks the scope for this", "use a key that has it"),
+        "signature_invalid": ("a call is not signed by the Twilio account of this server",
+            "set ATTUNE_TWILIO_AUTH_TOKEN and ATTUNE_PUBLIC_URL as Twilio knows them"),
         "person_required": ("in this app only the person can grant consent", "use the person's own token"),
         "minor": ("emotional inference is off for minors", "nothing; it stays off"),
         "context_workplace": ("emotion from the voice is prohibited at work", "nothing, or a signed exception"),

@@ -24,9 +24,10 @@ from assistant.server.http.oidc import OPERATORS, Operators
 from assistant.server.http.openai import tell_unknown_routes
 from assistant.server.http.rate_limit import RATE_LIMITS, RateLimits
 from assistant.server.http.route import Route, admitted, respond
+from assistant.server.live.call_feed import CALL_FEEDS, CallFeeds, calls
+from assistant.server.live.calls import WAITING, twilio
 from assistant.server.live.realtime import realtime
 from assistant.server.live.streams import STREAMS, WATCH, Streams, Watch
-from assistant.server.live.twilio import WAITING, twilio
 from assistant.server.routes import (
     apps,
     chat,
@@ -77,6 +78,7 @@ def make_app(services: Services) -> web.Application:
     app[RATE_LIMITS] = RateLimits(settings.rate_app, settings.rate_person, services.clock)
     app[OPERATORS] = Operators(settings.oidc_issuer, settings.oidc_audience, services.clock)
     app[WATCH] = Watch(services)
+    app[CALL_FEEDS] = CallFeeds(services)
 
     async def openapi(request: web.Request) -> web.Response:
         """This description."""
@@ -90,6 +92,7 @@ def make_app(services: Services) -> web.Application:
         *(route for resource in _RESOURCES for route in resource.ROUTES),
         Route("GET", "/v1/realtime", realtime, scope="infer", socket=True, personal=True),
         Route("GET", "/v1/twilio", twilio, open=True, socket=True),
+        Route("GET", "/v1/calls", calls, scope="infer", socket=True, personal=True),
         Route("GET", "/openapi.json", openapi, open=True),
         Route("GET", "/asyncapi.json", asyncapi, open=True),
     )
@@ -108,6 +111,7 @@ def make_app(services: Services) -> web.Application:
 
 
 async def _let_go(app: web.Application) -> None:
+    app[CALL_FEEDS].stop()
     await app[WATCH].close()
     await app[OPERATORS].close()
 

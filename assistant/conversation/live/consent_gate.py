@@ -23,6 +23,7 @@ class ConsentGate:
     """Follows the grants of one person for one stream. A decision that ends a grant closes it at once.
 
     `position` says how far the stream is, in samples; `on_close` is called when the voice may not be read any more.
+    Without `sends_notice` nobody is there to show the notice to: it is not sent, nor recorded as shown.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class ConsentGate:
         *,
         position: Callable[[], int],
         on_close: Callable[[], None],
+        sends_notice: bool = True,
     ) -> None:
         self._readings = readings
         self._ledger = ledger
@@ -42,7 +44,7 @@ class ConsentGate:
         self.since: int | None = None
         """Position from which the voice may be read; None while it may not."""
         self._acknowledged = False
-        self._notice_sent = False
+        self._notice_sent = not sends_notice
         self._stale = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._stop_listening = ledger.listen(readings.subject.person, self._apply)

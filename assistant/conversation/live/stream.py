@@ -67,6 +67,7 @@ class Stream:
         rules: SegmentRules | None = _RULES,
         *,
         transcription: Transcription | None = _TRANSCRIPTION,
+        sends_notice: bool = True,
     ) -> None:
         services = conversation.services
         self._conversation = conversation
@@ -88,6 +89,7 @@ class Stream:
             emit,
             position=lambda: self._tape.end,
             on_close=self._stop_reading,
+            sends_notice=sends_notice,
         )
         self._answers = Answers(conversation, emit, lambda: self._gate.is_open)
 

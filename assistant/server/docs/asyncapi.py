@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from assistant.error_codes import SERVER_CODES
+from assistant.server.contract.call_events import CALL_EVENTS
 from assistant.server.contract.events import SERVER_EVENTS
 from assistant.server.contract.session import Append, ConsentUpdate, ItemCreate, SessionUpdate
 from assistant.server.docs import examples
-from assistant.server.live.twilio_messages import MESSAGES
+from assistant.server.live.call_messages import MESSAGES
 from assistant.version import __version__
 
 CLIENT_EVENTS: Mapping[str, tuple[type[msgspec.Struct] | None, str]] = {
@@ -37,7 +38,7 @@ _EVENT_ID = {"type": "string", "description": "Named in the `error` about this e
 def describe_events() -> dict[str, Any]:
     """The document."""
     members = [struct for struct, _ in CLIENT_EVENTS.values() if struct is not None]
-    structs: list[type[msgspec.Struct]] = list(dict.fromkeys([*SERVER_EVENTS, *members, *MESSAGES]))
+    structs: list[type[msgspec.Struct]] = list(dict.fromkeys([*SERVER_EVENTS, *CALL_EVENTS, *members, *MESSAGES]))
     found, schemas = msgspec.json.schema_components(structs, ref_template=_SCHEMAS)
     understood = msgspec.json.schema_components([*members, *MESSAGES])[1]
     for name in schemas.keys() - understood.keys():
@@ -46,12 +47,13 @@ def describe_events() -> dict[str, Any]:
     schema_of: dict[type[Any] | None, dict[str, Any]] = {None: {}, **dict(zip(structs, found, strict=True))}
     samples = tuple(examples.sent())
     sent = {name_of(struct): _message(struct, schema_of[struct], samples, "type") for struct in SERVER_EVENTS}
+    fed = {name_of(struct): _message(struct, schema_of[struct], examples.FED, "type") for struct in CALL_EVENTS}
     called = {name_of(struct): _message(struct, schema_of[struct], examples.CALLED, "event") for struct in MESSAGES}
     received = {
         name: _message_named(name, says, _with_type(name, schema_of[struct]), examples.RECEIVED, "type")
         for name, (struct, says) in CLIENT_EVENTS.items()
     } | {_FRAME: _AUDIO}
-    groups = {"server": sent, "client": received, "twilio": called}
+    groups = {"server": sent, "client": received, "twilio": called, "calls": fed}
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -73,13 +75,20 @@ def describe_events() -> dict[str, Any]:
             },
             "twilio": {
                 "address": "/v1/twilio",
-                "description": "Twilio Media Streams; the key and the person come as `<Parameter>`.",
+                "description": "Twilio Media Streams, and those of Telnyx, Plivo, Exotel and Vonage; "
+                "the key and the person come as `<Parameter>`.",
                 "messages": _references("twilio", called),
+            },
+            "calls": {
+                "address": "/v1/calls",
+                "description": "What is heard in the phone calls of the app's people.",
+                "messages": _references("calls", fed),
             },
         },
         "operations": {
             "tell": _operation("send", "realtime", "server", sent) | _SECURED,
             "listen": _operation("receive", "realtime", "client", received) | _SECURED,
+            "tellOfCalls": _operation("send", "calls", "calls", fed) | _SECURED,
             "listenToCall": _operation("receive", "twilio", "twilio", called),
         },
         "components": {

@@ -144,3 +144,25 @@ CALLED: tuple[dict[str, Any], ...] = (
     {"event": "stop", "sequenceNumber": "5", "stop": _WHOSE, **_IDS},
 )
 """What Twilio sends."""
+
+_CALL: dict[str, Any] = {"call": "CA" + "0" * 32}
+_HELP = {"level": "crisis", "rule": "wish_to_die", "message": "You are not alone.", "resources": ["988"]}
+_SAFETY = {"type": "policy.safety", "event_id": "event_3", "item_id": _ITEM, "safety": _HELP}
+_ADA = {"track": "inbound", "person": "ada"}
+
+FED: tuple[dict[str, Any], ...] = (
+    {"type": "calls.opened", "event_id": "event_1", "person": None},
+    {
+        "type": "call.started",
+        "event_id": "event_2",
+        "service": "Twilio",
+        "format": "audio/pcmu",
+        "rate": 8_000,
+        "tracks": [_ADA | {"acknowledged": True, "transcription": True, "language": "en"}],
+        "ignored": [],
+        **_CALL,
+    },
+    {"type": "call.event", "event_id": "event_3", "event": _SAFETY, **_ADA, **_CALL},
+    {"type": "call.ended", "event_id": "event_4", "reason": "", **_CALL},
+)
+"""What an app is told of calls."""

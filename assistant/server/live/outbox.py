@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from assistant.server.contract.events import AffectResult, ServerEvent
 
@@ -54,7 +55,11 @@ class Outbox:
 
     def drop_affect(self) -> None:
         """Unsay every estimate that was not sent yet."""
-        self._events = deque(waiting for waiting in self._events if not isinstance(waiting, AffectResult))
+        self.drop(lambda waiting: isinstance(waiting, AffectResult))
+
+    def drop(self, unsaid: Callable[[ServerEvent], bool]) -> None:
+        """Unsay what was not sent yet and is one of these."""
+        self._events = deque(waiting for waiting in self._events if not unsaid(waiting))
 
     def end(self) -> None:
         """Take no more; `get` gives what is left and then raises `Ended`."""

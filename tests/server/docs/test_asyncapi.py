@@ -22,7 +22,7 @@ from assistant.server.contract.events import SERVER_EVENTS, events_of
 from assistant.server.docs.asyncapi import CLIENT_EVENTS, describe_events, name_of
 from assistant.server.docs.examples import HAPPENINGS
 from assistant.server.live import realtime
-from assistant.server.live.twilio_messages import MESSAGES, Message
+from assistant.server.live.call_messages import MESSAGES, Message
 from tests.conftest import House
 
 DOCUMENT = describe_events()
@@ -92,7 +92,8 @@ class TestTheDocument:
             assert _found(reference), reference
 
     def test_channels_have_addresses_and_messages_by_reference_to_components(self) -> None:
-        assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {"/v1/realtime", "/v1/twilio"}
+        addresses = {channel["address"] for channel in DOCUMENT["channels"].values()}
+        assert addresses == {"/v1/realtime", "/v1/twilio", "/v1/calls"}
         for channel in DOCUMENT["channels"].values():
             for message in channel["messages"].values():
                 assert message["$ref"].startswith("#/components/messages/")

@@ -52,12 +52,12 @@ class Start(_OfStream, tag="start"):
 class MediaDetails(msgspec.Struct):
     """Usually 20 ms of one track."""
 
-    track: Side
     payload: str
-    """Base64 of mu-law."""
+    """Base64 of audio in the format of the start."""
+    track: Side = "inbound"
     chunk: str | int = ""
     timestamp: str | int = ""
-    """Milliseconds since the stream began."""
+    """Milliseconds, by a clock of the call."""
 
 
 class Media(_OfStream, tag="media"):
@@ -109,7 +109,7 @@ Message = Connected | Start | Media | Dtmf | Mark | Stop
 
 
 def whole_number(said: str | int) -> int | None:
-    """A number that Twilio writes as a string; None where it is none.
+    """A number that is often written as a string; None where it is none.
 
     >>> whole_number("20"), whole_number(3), whole_number(""), whole_number("-1")
     (20, 3, None, None)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soxr
 
-from assistant.audio.pcm import ULAW, Samples
+from assistant.audio.pcm import ALAW, ULAW, Samples
 from assistant.commands.log_format import is_logged
 from assistant.consent.legal_rules import Context
 from tests.conftest import House, OpenHouse
@@ -76,17 +76,22 @@ class Call:
         return message.data, message.extra or ""
 
 
+def companded(samples: Samples, kind: str) -> bytes:
+    """G.711 of samples at 8 kHz."""
+    table = ULAW if kind == "audio/pcmu" else ALAW
+    order = np.argsort(table)
+    middles = (table[order][1:] + table[order][:-1]) / 2
+    return order[np.searchsorted(middles, samples)].astype(np.uint8).tobytes()
+
+
 def _pieces(samples: Samples) -> Iterator[bytes]:
     """20 ms of mu-law each."""
-    narrow = soxr.resample(samples, 16_000, 8_000)
-    order = np.argsort(ULAW)
-    middles = (ULAW[order][1:] + ULAW[order][:-1]) / 2
-    data = order[np.searchsorted(middles, narrow)].astype(np.uint8).tobytes()
+    data = companded(soxr.resample(samples, 16_000, 8_000), "audio/pcmu")
     for start in range(0, len(data), 160):
         yield data[start : start + 160]
 
 
-async def _dial(house: House) -> Call:
+async def dial(house: House) -> Call:
     return Call(await house.client.ws_connect("/v1/twilio"))
 
 
@@ -117,7 +122,7 @@ class TestACall:
     ) -> None:
         await house.person()
         await house.consent("voice", "tone")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(
             {"key": house.key, "person": "ada", "notice": "1", "FirstName": "Jane"}, tracks=["inbound"]
         )
@@ -134,7 +139,7 @@ class TestACall:
     ) -> None:
         await house.person()
         await house.consent("voice", "tone")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start({"key": house.key, "person": "ada", "notice": "1"})
         await call.say(np.concatenate([recording[: 4 * 16_000], QUIET]))
         while await _mood(house) is None:
@@ -145,11 +150,11 @@ class TestACall:
         self, house: House, recording: Samples
     ) -> None:
         parameters = await _two_people(house, "ada")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         await call.say(recording[:32_000])
         await call.socket.close()
-        again = await _dial(house)
+        again = await dial(house)
         await again.start(parameters)
         assert await again.stop() == (1000, "")
 
@@ -157,7 +162,7 @@ class TestACall:
 class TestTracksAreKeptApart:
     async def test_each_is_its_own_persons(self, house: House, recording: Samples) -> None:
         parameters = await _two_people(house, "bob")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         for ours, theirs in zip(_pieces(recording[:48_000]), _pieces(QUIET.repeat(3)), strict=True):
             await call.media(theirs, "inbound")
@@ -170,7 +175,7 @@ class TestTracksAreKeptApart:
         self, house: House, recording: Samples
     ) -> None:
         parameters = await _two_people(house, "ada")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         await call.say(recording[: 4 * 16_000], "outbound")
         await call.stop()
@@ -179,7 +184,7 @@ class TestTracksAreKeptApart:
     async def test_a_track_without_a_person_is_never_looked_at(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start({"key": house.key, "person": "ada", "notice": "1"})
         await call.say(recording[: 4 * 16_000], "outbound")
         await call.stop()
@@ -191,7 +196,7 @@ class TestTracksAreKeptApart:
     ) -> None:
         await house.person()
         await house.consent("voice", "tone")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start({"key": house.key, "person": "ada", **notice})
         await call.say(recording[: 4 * 16_000])
         assert await call.stop() == (1000, "")
@@ -201,7 +206,7 @@ class TestTracksAreKeptApart:
         self, house: House, recording: Samples
     ) -> None:
         parameters = await _two_people(house)
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         await call.say(recording[: 3 * 16_000])
         await house.consent("voice", "tone")
@@ -221,7 +226,7 @@ class TestTracksAreKeptApart:
     ) -> None:
         house = await open_house(context=context)
         await house.person()
-        call = await _dial(house)
+        call = await dial(house)
         await call.start({"key": house.key, "person": "ada", "notice": "1"})
         await call.say(recording[:48_000])
         await call.stop()
@@ -233,7 +238,7 @@ class TestMessagesThatAreNotAsExpected:
         parameters = await _two_people(house, "ada", "bob")
         runs = []
         for person, notice in (("person", "notice"), ("outbound_person", "outbound_notice")):
-            call = await _dial(house)
+            call = await dial(house)
             await call.start(
                 {"key": house.key, "person": parameters[person], "notice": parameters[notice]}, tracks=["inbound"]
             )
@@ -251,7 +256,7 @@ class TestMessagesThatAreNotAsExpected:
     async def test_what_is_no_message_is_passed_over(self, house: House, recording: Samples) -> None:
         await house.person()
         await house.consent("voice", "tone")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start({"key": house.key, "person": "ada", "notice": "1"})
         await call.say(recording[:48_000])
         for broken in (
@@ -273,7 +278,7 @@ class TestMessagesThatAreNotAsExpected:
 
     async def test_a_long_hole_in_a_track_is_silence(self, house: House, recording: Samples) -> None:
         parameters = await _two_people(house, "ada")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         await call.say(recording[: 4 * 16_000])
         call.at_ms["outbound"] = call.at_ms["inbound"]
@@ -298,59 +303,59 @@ class TestWhoMayBeHeard:
         self, house: House, change: dict[str, Any], reason: str
     ) -> None:
         parameters = await _two_people(house, "ada", "bob")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters | change)
         assert await call.ended() == (1008, reason)
 
     async def test_people_of_another_app_are_unknown(self, house: House) -> None:
         parameters = await _two_people(house, "ada")
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters | {"key": await house.services.storage.apps.create_key("another", "general")})
         assert await call.ended() == (1008, "person_unknown")
 
     async def test_before_start_nothing_is_taken(self, house: House, recording: Samples) -> None:
         await _two_people(house, "ada")
-        call = await _dial(house)
+        call = await dial(house)
         await call.socket.send_json(CONNECTED)
         await call.media(b"\xff" * 160)
         assert await call.ended() == (1008, "start_expected")
 
     async def test_what_is_no_message_before_start_ends_the_connection(self, house: House) -> None:
-        call = await _dial(house)
+        call = await dial(house)
         await call.socket.send_str("hello")
         assert await call.ended() == (1008, "invalid_json")
 
     async def test_who_never_starts_is_not_waited_for(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_idle_s=0.05)
-        call = await _dial(house)
+        call = await dial(house)
         await call.socket.send_json(CONNECTED)
         assert await call.ended() == (1000, "start_timeout")
 
     async def test_who_falls_silent_is_not_waited_for(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_idle_s=1.0)
         parameters = await _two_people(house)
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         assert await call.ended() == (1000, "idle_timeout")
 
     async def test_no_call_lasts_longer_than_a_stream_may(self, open_house: OpenHouse) -> None:
         house = await open_house(stream_longest_s=0.05)
         parameters = await _two_people(house)
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         assert await call.ended() == (1000, "session_expired")
 
     async def test_another_encoding_is_refused(self, house: House) -> None:
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(
-            await _two_people(house), mediaFormat={"encoding": "audio/l16", "sampleRate": 16000, "channels": 1}
+            await _two_people(house), mediaFormat={"encoding": "audio/opus", "sampleRate": 48000, "channels": 1}
         )
-        assert await call.ended() == (1008, "unsupported_audio_format")
+        assert await call.ended() == (1008, "unsupported_audio_format: start.mediaFormat.encoding")
 
     async def test_strangers_take_no_room_from_those_who_said_who_they_are(self, open_house: OpenHouse) -> None:
         house = await open_house(max_streams=1)
         parameters = await _two_people(house)
-        stranger = await _dial(house)
+        stranger = await dial(house)
         assert (await house.call("GET", "/v1/twilio", status=503))["code"] == "too_many_streams"
         microphone = await house.stream()
         await microphone.until("session.created")
@@ -367,11 +372,11 @@ class TestWhoMayBeHeard:
         caplog.set_level(logging.DEBUG)
         parameters = await _two_people(house, "ada")
         for change in ({"key": "att_canary"}, {"person": "canary"}, {"notice": "canary"}):
-            call = await _dial(house)
+            call = await dial(house)
             await call.start(parameters | change | {"canary": "canary"})
             await call.socket.send_str('{"event": "canary"}')
             await call.socket.close()
-        call = await _dial(house)
+        call = await dial(house)
         await call.start(parameters)
         await call.say(recording[:32_000])
         await call.send("canary", media={"payload": "canary"})
