@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.conftest import ROOT
 
-APART = {"laws", "scripts"}
-"""Promises that cross packages, and the scripts."""
+APART = {"clients", "laws", "scripts"}
+"""Clients of others, promises that cross packages, and the scripts."""
 
 
 def test_the_folders_of_the_tests_are_those_of_the_package() -> None:
